@@ -1,0 +1,333 @@
+// `npm run sandbox`: the local OVHcloud. Commands: up (default), status, down, reset.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { prepareChart, type PreparedChart } from "./chart/chart";
+import type { DaemonInfo, DaemonSettings } from "./daemon";
+import { checkout, layoutOf } from "./layout";
+import { writePrivate } from "./local-cloud";
+import { installPlugins, type InstalledPlugins } from "./plugins/install";
+import { endProcesses, isAlive, sandboxProcesses } from "./processes";
+import { proveStack, sandboxStatus, type Finding, type SandboxStatus, type StackOutputs } from "./proof";
+import { pulumi, sandboxEnvironment } from "./pulumi-cli";
+import { duration, step, styled, table } from "./terminal";
+import { ensureToolchain, prometheusOperatorCrds, removeToolchain, type Toolchain } from "./toolchain/toolchain";
+
+const usage = `Usage: npm run sandbox [-- COMMAND] [OPTIONS]
+
+Commands
+  up       start the local OVHcloud and run "pulumi up" of this project on it (default)
+  status   what runs, and where
+  down     stop everything, keep all state: "up" continues with the same app
+  reset    stop everything and remove .sandbox
+
+Options
+  --chart PATH   up: use this kube-prometheus-stack chart (folder or .tgz)
+  --speed N      up: platform seconds per real second (default 60: a boot of 5 min takes 5 s)
+  --json         status: for machines; exit code 0 only when everything runs
+  --toolchain    reset: also remove the built tools
+  --verbose      show stack traces`;
+
+const stack = "sandbox";
+const layout = layoutOf();
+const preferredPorts = { api: 7780, prometheus: 7790 };
+
+/** What `up` found and installed, kept for `status`. */
+interface Installed {
+    chart: PreparedChart;
+    plugins: InstalledPlugins;
+    toolchain: Toolchain["source"];
+}
+
+/** A fault of the user's making or surroundings: shown as one line. */
+class UserError extends Error {}
+
+async function main(): Promise<number> {
+    const { values: options, positionals } = arguments_();
+    const [command = "up", ...rest] = positionals;
+    if (options.help) {
+        console.log(usage);
+        return 0;
+    }
+    if (rest.length > 0) throw new UserError(`unexpected "${rest.join(" ")}"\n\n${usage}`);
+    switch (command) {
+        case "up":
+            return exclusively(() => up(options.chart, speedOf(options.speed)));
+        case "status":
+            return status(options.json ?? false);
+        case "down":
+            return exclusively(down);
+        case "reset":
+            return exclusively(() => reset(options.toolchain ?? false));
+        default:
+            throw new UserError(`unknown command "${command}"\n\n${usage}`);
+    }
+}
+
+function arguments_() {
+    try {
+        return parseArgs({
+            allowPositionals: true,
+            options: {
+                chart: { type: "string" },
+                speed: { type: "string" },
+                json: { type: "boolean" },
+                toolchain: { type: "boolean" },
+                verbose: { type: "boolean" },
+                help: { type: "boolean", short: "h" },
+            },
+        });
+    } catch (error) {
+        throw new UserError(`${(error as Error).message}\n\n${usage}`);
+    }
+}
+
+function speedOf(text: string | undefined): number | undefined {
+    if (text === undefined) return undefined;
+    const speed = Number(text);
+    if (!(speed >= 1 && speed <= 1000)) throw new UserError(`--speed ${text}: give a number from 1 (real time) to 1000`);
+    return speed;
+}
+
+/** Only one command may change the sandbox at a time. */
+async function exclusively(work: () => Promise<number>): Promise<number> {
+    if (existsSync(layout.lock)) {
+        const pid = Number(readFileSync(layout.lock, "utf8"));
+        if (pid !== process.pid && isAlive(pid)) {
+            throw new UserError(`another "npm run sandbox" is at work (process ${pid}): wait for it, or stop it`);
+        }
+    }
+    writePrivate(layout.lock, String(process.pid));
+    try {
+        return await work();
+    } finally {
+        rmSync(layout.lock, { force: true });
+    }
+}
+
+async function up(chartPath: string | undefined, speed: number | undefined): Promise<number> {
+    const started = Date.now();
+    const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
+    const chart = await step("Helm chart", () =>
+        prepareChart({ target: layout.chart, crds: prometheusOperatorCrds(), chart: chartPath, allowDownload: true, log: console.log }),
+    );
+    const plugins = await step("Pulumi plugins", () =>
+        installPlugins({ pulumiHome: layout.pulumiHome, binDir: layout.bin, toolchain, allowDownload: true, log: console.log }),
+    );
+    const daemon = await step("Local OVHcloud", () => ensureDaemon(toolchain, speed));
+    const installed: Installed = { chart, plugins, toolchain: toolchain.source };
+    writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
+    const env = sandboxEnvironment(layout, daemon.api, daemon.caFile);
+    writePrivate(layout.env, envFile(env));
+
+    const run = (args: string[], show: boolean) => pulumi(args, { cwd: checkout, layout, env, show });
+    const upCode = await step("pulumi up", async () => {
+        mkdirSync(layout.pulumiState, { recursive: true });
+        const selected = await run(["stack", "select", stack, "--create"], false);
+        if (selected.code !== 0) throw new UserError(`pulumi stack select failed:\n${selected.stderr}`);
+        // Left behind when an earlier run was killed; `exclusively` makes sure that nobody holds it now.
+        await run(["cancel", "--yes", "--stack", stack], false);
+        return (await run(["up", "--yes", "--skip-preview", "--stack", stack], true)).code;
+    });
+    if (upCode !== 0) {
+        console.error(styled("red", `\npulumi up failed (exit code ${upCode}). The sandbox runs on; "npm run sandbox" tries again.`));
+        return 1;
+    }
+
+    const findings = await step("Proof", async () => {
+        const answer = await run(["stack", "output", "--json", "--show-secrets", "--stack", stack], false);
+        if (answer.code !== 0) throw new UserError(`pulumi stack output failed:\n${answer.stderr}`);
+        return proveStack({
+            outputs: JSON.parse(answer.stdout) as StackOutputs,
+            api: daemon.api,
+            prometheus: daemon.prometheus,
+            caFile: daemon.caFile,
+            kubeconfigFile: layout.kubeconfig,
+            preview: async () => {
+                const preview = await run(["preview", "--expect-no-changes", "--diff", "--stack", stack], false);
+                return preview.code === 0 ? undefined : (preview.stdout + preview.stderr).trim();
+            },
+        });
+    });
+    console.log("\n" + findingsTable(findings));
+    console.log(sources(installed));
+    const broken = findings.filter(({ ok }) => !ok).length;
+    if (broken > 0) {
+        console.error(styled("red", `\n${broken} of ${findings.length} promises do not hold. Log: ${layout.daemonLog}`));
+        return 1;
+    }
+    console.log(styled("green", `\nAll ${findings.length} promises hold, after ${duration(Date.now() - started)}.`));
+    console.log(nextCommands(daemon));
+    return 0;
+}
+
+function findingsTable(findings: Finding[]): string {
+    return findings
+        .map(({ promise, ok, seen }) => `  ${ok ? styled("green", "✓") : styled("red", "✗")} ${promise}${styled("dim", ` — ${seen}`)}`)
+        .join("\n");
+}
+
+function sources({ chart, plugins, toolchain }: Installed): string {
+    const rows = [
+        ["chart", chart.source, chart.version],
+        ...Object.entries(plugins).map(([name, { source, version }]) => [`plugin ${name}`, source, version]),
+        ...Object.entries(toolchain).map(([name, { from, version }]) => [name, from, version]),
+        ["GPUs, vLLM, AI Deploy, OVHcloud API", "simulated", ""],
+        ["Grafana, Alertmanager, exporters", "objects only, their pods do not run", ""],
+    ];
+    return "\n" + table(rows.map((row) => ["  " + row[0], ...row.slice(1)]));
+}
+
+function nextCommands(daemon: DaemonInfo): string {
+    return `
+Try next (bash, in this folder):
+
+  source .sandbox/env
+  pulumi preview --stack sandbox
+  kubectl get pods -A
+  curl --cacert "$OVH_SANDBOX_CA" "$(pulumi stack output openAiBaseUrl)/models" \\
+      -H "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"
+  curl '${daemon.prometheus}/api/v1/query?query=up'
+
+  npm run sandbox -- status
+  npm run sandbox -- down     # stop, keep state
+  npm run sandbox -- reset    # stop, remove everything`;
+}
+
+/** The daemon of this sandbox, if it runs and answers. */
+async function runningDaemon(): Promise<{ info: DaemonInfo; status: SandboxStatus } | undefined> {
+    if (!existsSync(layout.daemonInfo)) return undefined;
+    const info = JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo;
+    if (!sandboxProcesses(layout.dir).includes(info.pid)) return undefined;
+    try {
+        return { info, status: await sandboxStatus(info.api) };
+    } catch {
+        return undefined;
+    }
+}
+
+async function ensureDaemon(toolchain: Toolchain, speed: number | undefined): Promise<DaemonInfo> {
+    const before = existsSync(layout.daemonSettings)
+        ? (JSON.parse(readFileSync(layout.daemonSettings, "utf8")) as DaemonSettings)
+        : undefined;
+    const running = await runningDaemon();
+    const settings: DaemonSettings = {
+        bin: toolchain.bin,
+        speed: speed ?? before?.speed ?? 60,
+        // The ports stay for as long as the sandbox does: they are in the stack's outputs.
+        apiPort: before?.apiPort ?? (await freePort(preferredPorts.api)),
+        prometheusPort: before?.prometheusPort ?? (await freePort(preferredPorts.prometheus)),
+    };
+    if (running && JSON.stringify(settings) === JSON.stringify(before)) {
+        console.log(`  runs already (process ${running.info.pid})`);
+        return running.info;
+    }
+    await stopEverything(); // what a killed daemon left, or one with other settings
+    rmSync(layout.daemonInfo, { force: true });
+    writePrivate(layout.daemonSettings, JSON.stringify(settings, null, 4) + "\n");
+    const log = openSync(layout.daemonLog, "a", 0o600);
+    const child = spawn(process.execPath, ["--import", "tsx", `${checkout}/sandbox/daemon.ts`, layout.dir], {
+        cwd: checkout,
+        detached: true,
+        stdio: ["ignore", log, log],
+    });
+    child.unref();
+    const deadline = Date.now() + 90_000;
+    while (!existsSync(layout.daemonInfo)) {
+        if (child.exitCode !== null || Date.now() > deadline) {
+            const lastLines = readFileSync(layout.daemonLog, "utf8").trimEnd().split("\n").slice(-5).join("\n");
+            throw new UserError(`the local OVHcloud did not start; ${layout.daemonLog} ends with:\n${lastLines}`);
+        }
+        await sleep(100);
+    }
+    const info = JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo;
+    console.log(`  API ${info.api}, process ${info.pid}`);
+    return info;
+}
+
+/** The wanted port of 127.0.0.1 if nobody listens there, else any free one. */
+function freePort(wanted: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+        const probe = createServer();
+        probe.on("error", () => (wanted === 0 ? reject(new Error("no free port on 127.0.0.1")) : resolve(freePort(0))));
+        probe.listen(wanted, "127.0.0.1", () => {
+            const { port } = probe.address() as { port: number };
+            probe.close(() => resolve(port));
+        });
+    });
+}
+
+function envFile(env: Record<string, string>): string {
+    const quote = (value: string): string => `'${value.replace(/'/g, `'\\''`)}'`;
+    const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
+    return [
+        "# bash: source .sandbox/env",
+        ...lines,
+        `case ":$PATH:" in *:${layout.bin}:*) ;; *) export PATH=${quote(layout.bin)}:"$PATH" ;; esac`,
+        "",
+    ].join("\n");
+}
+
+async function status(json: boolean): Promise<number> {
+    const running = await runningDaemon();
+    const installed = existsSync(layout.installed) ? (JSON.parse(readFileSync(layout.installed, "utf8")) as Installed) : undefined;
+    const healthy = running !== undefined && running.status.violations === 0;
+    if (json) {
+        const report = {
+            running: running !== undefined,
+            api: running && { url: running.info.api },
+            prometheus: running && { url: running.info.prometheus },
+            kubeconfig: existsSync(layout.kubeconfig) ? layout.kubeconfig : undefined,
+            apps: running?.status.apps ?? [],
+            violations: running?.status.violations,
+            ...installed,
+        };
+        console.log(JSON.stringify(report, null, 4));
+        return healthy ? 0 : 1;
+    }
+    if (!running) {
+        console.log(`The sandbox does not run. ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`);
+        return 1;
+    }
+    console.log(`API         ${running.info.api}\nPrometheus  ${running.info.prometheus}\nkubeconfig  ${layout.kubeconfig}`);
+    const rows = running.status.apps.map(({ id, name, state, replicas, url }) => [id, name, state, String(replicas), url]);
+    console.log(rows.length > 0 ? "\n" + table([["APP", "NAME", "STATE", "REPLICAS", "URL"], ...rows]) : "\nno apps");
+    if (installed) console.log(sources(installed));
+    return healthy ? 0 : 1;
+}
+
+/** Ends every process of the sandbox: the daemon first, which stops the others in good order, then what is left. */
+async function stopEverything(): Promise<void> {
+    const daemon = existsSync(layout.daemonInfo)
+        ? (JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo).pid
+        : undefined;
+    const own = sandboxProcesses(layout.dir);
+    if (daemon && own.includes(daemon)) await endProcesses([daemon], 45);
+    await endProcesses(sandboxProcesses(layout.dir), 15);
+}
+
+async function down(): Promise<number> {
+    await step("Stopping", stopEverything);
+    rmSync(layout.daemonInfo, { force: true });
+    console.log('State is kept in .sandbox: "npm run sandbox" continues.');
+    return 0;
+}
+
+async function reset(toolchain: boolean): Promise<number> {
+    await step("Stopping", stopEverything);
+    rmSync(layout.dir, { recursive: true, force: true });
+    console.log(`removed ${layout.dir}`);
+    if (toolchain) console.log(`removed ${removeToolchain()}`);
+    return 0;
+}
+
+main().then(
+    (code) => (process.exitCode = code),
+    (error: unknown) => {
+        const verbose = process.argv.includes("--verbose");
+        console.error(styled("red", `error: ${verbose ? (error as Error).stack : (error as Error).message}`));
+        process.exitCode = error instanceof UserError ? 2 : 1;
+    },
+);

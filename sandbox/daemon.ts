@@ -1,0 +1,60 @@
+// The background process of the sandbox: `npm run sandbox` starts it, `-- down` stops it.
+import { readFileSync } from "node:fs";
+import { layoutOf } from "./layout";
+import { startLocalCloud, writePrivate } from "./local-cloud";
+import type { Tool } from "./toolchain/recipes";
+
+/** What the CLI tells the daemon, in `Layout.daemonSettings`. */
+export interface DaemonSettings {
+    bin: Record<Tool, string>;
+    speed: number;
+    apiPort: number;
+    prometheusPort: number;
+}
+
+/** What the daemon tells once the API answers, in `Layout.daemonInfo`. */
+export interface DaemonInfo {
+    pid: number;
+    api: string;
+    prometheus: string;
+    caFile: string;
+}
+
+function log(line: string): void {
+    console.log(`${new Date().toISOString()} ${line}`);
+}
+
+async function main(dir: string): Promise<void> {
+    const layout = layoutOf(dir);
+    const settings = JSON.parse(readFileSync(layout.daemonSettings, "utf8")) as DaemonSettings;
+    const cloud = await startLocalCloud({ layout, ...settings, log });
+    const info: DaemonInfo = {
+        pid: process.pid,
+        api: cloud.api.url,
+        prometheus: `http://127.0.0.1:${settings.prometheusPort}`,
+        caFile: cloud.api.caFile,
+    };
+    writePrivate(layout.daemonInfo, JSON.stringify(info, null, 4) + "\n");
+    log(`ready: API ${info.api}`);
+
+    let stopping = false;
+    const stop = (): void => {
+        if (stopping) return;
+        stopping = true;
+        log("stopping");
+        cloud.close().then(
+            () => process.exit(0),
+            (error: unknown) => {
+                console.error(error);
+                process.exit(1);
+            },
+        );
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+}
+
+main(process.argv[2]).catch((error: unknown) => {
+    console.error(error);
+    process.exit(1);
+});

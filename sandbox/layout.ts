@@ -1,0 +1,56 @@
+import { join, resolve } from "node:path";
+
+/** Root of the checkout: the folder of `Pulumi.yaml`. */
+export const checkout = resolve(__dirname, "..");
+
+/** Where everything of one sandbox lives. All paths are absolute. */
+export interface Layout {
+    /** The folder that `reset` removes. */
+    dir: string;
+    /** To be sourced by bash: PATH, PULUMI_*, OVH_*, KUBECONFIG. */
+    env: string;
+    /** Executables for PATH. */
+    bin: string;
+    /** State of the emulated OVHcloud: apps, tokens, clusters, certificate authority. */
+    ovhcloud: string;
+    /** kwok clusters. */
+    kubernetes: string;
+    /** What Prometheus and its operator run from. */
+    prometheus: string;
+    /** The Helm chart that Pulumi.sandbox.yaml names. */
+    chart: string;
+    /** PULUMI_HOME: plugins. */
+    pulumiHome: string;
+    /** The `file://` backend: stack state. */
+    pulumiState: string;
+    kubeconfig: string;
+    /** What the daemon is told (`DaemonSettings`), what it tells (`DaemonInfo`), and what it logs. */
+    daemonSettings: string;
+    daemonInfo: string;
+    daemonLog: string;
+    /** What the last `up` found: chart, plugins, toolchain. */
+    installed: string;
+    /** Process id of the CLI that is changing the sandbox now. */
+    lock: string;
+}
+
+/** The layout of the sandbox in `dir`; by default `.sandbox` in the checkout. */
+export function layoutOf(dir = join(checkout, ".sandbox")): Layout {
+    return {
+        dir,
+        env: join(dir, "env"),
+        bin: join(dir, "bin"),
+        ovhcloud: join(dir, "ovhcloud"),
+        kubernetes: join(dir, "kubernetes"),
+        prometheus: join(dir, "prometheus"),
+        chart: join(dir, "chart/kube-prometheus-stack"),
+        pulumiHome: join(dir, "pulumi/home"),
+        pulumiState: join(dir, "pulumi/state"),
+        kubeconfig: join(dir, "kubeconfig"),
+        daemonSettings: join(dir, "daemon-settings.json"),
+        daemonInfo: join(dir, "daemon.json"),
+        daemonLog: join(dir, "daemon.log"),
+        installed: join(dir, "installed.json"),
+        lock: join(dir, "lock"),
+    };
+}

@@ -1,0 +1,128 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Layout } from "./layout";
+import { createKwokMks } from "./kubernetes/kwok";
+import type { ManagedKubernetes } from "./ovhcloud/mks";
+import { startOvhCloud, type OvhCloud } from "./ovhcloud/server";
+import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
+import type { Tool } from "./toolchain/recipes";
+
+/** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
+export const sandboxCredentials = {
+    applicationKey: "sandbox-application-key",
+    applicationSecret: "sandbox-application-secret",
+    consumerKey: "sandbox-consumer-key",
+};
+
+/** The only Public Cloud project there is; the same as in Pulumi.sandbox.yaml. */
+export const sandboxProjectId = "5a4db0c55a4db0c55a4db0c55a4db0c5";
+
+export interface LocalCloudOptions {
+    layout: Layout;
+    bin: Record<Tool, string>;
+    /** Platform seconds per real second. */
+    speed: number;
+    /** Port of the emulated API on 127.0.0.1; absent: a free one, kept over restarts. */
+    apiPort?: number;
+    /** Port of Prometheus on 127.0.0.1. */
+    prometheusPort: number;
+    log: (line: string) => void;
+}
+
+/** The emulated OVHcloud with its clusters, and Prometheus fed from the cluster that holds the monitoring. */
+export interface LocalCloud {
+    api: OvhCloud;
+    /** Base URL of Prometheus, once there is a cluster. */
+    prometheusUrl(): string | undefined;
+    /** Stops every process and listener; state stays on disk. */
+    close(): Promise<void>;
+}
+
+/**
+ * Starts all that stands for OVHcloud, resuming what `layout.dir` holds.
+ * Whatever makes a cluster answer also starts the monitoring feed on it, since on MKS the pods would run by themselves.
+ */
+export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
+    const { layout, bin, log } = options;
+    const kwok = createKwokMks({
+        dir: layout.kubernetes,
+        bin: {
+            kwokctl: bin.kwokctl,
+            kwok: bin.kwok,
+            etcd: bin.etcd,
+            apiserver: bin["kube-apiserver"],
+            controllerManager: bin["kube-controller-manager"],
+            scheduler: bin["kube-scheduler"],
+        },
+        log,
+    });
+    let feed: { clusterId: string; feed: MonitoringFeed } | undefined;
+    // The address is known only once the API has started, while a resumed cluster may ask for the feed before that.
+    let announceCa!: (caFile: string) => void;
+    const caFile = new Promise<string>((resolve) => (announceCa = resolve));
+
+    async function watch(clusterId: string): Promise<void> {
+        if (feed) return;
+        const kubeconfig = await kwok.kubeconfig(clusterId);
+        writePrivate(layout.kubeconfig, kubeconfig);
+        feed = {
+            clusterId,
+            feed: await startMonitoringFeed({
+                dir: layout.prometheus,
+                kubeconfig: layout.kubeconfig,
+                bin: { prometheus: bin.prometheus, prometheusOperator: bin["prometheus-operator"] },
+                port: options.prometheusPort,
+                caFile: await caFile,
+                log,
+            }),
+        };
+    }
+
+    const mks: ManagedKubernetes = {
+        kubeconfig: (id) => kwok.kubeconfig(id),
+        scale: (id, pool) => kwok.scale(id, pool),
+        create: async (id, spec) => {
+            await kwok.create(id, spec);
+            await watch(id);
+        },
+        resume: async (id) => {
+            await kwok.resume(id);
+            await watch(id);
+        },
+        delete: async (id) => {
+            if (feed?.clusterId === id) {
+                await feed.feed.close();
+                feed = undefined;
+                rmSync(layout.prometheus, { recursive: true, force: true });
+                rmSync(layout.kubeconfig, { force: true });
+            }
+            await kwok.delete(id);
+        },
+    };
+    const api = await startOvhCloud({
+        stateDir: layout.ovhcloud,
+        port: options.apiPort,
+        speed: options.speed,
+        credentials: sandboxCredentials,
+        projectId: sandboxProjectId,
+        mks,
+        log,
+    });
+    announceCa(api.caFile);
+    return {
+        api,
+        prometheusUrl: () => feed?.feed.url,
+        close: async () => {
+            await feed?.feed.close();
+            await api.close();
+            await kwok.close();
+        },
+    };
+}
+
+/** Writes a file that only this user may read, whole or not at all. */
+export function writePrivate(file: string, text: string): void {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(`${file}.new`, text, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+}

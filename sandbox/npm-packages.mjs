@@ -1,0 +1,59 @@
+// Installs the npm packages and builds packages/ai-deploy, when that has not been done for this lock file yet.
+// Plain JavaScript on Node alone, since it runs before anything is installed.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The root of the checkout. */
+export const root = fileURLToPath(new URL("..", import.meta.url));
+
+const oldestNode = [20, 18, 1];
+
+/** Ends the process with one line of what is wrong and what to do. */
+export function fail(message) {
+    console.error(`error: ${message}`);
+    process.exit(1);
+}
+
+/** Makes `node_modules` and the provider's `dist` match the checkout. Does nothing when they already do. */
+export function ensureNpmPackages() {
+    const node = process.versions.node.split(".").map(Number);
+    const [major, minor, patch] = node.map((part, i) => part - oldestNode[i]);
+    if ((major || minor || patch) < 0) {
+        fail(`Node ${process.versions.node} is too old: install Node ${oldestNode.join(".")} or newer (nodejs.org).`);
+    }
+    step("npm ci", "node_modules/.installed-for", [join(root, "package-lock.json")], ["ci", "--ignore-scripts"]);
+    const provider = join(root, "packages/ai-deploy");
+    const sources = readdirSync(join(provider, "src")).map((file) => join(provider, "src", file));
+    step("build of packages/ai-deploy", "packages/ai-deploy/dist/.built-from", [join(provider, "tsconfig.json"), ...sources], [
+        "run",
+        "build",
+        "-w",
+        "pulumi-ovh-ai-deploy",
+    ]);
+}
+
+/** Runs npm unless `stampFile` says that it has been done for exactly these input files. */
+function step(what, stampFile, inputs, npmArgs) {
+    const stamp = join(root, stampFile);
+    const hash = createHash("sha256");
+    for (const file of inputs.sort()) {
+        hash.update(readFileSync(file));
+    }
+    const wanted = hash.digest("hex");
+    if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+    const started = Date.now();
+    console.error(`${what} ...`);
+    const run = spawnSync("npm", [...npmArgs, "--no-audit", "--no-fund", "--loglevel=error"], {
+        cwd: root,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe"],
+    });
+    if (run.status !== 0) {
+        fail(`npm ${npmArgs.join(" ")} failed:\n${run.stdout ?? ""}${run.stderr ?? run.error?.message ?? ""}`);
+    }
+    writeFileSync(stamp, wanted);
+    console.error(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);
+}

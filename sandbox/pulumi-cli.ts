@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process";
+import type { Layout } from "./layout";
+import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
+
+/** The passphrase of the sandbox's stacks; `Pulumi.sandbox.yaml` carries the salt that belongs to it. */
+const passphrase = "sandbox";
+
+/** The environment in which `pulumi`, `kubectl` and this project's program meet the sandbox. The same is in `.sandbox/env`. */
+export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: string): Record<string, string> {
+    return {
+        PULUMI_BACKEND_URL: `file://${layout.pulumiState}`,
+        PULUMI_CONFIG_PASSPHRASE: passphrase,
+        PULUMI_HOME: layout.pulumiHome,
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+        PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: "true",
+        OVH_ENDPOINT: apiUrl.replace(/\/v1$/, "/1.0"),
+        OVH_APPLICATION_KEY: sandboxCredentials.applicationKey,
+        OVH_APPLICATION_SECRET: sandboxCredentials.applicationSecret,
+        OVH_CONSUMER_KEY: sandboxCredentials.consumerKey,
+        OVH_CLOUD_PROJECT_SERVICE: sandboxProjectId,
+        OVH_AI_DEPLOY_POLL_MS: "500",
+        OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: "6000",
+        OVH_SANDBOX_POLL_MS: "250",
+        OVH_SANDBOX_CA: caFile,
+        NODE_EXTRA_CA_CERTS: caFile,
+        KUBECONFIG: layout.kubeconfig,
+    };
+}
+
+export interface PulumiRun {
+    code: number;
+    stdout: string;
+    stderr: string;
+}
+
+export interface RunOptions {
+    /** Folder of `Pulumi.yaml`. */
+    cwd: string;
+    layout: Layout;
+    env: Record<string, string>;
+    /** Lets the person watch; else output is only collected. */
+    show?: boolean;
+}
+
+/** Runs `pulumi` of the sandbox with the given arguments. Resolves with its exit code, whatever that is. */
+export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> {
+    const colour = options.show && process.stdout.isTTY && !process.env.NO_COLOR ? "always" : "never";
+    return new Promise((resolve, reject) => {
+        const child = spawn("pulumi", [...args, "--non-interactive", "--color", colour], {
+            cwd: options.cwd,
+            env: { ...process.env, ...options.env, PATH: `${options.layout.bin}:${process.env.PATH}` },
+            stdio: ["ignore", "pipe", "pipe"],
+        });
+        let stdout = "";
+        let stderr = "";
+        child.stdout.setEncoding("utf8").on("data", (text: string) => {
+            stdout += text;
+            if (options.show) process.stdout.write(text);
+        });
+        child.stderr.setEncoding("utf8").on("data", (text: string) => {
+            stderr += text;
+            if (options.show) process.stderr.write(text);
+        });
+        child.on("error", reject);
+        child.on("close", (code, signal) => resolve({ code: signal ? 130 : (code ?? 1), stdout, stderr }));
+    });
+}

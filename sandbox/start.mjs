@@ -1,0 +1,14 @@
+// `npm run sandbox`: installs the npm packages if need be, then hands over to cli.ts.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { ensureNpmPackages, root } from "./npm-packages.mjs";
+
+ensureNpmPackages();
+const cli = spawn(process.execPath, ["--import", "tsx", join(root, "sandbox/cli.ts"), ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: "inherit",
+});
+// Ctrl-C reaches the child through the terminal; this process only passes the end on.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => cli.kill("SIGTERM"));
+cli.on("exit", (code, signal) => process.exit(signal ? 130 : (code ?? 1)));

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the commands this module builds.
+package tools
+
+import _ "github.com/prometheus-operator/prometheus-operator/cmd/operator"

@@ -1,0 +1,140 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openStage, type Stage } from "./stage";
+
+const token = "hf_engine_test_canary";
+
+let stage: Stage;
+
+beforeAll(async () => {
+    stage = await openStage({
+        program: join(__dirname, "app-program"),
+        config: { "engine-test-app:huggingFaceToken": token },
+    });
+});
+afterAll(() => stage.close());
+
+async function succeed(run: Promise<{ code: number; stdout: string; stderr: string }>): Promise<string> {
+    const { code, stdout, stderr } = await run;
+    expect(code, stdout + stderr).toBe(0);
+    return stdout;
+}
+
+/** The one app of the stack as the platform has it. */
+function theApp() {
+    const apps = stage.cloud.api.apps();
+    expect(apps.map(({ id }) => id)).toHaveLength(1);
+    return apps[0];
+}
+
+describe.sequential("one app, real engine", () => {
+    it("up creates it and waits until it runs", async () => {
+        await succeed(stage.up());
+        const app = theApp();
+        expect(app.state).toBe("RUNNING");
+        expect((await stage.outputs()).appId).toBe(app.id);
+    });
+
+    it("a second up would change nothing, and writes nothing", async () => {
+        await succeed(stage.previewNothing());
+        const before = stage.writes().length;
+        await succeed(stage.up());
+        expect(stage.writes().slice(before)).toEqual([]);
+    });
+
+    it("a new scaling target is one PUT, in place", async () => {
+        const { id } = theApp();
+        const before = stage.writes().length;
+        stage.configure({ target: 40 });
+        await succeed(stage.up());
+        expect(stage.writes().slice(before)).toEqual([`PUT /ai/app/${id}/scalingstrategy`]);
+        expect(theApp().id).toBe(id);
+        await succeed(stage.previewNothing());
+    });
+
+    it("a new image is an update in place", async () => {
+        const { id } = theApp();
+        const before = stage.writes().length;
+        stage.configure({ image: "vllm/vllm-openai:v0.13.1" });
+        await succeed(stage.up());
+        expect(stage.writes().slice(before)).toHaveLength(1);
+        expect(theApp()).toMatchObject({ id, state: "RUNNING" });
+        await succeed(stage.previewNothing());
+    });
+
+    it("a new region replaces it, and the old one is deleted", async () => {
+        const { id } = theApp();
+        stage.configure({ region: "BHS" });
+        expect(await succeed(stage.preview())).toMatch(/replace/);
+        await succeed(stage.up());
+        expect(theApp().id).not.toBe(id);
+        expect(theApp().state).toBe("RUNNING");
+        await succeed(stage.previewNothing());
+    });
+
+    it("deleted outside: refresh sees it, up makes a new one", async () => {
+        const { id } = theApp();
+        await stage.cloud.api.deleteApp(id);
+        await succeed(stage.refresh());
+        expect(stage.cloud.api.apps()).toEqual([]);
+        await succeed(stage.up());
+        expect(theApp().id).not.toBe(id);
+        await succeed(stage.previewNothing());
+    });
+
+    it("an outage of the API during refresh empties no state", async () => {
+        const { id } = theApp();
+        stage.cloud.api.faults.add({ method: "GET", path: "/ai/app", kind: "status", status: 503 });
+        const refresh = await stage.refresh();
+        stage.cloud.api.faults.clear();
+        expect(refresh.code).not.toBe(0);
+        expect(stage.stateText()).toContain(id);
+        await succeed(stage.previewNothing());
+    });
+
+    it("a command that vLLM refuses: the error says why, the app stays known, a mended command continues with it", async () => {
+        const { id } = theApp();
+        stage.configure({ command: "vllm serve mistralai/Ministral-3-14B-Instruct-2512 --no-such-flag" });
+        const failed = await stage.up();
+        expect(failed.code).not.toBe(0);
+        expect(failed.stdout + failed.stderr).toContain("unrecognized arguments: --no-such-flag");
+        expect(failed.stdout + failed.stderr).not.toContain(token);
+        expect(theApp().id).toBe(id);
+        stage.configure({ command: undefined });
+        await succeed(stage.up());
+        expect(theApp()).toMatchObject({ id, state: "RUNNING" });
+        await succeed(stage.previewNothing());
+    });
+
+    it("no secret lies in the state in clear", async () => {
+        const { clientToken } = await stage.outputs();
+        const state = stage.stateText();
+        expect(clientToken).toMatch(/./);
+        expect(state).not.toContain(clientToken);
+        expect(state).not.toContain(token);
+        expect(state).not.toContain(stage.env.OVH_APPLICATION_SECRET);
+    });
+
+    it("destroy leaves nothing at the platform", async () => {
+        await succeed(stage.destroy());
+        expect(stage.cloud.api.apps()).toEqual([]);
+        expect(stage.cloud.api.tokens()).toEqual([]);
+    });
+
+    it("an app that fails at first is kept in the state, told with its log, and destroyed", async () => {
+        stage.configure({ region: undefined, huggingFaceToken: "invalid-engine-test-canary", adoptionLabel: "engine-test-2" });
+        const failed = await stage.up();
+        expect(failed.code).not.toBe(0);
+        const said = failed.stdout + failed.stderr;
+        expect(said).toContain(theApp().id);
+        expect(said).toMatch(/gated/i);
+        expect(said).not.toContain("invalid-engine-test-canary");
+        expect(stage.stateText()).toContain(theApp().id);
+        await succeed(stage.destroy());
+        expect(stage.cloud.api.apps()).toEqual([]);
+    });
+
+    it("every request and answer kept to the API's structure", () => {
+        expect(stage.cloud.api.violations()).toEqual([]);
+    });
+});

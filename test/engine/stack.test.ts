@@ -1,0 +1,118 @@
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { checkout } from "../../sandbox/layout";
+import { proveStack, type StackOutputs } from "../../sandbox/proof";
+import { openStage, type Stage } from "./stage";
+
+let stage: Stage;
+
+/** The committed sandbox stack, with the chart of this test's own folder. */
+beforeAll(async () => {
+    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as { config: Record<string, unknown> };
+    stage = await openStage({ program: checkout, config, chart: true });
+    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+});
+afterAll(() => stage.close());
+
+async function succeed(run: Promise<{ code: number; stdout: string; stderr: string }>): Promise<string> {
+    const { code, stdout, stderr } = await run;
+    expect(code, stdout + stderr).toBe(0);
+    return stdout;
+}
+
+function cluster(): CoreV1Api {
+    const config = new KubeConfig();
+    config.loadFromFile(stage.layout.kubeconfig);
+    return config.makeApiClient(CoreV1Api);
+}
+
+describe.sequential("the whole stack, real engine, real Kubernetes API, real Prometheus", () => {
+    it("a wrong config is refused with every fault, and creates nothing", async () => {
+        stage.configure({ "models.ministral.replicas.max": 0, "monitoring.grafana.allowedSources": ["not-a-network"] });
+        const refused = await stage.up();
+        stage.configure({ "models": undefined, "monitoring.grafana.allowedSources": ["203.0.113.0/24"] });
+        const said = refused.stdout + refused.stderr;
+        expect(refused.code).not.toBe(0);
+        expect(said).toMatch(/models\.ministral\.replicas\.max/);
+        expect(said).toMatch(/monitoring\.grafana\.allowedSources/);
+        expect(said).not.toMatch(/^\s+at .*\.ts:\d+/m);
+        expect(stage.writes()).toEqual([]);
+    });
+
+    it("up brings up everything, and every promise holds", async () => {
+        await succeed(stage.up());
+        const findings = await proveStack({
+            outputs: (await stage.outputs()) as StackOutputs,
+            api: stage.cloud.api.url,
+            prometheus: stage.prometheusUrl,
+            caFile: stage.cloud.api.caFile,
+            kubeconfigFile: stage.layout.kubeconfig,
+            preview: async () => {
+                const { code, stdout } = await stage.previewNothing();
+                return code === 0 ? undefined : stdout;
+            },
+        });
+        expect(findings.filter(({ ok }) => !ok)).toEqual([]);
+        expect(findings.length).toBeGreaterThan(10);
+    });
+
+    it("the operator's Prometheus config holds our job", async () => {
+        const secret = await cluster().readNamespacedSecret({ namespace: "monitoring", name: "prometheus-monitoring-prometheus" });
+        const config = gunzipSync(Buffer.from(secret.data!["prometheus.yaml.gz"], "base64")).toString();
+        const job = (parse(config).scrape_configs as Record<string, any>[]).find(({ job_name }) => job_name === "vllm-ministral");
+        expect(job).toMatchObject({ scheme: "https", metrics_path: "/metrics", authorization: { type: "Bearer" } });
+    });
+
+    it("a new scaling target leaves app and cluster alone", async () => {
+        const [app] = stage.cloud.api.apps();
+        const before = stage.writes().length;
+        stage.configure({ "models.ministral.scaling.target": 40 });
+        await succeed(stage.up());
+        expect(stage.writes().slice(before).filter((call) => !call.startsWith("POST /kube/"))).toEqual([
+            `PUT /ai/app/${app.id}/scalingstrategy`,
+        ]);
+        await succeed(stage.previewNothing());
+    });
+
+    it("a scrape token that is not the platform's any more shows as up == 0", async () => {
+        const outputs = (await stage.outputs()) as StackOutputs;
+        const answer = await fetch(`${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`);
+        expect(JSON.stringify(await answer.json())).toContain('"1"');
+        await stage.cloud.api.revokeTokens();
+        const deadline = Date.now() + 60_000;
+        let value: string | undefined;
+        while (value !== "0" && Date.now() < deadline) {
+            const sample = await fetch(`${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`);
+            value = ((await sample.json()) as any).data.result[0]?.value[1] as string | undefined;
+            await new Promise((resolve) => setTimeout(resolve, 500));
+        }
+        expect(value).toBe("0");
+        // Tokens that are gone are made anew, and the Secret with them.
+        await succeed(stage.refresh());
+        await succeed(stage.up());
+        expect(((await stage.outputs()) as StackOutputs).clientToken).not.toBe(outputs.clientToken);
+    });
+
+    it("no secret lies in the state in clear", async () => {
+        const outputs = (await stage.outputs()) as StackOutputs;
+        const state = stage.stateText();
+        for (const secret of [outputs.clientToken, outputs.grafanaPassword, stage.env.OVH_APPLICATION_SECRET]) {
+            expect(secret).toMatch(/./);
+            expect(state).not.toContain(secret);
+        }
+        expect(state).not.toContain("client-key-data");
+        expect(state).not.toContain("hf_sandbox_not_a_real_token");
+    });
+
+    it("destroy leaves nothing: no app, no token, no cluster", async () => {
+        await succeed(stage.destroy());
+        expect(stage.cloud.api.apps()).toEqual([]);
+        expect(stage.cloud.api.tokens()).toEqual([]);
+        expect(stage.cloud.api.clusters()).toEqual([]);
+        expect(stage.cloud.api.violations()).toEqual([]);
+    });
+});

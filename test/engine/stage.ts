@@ -1,0 +1,123 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { prepareChart } from "../../sandbox/chart/chart";
+import { layoutOf, type Layout } from "../../sandbox/layout";
+import { startLocalCloud, type LocalCloud } from "../../sandbox/local-cloud";
+import { installPlugins } from "../../sandbox/plugins/install";
+import { pulumi, sandboxEnvironment, type PulumiRun } from "../../sandbox/pulumi-cli";
+import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../../sandbox/toolchain/toolchain";
+
+/** A stack of one program, with the real engine, on a local OVHcloud of its own. */
+export interface Stage {
+    layout: Layout;
+    cloud: LocalCloud;
+    toolchain: Toolchain;
+    env: Record<string, string>;
+    prometheusUrl: string;
+    /** Sets config values by path (`models.ministral.replicas.max`); `undefined` removes one. */
+    configure(values: Record<string, unknown>): void;
+    up(): Promise<PulumiRun>;
+    /** `pulumi preview --expect-no-changes`: exit code 0 when a second up would do nothing. */
+    previewNothing(): Promise<PulumiRun>;
+    preview(): Promise<PulumiRun>;
+    refresh(): Promise<PulumiRun>;
+    destroy(): Promise<PulumiRun>;
+    outputs(): Promise<Record<string, any>>;
+    /** The checkpoint as it lies on disk. */
+    stateText(): string;
+    /** Calls of the emulated API since the stage began, reads left out. */
+    writes(): string[];
+    close(): Promise<void>;
+}
+
+export interface StageOptions {
+    /** Folder of the program's Pulumi.yaml. */
+    program: string;
+    /** Stack config that the test starts from. */
+    config: Record<string, unknown>;
+    /** Whether the program deploys to Kubernetes. */
+    chart?: boolean;
+}
+
+/** Builds a stage in a new temporary folder. `close` ends every process and removes the folder. */
+export async function openStage(options: StageOptions): Promise<Stage> {
+    const layout = layoutOf(mkdtempSync(join(tmpdir(), "engine-test-")));
+    const log: string[] = [];
+    const toolchain = await ensureToolchain({ log: (line) => log.push(line) });
+    const plugins = { pulumiHome: layout.pulumiHome, binDir: layout.bin, toolchain, allowDownload: false };
+    await installPlugins({ ...plugins, log: (line) => log.push(line) });
+    if (options.chart) {
+        await prepareChart({ target: layout.chart, crds: prometheusOperatorCrds(), allowDownload: false, log: (line) => log.push(line) });
+    }
+    const prometheusPort = await freePort();
+    const cloud = await startLocalCloud({ layout, bin: toolchain.bin, speed: 300, prometheusPort, log: (line) => log.push(line) });
+    const env = { ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile), OVH_AI_DEPLOY_POLL_MS: "200" };
+    const configFile = join(layout.dir, "Pulumi.test.yaml");
+    const config: Record<string, unknown> = structuredClone(options.config);
+    const salt = parse(readFileSync(join(__dirname, "../../Pulumi.sandbox.yaml"), "utf8")).encryptionsalt as string;
+    const writeConfig = (): void => writeFileSync(configFile, stringify({ encryptionsalt: salt, config }));
+    writeConfig();
+    mkdirSync(layout.pulumiState, { recursive: true });
+
+    const run = (...args: string[]): Promise<PulumiRun> => pulumi(args, { cwd: options.program, layout, env });
+    const onStack = (command: string, ...args: string[]): Promise<PulumiRun> =>
+        run(command, "--stack", "test", "--config-file", configFile, ...args);
+    const created = await run("stack", "init", "test", "--config-file", configFile);
+    if (created.code !== 0) throw new Error(`pulumi stack init: ${created.stderr}`);
+    const project = parse(readFileSync(join(options.program, "Pulumi.yaml"), "utf8")).name as string;
+
+    return {
+        layout,
+        cloud,
+        toolchain,
+        env,
+        prometheusUrl: `http://127.0.0.1:${prometheusPort}`,
+        configure(values) {
+            for (const [path, value] of Object.entries(values)) {
+                const keys = path.split(".");
+                keys[0] = `${project}:${keys[0]}`;
+                setPath(config, keys, value);
+            }
+            writeConfig();
+        },
+        up: () => onStack("up", "--yes", "--skip-preview"),
+        previewNothing: () => onStack("preview", "--expect-no-changes", "--diff"),
+        preview: () => onStack("preview", "--diff"),
+        refresh: () => onStack("refresh", "--yes", "--skip-preview"),
+        destroy: () => onStack("destroy", "--yes", "--skip-preview"),
+        async outputs() {
+            const answer = await run("stack", "output", "--json", "--show-secrets", "--stack", "test");
+            return JSON.parse(answer.stdout) as Record<string, any>;
+        },
+        stateText: () => readFileSync(join(layout.pulumiState, ".pulumi/stacks", project, "test.json"), "utf8"),
+        writes: () =>
+            cloud.api
+                .requests()
+                .filter(({ method }) => method !== "GET")
+                .map(({ method, path }) => `${method} ${path.replace(/.*\/cloud\/project\/[^/]+/, "")}`),
+        async close() {
+            await cloud.close();
+            rmSync(layout.dir, { recursive: true, force: true });
+        },
+    };
+}
+
+function setPath(target: Record<string, any>, [key, ...rest]: string[], value: unknown): void {
+    if (rest.length > 0) setPath((target[key] ??= {}) as Record<string, any>, rest, value);
+    else if (value === undefined) delete target[key];
+    else target[key] = value;
+}
+
+function freePort(): Promise<number> {
+    return new Promise((resolve, reject) => {
+        const probe = createServer();
+        probe.on("error", reject);
+        probe.listen(0, "127.0.0.1", () => {
+            const { port } = probe.address() as { port: number };
+            probe.close(() => resolve(port));
+        });
+    });
+}

@@ -1,0 +1,56 @@
+// `npm test`: installs what is missing, then checks format, lint and types and runs every test.
+// Arguments go to vitest (`npm test -- test/settings`), and then only the tests named run.
+// The last line is "N passed, N failed, N skipped"; each of the three checks counts as one.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureNpmPackages, root } from "../sandbox/npm-packages.mjs";
+
+ensureNpmPackages();
+
+const bin = (name) => join(root, "node_modules/.bin", name);
+const selected = process.argv.slice(2);
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+/** Runs a command with its output on this terminal, says how long it took, and tells whether it succeeded. */
+function run(title, command, args) {
+    console.log(`\n== ${title}`);
+    const started = Date.now();
+    const result = spawnSync(command, args, { cwd: root, stdio: "inherit", env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" } });
+    console.log(`== ${title}: ${result.status === 0 ? "ok" : "FAILED"} (${Math.round((Date.now() - started) / 1000)} s)`);
+    return result.status === 0;
+}
+
+function check(title, command, args) {
+    total[run(title, command, args) ? "passed" : "failed"]++;
+}
+
+// The tests that need a real engine, control plane or Prometheus find them in this cache.
+if (!run("toolchain", process.execPath, ["--import", "tsx", join(root, "sandbox/toolchain/cli.ts")])) {
+    total.failed++;
+} else {
+    if (selected.length === 0) {
+        check("format", bin("prettier"), ["--check", "."]);
+        check("lint", bin("eslint"), [".", "--max-warnings", "0"]);
+        check("types", bin("tsc"), ["--noEmit", "--noCheck", "false"]);
+    }
+    const folder = mkdtempSync(join(tmpdir(), "tests-"));
+    const report = join(folder, "report.json");
+    const ok = run("tests", bin("vitest"), ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...selected]);
+    try {
+        const counts = JSON.parse(readFileSync(report, "utf8"));
+        total.passed += counts.numPassedTests;
+        total.failed += counts.numFailedTests;
+        total.skipped += counts.numPendingTests + counts.numTodoTests;
+        const nothingRan = counts.numTotalTests === 0;
+        // A file that cannot be loaded, or an error outside of any test, fails the run without failing a test.
+        if ((!ok || nothingRan) && counts.numFailedTests === 0) total.failed++;
+    } catch {
+        total.failed++;
+    } finally {
+        rmSync(folder, { recursive: true, force: true });
+    }
+}
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed === 0 ? 0 : 1);

@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+    test: {
+        pool: "forks",
+        reporters: ["default"],
+        projects: [
+            {
+                extends: true,
+                test: {
+                    name: "unit",
+                    include: ["test/**/*.test.ts"],
+                    exclude: ["test/engine/**", "test/sandbox/{kubernetes,prometheus,plugins}/**"],
+                    testTimeout: 60_000,
+                    hookTimeout: 60_000,
+                    maxWorkers: 2,
+                },
+            },
+            {
+                // Each of these starts real processes (an engine, a control plane, a Prometheus): one file at a time.
+                extends: true,
+                test: {
+                    name: "real",
+                    include: ["test/engine/**/*.test.ts", "test/sandbox/{kubernetes,prometheus,plugins}/**/*.test.ts"],
+                    fileParallelism: false,
+                    testTimeout: 600_000,
+                    hookTimeout: 600_000,
+                },
+            },
+        ],
+    },
+});

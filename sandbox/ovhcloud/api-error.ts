@@ -1,0 +1,16 @@
+/** An answer that is not a success, in OVHcloud's shape: `{class, message}`. */
+export class ApiError extends Error {
+    constructor(
+        readonly status: number,
+        readonly errorClass: string,
+        message: string,
+        readonly headers: Record<string, string> = {},
+    ) {
+        super(message);
+    }
+}
+
+export const badRequest = (message: string): ApiError => new ApiError(400, "Client::BadRequest", message);
+export const forbidden = (message: string): ApiError => new ApiError(403, "Client::Forbidden", message);
+export const notFound = (message: string): ApiError => new ApiError(404, "Client::NotFound", message);
+export const conflict = (message: string): ApiError => new ApiError(409, "Client::Conflict", message);

@@ -1,0 +1,278 @@
+import { randomUUID } from "node:crypto";
+import { badRequest, conflict, notFound } from "./api-error";
+import { gpuQuota, region, resourcesOf } from "./capabilities";
+import type { Platform } from "./platform";
+import type { Store, StoredApp } from "./store";
+
+/** What a handler of the emulated API is given. */
+export interface Call {
+    path: Record<string, string>;
+    query: URLSearchParams;
+    body: any;
+}
+
+export type Handlers = Record<string, (call: Call) => unknown>;
+
+const stoppable = new Set(["RUNNING", "SCALING", "INITIALIZING", "QUEUED"]);
+const deletable = new Set(["STOPPED", "FAILED", "ERROR"]);
+
+/** The AI Deploy operations of the API, by method and path below the project. */
+export function appHandlers(store: Store, platform: Platform, projectId: string): Handlers {
+    const find = ({ path }: Call): StoredApp => {
+        const app = store.state.apps[path.appId];
+        if (!app) throw notFound(`app ${path.appId} does not exist`);
+        return app;
+    };
+    const touch = (app: StoredApp): void => {
+        app.updatedAt = new Date().toISOString();
+        store.save();
+    };
+    const show = (app: StoredApp): object => view(app, platform.available(app));
+    /** What changes the containers takes effect at once in an app that runs. */
+    const changed = (app: StoredApp): void => {
+        touch(app);
+        if (app.wanted === "running" && stoppable.has(app.state)) platform.restart(app);
+    };
+
+    return {
+        "GET /ai/app": ({ query }) => {
+            const states = query.getAll("statusState");
+            const size = Number(query.get("size") ?? 100);
+            const page = Number(query.get("page") ?? 1);
+            return Object.values(store.state.apps)
+                .filter((app) => matches(app.spec.labels as Record<string, string>, query.get("labelSelector")))
+                .filter((app) => states.length === 0 || states.includes(app.state))
+                .sort((a, b) => (query.get("order") === "desc" ? -1 : 1) * a.createdAt.localeCompare(b.createdAt))
+                .slice((page - 1) * size, page * size)
+                .map(show);
+        },
+        "POST /ai/app": async ({ body }) => {
+            const app = newApp(body as Record<string, any>, projectId);
+            const used = Object.values(store.state.apps)
+                .filter(({ state }) => stoppable.has(state))
+                .reduce((sum, other) => sum + gpusOf(other), 0);
+            if (used + gpusOf(app) > gpuQuota) throw conflict(`GPU quota exceeded: ${used} of ${gpuQuota} in use, ${gpusOf(app)} more asked for`);
+            store.state.apps[app.id] = app;
+            await platform.start(app);
+            return show(app);
+        },
+        "POST /ai/app/command": ({ body }) => {
+            const { spec } = newApp(body as Record<string, any>, projectId);
+            const parts = ["ovhai app run", `--name ${spec.name}`, `--flavor ${spec.resources.flavor}`, spec.image];
+            if (spec.command?.length > 0) parts.push("--", ...spec.command.map((part: string) => JSON.stringify(part)));
+            return { command: parts.join(" ") };
+        },
+        "GET /ai/app/{appId}": (call) => show(find(call)),
+        "PUT /ai/app/{appId}": (call) => {
+            const app = find(call);
+            refuseWhenGoing(app);
+            update(app, call.body as Record<string, any>);
+            changed(app);
+            return show(app);
+        },
+        "PUT /ai/app/{appId}/image": (call) => {
+            const app = find(call);
+            refuseWhenGoing(app);
+            app.spec.image = call.body.url;
+            changed(app);
+            return { message: `image of ${app.id} is now ${app.spec.image}` };
+        },
+        "PUT /ai/app/{appId}/label": (call) => {
+            const app = find(call);
+            const { name, value } = call.body as { name: string; value?: string | null };
+            if (name.startsWith("ovh/")) throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
+            if (value === null || value === undefined) delete app.spec.labels[name];
+            else app.spec.labels[name] = value;
+            touch(app);
+        },
+        "PUT /ai/app/{appId}/scalingstrategy": (call) => {
+            const app = find(call);
+            refuseWhenGoing(app);
+            app.spec.scalingStrategy = scalingOf(call.body as Record<string, any>);
+            touch(app);
+            platform.reconcile(app);
+        },
+        "PUT /ai/app/{appId}/start": async (call) => {
+            const app = find(call);
+            refuseWhenGoing(app);
+            if (!stoppable.has(app.state)) await platform.start(app);
+        },
+        "PUT /ai/app/{appId}/stop": (call) => {
+            const app = find(call);
+            refuseWhenGoing(app);
+            platform.stop(app);
+        },
+        "POST /ai/app/{appId}/datasync": (call) => {
+            const app = find(call);
+            const now = new Date().toISOString();
+            const sync = {
+                id: randomUUID(),
+                createdAt: now,
+                updatedAt: now,
+                spec: { direction: call.body.direction, manual: true, volume: call.body.volume ?? null },
+                status: { info: { code: "DATASYNC_DONE", message: "simulated" }, progress: [], queuedAt: now, startedAt: now, endedAt: now, state: "DONE" },
+            };
+            app.dataSync.push(sync);
+            touch(app);
+            return sync;
+        },
+        "GET /ai/app/{appId}/log": (call) => {
+            const app = find(call);
+            const replica = call.query.get("replica");
+            const size = Number(call.query.get("size") ?? 100);
+            const page = Number(call.query.get("page") ?? 1);
+            const lines = app.logs.filter((line) => replica === null || String(line.replica) === replica);
+            const end = lines.length - (page - 1) * size;
+            return {
+                lastActivity: lines.at(-1)?.timestamp ?? null,
+                logs: lines.slice(Math.max(0, end - size), Math.max(0, end)).map(({ timestamp, content }) => ({ timestamp, content })),
+            };
+        },
+        "DELETE /ai/app/{appId}": (call) => {
+            const app = find(call);
+            if (app.wanted === "deleted") return;
+            if (!deletable.has(app.state) && call.query.get("force") !== "true") {
+                throw badRequest(`app ${app.id} is ${app.state}: stop it first, or use force`);
+            }
+            platform.delete(app);
+        },
+    };
+}
+
+/** Whether labels satisfy a selector `key=value[,key=value]`. */
+function matches(labels: Record<string, string>, selector: string | null): boolean {
+    return (selector ?? "")
+        .split(",")
+        .filter(Boolean)
+        .every((part) => {
+            const at = part.indexOf("=");
+            return labels[part.slice(0, at)] === part.slice(at + 1);
+        });
+}
+
+function refuseWhenGoing(app: StoredApp): void {
+    if (app.wanted === "deleted") throw conflict(`app ${app.id} is being deleted`);
+}
+
+function gpusOf(app: StoredApp): number {
+    const strategy = app.spec.scalingStrategy;
+    return app.spec.resources.gpu * (strategy?.automatic?.replicasMin ?? strategy?.fixed?.replicas ?? 1);
+}
+
+function newApp(body: Record<string, any>, projectId: string): StoredApp {
+    const now = new Date().toISOString();
+    const id = randomUUID();
+    region(body.region as string);
+    for (const name of Object.keys((body.labels as object) ?? {})) {
+        if (name.startsWith("ovh/")) throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
+    }
+    const mounts = ((body.volumes ?? []) as { mountPath: string }[]).map(({ mountPath }) => mountPath);
+    if (new Set(mounts).size !== mounts.length) throw badRequest("two volumes have the same mountPath");
+    return {
+        id,
+        createdAt: now,
+        updatedAt: now,
+        spec: {
+            name: body.name ?? `app-${id.slice(0, 8)}`,
+            region: body.region,
+            image: body.image,
+            command: body.command ?? null,
+            defaultHttpPort: body.defaultHttpPort ?? 8080,
+            grpcPort: body.grpcPort ?? null,
+            deploymentStrategy: body.deploymentStrategy ?? null,
+            envVars: body.envVars ?? [],
+            labels: { ...body.labels, "ovh/id": id, "ovh/type": "app" },
+            livenessProbe: probeOf(body.livenessProbe, body.defaultHttpPort ?? 8080),
+            probe: probeOf(body.probe, body.defaultHttpPort ?? 8080),
+            partnerId: body.partnerId ?? null,
+            resources: resourcesOf(body.region as string, body.resources as object),
+            scalingStrategy: scalingOf(body.scalingStrategy ?? { fixed: { replicas: 1 } }),
+            unsecureHttp: body.unsecureHttp ?? false,
+            volumes: ((body.volumes ?? []) as object[]).map((volume) => ({ cache: false, ...volume, id: randomUUID() })),
+        },
+        state: "QUEUED",
+        info: { code: "APP_QUEUED", message: `queued in project ${projectId}` },
+        history: [],
+        wanted: "running",
+        replicas: 0,
+        port: 0,
+        logs: [],
+        dataSync: [],
+    };
+}
+
+/** The probe with the defaults that the API's prose gives. */
+function probeOf(probe: Record<string, any> | null | undefined, port: number): object | null {
+    if (!probe) return null;
+    const defaults = { path: "/", port, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 };
+    return { ...defaults, ...Object.fromEntries(Object.entries(probe).filter(([, value]) => value !== null)) };
+}
+
+function scalingOf(body: Record<string, any>): object {
+    const { automatic, fixed } = body;
+    if (automatic && fixed) throw badRequest("scaling strategy: automatic and fixed exclude each other");
+    if (fixed) {
+        if (fixed.replicas < 1 || fixed.replicas > 10) throw badRequest("fixed scaling: 1 to 10 replicas");
+        return { fixed, automatic: null };
+    }
+    if (!automatic) throw badRequest("scaling strategy: automatic or fixed is needed");
+    if (automatic.replicasMin > automatic.replicasMax) throw badRequest("automatic scaling: replicasMin is above replicasMax");
+    if (automatic.customMetrics && !(automatic.customMetrics.targetValue > 0)) throw badRequest("automatic scaling: targetValue must be above 0");
+    return {
+        fixed: null,
+        automatic: {
+            averageUsageTarget: null,
+            cooldownPeriodSeconds: null,
+            customMetrics: null,
+            resourceType: null,
+            ...automatic,
+            scaleDownStabilizationWindowSeconds: automatic.scaleDownStabilizationWindowSeconds ?? 300,
+            scaleUpStabilizationWindowSeconds: automatic.scaleUpStabilizationWindowSeconds ?? 0,
+        },
+    };
+}
+
+/** Absent and null fields stay as they are, except that an empty command resets it and an empty variable goes. */
+function update(app: StoredApp, input: Record<string, any>): void {
+    const { spec } = app;
+    if (input.command) spec.command = input.command.length === 0 ? null : input.command;
+    if (input.url) spec.image = input.url;
+    if (input.defaultHttpPort) spec.defaultHttpPort = input.defaultHttpPort;
+    if (input.grpcPort) spec.grpcPort = input.grpcPort;
+    if (input.deploymentStrategy) spec.deploymentStrategy = input.deploymentStrategy;
+    if (input.livenessProbe) spec.livenessProbe = probeOf(input.livenessProbe, spec.defaultHttpPort as number);
+    if (input.probe) spec.probe = probeOf(input.probe, spec.defaultHttpPort as number);
+    if (input.flavor || input.gpu || input.cpu) {
+        const { flavor, gpu } = { ...spec.resources, ...input };
+        spec.resources = resourcesOf(spec.region as string, { flavor, gpu, cpu: input.cpu });
+    }
+    for (const { name, value } of (input.envVars ?? []) as { name: string; value?: string | null }[]) {
+        spec.envVars = spec.envVars.filter((variable: { name: string }) => variable.name !== name);
+        if (value !== null && value !== undefined && value !== "") spec.envVars.push({ name, value });
+    }
+}
+
+/** `cloud.project.ai.app.App` */
+function view(app: StoredApp, availableReplicas: number): object {
+    return {
+        id: app.id,
+        createdAt: app.createdAt,
+        updatedAt: app.updatedAt,
+        user: "sandbox",
+        spec: app.spec,
+        status: {
+            state: app.state,
+            availableReplicas,
+            url: `https://127.0.0.1:${app.port}`,
+            grpcAddress: null,
+            infoUrl: null,
+            internalServiceIp: null,
+            monitoringUrl: `https://monitoring.${String(app.spec.region).toLowerCase()}.ai.cloud.ovh.net/d/app/app-monitoring?var-app=${app.id}&orgId=1`,
+            lastTransitionDate: app.history.at(-1)?.date ?? null,
+            history: app.history,
+            info: app.info,
+            dataSync: app.dataSync,
+            volumes: [],
+        },
+    };
+}

@@ -1,0 +1,51 @@
+/** What the emulated API does wrong on purpose, per operation. */
+export interface FaultRule {
+    /** HTTP method; absent: any. */
+    method?: string;
+    /** Regular expression on the path below the project, such as `/ai/app$`; absent: any. */
+    path?: string;
+    kind:
+        | "status" // answer with `status`, do nothing
+        | "drop" // close the connection, do nothing
+        | "delay" // wait `delayMs`, then go on as usual
+        | "commit-then-status" // do it, but answer with `status`
+        | "commit-then-drop" // do it, but close the connection
+        | "commit-then-timeout"; // do it, and never answer
+    status?: number;
+    /** Seconds for the `Retry-After` header of a `status` fault. */
+    retryAfter?: number;
+    delayMs?: number;
+    /** How often it happens; absent: always. */
+    times?: number;
+    /** 0 to 1; absent: 1. */
+    probability?: number;
+}
+
+export class Faults {
+    private rules: FaultRule[] = [];
+
+    add(rule: FaultRule): void {
+        this.rules.push({ ...rule });
+    }
+
+    clear(): void {
+        this.rules = [];
+    }
+
+    list(): FaultRule[] {
+        return this.rules;
+    }
+
+    /** The first rule that strikes this call, its count taken down. */
+    strike(method: string, path: string): FaultRule | undefined {
+        const rule = this.rules.find(
+            (candidate) =>
+                (candidate.method === undefined || candidate.method === method) &&
+                (candidate.path === undefined || new RegExp(candidate.path).test(path)) &&
+                candidate.times !== 0 &&
+                Math.random() < (candidate.probability ?? 1),
+        );
+        if (rule?.times !== undefined) rule.times--;
+        return rule;
+    }
+}

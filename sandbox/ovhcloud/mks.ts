@@ -1,0 +1,12 @@
+/** Who really makes the clusters that the emulated API sells. */
+export interface ManagedKubernetes {
+    /** Resolves when the control plane answers. */
+    create(id: string, spec: { name: string; version: string }): Promise<void>;
+    /** The kubeconfig as YAML, certificates inline. */
+    kubeconfig(id: string): Promise<string>;
+    /** Makes a pool have this many nodes; 0 removes it. */
+    scale(id: string, pool: { id: string; name: string; flavor: string; nodes: number }): Promise<void>;
+    /** Brings a cluster back after a restart of the sandbox. */
+    resume(id: string): Promise<void>;
+    delete(id: string): Promise<void>;
+}

@@ -1,0 +1,75 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** An AI Deploy app as it is kept: what the API shows, and what the platform needs to run it again. */
+export interface StoredApp {
+    id: string;
+    createdAt: string;
+    updatedAt: string;
+    /** `cloud.project.ai.app.AppSpec` */
+    spec: Record<string, any>;
+    state: string;
+    info: { code: string; message: string };
+    history: { date: string; state: string }[];
+    /** What the user asked for, whatever the state is on its way to. */
+    wanted: "running" | "stopped" | "deleted";
+    /** Replicas that the scaling wants now. */
+    replicas: number;
+    /** Port of the gateway on 127.0.0.1, kept so that the URL stays. */
+    port: number;
+    logs: { timestamp: string; content: string; replica: number }[];
+    dataSync: Record<string, any>[];
+}
+
+export interface StoredToken {
+    id: string;
+    createdAt: string;
+    updatedAt: string;
+    spec: { name: string; region: string; role: string; labelSelector?: string | null };
+    value: string;
+    version: number;
+}
+
+export interface StoredCluster {
+    id: string;
+    /** `cloud.kube.Cluster` */
+    cluster: Record<string, any>;
+    /** `cloud.kube.NodePool` by id */
+    pools: Record<string, Record<string, any>>;
+}
+
+export interface State {
+    apiPort?: number;
+    authorized: boolean;
+    apps: Record<string, StoredApp>;
+    tokens: Record<string, StoredToken>;
+    clusters: Record<string, StoredCluster>;
+    /** The authority that signs the gateways' certificates, and the certificate, as PEM. */
+    certificates?: { ca: string; certificate: string; key: string };
+}
+
+/** The state of the emulated cloud, on disk after every change, whole even if the process is killed while writing. */
+export class Store {
+    readonly state: State;
+    private readonly file: string;
+
+    constructor(dir: string) {
+        mkdirSync(dir, { recursive: true });
+        this.file = join(dir, "state.json");
+        this.state = this.read() ?? { authorized: false, apps: {}, tokens: {}, clusters: {} };
+    }
+
+    save(): void {
+        writeFileSync(`${this.file}.new`, JSON.stringify(this.state), { mode: 0o600 });
+        renameSync(`${this.file}.new`, this.file);
+    }
+
+    private read(): State | undefined {
+        try {
+            return JSON.parse(readFileSync(this.file, "utf8")) as State;
+        } catch (error) {
+            if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+            throw new Error(`the state in ${this.file} cannot be read (${(error as Error).message}); "npm run sandbox -- reset" begins anew`);
+        }
+    }
+}

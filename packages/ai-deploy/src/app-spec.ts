@@ -1,0 +1,226 @@
+import type { AppInputs, Probe, ScalingStrategy, Volume } from "./args";
+
+/** The app as the API shows it, as far as this package reads it. */
+export interface LiveApp {
+    id: string;
+    spec: {
+        name: string;
+        region: string;
+        image: string;
+        command?: string[] | null;
+        defaultHttpPort?: number | null;
+        grpcPort?: number | null;
+        labels?: Record<string, string> | null;
+        unsecureHttp?: boolean | null;
+        envVars?: { name: string; value?: string | null }[] | null;
+        volumes?: LiveVolume[] | null;
+        livenessProbe?: Nullable<Probe> | null;
+        probe?: Nullable<Probe> | null;
+        resources: { flavor: string; flavorCount?: number | null; gpu?: number | null; cpu?: number | null };
+        scalingStrategy?: { fixed?: Record<string, unknown> | null; automatic?: Record<string, unknown> | null } | null;
+        deploymentStrategy?: Record<string, unknown> | null;
+        partnerId?: string | null;
+    };
+    status: {
+        state: AppState;
+        availableReplicas?: number;
+        url?: string | null;
+        monitoringUrl?: string | null;
+        lastTransitionDate?: string | null;
+        info?: { code: string; message: string };
+    };
+}
+
+export type AppState =
+    | "QUEUED"
+    | "INITIALIZING"
+    | "SCALING"
+    | "RUNNING"
+    | "STANDBY"
+    | "STOPPING"
+    | "STOPPED"
+    | "FAILED"
+    | "ERROR"
+    | "DELETING"
+    | "DELETED";
+
+type Nullable<T> = { [K in keyof T]?: T[K] | null };
+type LiveVolume = Nullable<Omit<Volume, "mountPath" | "permission">> & Pick<Volume, "mountPath" | "permission">;
+
+/** The label by which an app is found again. */
+export const adoptionLabelName = "pulumi-adoption-id";
+
+/** Body of `POST /ai/app`. */
+export function createBody(inputs: AppInputs): object {
+    return dropUndefined({
+        name: inputs.name,
+        region: inputs.region,
+        image: inputs.image,
+        resources: inputs.resources,
+        command: inputs.command,
+        defaultHttpPort: inputs.defaultHttpPort,
+        grpcPort: inputs.grpcPort,
+        labels: wantedLabels(inputs),
+        unsecureHttp: inputs.unsecureHttp ?? false,
+        envVars: Object.entries(inputs.envVars ?? {}).map(([name, value]) => ({ name, value })),
+        volumes: inputs.volumes,
+        livenessProbe: inputs.livenessProbe,
+        probe: inputs.readinessProbe,
+        scalingStrategy: inputs.scalingStrategy,
+        deploymentStrategy: inputs.deploymentStrategy,
+        partnerId: inputs.partnerId,
+    });
+}
+
+export function wantedLabels(inputs: Pick<AppInputs, "labels" | "adoptionLabel">): Record<string, string> {
+    return { ...inputs.labels, [adoptionLabelName]: inputs.adoptionLabel };
+}
+
+/**
+ * Every field of an app in one comparable form: the API's defaults filled in, order without meaning removed, the
+ * platform's own additions (computed resources, `ovh/...` labels, volume ids) left out.
+ */
+export interface Comparable {
+    name: string;
+    region: string;
+    image: string;
+    flavor: string;
+    /** GPUs or CPUs per replica, whichever the inputs name; read back, the API gives both. */
+    gpu?: number;
+    cpu?: number;
+    flavorCount?: number;
+    command: string[];
+    defaultHttpPort: number;
+    grpcPort?: number;
+    labels: Record<string, string>;
+    unsecureHttp: boolean;
+    envVars: Record<string, string>;
+    volumes: object[];
+    livenessProbe?: object;
+    readinessProbe?: object;
+    scalingStrategy: object;
+    deploymentStrategy?: object;
+    partnerId?: string;
+}
+
+export function comparableInputs(inputs: AppInputs): Comparable {
+    const port = inputs.defaultHttpPort ?? 8080;
+    return dropUndefined({
+        name: inputs.name,
+        region: inputs.region,
+        image: inputs.image,
+        flavor: inputs.resources.flavor,
+        gpu: inputs.resources.gpu,
+        cpu: inputs.resources.cpu,
+        flavorCount: inputs.resources.flavorCount,
+        command: inputs.command ?? [],
+        defaultHttpPort: port,
+        grpcPort: inputs.grpcPort,
+        labels: wantedLabels(inputs),
+        unsecureHttp: inputs.unsecureHttp ?? false,
+        envVars: inputs.envVars ?? {},
+        volumes: volumesOf(inputs.volumes),
+        livenessProbe: probeOf(inputs.livenessProbe, port),
+        readinessProbe: probeOf(inputs.readinessProbe, port),
+        scalingStrategy: scalingOf(inputs.scalingStrategy),
+        deploymentStrategy: deploymentOf(inputs.deploymentStrategy),
+        partnerId: inputs.partnerId,
+    });
+}
+
+/** The same of an app as it is. `inputs` tells which of several equal forms the user chose. */
+export function comparableLive({ spec }: LiveApp, inputs: AppInputs): Comparable {
+    const port = spec.defaultHttpPort ?? 8080;
+    return dropUndefined({
+        name: spec.name,
+        region: spec.region,
+        image: spec.image,
+        flavor: spec.resources.flavor,
+        gpu: inputs.resources.gpu === undefined ? undefined : (spec.resources.gpu ?? undefined),
+        // For a CPU flavor the platform gives the CPUs of all units; it is ours to change, so ours is compared.
+        cpu: inputs.resources.cpu,
+        flavorCount: inputs.resources.flavorCount === undefined ? undefined : (spec.resources.flavorCount ?? undefined),
+        command: spec.command ?? [],
+        defaultHttpPort: port,
+        grpcPort: spec.grpcPort ?? undefined,
+        labels: ownLabels(spec.labels),
+        unsecureHttp: spec.unsecureHttp ?? false,
+        envVars: liveEnv(spec.envVars, inputs.envVars ?? {}),
+        volumes: volumesOf(spec.volumes),
+        livenessProbe: probeOf(spec.livenessProbe, port),
+        readinessProbe: probeOf(spec.probe, port),
+        scalingStrategy: scalingOf(spec.scalingStrategy),
+        deploymentStrategy: inputs.deploymentStrategy === undefined ? undefined : deploymentOf(spec.deploymentStrategy),
+        partnerId: spec.partnerId ?? undefined,
+    });
+}
+
+function ownLabels(labels: Record<string, string> | null | undefined): Record<string, string> {
+    return Object.fromEntries(Object.entries(labels ?? {}).filter(([name]) => !name.startsWith("ovh/")));
+}
+
+/** A variable whose value the API does not show counts as unchanged. */
+function liveEnv(live: LiveApp["spec"]["envVars"], known: Record<string, string>): Record<string, string> {
+    return Object.fromEntries((live ?? []).map(({ name, value }) => [name, value ?? known[name] ?? ""]));
+}
+
+function probeOf(probe: Nullable<Probe> | null | undefined, port: number): object | undefined {
+    if (!probe) return undefined;
+    const defaults = { path: "/", port, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 };
+    return { ...defaults, ...dropEmpty(probe) };
+}
+
+function scalingOf(strategy: ScalingStrategy | LiveApp["spec"]["scalingStrategy"]): object {
+    if (!strategy?.automatic) return { fixed: strategy?.fixed ? dropEmpty(strategy.fixed) : { replicas: 1 } };
+    const { customMetrics, ...rest } = dropEmpty(strategy.automatic) as Record<string, unknown>;
+    return {
+        automatic: {
+            scaleUpStabilizationWindowSeconds: 0,
+            scaleDownStabilizationWindowSeconds: 300,
+            ...rest,
+            ...(customMetrics ? { customMetrics: dropEmpty(customMetrics) } : {}),
+        },
+    };
+}
+
+function deploymentOf(strategy: object | null | undefined): object | undefined {
+    return strategy ? { terminationGracePeriodSeconds: 30, ...dropEmpty(strategy) } : undefined;
+}
+
+/** By mount path; only what a user can set. */
+function volumesOf(volumes: LiveVolume[] | null | undefined): object[] {
+    return (volumes ?? [])
+        .map(({ mountPath, permission, cache, volumeSource, volumeTarget }) =>
+            dropEmpty({
+                mountPath,
+                permission,
+                cache: cache ? true : undefined,
+                volumeSource: volumeSource ? deepDropEmpty(volumeSource) : undefined,
+                volumeTarget: volumeTarget ? deepDropEmpty(volumeTarget) : undefined,
+            }),
+        )
+        .sort((a, b) => (a as Volume).mountPath.localeCompare((b as Volume).mountPath));
+}
+
+/** Without null and undefined: the API takes and gives them as absent. */
+export function dropEmpty<T extends object>(value: T): T {
+    return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== null && v !== undefined)) as T;
+}
+
+function deepDropEmpty(value: object): object {
+    const clean = (v: unknown): unknown => (v !== null && typeof v === "object" && !Array.isArray(v) ? deepDropEmpty(v) : v);
+    return Object.fromEntries(Object.entries(dropEmpty(value)).map(([k, v]) => [k, clean(v)]));
+}
+
+function dropUndefined<T extends object>(value: T): T {
+    return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
+}
+
+/** Equality of JSON values, whatever the order of keys. */
+export function same(a: unknown, b: unknown): boolean {
+    if (a === b) return true;
+    if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+    if (Array.isArray(a) !== Array.isArray(b)) return false;
+    const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+    return [...keys].every((key) => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}

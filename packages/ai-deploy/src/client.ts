@@ -1,0 +1,257 @@
+import { createHash } from "crypto";
+import type { Credentials } from "./credentials";
+
+/** OVHcloud answered, and not with success. */
+export class ApiError extends Error {
+    constructor(
+        /** `PUT /ai/app/ID/image` */
+        readonly operation: string,
+        readonly status: number,
+        /** What OVHcloud said. */
+        readonly said: string,
+        readonly queryId: string | undefined,
+        readonly retryAfterSeconds?: number,
+    ) {
+        super(`${operation}: OVHcloud answered ${status}: ${said}${queryId ? ` (X-Ovh-QueryID ${queryId})` : ""}`);
+    }
+
+    get gone(): boolean {
+        return this.status === 404;
+    }
+
+    /** Worth another try: the request was refused for now, or the platform is ill. */
+    get transient(): boolean {
+        return this.status === 429 || this.status >= 500;
+    }
+}
+
+/** No answer came: the connection failed or took too long. What the request did is unknown, unless it was never sent. */
+export class NoAnswerError extends Error {
+    constructor(
+        readonly operation: string,
+        cause: unknown,
+        /** Whether the request cannot have reached the platform. */
+        readonly neverSent: boolean,
+    ) {
+        super(`${operation}: no answer from OVHcloud (${causeText(cause)})`);
+    }
+}
+
+export function isTransient(error: unknown): boolean {
+    return error instanceof NoAnswerError || (error instanceof ApiError && error.transient);
+}
+
+export interface ClientOptions {
+    /** OVHcloud's fair use is 60 requests a minute per credential. */
+    requestsPerMinute?: number;
+    requestTimeoutMs?: number;
+    /** First pause of the exponential back-off. */
+    backoffMs?: number;
+}
+
+/** Attempts of a request that may be repeated. */
+const attempts = 5;
+const maxBackoffMs = 20_000;
+const maxRetryAfterSeconds = 120;
+/** Requests that may be sent at once before the rate counts. */
+const burst = 20;
+
+/** The OVHcloud API v1, as one credential. Shared by all resources of a process, so that the rate limit is kept together. */
+export class OvhClient {
+    private readonly requestsPerMinute: number;
+    private readonly requestTimeoutMs: number;
+    private readonly backoffMs: number;
+    private tokens = burst;
+    private refilled = Date.now();
+    private clockSkew?: Promise<number>;
+    private bearer?: { value: Promise<string>; until: number };
+
+    constructor(
+        private readonly credentials: Credentials,
+        options: ClientOptions = {},
+    ) {
+        this.requestsPerMinute = options.requestsPerMinute ?? 60;
+        this.requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
+        this.backoffMs = options.backoffMs ?? 1000;
+    }
+
+    get<T>(path: string): Promise<T> {
+        return this.repeat("GET", path);
+    }
+
+    put<T>(path: string, body?: object): Promise<T> {
+        return this.repeat("PUT", path, body);
+    }
+
+    /** 404 is success: what is to be gone is gone. */
+    async delete(path: string): Promise<void> {
+        try {
+            await this.repeat("DELETE", path);
+        } catch (error) {
+            if (!(error instanceof ApiError && error.gone)) throw error;
+        }
+    }
+
+    /**
+     * Sends a POST once. It is repeated only where the platform cannot have acted on it: refused with 429, or never sent.
+     * After any other failure its effect is unknown, and the caller has to look.
+     */
+    async post<T>(path: string, body?: object): Promise<T> {
+        for (let attempt = 1; ; attempt++) {
+            try {
+                return await this.once<T>("POST", path, body);
+            } catch (error) {
+                const harmless = (error instanceof ApiError && error.status === 429) || (error instanceof NoAnswerError && error.neverSent);
+                if (!harmless || attempt >= attempts) throw error;
+                await this.backOff(attempt, error);
+            }
+        }
+    }
+
+    private async repeat<T>(method: string, path: string, body?: object): Promise<T> {
+        for (let attempt = 1; ; attempt++) {
+            try {
+                return await this.once<T>(method, path, body);
+            } catch (error) {
+                if (!isTransient(error) || attempt >= attempts) throw error;
+                await this.backOff(attempt, error);
+            }
+        }
+    }
+
+    /** Full jitter, or what the platform asks for. */
+    private backOff(attempt: number, error: unknown): Promise<void> {
+        const asked = error instanceof ApiError ? error.retryAfterSeconds : undefined;
+        if (asked !== undefined) return sleep(Math.min(asked, maxRetryAfterSeconds) * 1000);
+        return sleep(Math.random() * Math.min(maxBackoffMs, this.backoffMs * 2 ** attempt));
+    }
+
+    private async once<T>(method: string, path: string, body?: object): Promise<T> {
+        const operation = `${method} ${path.replace(/^\/cloud\/project\/[^/]+/, "").replace(/\?.*/, "")}`;
+        await this.takeTurn();
+        const url = this.credentials.baseUrl + path;
+        const text = body === undefined ? "" : JSON.stringify(body);
+        const headers: Record<string, string> = { Accept: "application/json", ...(await this.authorize(method, url, text)) };
+        if (text !== "") headers["Content-Type"] = "application/json";
+        let answer: Response;
+        let answerText: string;
+        try {
+            answer = await fetch(url, { method, headers, body: text === "" ? undefined : text, signal: AbortSignal.timeout(this.requestTimeoutMs) });
+            answerText = await answer.text();
+        } catch (error) {
+            throw new NoAnswerError(operation, error, neverSent(error));
+        }
+        const queryId = answer.headers.get("x-ovh-queryid") ?? undefined;
+        if (!answer.ok) {
+            const retryAfter = Number(answer.headers.get("retry-after") ?? NaN);
+            throw new ApiError(operation, answer.status, messageOf(answerText), queryId, Number.isFinite(retryAfter) ? retryAfter : undefined);
+        }
+        if (answerText === "") return undefined as T;
+        try {
+            return JSON.parse(answerText) as T;
+        } catch {
+            throw new ApiError(operation, answer.status, "an answer that is not JSON", queryId);
+        }
+    }
+
+    /** A token bucket: `burst` requests at once, then the rate. */
+    private async takeTurn(): Promise<void> {
+        for (;;) {
+            const now = Date.now();
+            this.tokens = Math.min(burst, this.tokens + ((now - this.refilled) / 60_000) * this.requestsPerMinute);
+            this.refilled = now;
+            if (this.tokens >= 1) {
+                this.tokens -= 1;
+                return;
+            }
+            await sleep(((1 - this.tokens) * 60_000) / this.requestsPerMinute);
+        }
+    }
+
+    private async authorize(method: string, url: string, body: string): Promise<Record<string, string>> {
+        const { auth } = this.credentials;
+        switch (auth.kind) {
+            case "token":
+                return { Authorization: `Bearer ${auth.accessToken}` };
+            case "oauth2":
+                return { Authorization: `Bearer ${await this.oauthToken(auth)}` };
+            case "signature": {
+                const time = String(Math.round(Date.now() / 1000 + (await this.skew())));
+                return {
+                    "X-Ovh-Application": auth.applicationKey,
+                    "X-Ovh-Consumer": auth.consumerKey,
+                    "X-Ovh-Timestamp": time,
+                    "X-Ovh-Signature": sign(auth.applicationSecret, auth.consumerKey, method, url, body, time),
+                };
+            }
+        }
+    }
+
+    /** Seconds by which the platform's clock is ahead of ours; asked once. */
+    private skew(): Promise<number> {
+        this.clockSkew ??= (async () => {
+            const answer = await fetch(`${this.credentials.baseUrl}/auth/time`, { signal: AbortSignal.timeout(this.requestTimeoutMs) });
+            const time = Number(await answer.text());
+            if (!answer.ok || !Number.isFinite(time)) throw new Error(`status ${answer.status}`);
+            return time - Date.now() / 1000;
+        })().catch((error: unknown) => {
+            this.clockSkew = undefined;
+            throw new NoAnswerError("GET /auth/time", error, true);
+        });
+        return this.clockSkew;
+    }
+
+    private oauthToken(auth: { clientId: string; clientSecret: string; tokenUrl: string }): Promise<string> {
+        if (this.bearer && Date.now() < this.bearer.until) return this.bearer.value;
+        const bearer = { value: Promise.resolve(""), until: Infinity };
+        bearer.value = (async () => {
+            const form = new URLSearchParams({ grant_type: "client_credentials", scope: "all", client_id: auth.clientId, client_secret: auth.clientSecret });
+            let answer: Response;
+            try {
+                answer = await fetch(auth.tokenUrl, { method: "POST", body: form, signal: AbortSignal.timeout(this.requestTimeoutMs) });
+            } catch (error) {
+                throw new NoAnswerError("OAuth2 token", error, true);
+            }
+            const text = await answer.text();
+            if (!answer.ok) throw new ApiError("OAuth2 token", answer.status, messageOf(text), answer.headers.get("x-ovh-queryid") ?? undefined);
+            const { access_token: token, expires_in: seconds } = JSON.parse(text) as { access_token: string; expires_in: number };
+            // A minute early, so that it does not end on its way.
+            bearer.until = Date.now() + (seconds - 60) * 1000;
+            return token;
+        })().catch((error: unknown) => {
+            this.bearer = undefined;
+            throw error;
+        });
+        this.bearer = bearer;
+        return bearer.value;
+    }
+}
+
+/** OVHcloud's signature: `url` is the full URL as sent, `body` the exact text, `time` Unix seconds of the platform's clock. */
+export function sign(secret: string, consumerKey: string, method: string, url: string, body: string, time: string): string {
+    return "$1$" + createHash("sha1").update([secret, consumerKey, method, url, body, time].join("+")).digest("hex");
+}
+
+function messageOf(text: string): string {
+    try {
+        const { message, error_description: description } = JSON.parse(text) as { message?: string; error_description?: string };
+        return message ?? description ?? "no message";
+    } catch {
+        return text.slice(0, 200) || "no message";
+    }
+}
+
+function causeText(error: unknown): string {
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause;
+    return cause?.code ?? cause?.message ?? (error as Error).message;
+}
+
+/** Errors of a connection that was never made. */
+function neverSent(error: unknown): boolean {
+    const code = (error as { cause?: { code?: string } }).cause?.code ?? "";
+    return ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"].includes(code);
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

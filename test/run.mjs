@@ -17,8 +17,14 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 function run(title, command, args) {
     console.log(`\n== ${title}`);
     const started = Date.now();
-    const result = spawnSync(command, args, { cwd: root, stdio: "inherit", env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" } });
-    console.log(`== ${title}: ${result.status === 0 ? "ok" : "FAILED"} (${Math.round((Date.now() - started) / 1000)} s)`);
+    const result = spawnSync(command, args, {
+        cwd: root,
+        stdio: "inherit",
+        env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
+    });
+    console.log(
+        `== ${title}: ${result.status === 0 ? "ok" : "FAILED"} (${Math.round((Date.now() - started) / 1000)} s)`,
+    );
     return result.status === 0;
 }
 
@@ -37,7 +43,13 @@ if (!run("toolchain", process.execPath, ["--import", "tsx", join(root, "sandbox/
     }
     const folder = mkdtempSync(join(tmpdir(), "tests-"));
     const report = join(folder, "report.json");
-    const ok = run("tests", bin("vitest"), ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...selected]);
+    const ok = run("tests", bin("vitest"), [
+        "run",
+        "--reporter=default",
+        "--reporter=json",
+        `--outputFile.json=${report}`,
+        ...selected,
+    ]);
     try {
         const counts = JSON.parse(readFileSync(report, "utf8"));
         total.passed += counts.numPassedTests;

@@ -122,7 +122,11 @@ describe.sequential("one app, real engine", () => {
     });
 
     it("an app that fails at first is kept in the state, told with its log, and destroyed", async () => {
-        stage.configure({ region: undefined, huggingFaceToken: "invalid-engine-test-canary", adoptionLabel: "engine-test-2" });
+        stage.configure({
+            region: undefined,
+            huggingFaceToken: "invalid-engine-test-canary",
+            adoptionLabel: "engine-test-2",
+        });
         const failed = await stage.up();
         expect(failed.code).not.toBe(0);
         const said = failed.stdout + failed.stderr;

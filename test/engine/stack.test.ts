@@ -12,7 +12,9 @@ let stage: Stage;
 
 /** The committed sandbox stack, with the chart of this test's own folder. */
 beforeAll(async () => {
-    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as { config: Record<string, unknown> };
+    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
+        config: Record<string, unknown>;
+    };
     stage = await openStage({ program: checkout, config, chart: true });
     stage.configure({ "monitoring.chart.path": stage.layout.chart });
 });
@@ -34,7 +36,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
     it("a wrong config is refused with every fault, and creates nothing", async () => {
         stage.configure({ "models.ministral.replicas.max": 0, "monitoring.grafana.allowedSources": ["not-a-network"] });
         const refused = await stage.up();
-        stage.configure({ "models": undefined, "monitoring.grafana.allowedSources": ["203.0.113.0/24"] });
+        stage.configure({ models: undefined, "monitoring.grafana.allowedSources": ["203.0.113.0/24"] });
         const said = refused.stdout + refused.stderr;
         expect(refused.code).not.toBe(0);
         expect(said).toMatch(/models\.ministral\.replicas\.max/);
@@ -61,9 +63,14 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
     });
 
     it("the operator's Prometheus config holds our job", async () => {
-        const secret = await cluster().readNamespacedSecret({ namespace: "monitoring", name: "prometheus-monitoring-prometheus" });
+        const secret = await cluster().readNamespacedSecret({
+            namespace: "monitoring",
+            name: "prometheus-monitoring-prometheus",
+        });
         const config = gunzipSync(Buffer.from(secret.data!["prometheus.yaml.gz"], "base64")).toString();
-        const job = (parse(config).scrape_configs as Record<string, any>[]).find(({ job_name }) => job_name === "vllm-ministral");
+        const job = (parse(config).scrape_configs as Record<string, any>[]).find(
+            ({ job_name }) => job_name === "vllm-ministral",
+        );
         expect(job).toMatchObject({ scheme: "https", metrics_path: "/metrics", authorization: { type: "Bearer" } });
     });
 
@@ -72,21 +79,28 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const before = stage.writes().length;
         stage.configure({ "models.ministral.scaling.target": 40 });
         await succeed(stage.up());
-        expect(stage.writes().slice(before).filter((call) => !call.startsWith("POST /kube/"))).toEqual([
-            `PUT /ai/app/${app.id}/scalingstrategy`,
-        ]);
+        expect(
+            stage
+                .writes()
+                .slice(before)
+                .filter((call) => !call.startsWith("POST /kube/")),
+        ).toEqual([`PUT /ai/app/${app.id}/scalingstrategy`]);
         await succeed(stage.previewNothing());
     });
 
     it("a scrape token that is not the platform's any more shows as up == 0", async () => {
         const outputs = (await stage.outputs()) as StackOutputs;
-        const answer = await fetch(`${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`);
+        const answer = await fetch(
+            `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`,
+        );
         expect(JSON.stringify(await answer.json())).toContain('"1"');
-        await stage.cloud.api.revokeTokens();
+        stage.cloud.api.revokeTokens();
         const deadline = Date.now() + 60_000;
         let value: string | undefined;
         while (value !== "0" && Date.now() < deadline) {
-            const sample = await fetch(`${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`);
+            const sample = await fetch(
+                `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`,
+            );
             value = ((await sample.json()) as any).data.result[0]?.value[1] as string | undefined;
             await new Promise((resolve) => setTimeout(resolve, 500));
         }

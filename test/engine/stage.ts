@@ -50,10 +50,21 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     const plugins = { pulumiHome: layout.pulumiHome, binDir: layout.bin, toolchain, allowDownload: false };
     await installPlugins({ ...plugins, log: (line) => log.push(line) });
     if (options.chart) {
-        await prepareChart({ target: layout.chart, crds: prometheusOperatorCrds(), allowDownload: false, log: (line) => log.push(line) });
+        await prepareChart({
+            target: layout.chart,
+            crds: prometheusOperatorCrds(),
+            allowDownload: false,
+            log: (line) => log.push(line),
+        });
     }
     const prometheusPort = await freePort();
-    const cloud = await startLocalCloud({ layout, bin: toolchain.bin, speed: 300, prometheusPort, log: (line) => log.push(line) });
+    const cloud = await startLocalCloud({
+        layout,
+        bin: toolchain.bin,
+        speed: 300,
+        prometheusPort,
+        log: (line) => log.push(line),
+    });
     const env = { ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile), OVH_AI_DEPLOY_POLL_MS: "200" };
     const configFile = join(layout.dir, "Pulumi.test.yaml");
     const config: Record<string, unknown> = structuredClone(options.config);

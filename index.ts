@@ -1,0 +1,41 @@
+import { Authorization } from "pulumi-ovh-ai-deploy";
+import { Cluster } from "./src/cluster/cluster";
+import { Model } from "./src/inference/model";
+import { Monitoring } from "./src/monitoring/monitoring";
+import { jobName } from "./src/monitoring/scrape-jobs";
+import { loadSettings } from "./src/settings";
+
+// Every fault of the stack config ends the program here, before the first resource.
+const settings = loadSettings();
+const { projectId, huggingFaceToken } = settings;
+
+const authorization = new Authorization("authorization", { serviceName: projectId });
+
+const served = Object.entries(settings.models).map(([name, model]): [string, Model] => [
+    name,
+    new Model(name, {
+        settings: model,
+        projectId,
+        huggingFaceToken,
+        secretEnv: settings.modelsHoldSecrets,
+        authorization,
+    }),
+]);
+
+const cluster = new Cluster("cluster", { settings: settings.cluster, projectId });
+
+const monitoring = new Monitoring("monitoring", {
+    settings: settings.monitoring,
+    models: Object.fromEntries(served.map(([name, model]) => [name, model.monitored()])),
+    provider: cluster.provider,
+    nodePool: cluster.nodePool,
+});
+
+// The outputs of one model lie flat: those of `ministral`, or of the first by name where there is none.
+const main = served.find(([name]) => name === "ministral") ?? served[0];
+export const { appId, appUrl, openAiBaseUrl, platformMonitoringUrl, clientToken } = main[1].outputs();
+export const models = Object.fromEntries(
+    served.map(([name, model]) => [name, { ...model.outputs(), scrapeJob: jobName(name) }]),
+);
+export const { grafanaUrl, grafanaPassword, grafanaPortForward } = monitoring;
+export const { kubeconfig } = cluster;

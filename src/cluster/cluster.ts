@@ -1,0 +1,86 @@
+import { cloudproject } from "@ovhcloud/pulumi-ovh";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { ClusterSettings } from "../settings";
+import { PrivateNetwork } from "./private-network";
+
+export interface ClusterArgs {
+    settings: ClusterSettings;
+    /** Public Cloud project. */
+    projectId: string;
+}
+
+/** A Managed Kubernetes cluster with one node pool, and the Kubernetes provider that deploys into it. */
+export class Cluster extends pulumi.ComponentResource {
+    readonly kube: cloudproject.Kube;
+    /** Whatever runs pods or claims volumes depends on it, and so is also deleted while there are nodes. */
+    readonly nodePool: cloudproject.KubeNodePool;
+    readonly provider: k8s.Provider;
+    /** Administrator's kubeconfig as YAML; secret. */
+    readonly kubeconfig: pulumi.Output<string>;
+
+    constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+        const { settings, projectId } = args;
+        // Children take over the protection.
+        super("ovhcloud-llm-serving:cluster:Cluster", name, {}, { protect: settings.protect, ...opts });
+        const { nodePool: pool, region } = settings;
+
+        const network =
+            settings.network === "private"
+                ? new PrivateNetwork(
+                      `${name}-network`,
+                      { name: settings.name, region, settings: settings.private },
+                      { parent: this },
+                  )
+                : undefined;
+
+        this.kube = new cloudproject.Kube(
+            name,
+            {
+                serviceName: projectId,
+                name: settings.name,
+                region,
+                plan: settings.plan,
+                version: settings.version,
+                updatePolicy: settings.updatePolicy,
+                ...(network && {
+                    privateNetworkId: network.networkId,
+                    nodesSubnetId: network.subnetId,
+                    privateNetworkConfiguration: {
+                        // Empty: the gateway that the subnet's DHCP names.
+                        defaultVrackGateway: "",
+                        privateNetworkRoutingAsDefault: settings.private.routeThroughGateway,
+                    },
+                }),
+            },
+            { parent: this, dependsOn: network?.ready, customTimeouts: { create: "30m", delete: "30m" } },
+        );
+
+        const { autoscale } = pool;
+        this.nodePool = new cloudproject.KubeNodePool(
+            `${name}-${pool.name}`,
+            {
+                serviceName: projectId,
+                kubeId: this.kube.id,
+                name: pool.name,
+                flavorName: pool.flavor,
+                desiredNodes: pool.nodes,
+                autoscale: autoscale !== undefined,
+                minNodes: autoscale?.min,
+                maxNodes: autoscale?.max,
+                availabilityZones: pool.availabilityZones,
+            },
+            // The autoscaler's number of nodes is not drift.
+            { parent: this, ignoreChanges: autoscale ? ["desiredNodes"] : undefined },
+        );
+
+        this.kubeconfig = pulumi.secret(this.kube.kubeconfig);
+        this.provider = new k8s.Provider(
+            `${name}-kubernetes`,
+            // With the cluster's id as identity, a kubeconfig that is renewed does not replace everything deployed.
+            { kubeconfig: this.kubeconfig, clusterIdentifier: this.kube.id },
+            { parent: this },
+        );
+        this.registerOutputs({ kubeconfig: this.kubeconfig });
+    }
+}

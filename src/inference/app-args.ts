@@ -1,0 +1,85 @@
+import type { Input } from "@pulumi/pulumi";
+import type { AppArgs, Token } from "pulumi-ovh-ai-deploy";
+import type { ModelSettings } from "../settings";
+import { containerCommand } from "./command-line";
+
+type TokenArgs = ConstructorParameters<typeof Token>[1];
+
+/** What an app needs besides its model's settings. */
+export interface AppContext {
+    projectId: Input<string>;
+    huggingFaceToken: Input<string>;
+    /** Value of the label by which a later run finds the app again. */
+    adoptionLabel: Input<string>;
+    /** The app's variables in place of those of the settings, when their values are secret. */
+    env?: Record<string, Input<string>>;
+}
+
+/** The AI Deploy app that serves a model. */
+export function appArgs(model: ModelSettings, context: AppContext): AppArgs {
+    const { liveness, readiness } = model.probes;
+    return {
+        serviceName: context.projectId,
+        name: model.appName,
+        region: model.region,
+        image: model.image,
+        resources: { flavor: model.flavor, gpu: model.gpus },
+        command: containerCommand(model),
+        defaultHttpPort: model.port,
+        labels: model.labels,
+        // Never open to all: /metrics and most of vLLM's own paths ask for no key, only the platform's gateway does.
+        unsecureHttp: false,
+        envVars: { ...(context.env ?? model.env), HF_TOKEN: context.huggingFaceToken },
+        volumes: model.volumes.map(({ path, permission, name, dataStore }) => ({
+            mountPath: path,
+            permission,
+            volumeSource: dataStore ? { dataStore } : { standalone: name ? { name } : {} },
+        })),
+        livenessProbe: { port: model.port, ...liveness },
+        readinessProbe: { port: model.port, ...readiness },
+        scalingStrategy: scalingStrategy(model),
+        adoptionLabel: context.adoptionLabel,
+    };
+}
+
+/** Autoscaling between the replica limits on a metric that vLLM exports. */
+export function scalingStrategy({ replicas, scaling, port }: Pick<ModelSettings, "replicas" | "scaling" | "port">) {
+    return {
+        automatic: {
+            replicasMin: replicas.min,
+            replicasMax: replicas.max,
+            customMetrics: {
+                // The platform puts each replica's address in the place of <SELF>; it is sent as it is.
+                apiUrl: `http://<SELF>:${port}/metrics`,
+                format: "PROMETHEUS" as const,
+                valueLocation: scaling.metric,
+                targetValue: scaling.target,
+                aggregationType: scaling.aggregation,
+            },
+            scaleUpStabilizationWindowSeconds: scaling.scaleUpStabilizationSeconds,
+            scaleDownStabilizationWindowSeconds: scaling.scaleDownStabilizationSeconds,
+        },
+    };
+}
+
+/**
+ * A token that opens the apps with the model's token label and nothing else. The read role calls the model and reads
+ * its metrics; it cannot start, change or delete apps.
+ */
+export function tokenArgs(model: ModelSettings, purpose: "scrape" | "client", projectId: Input<string>): TokenArgs {
+    const { label, scrapeRotation, clientRotation } = model.tokens;
+    return {
+        serviceName: projectId,
+        name: `${model.appName}-${purpose}`,
+        region: model.region,
+        role: "ai_training_read",
+        labelSelector: `${label}=${model.labels[label]}`,
+        rotation: purpose === "scrape" ? scrapeRotation : clientRotation,
+    };
+}
+
+/** The platform's own dashboard of an app. */
+export function platformMonitoringUrl(region: string, appId: string): string {
+    const host = `monitoring.${region.toLowerCase()}.ai.cloud.ovh.net`;
+    return `https://${host}/d/app/app-monitoring?var-app=${appId}&orgId=1`;
+}

@@ -1,0 +1,74 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { App, Token } from "pulumi-ovh-ai-deploy";
+import type { ModelSettings } from "../settings";
+import { appArgs, platformMonitoringUrl, tokenArgs } from "./app-args";
+
+export interface ModelArgs {
+    settings: ModelSettings;
+    /** Public Cloud project. */
+    projectId: string;
+    huggingFaceToken: pulumi.Input<string>;
+    /** Whether the model's environment variables are secrets too. */
+    secretEnv: boolean;
+    /** The project's permission to use AI Solutions, which must stand before the first app. */
+    authorization: pulumi.Resource;
+}
+
+/** One model served by vLLM on AI Deploy: the app, a token for Prometheus and one for the API's clients. */
+export class Model extends pulumi.ComponentResource {
+    readonly app: App;
+    readonly appId: pulumi.Output<string>;
+    /** Public address as the platform gives it, without a path. */
+    readonly url: pulumi.Output<string>;
+    /** What OpenAI clients take as `base_url`. */
+    readonly openAiBaseUrl: pulumi.Output<string>;
+    readonly platformMonitoringUrl: pulumi.Output<string>;
+    /** Bearer token for the API's clients; secret. */
+    readonly clientToken: pulumi.Output<string>;
+    /** Bearer token for Prometheus; secret. */
+    readonly scrapeToken: pulumi.Output<string>;
+    readonly settings: ModelSettings;
+
+    constructor(name: string, args: ModelArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("ovhcloud-llm-serving:inference:Model", name, {}, opts);
+        const { settings, projectId, authorization } = args;
+        const child: pulumi.CustomResourceOptions = { parent: this, dependsOn: authorization };
+
+        const adoption = new random.RandomId(`${name}-adoption`, { byteLength: 8 }, { parent: this });
+        const env = args.secretEnv
+            ? Object.fromEntries(Object.entries(settings.env).map(([key, value]) => [key, pulumi.secret(value)]))
+            : settings.env;
+        const context = { projectId, huggingFaceToken: args.huggingFaceToken, adoptionLabel: adoption.hex, env };
+        this.app = new App(name, appArgs(settings, context), child);
+        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", projectId), child);
+        const client = new Token(`${name}-client`, tokenArgs(settings, "client", projectId), child);
+
+        this.settings = settings;
+        this.appId = this.app.appId;
+        this.url = this.app.url;
+        this.openAiBaseUrl = pulumi.interpolate`${this.url}/v1`;
+        this.platformMonitoringUrl = this.appId.apply((id) => platformMonitoringUrl(settings.region, id));
+        this.clientToken = pulumi.secret(client.value);
+        this.scrapeToken = pulumi.secret(scrape.value);
+        this.registerOutputs(this.outputs());
+    }
+
+    /** What Prometheus needs to scrape this model. */
+    monitored() {
+        return { url: this.url, scrapeToken: this.scrapeToken, labels: this.settings.scrape.labels };
+    }
+
+    /** What the stack shows of this model. */
+    outputs() {
+        return {
+            /** What a request names as its model. */
+            model: this.settings.vllm.servedModelName ?? this.settings.model,
+            appId: this.appId,
+            appUrl: this.url,
+            openAiBaseUrl: this.openAiBaseUrl,
+            platformMonitoringUrl: this.platformMonitoringUrl,
+            clientToken: this.clientToken,
+        };
+    }
+}

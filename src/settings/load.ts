@@ -1,0 +1,43 @@
+import * as pulumi from "@pulumi/pulumi";
+import { parseSettings, SettingsError, type RawConfig } from "./parse";
+import type { Settings } from "./schema";
+
+/** The settings of the stack, secrets marked. */
+export interface StackSettings extends Omit<Settings, "huggingFaceToken"> {
+    huggingFaceToken: pulumi.Output<string>;
+    /** True when a value inside `models` is encrypted; which one is not told, so all their variables are then secret. */
+    modelsHoldSecrets: boolean;
+}
+
+/**
+ * Reads and checks this project's stack config.
+ * @throws pulumi.RunError that lists every fault; Pulumi shows it as it is, without a stack trace.
+ */
+export function loadSettings(): StackSettings {
+    const config = readStackConfig(pulumi.getProject());
+    try {
+        const { huggingFaceToken, ...settings } = parseSettings(config, pulumi.getProject());
+        return {
+            ...settings,
+            huggingFaceToken: pulumi.secret(huggingFaceToken),
+            modelsHoldSecrets: config.secretKeys.has("models"),
+        };
+    } catch (error) {
+        if (error instanceof SettingsError) throw new pulumi.RunError(error.message);
+        throw error;
+    }
+}
+
+/**
+ * The project's own keys, decrypted. The runtime's map is read instead of `pulumi.Config`, which cannot list its keys
+ * (an unknown one is a fault) and turns secrets into Outputs (whose faults would show too late).
+ */
+function readStackConfig(project: string): RawConfig {
+    const prefix = `${project}:`;
+    const keys = Object.keys(pulumi.runtime.allConfig()).filter((key) => key.startsWith(prefix));
+    const values = keys.map((key) => [key.slice(prefix.length), pulumi.runtime.getConfig(key)!]);
+    // Exported by the SDK, but left out of its types.
+    const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
+    const secret = keys.filter((key) => isConfigSecret(key)).map((key) => key.slice(prefix.length));
+    return { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secret) };
+}

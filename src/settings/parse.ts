@@ -1,0 +1,189 @@
+import type { z } from "zod";
+import { defaultCluster, defaultModel, defaultModels, defaultMonitoring, isMap, overlay } from "./defaults";
+import { crossChecks } from "./cross-checks";
+import { nearest } from "./formats";
+import { settingsSchema, type Settings } from "./schema";
+
+/** Stack config of this project as Pulumi holds it: text by key, objects and lists as JSON. */
+export interface RawConfig {
+    values: Record<string, string>;
+    /** Keys whose value, or a part of it, is encrypted in the stack file. */
+    secretKeys: ReadonlySet<string>;
+}
+
+/** One thing wrong with the stack config. */
+export interface Fault {
+    /** Path of the setting, such as `models.ministral.replicas.max`. */
+    key: string;
+    /** The value found, as it may be shown. */
+    found: string;
+    /** What would be right. */
+    fix: string;
+}
+
+/** Every fault of a stack config in one message, a line each. */
+export class SettingsError extends Error {
+    constructor(
+        readonly faults: Fault[],
+        project: string,
+    ) {
+        const count = faults.length === 1 ? "1 fault" : `${faults.length} faults`;
+        const lines = faults.map(({ key, found, fix }) => `  ${project}:${key}: ${found}; ${fix}`);
+        super([`the stack config has ${count}, so nothing was changed:`, ...lines].join("\n"));
+        this.name = "SettingsError";
+    }
+}
+
+const topLevelKeys = Object.keys(settingsSchema.shape);
+
+/**
+ * Turns stack config into settings: defaults filled in, everything checked. Touches nothing outside.
+ * @throws SettingsError that names every fault at once.
+ */
+export function parseSettings(config: RawConfig, project: string): Settings {
+    const faults: Fault[] = [];
+    const given: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(config.values)) {
+        if (!topLevelKeys.includes(key)) faults.push(unknownKey([key], topLevelKeys));
+        else if (key === "projectId" || key === "huggingFaceToken") given[key] = value || undefined;
+        // An empty entry of a YAML file is null, and means the defaults.
+        else given[key] = asObject(value) ?? undefined;
+    }
+    if (given.huggingFaceToken && !config.secretKeys.has("huggingFaceToken")) {
+        faults.push({
+            key: "huggingFaceToken",
+            found: "stored in plain text",
+            fix: "encrypt it: pulumi config set --secret huggingFaceToken",
+        });
+    }
+
+    const models = given.models ?? defaultModels;
+    const complete = {
+        ...given,
+        models: isMap(models) ? modelsWithDefaults(models) : models,
+        cluster: overlay(defaultCluster, given.cluster),
+        monitoring: overlay(defaultMonitoring, given.monitoring),
+    };
+    const parsed = settingsSchema.safeParse(complete, { error: wording });
+    for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, complete, config.secretKeys));
+    // The rules between settings read each value by itself, so that they report beside the faults above.
+    const known = new Set(faults.map(({ key }) => key));
+    for (const { path, found, fix } of crossChecks(complete)) {
+        const key = keyOf(path);
+        if (known.has(key)) continue;
+        faults.push({ key, found: found ?? show(path, complete, config.secretKeys), fix });
+    }
+    if (faults.length > 0 || !parsed.success) throw new SettingsError(faults, project);
+    return parsed.data;
+}
+
+function modelsWithDefaults(models: Record<string, unknown>): Record<string, unknown> {
+    const named = Object.keys(models).map((name) => [name, overlay(defaultModel(name), models[name] ?? {})]);
+    return Object.fromEntries(named) as Record<string, unknown>;
+}
+
+/** Objects come as JSON; what is not JSON stays text, and the schema then says what was expected. */
+function asObject(value: string): unknown {
+    try {
+        return JSON.parse(value) as unknown;
+    } catch {
+        return value;
+    }
+}
+
+/** Says what would be right where the schema has no sentence of its own. */
+const wording: z.core.$ZodErrorMap = (issue) => {
+    switch (issue.code) {
+        case "invalid_type":
+            return `give ${nouns[issue.expected] ?? issue.expected}`;
+        case "too_small":
+            return `give ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
+        case "too_big":
+            return `give at most ${issue.maximum}`;
+        case "invalid_value":
+            return `give one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
+        case "invalid_key":
+            return issue.issues.map(({ message }) => message).join(", ");
+        default:
+            return undefined;
+    }
+};
+
+const nouns: Record<string, string> = {
+    int: "a whole number",
+    number: "a number, without quotes",
+    string: "text (in quotes, if it looks like a number)",
+    boolean: "true or false",
+    object: "a map of settings",
+    record: "a map",
+    array: "a list",
+};
+
+/** How to set what has no default. */
+const required: Record<string, string> = {
+    projectId: "pulumi config set projectId <id of the Public Cloud project>",
+    huggingFaceToken: "pulumi config set --secret huggingFaceToken <access token of huggingface.co>",
+};
+
+function faultsOf(issue: z.core.$ZodIssue, root: unknown, secretKeys: ReadonlySet<string>): Fault[] {
+    if (issue.code === "unrecognized_keys") {
+        const known = keysAt(settingsSchema, issue.path);
+        return issue.keys.map((key) => unknownKey([...issue.path, key], known));
+    }
+    const key = keyOf(issue.path);
+    if (issue.code === "invalid_key") return [{ key, found: "a name that does not fit", fix: issue.message }];
+    const found = show(issue.path, root, secretKeys);
+    const fix = found === notSet && required[key] ? `set it: ${required[key]}` : issue.message;
+    return [{ key, found, fix }];
+}
+
+function unknownKey(path: PropertyKey[], known: string[]): Fault {
+    const guess = nearest(String(path[path.length - 1]), known);
+    const fix = guess ? `did you mean "${guess}"?` : `the settings here are ${known.join(", ")}`;
+    return { key: keyOf(path), found: "no such setting", fix };
+}
+
+/** The parts of a schema's definition that lead to the schemas inside it. */
+interface Definition {
+    innerType?: { def: Definition };
+    shape?: Record<PropertyKey, { def: Definition }>;
+    element?: { def: Definition };
+    valueType?: { def: Definition };
+}
+
+/** The settings that exist at a path of the schema. */
+function keysAt(schema: { def: unknown }, path: PropertyKey[]): string[] {
+    let definition = unwrap(schema.def as Definition);
+    for (const step of path) {
+        const inner = definition.shape?.[step] ?? definition.element ?? definition.valueType;
+        definition = unwrap(inner!.def);
+    }
+    return Object.keys(definition.shape ?? {});
+}
+
+function unwrap(definition: Definition): Definition {
+    return definition.innerType ? unwrap(definition.innerType.def) : definition;
+}
+
+const notSet = "not set";
+
+/** The value at a path as it may be shown: nothing that is, or may hold, a secret. */
+function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string>): string {
+    let value = root;
+    for (const step of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[step];
+    if (value === undefined) return notSet;
+    const mayBeSecret = path[0] === "huggingFaceToken" || secretKeys.has(String(path[0])) || path.includes("env");
+    if (mayBeSecret) return "[secret]";
+    const text = JSON.stringify(value);
+    return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** A path as `pulumi config set --path` takes it. */
+function keyOf(path: PropertyKey[]): string {
+    return path.reduce<string>((key, step) => {
+        if (typeof step === "number") return `${key}[${step}]`;
+        const name = String(step);
+        if (!/^[\w-]+$/.test(name)) return `${key}[${JSON.stringify(name)}]`;
+        return key ? `${key}.${name}` : name;
+    }, "");
+}

@@ -1,0 +1,203 @@
+import { z } from "zod";
+import { cidrFault, durationSeconds } from "./formats";
+
+/** A string with a pattern, and what to say when it does not match or is missing. */
+const text = (pattern: RegExp, rule: string) =>
+    z.string({ error: ({ input }) => (input === undefined ? rule : undefined) }).regex(pattern, rule);
+const count = z.int();
+const duration = (rule: string) => z.string().refine((value) => durationSeconds(value) !== undefined, rule);
+const kubernetesName = text(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "use lower-case letters, digits and hyphens, at most 63",
+);
+const size = text(/^[1-9]\d*(Mi|Gi|Ti)$/, 'give a size in Mi, Gi or Ti, such as "50Gi"');
+const cidr = z.string().superRefine((value, context) => {
+    const fault = cidrFault(value);
+    if (fault) context.addIssue({ code: "custom", message: fault });
+});
+/** Text. `pulumi config set --path` stores 1 and true as number and boolean, so these are taken as their text. */
+const written = <Schema extends z.ZodType<string>>(schema: Schema) =>
+    z.preprocess((value) => (/^(number|boolean)$/.test(typeof value) ? String(value) : value), schema);
+/** A number. `pulumi config set --path` stores 0.9 as text, so that is taken too. */
+const decimal = (schema: z.ZodNumber) =>
+    z.preprocess((value) => (typeof value === "string" && /^\d*\.\d+$/.test(value) ? Number(value) : value), schema);
+const path = text(/^\/\S*$/, "give a path that starts with /");
+
+const probe = {
+    path,
+    port: count.min(1).max(65535).optional(),
+    initialDelaySeconds: count.min(0),
+    periodSeconds: count.min(1).optional(),
+    timeoutSeconds: count.min(1).optional(),
+    failureThreshold: count.min(1).optional(),
+};
+
+const volume = z.strictObject({
+    path,
+    permission: z.enum(["RO", "RW", "RWD"]),
+    /** Name of a standalone volume (one without a data source). */
+    name: z.string().min(1).optional(),
+    /** An object storage container of a data store of the project; without it the volume is standalone. */
+    dataStore: z
+        .strictObject({
+            alias: z.string().min(1),
+            container: z.string().min(1),
+            prefix: z.string().optional(),
+        })
+        .optional(),
+});
+
+/** vLLM's own options; what is absent stays with vLLM's default. */
+const vllm = z.strictObject({
+    tokenizerMode: z.string().min(1).optional(),
+    loadFormat: z.string().min(1).optional(),
+    configFormat: z.string().min(1).optional(),
+    enableAutoToolChoice: z.boolean().optional(),
+    toolCallParser: z.string().min(1).optional(),
+    enablePrefixCaching: z.boolean().optional(),
+    servedModelName: z.string().min(1).optional(),
+    maxModelLen: count.min(1).optional(),
+    maxNumSeqs: count.min(1).optional(),
+    gpuMemoryUtilization: decimal(z.number().gt(0).max(1)).optional(),
+    /** Any further arguments, one word each: ["--seed", "7"]. */
+    extraArgs: z.array(z.string()),
+});
+
+const stabilizationSeconds = count.min(0).max(3600).optional();
+
+/** One vLLM model on AI Deploy. */
+export const modelSchema = z.strictObject({
+    /** Hugging Face repository, or a path inside the container. */
+    model: text(/^(\/\S+|[\w.-]+\/[\w.-]+)$/, "give a Hugging Face repository (owner/name) or an absolute path"),
+    appName: text(
+        /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
+        "use letters, digits, dots, hyphens and underscores, at most 63",
+    ),
+    image: text(
+        /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$/,
+        'name an exact version, such as "vllm/vllm-openai:v0.13.0"',
+    ),
+    /** AI Deploy region; independent of the cluster's. */
+    region: text(/^[A-Z][A-Z0-9-]*$/, 'give an AI Deploy region in capitals, such as "GRA"'),
+    flavor: text(/^[a-z0-9][a-z0-9.-]*$/, 'give an AI Deploy flavor, such as "h100-1-gpu"'),
+    /** GPUs of each replica. */
+    gpus: count.min(1),
+    port: count.min(1).max(65535),
+    // Not 0: the metric is read from the replicas themselves, so with none left nothing could ask for the first one.
+    replicas: z.strictObject({ min: count.min(1), max: count.min(1) }),
+    scaling: z.strictObject({
+        metric: z.string().min(1),
+        target: decimal(z.number().gt(0)),
+        aggregation: z.enum(["AVERAGE", "MAX", "MIN", "SUM"]),
+        scaleUpStabilizationSeconds: stabilizationSeconds,
+        scaleDownStabilizationSeconds: stabilizationSeconds,
+    }),
+    vllm,
+    env: z.record(
+        text(/^[A-Za-z_][A-Za-z0-9_]*$/, "use letters, digits and underscores for a variable's name"),
+        written(z.string()),
+    ),
+    /** Labels of the app; tokens are bound to one of them. */
+    labels: z.record(
+        text(
+            /^(?!ovh\/|pulumi-adoption-id$)[\w./-]{1,63}$/,
+            'use letters, digits, ".", "_", "-" and "/"; "ovh/..." and "pulumi-adoption-id" are taken',
+        ),
+        written(text(/^[\w.-]{1,63}$/, 'use letters, digits, ".", "_" and "-", at most 63')),
+    ),
+    volumes: z.array(volume),
+    probes: z.strictObject({
+        liveness: z.strictObject(probe),
+        readiness: z.strictObject({ ...probe, successThreshold: count.min(1).optional() }),
+    }),
+    tokens: z.strictObject({
+        /** Key of the app label that both tokens are bound to. */
+        label: z.string().min(1),
+        /** Any text; a change renews the token that Prometheus uses. */
+        scrapeRotation: written(z.string()).optional(),
+        /** Any text; a change renews the token of the API's clients. */
+        clientRotation: written(z.string()).optional(),
+    }),
+    scrape: z.strictObject({
+        /** Labels that Prometheus adds to every series of this model. */
+        labels: z.record(
+            text(/^(?!__)[A-Za-z_][A-Za-z0-9_]*$/, 'use letters, digits and underscores, without "__" in front'),
+            // The chart runs its scrape configuration through Helm's template engine.
+            written(
+                z.string().refine((value) => !value.includes("{{"), 'leave out "{{", Helm would run it as a template'),
+            ),
+        ),
+    }),
+});
+
+export const clusterSchema = z.strictObject({
+    name: text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'use letters, digits, ".", "_" and "-", at most 63'),
+    region: text(/^[A-Z][A-Z0-9-]*$/, 'give a Managed Kubernetes region in capitals, such as "GRA11"'),
+    plan: z.enum(["free", "standard"]),
+    /** Kubernetes minor version; the newest one when absent. */
+    version: text(/^1\.\d+$/, 'give a minor version in quotes, such as "1.34"').optional(),
+    updatePolicy: z.enum(["ALWAYS_UPDATE", "MINIMAL_DOWNTIME", "NEVER_UPDATE"]).optional(),
+    nodePool: z.strictObject({
+        name: text(
+            /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+            "use lower-case letters, digits and hyphens (no underscore)",
+        ),
+        flavor: text(/^[a-z0-9][a-z0-9.-]*$/, 'give an instance flavor, such as "b2-15"'),
+        nodes: count.min(1).max(100),
+        /** Lets MKS choose the number of nodes; `nodes` is then only where it starts. */
+        autoscale: z.strictObject({ min: count.min(1).max(100), max: count.min(1).max(100) }).optional(),
+        availabilityZones: z.array(z.string().min(1)).optional(),
+    }),
+    network: z.enum(["public", "private"]),
+    /** The private network; used with `network: private` only. */
+    private: z.strictObject({
+        /** VLAN of the project's vRack. */
+        vlanId: count.min(0).max(4000).optional(),
+        cidr,
+        externalNetwork: z.string().min(1),
+        /** Egress of nodes and pods by the router's address instead of each node's own. */
+        routeThroughGateway: z.boolean(),
+    }),
+    /** Refuses to delete the cluster and its network until this is false. */
+    protect: z.boolean(),
+});
+
+export const monitoringSchema = z.strictObject({
+    namespace: kubernetesName,
+    retention: duration('give a duration such as "15d" or "36h"'),
+    scrapeInterval: duration('give a duration such as "15s"'),
+    scrapeTimeout: duration('give a duration such as "10s"'),
+    storage: z.strictObject({ class: z.string().min(1), prometheus: size, grafana: size, alertmanager: size }),
+    chart: z.strictObject({
+        version: text(/^\d+\.\d+\.\d+$/, 'pin an exact version, such as "88.5.3"'),
+        repository: text(/^(https|oci):\/\/\S+$/, "give a chart repository, https://... or oci://..."),
+        /** A local chart folder or archive, taken instead of the repository's. */
+        path: z.string().min(1).optional(),
+        /** Values laid over those of this program, as a way out for what it has no setting for. */
+        values: z.record(z.string(), z.unknown()),
+    }),
+    grafana: z.strictObject({
+        /** `loadBalancer`: port 80 of a public address. `internal`: reachable by `kubectl port-forward` only. */
+        access: z.enum(["loadBalancer", "internal"]),
+        allowedSources: z.array(cidr),
+    }),
+});
+
+export const settingsSchema = z.strictObject({
+    projectId: text(
+        /^[0-9A-Za-z][0-9A-Za-z-]{0,63}$/,
+        "give the id of the Public Cloud project, 32 hexadecimal digits",
+    ),
+    huggingFaceToken: z.string().regex(/^\S+$/, "give a Hugging Face access token, without spaces"),
+    models: z.record(
+        text(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/, "use lower-case letters, digits and hyphens for a model's name"),
+        modelSchema,
+    ),
+    cluster: clusterSchema,
+    monitoring: monitoringSchema,
+});
+
+export type ModelSettings = z.output<typeof modelSchema>;
+export type ClusterSettings = z.output<typeof clusterSchema>;
+export type MonitoringSettings = z.output<typeof monitoringSchema>;
+export type Settings = z.output<typeof settingsSchema>;

@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { appArgs, platformMonitoringUrl, scalingStrategy, tokenArgs } from "../../src/inference/app-args";
+import { parseSettings, type ModelSettings } from "../../src/settings";
+
+function model(settings: Record<string, unknown>): ModelSettings {
+    const values = {
+        projectId: "p",
+        huggingFaceToken: "t",
+        models: JSON.stringify({ ministral: settings }),
+        monitoring: '{"grafana":{"access":"internal"}}',
+    };
+    return parseSettings({ values, secretKeys: new Set(["huggingFaceToken"]) }, "test").models.ministral;
+}
+const context = { projectId: "p", huggingFaceToken: "t", adoptionLabel: "label" };
+
+describe("appArgs", () => {
+    it("lets probes, address and metric follow the port", () => {
+        const args = appArgs(model({ port: 8080 }), context);
+        expect(args).toMatchObject({
+            defaultHttpPort: 8080,
+            livenessProbe: { port: 8080 },
+            readinessProbe: { port: 8080 },
+            scalingStrategy: { automatic: { customMetrics: { apiUrl: "http://<SELF>:8080/metrics" } } },
+        });
+    });
+
+    it("keeps a probe's own port", () => {
+        expect(appArgs(model({ probes: { liveness: { port: 9000 } } }), context).livenessProbe).toMatchObject({
+            port: 9000,
+            path: "/health",
+            initialDelaySeconds: 300,
+        });
+    });
+
+    it("mounts named volumes and object storage", () => {
+        const volumes = [
+            { path: "/hub", permission: "RWD", name: "weights" },
+            { path: "/data", permission: "RO", dataStore: { alias: "GRA", container: "prompts", prefix: "v1/" } },
+        ];
+        expect(appArgs(model({ volumes }), context).volumes).toEqual([
+            { mountPath: "/hub", permission: "RWD", volumeSource: { standalone: { name: "weights" } } },
+            {
+                mountPath: "/data",
+                permission: "RO",
+                volumeSource: { dataStore: { alias: "GRA", container: "prompts", prefix: "v1/" } },
+            },
+        ]);
+    });
+
+    it("takes the label of the resource, never the open door", () => {
+        expect(appArgs(model({}), context)).toMatchObject({ adoptionLabel: "label", unsecureHttp: false });
+    });
+});
+
+it("every parameter of the autoscaling can be set", () => {
+    const scaling = {
+        metric: "vllm:num_requests_waiting",
+        target: 5,
+        aggregation: "MAX",
+        scaleUpStabilizationSeconds: 30,
+        scaleDownStabilizationSeconds: 600,
+    };
+    expect(scalingStrategy(model({ replicas: { min: 2, max: 8 }, scaling }))).toEqual({
+        automatic: {
+            replicasMin: 2,
+            replicasMax: 8,
+            customMetrics: {
+                apiUrl: "http://<SELF>:8000/metrics",
+                format: "PROMETHEUS",
+                valueLocation: "vllm:num_requests_waiting",
+                targetValue: 5,
+                aggregationType: "MAX",
+            },
+            scaleUpStabilizationWindowSeconds: 30,
+            scaleDownStabilizationWindowSeconds: 600,
+        },
+    });
+});
+
+describe("tokenArgs", () => {
+    it("binds each token to the app's label, and turns each by itself", () => {
+        const settings = model({
+            labels: { team: "search" },
+            tokens: { label: "team", scrapeRotation: 2, clientRotation: "2026-11" },
+        });
+        expect(tokenArgs(settings, "scrape", "p")).toEqual({
+            serviceName: "p",
+            name: "vllm-ministral-14B-autoscaling-custom-metric-scrape",
+            region: "GRA",
+            role: "ai_training_read",
+            labelSelector: "team=search",
+            rotation: "2",
+        });
+        expect(tokenArgs(settings, "client", "p")).toMatchObject({ rotation: "2026-11", labelSelector: "team=search" });
+    });
+});
+
+it("the platform's dashboard is named by region in lower case", () => {
+    expect(platformMonitoringUrl("BHS", "abc")).toBe(
+        "https://monitoring.bhs.ai.cloud.ovh.net/d/app/app-monitoring?var-app=abc&orgId=1",
+    );
+});

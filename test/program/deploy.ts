@@ -1,0 +1,178 @@
+import * as pulumi from "@pulumi/pulumi";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { vi } from "vitest";
+import { parse } from "yaml";
+
+export const root = join(__dirname, "../..");
+export const project = "ovhcloud-llm-serving";
+
+/** Inputs and outputs of whatever shape; each test says what it expects. */
+export type Json = any;
+
+/** A resource as the program asked for it, inputs in the engine's wire format without secret marks. */
+export interface Planned {
+    type: string;
+    name: string;
+    inputs: Record<string, Json>;
+    /** Paths of the inputs that were marked secret. */
+    secrets: string[];
+    /** The resources it waits for, as "Type name". */
+    dependsOn: string[];
+    protect: boolean;
+    ignoreChanges: string[];
+    /** Reference of the provider, empty for the default one. */
+    provider: string;
+    /** True for a read of something that exists (`.get`). */
+    read: boolean;
+}
+
+export interface Deployment {
+    resources: Planned[];
+    /** The one resource of this type (its last part is enough) and, if given, logical name. */
+    find(type: string, name?: string): Planned;
+    outputs: Record<string, pulumi.Output<Json> | undefined>;
+    /** Value of an output, and whether it is secret. */
+    output(name: string): Promise<{ value: Json; secret: boolean }>;
+}
+
+export interface Options {
+    stack: string;
+    /** Config laid over the stack file, by full path of nested objects. */
+    config?: Record<string, unknown>;
+    /** Keys of the config that are encrypted; the token by default. */
+    secretKeys?: string[];
+    preview?: boolean;
+    /** State that the load balancer's Service is read with. */
+    grafanaService?: Record<string, unknown>;
+}
+
+/** The config of a committed stack file, secrets as a fixed text. */
+export function stackConfig(stack: string): Record<string, unknown> {
+    const file = parse(readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8")) as { config: Record<string, Json> };
+    return Object.fromEntries(
+        Object.entries(file.config).map(([key, value]) => [
+            key.slice(project.length + 1),
+            typeof value === "object" && "secure" in value ? "hf_decrypted" : value,
+        ]),
+    );
+}
+
+/** Runs index.ts with Pulumi's mocks, as `pulumi preview` or `pulumi up` of a stack would. Rejects as the program does. */
+export async function deploy(options: Options): Promise<Deployment> {
+    const config: Record<string, unknown> = { ...stackConfig(options.stack), ...options.config };
+    const text = Object.entries(config)
+        .filter(([, value]) => value !== undefined)
+        .map(([key, value]) => [`${project}:${key}`, typeof value === "string" ? value : JSON.stringify(value)]);
+    const resources: Planned[] = [];
+    const preview = options.preview ?? false;
+
+    // The request behind the mock's call holds what the mock is not told: secret marks and resource options.
+    let request: Json;
+    vi.resetModules();
+    await pulumi.runtime.setMocks(
+        {
+            newResource: ({ type, name, inputs, id, provider }) => {
+                const { value, secrets } = unsecret(request ? request.getObject().toJavaScript() : inputs);
+                resources.push({
+                    type,
+                    name,
+                    inputs: value,
+                    secrets,
+                    dependsOn: (request?.getDependenciesList() ?? []).map(shortName),
+                    protect: request?.getProtect() ?? false,
+                    ignoreChanges: request?.getIgnorechangesList() ?? [],
+                    provider: provider ?? "",
+                    read: request === undefined,
+                });
+                return { id: id || `${name}-id`, state: { ...inputs, ...computed(type, name, value, options) } };
+            },
+            call: ({ token, inputs }) => {
+                if (token === "openstack:networking/getNetwork:getNetwork") return { ...inputs, id: "ext-net-id" };
+                throw new Error(`unexpected call of ${token}`);
+            },
+        },
+        project,
+        options.stack,
+        preview,
+    );
+    const monitor = pulumi.runtime.getMonitor() as Json;
+    for (const [method, asks] of Object.entries({ registerResource: true, readResource: false })) {
+        const handle = monitor[method].bind(monitor);
+        monitor[method] = (message: Json, callback: unknown) => {
+            request = asks ? message : undefined;
+            return handle(message, callback);
+        };
+    }
+    const secretKeys = (options.secretKeys ?? ["huggingFaceToken"]).map((key) => `${project}:${key}`);
+    pulumi.runtime.setAllConfig(Object.fromEntries(text) as Record<string, string>, secretKeys);
+
+    let outputs: Record<string, Json>;
+    try {
+        outputs = (await import("../../index")) as Record<string, Json>;
+        await pulumi.runtime.disconnect();
+    } catch (error) {
+        // What the program had asked for when it gave up.
+        throw Object.assign(error as Error, { resources });
+    }
+    return {
+        resources,
+        outputs,
+        find(type, name) {
+            const found = resources.filter(
+                (one) => (one.type === type || one.type.endsWith(`:${type}`)) && (!name || one.name === name),
+            );
+            if (found.length !== 1) throw new Error(`${found.length} resources of type ${type} ${name ?? ""}`);
+            return found[0];
+        },
+        async output(name) {
+            const output = pulumi.output(outputs[name]) as Json;
+            return { value: await output.promise(), secret: await output.isSecret };
+        },
+    };
+}
+
+/** "Type name" of a URN. */
+function shortName(urn: string): string {
+    const [type, name] = urn.split("::").slice(-2);
+    return `${type.split(":").pop()} ${name}`;
+}
+
+/** What only the cloud knows of a resource. */
+function computed(type: string, name: string, inputs: Json, options: Options): Record<string, unknown> {
+    if (options.preview) return {};
+    if (type.endsWith("ovh-ai-deploy:App")) {
+        const appId = `11111111-2222-4333-8444-${name.padEnd(12, "0").slice(0, 12)}`;
+        return { appId, url: `https://${appId}.app.gra.ai.cloud.ovh.net`, state: "RUNNING" };
+    }
+    if (type.endsWith("ovh-ai-deploy:Token")) return { value: `value-of-${name}`, version: 1, tokenId: `${name}-id` };
+    if (type.endsWith("ovh-ai-deploy:Authorization")) return { authorized: true };
+    if (type === "ovh:CloudProject/kube:Kube") return { kubeconfig: "apiVersion: v1\nkind: Config\n" };
+    if (type.endsWith("RandomPassword")) return { result: "generated-password" };
+    if (type.endsWith("RandomId")) return { hex: `hex-of-${name}` };
+    if (type.endsWith("v3:Release")) return { status: { namespace: inputs.namespace, name: inputs.name } };
+    if (type.endsWith("v1:Service")) {
+        return options.grafanaService ?? { status: { loadBalancer: { ingress: [{ ip: "192.0.2.10" }] } } };
+    }
+    return {};
+}
+
+const signature = "4dabf18193072939515e22adb298388d";
+const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
+
+/** Takes the secret marks out of inputs and tells where they were. */
+function unsecret(inputs: unknown): { value: Json; secrets: string[] } {
+    const secrets: string[] = [];
+    const walk = (value: Json, path: string): Json => {
+        if (Array.isArray(value)) return value.map((item, index) => walk(item, `${path}[${index}]`));
+        if (typeof value !== "object" || value === null) return value;
+        if (value[signature] === secretSignature) {
+            secrets.push(path);
+            return walk(value.value, path);
+        }
+        return Object.fromEntries(
+            Object.entries(value).map(([key, item]) => [key, walk(item, path ? `${path}.${key}` : key)]),
+        );
+    };
+    return { value: walk(inputs, ""), secrets };
+}

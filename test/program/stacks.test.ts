@@ -1,0 +1,158 @@
+import * as pulumi from "@pulumi/pulumi";
+import { describe, expect, it } from "vitest";
+import { deploy, type Json } from "./deploy";
+
+const toSet = { projectId: "0123456789abcdef0123456789abcdef", huggingFaceToken: "hf_test" };
+const grafana = { allowedSources: ["198.51.100.7/32"] };
+
+describe.each([{ preview: false }, { preview: true }])("prod stack, preview $preview", ({ preview }) => {
+    it("puts the cluster into a private network made before it, all of it protected", async () => {
+        const stack = await deploy({ stack: "prod", config: toSet, preview });
+        const network = stack.find("Network");
+        expect(network.inputs).toMatchObject({
+            region: "GRA11",
+            valueSpecs: { "provider:network_type": "vrack", "provider:segmentation_id": "100" },
+        });
+        expect(stack.find("Subnet").inputs).toMatchObject({ cidr: "10.100.0.0/20", enableDhcp: true, ipVersion: 4 });
+        expect(stack.find("Subnet").inputs).not.toHaveProperty("noGateway");
+        expect(stack.find("Router").inputs.externalNetworkId).toBe("ext-net-id");
+        const kube = stack.find("Kube");
+        expect(kube.dependsOn).toContain("RouterInterface cluster-network");
+        expect(kube.inputs.privateNetworkConfiguration).toEqual({
+            defaultVrackGateway: "",
+            privateNetworkRoutingAsDefault: true,
+        });
+        expect(kube.inputs).toMatchObject({
+            privateNetworkId: "cluster-network-id",
+            nodesSubnetId: "cluster-network-id",
+        });
+        for (const type of ["Network", "Subnet", "Router", "RouterInterface", "Kube", "KubeNodePool"]) {
+            expect(stack.find(type).protect, type).toBe(true);
+        }
+        expect(stack.find("App").protect).toBe(false);
+    });
+
+    it("keeps Grafana inside and says how to reach it", async () => {
+        const stack = await deploy({ stack: "prod", config: toSet, preview });
+        expect(stack.find("Release").inputs.values.grafana.service).toEqual({ type: "ClusterIP", port: 80 });
+        expect(stack.resources.filter(({ read }) => read)).toEqual([]);
+        expect((await stack.output("grafanaUrl")).value).toBe(
+            "http://localhost:3000/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring",
+        );
+        expect((await stack.output("grafanaPortForward")).value).toBe(
+            "kubectl port-forward --namespace monitoring service/monitoring-grafana 3000:80",
+        );
+    });
+
+    it("shares neither app name nor token label with dev", async () => {
+        const prod = await deploy({ stack: "prod", config: toSet, preview });
+        const dev = await deploy({ stack: "dev", config: { ...toSet, monitoring: { grafana } }, preview });
+        expect(prod.find("App").inputs.name).not.toBe(dev.find("App").inputs.name);
+        expect(prod.find("App").inputs.labels).not.toEqual(dev.find("App").inputs.labels);
+        expect(prod.find("Token", "ministral-client").inputs.labelSelector).toBe("ai_deploy_token=prod_operator_token");
+        expect(prod.find("Kube").inputs.name).not.toBe(dev.find("Kube").inputs.name);
+    });
+});
+
+describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $preview", ({ preview }) => {
+    it("is complete as committed, and differs from dev in project, token and where the chart comes from", async () => {
+        const sandbox = await deploy({ stack: "sandbox", preview });
+        const config = { ...toSet, monitoring: { grafana: { allowedSources: ["203.0.113.0/24"] } } };
+        const dev = await deploy({ stack: "dev", config, preview });
+        const { chart, version, repositoryOpts } = sandbox.find("Release").inputs;
+        expect([chart, version, repositoryOpts]).toEqual([
+            ".sandbox/chart/kube-prometheus-stack",
+            undefined,
+            undefined,
+        ]);
+        const same = (stack: typeof dev) => {
+            const app = { ...stack.find("App").inputs, serviceName: "", envVars: {} };
+            return { app, values: stack.find("Release").inputs.values as unknown };
+        };
+        expect(same(sandbox)).toEqual(same(dev));
+    });
+});
+
+describe("several models", () => {
+    const models = { ministral: {}, qwen: { model: "Qwen/Qwen3-8B", env: { HF_HOME: null, LEVEL: "2" } } };
+
+    it("each has its app, tokens, key in the Secret and scrape job", async () => {
+        const stack = await deploy({ stack: "dev", config: { ...toSet, models, monitoring: { grafana } } });
+        expect(stack.find("App", "qwen").inputs).toMatchObject({
+            name: "vllm-qwen",
+            labels: { ai_deploy_token: "qwen" },
+            command: ["bash", "-c", expect.stringMatching(/--model Qwen\/Qwen3-8B --enable-prefix-caching$/)],
+        });
+        expect(Object.keys(stack.find("App", "qwen").inputs.envVars as object).sort()).toEqual([
+            "HF_DATASETS_TRUST_REMOTE_CODE",
+            "HF_HUB_ENABLE_HF_TRANSFER",
+            "HF_TOKEN",
+            "LEVEL",
+            "OUTLINES_CACHE_DIR",
+        ]);
+        expect(stack.find("Token", "qwen-scrape").inputs.labelSelector).toBe("ai_deploy_token=qwen");
+        expect(stack.find("Secret", "monitoring-vllm-auth-token").inputs.stringData).toEqual({
+            token: "value-of-ministral-scrape",
+            qwen: "value-of-qwen-scrape",
+        });
+        const { secrets, additionalScrapeConfigs } = stack.find("Release").inputs.values.prometheus.prometheusSpec;
+        expect(secrets).toEqual(["vllm-auth-token"]);
+        expect(additionalScrapeConfigs.map((job: Json) => [job.job_name, job.authorization.credentials_file])).toEqual([
+            ["vllm-ministral", "/etc/prometheus/secrets/vllm-auth-token/token"],
+            ["vllm-qwen", "/etc/prometheus/secrets/vllm-auth-token/qwen"],
+        ]);
+        const { value } = await stack.output("models");
+        expect(Object.keys(value as object)).toEqual(["ministral", "qwen"]);
+        expect((await stack.output("appId")).value).toBe(value.ministral.appId);
+        expect(value.qwen.appId).not.toBe(value.ministral.appId);
+    });
+
+    it("the flat outputs are the first one's where there is no ministral", async () => {
+        const config = { ...toSet, models: { qwen: models.qwen }, monitoring: { grafana } };
+        const stack = await deploy({ stack: "dev", config });
+        expect((await stack.output("clientToken")).value).toBe("value-of-qwen-client");
+    });
+
+    it("an encrypted value among the models makes every environment variable a secret", async () => {
+        const config = { ...toSet, models, monitoring: { grafana } };
+        const open = await deploy({ stack: "dev", config });
+        expect(open.find("App", "qwen").secrets).toEqual(["envVars.HF_TOKEN"]);
+        const secretKeys = ["huggingFaceToken", "models"];
+        const stack = await deploy({ stack: "dev", config, secretKeys });
+        expect(stack.find("App", "qwen").secrets).toContain("envVars.LEVEL");
+    });
+});
+
+describe("while the load balancer is being made", () => {
+    it.each([
+        ["no status yet", {}],
+        ["no load balancer yet", { status: { loadBalancer: {} } }],
+    ])("Grafana's address is left out: %s", async (_, grafanaService) => {
+        const stack = await deploy({ stack: "dev", config: { ...toSet, monitoring: { grafana } }, grafanaService });
+        expect((await stack.output("grafanaUrl")).value).toBeUndefined();
+    });
+});
+
+describe("a wrong config", () => {
+    it.each(["dev", "prod"])("%s as committed lists what is left to set, and nothing is made", async (stack) => {
+        const refused = (await deploy({ stack }).then(
+            () => undefined,
+            (error: unknown) => error,
+        )) as pulumi.RunError & { resources: unknown[] };
+        expect(pulumi.RunError.isInstance(refused)).toBe(true);
+        expect(refused.resources).toEqual([]);
+        const keys = refused.message.match(/^ {2}ovhcloud-llm-serving:[\w.[\]]+/gm)?.map((line) => line.split(":")[1]);
+        expect(keys).toEqual(
+            stack === "dev"
+                ? ["projectId", "huggingFaceToken", "monitoring.grafana.allowedSources"]
+                : ["projectId", "huggingFaceToken"],
+        );
+    });
+
+    it("a token in plain text is refused without being shown", async () => {
+        const config = { ...toSet, monitoring: { grafana } };
+        const refused = deploy({ stack: "dev", config, secretKeys: [] });
+        await expect(refused).rejects.toThrow(/huggingFaceToken: stored in plain text.*config set --secret/);
+        await expect(refused).rejects.not.toThrow(/hf_test/);
+    });
+});

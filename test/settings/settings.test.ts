@@ -1,0 +1,451 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseSettings, SettingsError, type Fault } from "../../src/settings";
+import { readProjectFile, stackFiles } from "./files";
+
+const toSet = {
+    projectId: "0123456789abcdef0123456789abcdef",
+    huggingFaceToken: "hf_very_secret",
+    monitoring: { grafana: { allowedSources: ["198.51.100.7/32"] } },
+};
+
+/** Parses config written as it would be in a stack file, over what has to be set. */
+function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken"]) {
+    const values = Object.entries({ ...toSet, ...config })
+        .filter(([, value]) => value !== undefined)
+        .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]);
+    const raw = { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secretKeys) };
+    return parseSettings(raw, "ovhcloud-llm-serving");
+}
+
+function faultsOf(config: Record<string, unknown>, secretKeys?: string[]): Fault[] {
+    try {
+        parse(config, secretKeys);
+    } catch (error) {
+        if (error instanceof SettingsError) return error.faults;
+        throw error;
+    }
+    return [];
+}
+
+const ministral = (settings: Record<string, unknown>) => ({ models: { ministral: settings } });
+const monitoring = (settings: Record<string, unknown>) => ({ monitoring: { ...toSet.monitoring, ...settings } });
+
+describe("defaults", () => {
+    it("are the reference architecture once the three values are set", () => {
+        const settings = parse({});
+        expect(Object.keys(settings.models)).toEqual(["ministral"]);
+        expect(settings).toMatchObject({
+            cluster: { name: "prometheus-vllm-metrics-ai-deploy", network: "public", nodePool: { nodes: 3 } },
+            monitoring: { retention: "15d", chart: { version: "88.5.3" } },
+        });
+    });
+
+    it("are those that Pulumi.yaml declares, each key with type and description", () => {
+        const { config } = readProjectFile();
+        expect(Object.keys(config)).toEqual(["projectId", "huggingFaceToken", "models", "cluster", "monitoring"]);
+        for (const [key, declared] of Object.entries(config)) {
+            expect(declared, key).toMatchObject({ type: expect.stringMatching(/^(string|object)$/) });
+            expect(declared.description.length, key).toBeGreaterThan(20);
+        }
+        const { models, cluster, monitoring: watch } = config;
+        const declared = { models: models.default, cluster: cluster.default };
+        // What Pulumi.yaml declares for a part is what an empty part comes to.
+        const sources = toSet.monitoring.grafana.allowedSources;
+        const grafana = { ...(watch.default.grafana as object), allowedSources: sources };
+        expect(parse({ ...declared, monitoring: { ...watch.default, grafana } })).toEqual(parse({}));
+        expect(parse({}).cluster).toEqual(cluster.default);
+        expect(parse({}).monitoring).toEqual({ ...watch.default, grafana });
+    });
+
+    it("every setting is named in its description", () => {
+        const { config } = readProjectFile();
+        for (const key of ["models", "cluster", "monitoring"] as const) {
+            const part = key === "models" ? parse({}).models.ministral : parse({})[key];
+            for (const setting of Object.keys(part)) expect(config[key].description, key).toContain(setting);
+        }
+    });
+
+    it("of another model name no Mistral option, app name or label", () => {
+        const { qwen } = parse({ models: { qwen: { model: "Qwen/Qwen3-8B" } } }).models;
+        expect(qwen).toMatchObject({
+            appName: "vllm-qwen",
+            labels: { ai_deploy_token: "qwen" },
+            vllm: { enablePrefixCaching: true, extraArgs: [] },
+            scrape: { labels: { service: "vllm", model: "qwen", environment: "production" } },
+        });
+        expect(JSON.stringify(qwen)).not.toMatch(/mistral/i);
+    });
+});
+
+describe("stack files", () => {
+    it.each(Object.entries(stackFiles()))("%s needs nothing but the values it says", (_, { config, secrets }) => {
+        const missing = Object.fromEntries(Object.entries(toSet).filter(([key]) => !(key in config)));
+        const given = { ...config, ...Object.fromEntries(secrets.map((key) => [key, "decrypted"])) };
+        expect(faultsOf({ ...missing, ...given })).toEqual([]);
+    });
+
+    it("none holds a project or token but the sandbox's, which are made up", () => {
+        for (const [name, { config, secrets, salt }] of Object.entries(stackFiles())) {
+            expect(
+                Object.keys(config).filter((key) => key === "projectId"),
+                name,
+            ).toEqual(name === "sandbox" ? ["projectId"] : []);
+            expect(secrets, name).toEqual(name === "sandbox" ? ["huggingFaceToken"] : []);
+            // With a salt of its own `pulumi stack init sandbox` leaves the file as it is.
+            expect(Boolean(salt), name).toBe(name === "sandbox");
+        }
+    });
+});
+
+describe("overlay", () => {
+    it("changes the one value set and leaves the rest", () => {
+        const before = parse({}).models.ministral;
+        const after = parse(ministral({ replicas: { max: 5 }, env: { LEVEL: "debug" } })).models.ministral;
+        expect(after).toEqual({
+            ...before,
+            replicas: { min: 1, max: 5 },
+            env: { ...before.env, LEVEL: "debug" },
+        });
+    });
+
+    it("null takes a default away", () => {
+        const settings = parse(ministral({ env: { HF_HOME: null }, vllm: { tokenizerMode: null } })).models.ministral;
+        expect(settings.env).not.toHaveProperty("HF_HOME");
+        expect(settings.vllm).not.toHaveProperty("tokenizerMode");
+        expect(settings.vllm.loadFormat).toBe("mistral");
+    });
+
+    it("an empty entry means the defaults", () => {
+        expect(parse({ models: "null", cluster: "null" })).toEqual(parse({}));
+        expect(parse({ models: { ministral: null } })).toEqual(parse({}));
+    });
+
+    it("lists replace", () => {
+        const volumes = [{ path: "/hub", permission: "RO" }];
+        expect(parse(ministral({ volumes })).models.ministral.volumes).toEqual(volumes);
+    });
+
+    it("numbers and truths of the command line become text where text is meant, and text a decimal", () => {
+        const settings = parse(
+            ministral({ env: { A: 1, B: true }, labels: { tier: 2 }, vllm: { gpuMemoryUtilization: "0.85" } }),
+        ).models.ministral;
+        expect(settings.env).toMatchObject({ A: "1", B: "true" });
+        expect(settings.labels.tier).toBe("2");
+        expect(settings.vllm.gpuMemoryUtilization).toBe(0.85);
+    });
+});
+
+describe("faults", () => {
+    it.each<[string, Record<string, unknown>, string, string, RegExp]>([
+        ["project missing", { projectId: "" }, "projectId", "not set", /pulumi config set projectId/],
+        ["project malformed", { projectId: "my project" }, "projectId", '"my project"', /32 hexadecimal digits/],
+        ["token missing", { huggingFaceToken: undefined }, "huggingFaceToken", "not set", /config set --secret/],
+        ["no sources", { monitoring: {} }, "monitoring.grafana.allowedSources", "[]", /0\.0\.0\.0\/0 opens it to all/],
+        [
+            "one address",
+            monitoring({ grafana: { allowedSources: ["198.51.100.7"] } }),
+            "monitoring.grafana.allowedSources[0]",
+            '"198.51.100.7"',
+            /"198\.51\.100\.7\/32"/,
+        ],
+        [
+            "host bits",
+            monitoring({ grafana: { allowedSources: ["198.51.100.7/24"] } }),
+            "monitoring.grafana.allowedSources[0]",
+            '"198.51.100.7/24"',
+            /"198\.51\.100\.0\/24"/,
+        ],
+        ["unknown key", { modles: {} }, "modles", "no such setting", /did you mean "models"/],
+        [
+            "unknown key inside",
+            ministral({ replicas: { maximum: 3 } }),
+            "models.ministral.replicas.maximum",
+            "no such setting",
+            /settings here are min, max/,
+        ],
+        [
+            "misspelt key",
+            ministral({ scaling: { agregation: "SUM" } }),
+            "models.ministral.scaling.agregation",
+            "no such setting",
+            /did you mean "aggregation"/,
+        ],
+        ["no models", { models: {} }, "models", "{}", /at least one model/],
+        ["model name", { models: { "My Model": {} } }, 'models["My Model"]', "a name that does not fit", /lower-case/],
+        ["no such model", { models: { qwen: {} } }, "models.qwen.model", "not set", /Hugging Face repository/],
+        [
+            "zero replicas",
+            ministral({ replicas: { max: 0 } }),
+            "models.ministral.replicas.max",
+            "0",
+            /^give at least 1$/,
+        ],
+        [
+            "min above max",
+            ministral({ replicas: { min: 4 } }),
+            "models.ministral.replicas.min",
+            "4",
+            /at most replicas\.max, which is 3/,
+        ],
+        ["half a GPU", ministral({ gpus: 1.5 }), "models.ministral.gpus", "1.5", /whole number/],
+        ["no target", ministral({ scaling: { target: 0 } }), "models.ministral.scaling.target", "0", /more than 0/],
+        [
+            "aggregation",
+            ministral({ scaling: { aggregation: "average" } }),
+            "models.ministral.scaling.aggregation",
+            '"average"',
+            /"AVERAGE", "MAX", "MIN", "SUM"/,
+        ],
+        [
+            "window",
+            ministral({ scaling: { scaleDownStabilizationSeconds: 7200 } }),
+            "models.ministral.scaling.scaleDownStabilizationSeconds",
+            "7200",
+            /at most 3600/,
+        ],
+        [
+            "image without version",
+            ministral({ image: "vllm/vllm-openai" }),
+            "models.ministral.image",
+            '"vllm/vllm-openai"',
+            /exact version/,
+        ],
+        [
+            "image latest",
+            ministral({ image: "vllm/vllm-openai:latest" }),
+            "models.ministral.image",
+            '"vllm/vllm-openai:latest"',
+            /exact version/,
+        ],
+        [
+            "tool choice without parser",
+            ministral({ vllm: { toolCallParser: null } }),
+            "models.ministral.vllm.toolCallParser",
+            "not set",
+            /does not start/,
+        ],
+        [
+            "token without label",
+            ministral({ labels: { ai_deploy_token: null } }),
+            "models.ministral.tokens.label",
+            '"ai_deploy_token"',
+            /opens nothing/,
+        ],
+        [
+            "platform's label",
+            ministral({ labels: { "ovh/id": "x" } }),
+            'models.ministral.labels["ovh/id"]',
+            "a name that does not fit",
+            /are taken/,
+        ],
+        [
+            "a path mounted twice",
+            ministral({ volumes: ["/hub", "/hub"].map((path) => ({ path, permission: "RW" })) }),
+            "models.ministral.volumes[1].path",
+            '"/hub"',
+            /path of its own/,
+        ],
+        [
+            "template in a label",
+            ministral({ scrape: { labels: { team: "{{ .x }}" } } }),
+            "models.ministral.scrape.labels.team",
+            '"{{ .x }}"',
+            /Helm/,
+        ],
+        ["plan", { cluster: { plan: "gold" } }, "cluster.plan", '"gold"', /"free", "standard"/],
+        [
+            "underscore in a pool",
+            { cluster: { nodePool: { name: "my_pool" } } },
+            "cluster.nodePool.name",
+            '"my_pool"',
+            /no underscore/,
+        ],
+        ["VLAN", { cluster: { network: "private" } }, "cluster.private.vlanId", "not set", /VLAN of the vRack/],
+        [
+            "range of the pods",
+            { cluster: { network: "private", private: { vlanId: 7, cidr: "10.2.128.0/20" } } },
+            "cluster.private.cidr",
+            '"10.2.128.0/20"',
+            /apart from 10\.2\.0\.0\/16/,
+        ],
+        [
+            "range around the services",
+            { cluster: { network: "private", plan: "standard", private: { vlanId: 7, cidr: "10.0.0.0/8" } } },
+            "cluster.private.cidr",
+            '"10.0.0.0/8"',
+            /apart from 10\.240\.0\.0\/13/,
+        ],
+        [
+            "pool outside its limits",
+            { cluster: { nodePool: { autoscale: { min: 4, max: 6 } } } },
+            "cluster.nodePool.nodes",
+            "3",
+            /give 4 to 6/,
+        ],
+        ["retention", monitoring({ retention: "15" }), "monitoring.retention", '"15"', /"15d"/],
+        [
+            "timeout above interval",
+            monitoring({ scrapeInterval: "5s" }),
+            "monitoring.scrapeTimeout",
+            '"10s"',
+            /scrapeInterval, which is "5s"/,
+        ],
+        [
+            "size",
+            monitoring({ storage: { prometheus: "50GB" } }),
+            "monitoring.storage.prometheus",
+            '"50GB"',
+            /Mi, Gi or Ti/,
+        ],
+        ["chart", monitoring({ chart: { version: "^88" } }), "monitoring.chart.version", '"^88"', /exact version/],
+        ["not an object", { cluster: "GRA11" }, "cluster", '"GRA11"', /map of settings/],
+        ["broken JSON", { monitoring: '{"grafana":' }, "monitoring", '"{\\"grafana\\":"', /map of settings/],
+    ])("%s", (_, config, key, found, fix) => {
+        const faults = faultsOf(config);
+        const fault = faults.find((one) => one.key === key);
+        expect(fault, JSON.stringify(faults)).toMatchObject({ key, found, fix: expect.stringMatching(fix) });
+    });
+
+    it("0.0.0.0/0 holds when it is written out, and no sources are needed inside", () => {
+        expect(faultsOf(monitoring({ grafana: { allowedSources: ["0.0.0.0/0"] } }))).toEqual([]);
+        expect(faultsOf(monitoring({ grafana: { access: "internal" } }))).toEqual([]);
+    });
+
+    it("all are in one message, a line each, with project, key, value and fix", () => {
+        const config = {
+            projectId: "",
+            ...ministral({ replicas: { max: 0 }, image: "x:latest", scaling: { target: 300 } }),
+            cluster: { plan: "gold" },
+            monitoring: { grafana: { allowedSources: ["not-a-network"] } },
+        };
+        expect(() => parse(config)).toThrow(SettingsError);
+        const message = (() => {
+            try {
+                parse(config);
+                return "";
+            } catch (error) {
+                return (error as Error).message;
+            }
+        })();
+        const [head, ...lines] = message.split("\n");
+        expect(head).toBe("the stack config has 6 faults, so nothing was changed:");
+        expect(lines).toHaveLength(6);
+        expect(lines).toContain("  ovhcloud-llm-serving:models.ministral.replicas.max: 0; give at least 1");
+        for (const line of lines) expect(line).toMatch(/^ {2}ovhcloud-llm-serving:[^\s:]+: .+; .+$/);
+    });
+
+    it("two models share neither app name nor token label", () => {
+        const twin = {
+            model: "Qwen/Qwen3-8B",
+            appName: "vllm-ministral-14B-autoscaling-custom-metric",
+            labels: { ai_deploy_token: "my_operator_token" },
+        };
+        expect(faultsOf({ models: { ministral: {}, twin } }).map(({ key }) => key)).toEqual([
+            "models.twin.appName",
+            "models.twin.labels.ai_deploy_token",
+        ]);
+    });
+
+    it("no model takes the name under which ministral's token is stored", () => {
+        const faults = faultsOf({ models: { token: { model: "a/b" } } });
+        expect(faults).toEqual([expect.objectContaining({ key: "models.token", found: "a reserved name" })]);
+    });
+});
+
+describe("a scaling rule that could never fire", () => {
+    it.each<[string, object, object, boolean]>([
+        ["the default", {}, {}, true],
+        ["the most that passes vLLM's default of 256 by 10 %", { target: 232 }, {}, true],
+        ["one more", { target: 233 }, {}, false],
+        ["more requests at once allow more", { target: 233 }, { maxNumSeqs: 512 }, true],
+        ["fewer allow less", { target: 50 }, { maxNumSeqs: 32 }, false],
+        ["an extra argument counts", { target: 50 }, { extraArgs: ["--max-num-seqs", "32"] }, false],
+        ["in any spelling", { target: 50 }, { extraArgs: ["--max_num_seqs=32"] }, false],
+        ["and wins over the setting", { target: 50 }, { maxNumSeqs: 32, extraArgs: ["--max-num-seqs=64"] }, true],
+        ["waiting requests have no limit", { metric: "vllm:num_requests_waiting", target: 1000 }, {}, true],
+        ["a share of the cache", { metric: "vllm:kv_cache_usage_perc", target: 0.8 }, {}, true],
+        ["of more than there is", { metric: "vllm:kv_cache_usage_perc", target: 80 }, {}, false],
+        ["a counter", { metric: "vllm:prompt_tokens_total" }, {}, false],
+        ["a metric that does not exist", { metric: "vllm:num_requests_swapped" }, {}, false],
+        ["a metric of something else", { metric: "my_gauge", target: 1000 }, {}, true],
+    ])("%s", (_, scaling, vllm, fine) => {
+        const keys = faultsOf(ministral({ scaling, vllm })).map(({ key }) => key);
+        expect(keys).toEqual(fine ? [] : [expect.stringMatching(/^models\.ministral\.scaling\.(target|metric)$/)]);
+    });
+
+    it("a sum counts every replica that always runs", () => {
+        const rule = (min: number) => ministral({ replicas: { min }, scaling: { aggregation: "SUM", target: 400 } });
+        expect(faultsOf(rule(1)).map(({ key }) => key)).toEqual(["models.ministral.scaling.target"]);
+        expect(faultsOf(rule(2))).toEqual([]);
+    });
+
+    it("is told with the highest target that works", () => {
+        fc.assert(
+            fc.property(fc.integer({ min: 8, max: 4096 }), fc.integer({ min: 1, max: 5000 }), (maxNumSeqs, target) => {
+                const [fault] = faultsOf(ministral({ scaling: { target }, vllm: { maxNumSeqs } }));
+                expect(fault === undefined).toBe(target * 1.1 < maxNumSeqs);
+                if (!fault) return;
+                const most = Number(/give at most (\d+)/.exec(fault.fix)![1]);
+                expect(faultsOf(ministral({ scaling: { target: most }, vllm: { maxNumSeqs } }))).toEqual([]);
+                expect(faultsOf(ministral({ scaling: { target: most + 1 }, vllm: { maxNumSeqs } }))).toHaveLength(1);
+            }),
+        );
+    });
+});
+
+describe("secrets", () => {
+    it("a token stored in plain text is refused", () => {
+        expect(faultsOf({}, [])).toEqual([
+            expect.objectContaining({ key: "huggingFaceToken", found: "stored in plain text" }),
+        ]);
+    });
+
+    it.each<[string, Record<string, unknown>, string[]]>([
+        ["the token", { huggingFaceToken: "hf very_secret" }, ["huggingFaceToken"]],
+        ["a variable", ministral({ env: { KEY: ["very_secret"] } }), ["huggingFaceToken"]],
+        ["a variable of the token's name", ministral({ env: { HF_TOKEN: "very_secret" } }), ["huggingFaceToken"]],
+        [
+            "anything in a part that holds an encrypted value",
+            ministral({ image: "very_secret" }),
+            ["huggingFaceToken", "models"],
+        ],
+        ["a broken part", { models: '{"x": "very_secret"' }, ["huggingFaceToken", "models"]],
+    ])("%s is not shown", (_, config, secretKeys) => {
+        const faults = faultsOf(config, secretKeys);
+        expect(faults.map(({ found }) => found)).toEqual(["[secret]"]);
+        expect(JSON.stringify(faults)).not.toContain("very_secret");
+    });
+});
+
+it("whatever is in the config, the answer is settings or a list of faults, and no secret", () => {
+    const keys = fc.constantFrom(
+        "models",
+        "cluster",
+        "monitoring",
+        "ministral",
+        "env",
+        "vllm",
+        "nodePool",
+        "grafana",
+        "x",
+        "__proto__",
+    );
+    const value = fc.letrec((tie) => ({
+        any: fc.oneof(
+            { depthSize: "small" },
+            fc.constantFrom<unknown>(null, true, 0, -1, 1.5, "", "text", []),
+            fc.array(tie("any"), { maxLength: 2 }),
+            fc.dictionary(keys, tie("any"), { maxKeys: 3 }),
+        ),
+    })).any;
+    const part = fc.constantFrom("models", "cluster", "monitoring", "projectId", "other");
+    fc.assert(
+        fc.property(fc.dictionary(part, value), (config) => {
+            const faults = faultsOf(config);
+            expect(JSON.stringify(faults)).not.toContain("hf_very_secret");
+            for (const fault of faults) expect(Object.values(fault).every(Boolean), JSON.stringify(fault)).toBe(true);
+        }),
+        { numRuns: 500 },
+    );
+});

@@ -1,0 +1,150 @@
+/** What the sandbox needs, which versions fit, and how each is built from pinned Go modules (sandbox/toolchain/go). */
+
+export const tools = [
+    "etcd",
+    "kwok",
+    "kwokctl",
+    "pulumi",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+    "prometheus",
+    "promtool",
+    "prometheus-operator",
+    "pulumi-resource-kubernetes",
+] as const;
+
+/** In the order of building: what is quick or needed first comes first. */
+export type Tool = (typeof tools)[number];
+
+export interface Recipe {
+    /** Folder below `go/` that holds the module. */
+    module: string;
+    /** Package to build, `.` for the module's own. */
+    package: string;
+    /** The version that the module pins. */
+    version: string;
+    /** Arguments that make the program print its version; absent: it is never taken from PATH. */
+    versionArgs?: string[];
+    /** Versions from PATH that fit: at least `from`, below `below`. */
+    from: string;
+    below: string;
+    tags?: string;
+    /** Linker's `-X` settings. */
+    set?: Record<string, string>;
+    /** Files to copy beside main.go before the build, from a module of the build list. */
+    copy?: { module: string; files: string[] };
+    /** Folder to keep beside the program, from a module of the build list. */
+    keep?: { module: string; folder: string };
+    /** Seconds that a build took with empty caches, in this order, on two cores (2026-11). */
+    coldSeconds: number;
+}
+
+const kubernetes = {
+    module: "kubernetes",
+    version: "1.34.4",
+    versionArgs: ["--version"],
+    from: "1.31.0",
+    below: "2.0.0",
+    // Without a version Helm refuses charts: "kubeVersion ... incompatible with v0.0.0-master".
+    set: {
+        "k8s.io/component-base/version.gitVersion": "v1.34.4",
+        "k8s.io/component-base/version.gitMajor": "1",
+        "k8s.io/component-base/version.gitMinor": "34",
+    },
+};
+
+const kwok = {
+    module: "kwok",
+    version: "0.8.0",
+    versionArgs: ["--version"],
+    from: "0.7.0",
+    below: "1.0.0",
+    set: { "sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0" },
+};
+
+const prometheus = {
+    module: "prometheus",
+    version: "3.16.0",
+    versionArgs: ["--version"],
+    from: "3.5.0",
+    below: "4.0.0",
+    // The server refuses the operator's config without Kubernetes discovery; the other kinds are not needed.
+    tags: "netgo,remove_all_sd,enable_kubernetes_sd",
+    set: { "github.com/prometheus/common/version.Version": "3.16.0" },
+};
+
+export const recipes: Record<Tool, Recipe> = {
+    etcd: {
+        module: "etcd",
+        package: ".",
+        version: "3.6.16",
+        versionArgs: ["--version"],
+        from: "3.5.0",
+        below: "4.0.0",
+        coldSeconds: 33,
+    },
+    kwok: { ...kwok, package: "sigs.k8s.io/kwok/cmd/kwok", coldSeconds: 56 },
+    kwokctl: { ...kwok, package: "sigs.k8s.io/kwok/cmd/kwokctl", coldSeconds: 7 },
+    pulumi: {
+        module: "pulumi",
+        package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        version: "3.259.0",
+        versionArgs: ["version"],
+        from: "3.216.0",
+        below: "4.0.0",
+        tags: "osusergo,grpcnotrace",
+        set: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v3.259.0" },
+        coldSeconds: 144,
+    },
+    "kube-apiserver": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-apiserver", coldSeconds: 142 },
+    "kube-controller-manager": {
+        ...kubernetes,
+        package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+        coldSeconds: 42,
+    },
+    "kube-scheduler": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-scheduler", coldSeconds: 3 },
+    kubectl: {
+        ...kubernetes,
+        versionArgs: ["version", "--client"],
+        package: "k8s.io/kubernetes/cmd/kubectl",
+        coldSeconds: 17,
+    },
+    prometheus: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/prometheus", coldSeconds: 98 },
+    promtool: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/promtool", coldSeconds: 3 },
+    "prometheus-operator": {
+        module: "prometheus-operator",
+        package: "github.com/prometheus-operator/prometheus-operator/cmd/operator",
+        // The newest that the module proxies serve. Never from PATH, since the CRDs must be of the same version.
+        version: "0.85.0",
+        from: "0.85.0",
+        below: "0.86.0",
+        set: { "github.com/prometheus/common/version.Version": "0.85.0" },
+        keep: {
+            module: "github.com/prometheus-operator/prometheus-operator",
+            folder: "example/prometheus-operator-crd",
+        },
+        coldSeconds: 71,
+    },
+    "pulumi-resource-kubernetes": {
+        module: "pulumi-kubernetes",
+        package: ".",
+        // A commit of January 2026, the newest that builds as a module.
+        version: "4.25.0",
+        from: "4.25.0",
+        below: "5.0.0",
+        set: { "main.version": "4.25.0" },
+        copy: {
+            module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
+            files: [
+                "cmd/pulumi-resource-kubernetes/schema.json",
+                "cmd/pulumi-resource-kubernetes/terraform-mapping.json",
+            ],
+        },
+        coldSeconds: 311,
+    },
+};
+
+/** The oldest Go that can build all of them. */
+export const oldestGo = "1.26.0";

@@ -87,7 +87,9 @@ function arguments_() {
 function speedOf(text: string | undefined): number | undefined {
     if (text === undefined) return undefined;
     const speed = Number(text);
-    if (!(speed >= 1 && speed <= 1000)) throw new UserError(`--speed ${text}: give a number from 1 (real time) to 1000`);
+    if (!(speed >= 1 && speed <= 1000)) {
+        throw new UserError(`--speed ${text}: give a number from 1 (real time) to 1000`);
+    }
     return speed;
 }
 
@@ -111,10 +113,22 @@ async function up(chartPath: string | undefined, speed: number | undefined): Pro
     const started = Date.now();
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const chart = await step("Helm chart", () =>
-        prepareChart({ target: layout.chart, crds: prometheusOperatorCrds(), chart: chartPath, allowDownload: true, log: console.log }),
+        prepareChart({
+            target: layout.chart,
+            crds: prometheusOperatorCrds(),
+            chart: chartPath,
+            allowDownload: true,
+            log: console.log,
+        }),
     );
     const plugins = await step("Pulumi plugins", () =>
-        installPlugins({ pulumiHome: layout.pulumiHome, binDir: layout.bin, toolchain, allowDownload: true, log: console.log }),
+        installPlugins({
+            pulumiHome: layout.pulumiHome,
+            binDir: layout.bin,
+            toolchain,
+            allowDownload: true,
+            log: console.log,
+        }),
     );
     const daemon = await step("Local OVHcloud", () => ensureDaemon(toolchain, speed));
     const installed: Installed = { chart, plugins, toolchain: toolchain.source };
@@ -132,7 +146,12 @@ async function up(chartPath: string | undefined, speed: number | undefined): Pro
         return (await run(["up", "--yes", "--skip-preview", "--stack", stack], true)).code;
     });
     if (upCode !== 0) {
-        console.error(styled("red", `\npulumi up failed (exit code ${upCode}). The sandbox runs on; "npm run sandbox" tries again.`));
+        console.error(
+            styled(
+                "red",
+                `\npulumi up failed (exit code ${upCode}). The sandbox runs on; "npm run sandbox" tries again.`,
+            ),
+        );
         return 1;
     }
 
@@ -155,7 +174,9 @@ async function up(chartPath: string | undefined, speed: number | undefined): Pro
     console.log(sources(installed));
     const broken = findings.filter(({ ok }) => !ok).length;
     if (broken > 0) {
-        console.error(styled("red", `\n${broken} of ${findings.length} promises do not hold. Log: ${layout.daemonLog}`));
+        console.error(
+            styled("red", `\n${broken} of ${findings.length} promises do not hold. Log: ${layout.daemonLog}`),
+        );
         return 1;
     }
     console.log(styled("green", `\nAll ${findings.length} promises hold, after ${duration(Date.now() - started)}.`));
@@ -165,7 +186,10 @@ async function up(chartPath: string | undefined, speed: number | undefined): Pro
 
 function findingsTable(findings: Finding[]): string {
     return findings
-        .map(({ promise, ok, seen }) => `  ${ok ? styled("green", "✓") : styled("red", "✗")} ${promise}${styled("dim", ` — ${seen}`)}`)
+        .map(
+            ({ promise, ok, seen }) =>
+                `  ${ok ? styled("green", "✓") : styled("red", "✗")} ${promise}${styled("dim", ` — ${seen}`)}`,
+        )
         .join("\n");
 }
 
@@ -272,7 +296,9 @@ function envFile(env: Record<string, string>): string {
 
 async function status(json: boolean): Promise<number> {
     const running = await runningDaemon();
-    const installed = existsSync(layout.installed) ? (JSON.parse(readFileSync(layout.installed, "utf8")) as Installed) : undefined;
+    const installed = existsSync(layout.installed)
+        ? (JSON.parse(readFileSync(layout.installed, "utf8")) as Installed)
+        : undefined;
     const healthy = running !== undefined && running.status.violations === 0;
     if (json) {
         const report = {
@@ -288,11 +314,21 @@ async function status(json: boolean): Promise<number> {
         return healthy ? 0 : 1;
     }
     if (!running) {
-        console.log(`The sandbox does not run. ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`);
+        console.log(
+            `The sandbox does not run. ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`,
+        );
         return 1;
     }
-    console.log(`API         ${running.info.api}\nPrometheus  ${running.info.prometheus}\nkubeconfig  ${layout.kubeconfig}`);
-    const rows = running.status.apps.map(({ id, name, state, replicas, url }) => [id, name, state, String(replicas), url]);
+    console.log(
+        `API         ${running.info.api}\nPrometheus  ${running.info.prometheus}\nkubeconfig  ${layout.kubeconfig}`,
+    );
+    const rows = running.status.apps.map(({ id, name, state, replicas, url }) => [
+        id,
+        name,
+        state,
+        String(replicas),
+        url,
+    ]);
     console.log(rows.length > 0 ? "\n" + table([["APP", "NAME", "STATE", "REPLICAS", "URL"], ...rows]) : "\nno apps");
     if (installed) console.log(sources(installed));
     return healthy ? 0 : 1;

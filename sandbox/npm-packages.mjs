@@ -27,12 +27,12 @@ export function ensureNpmPackages() {
     step("npm ci", "node_modules/.installed-for", [join(root, "package-lock.json")], ["ci", "--ignore-scripts"]);
     const provider = join(root, "packages/ai-deploy");
     const sources = readdirSync(join(provider, "src")).map((file) => join(provider, "src", file));
-    step("build of packages/ai-deploy", "packages/ai-deploy/dist/.built-from", [join(provider, "tsconfig.json"), ...sources], [
-        "run",
-        "build",
-        "-w",
-        "pulumi-ovh-ai-deploy",
-    ]);
+    step(
+        "build of packages/ai-deploy",
+        "packages/ai-deploy/dist/.built-from",
+        [join(provider, "tsconfig.json"), ...sources],
+        ["run", "build", "-w", "pulumi-ovh-ai-deploy"],
+    );
 }
 
 /** Runs npm unless `stampFile` says that it has been done for exactly these input files. */

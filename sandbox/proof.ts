@@ -100,7 +100,10 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
             const up = await eventually(async () => {
                 const value = await query(prometheus, `up{job="${model.scrapeJob}"}`);
                 expect(value.length > 0, "no such series: is the job in the operator's config?");
-                expect(value.every((sample) => sample.value === 1), `up is 0: ${await lastScrapeError(prometheus, model.scrapeJob)}`);
+                expect(
+                    value.every((sample) => sample.value === 1),
+                    `up is 0: ${await lastScrapeError(prometheus, model.scrapeJob)}`,
+                );
                 return value;
             });
             return Object.entries(up[0].labels)
@@ -112,7 +115,10 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
             const missing = await eventually(async () => {
                 const absent: string[] = [];
                 for (const metric of dashboardMetrics) {
-                    const found = await query(prometheus, `count({__name__=~"${metric}(_bucket)?",job="${model.scrapeJob}"})`);
+                    const found = await query(
+                        prometheus,
+                        `count({__name__=~"${metric}(_bucket)?",job="${model.scrapeJob}"})`,
+                    );
                     if (found.length === 0) absent.push(metric);
                 }
                 expect(absent.length === 0, `missing: ${absent.join(", ")}`);
@@ -124,13 +130,20 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
 
     await check("cluster answers, its nodes are Ready", async () => {
         const { items } = await core.listNode();
-        const ready = items.filter((node) => node.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True"));
+        const ready = items.filter((node) =>
+            node.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True"),
+        );
         expect(items.length > 0 && ready.length === items.length, `${ready.length} of ${items.length} nodes Ready`);
         return `${ready.length} x ${items[0].metadata?.labels?.["node.kubernetes.io/instance-type"] ?? "node"}`;
     });
     await check("Helm release is deployed", async () => {
-        const { items } = await core.listNamespacedSecret({ namespace: "monitoring", labelSelector: "owner=helm,name=monitoring" });
-        const newest = items.sort((a, b) => Number(b.metadata?.labels?.version) - Number(a.metadata?.labels?.version))[0];
+        const { items } = await core.listNamespacedSecret({
+            namespace: "monitoring",
+            labelSelector: "owner=helm,name=monitoring",
+        });
+        const newest = items.sort(
+            (a, b) => Number(b.metadata?.labels?.version) - Number(a.metadata?.labels?.version),
+        )[0];
         expect(newest, "no release named monitoring in namespace monitoring");
         const state = newest.metadata?.labels?.status;
         expect(state === "deployed", `release is ${state}`);
@@ -144,8 +157,13 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
         return "vllm-auth-token, key token";
     });
     await check("dashboard is where Grafana's sidecar loads it from", async () => {
-        const { items } = await core.listNamespacedConfigMap({ namespace: "monitoring", labelSelector: "grafana_dashboard=1" });
-        const uids = items.flatMap(({ data }) => Object.values(data ?? {})).map((text) => JSON.parse(text).uid as string);
+        const { items } = await core.listNamespacedConfigMap({
+            namespace: "monitoring",
+            labelSelector: "grafana_dashboard=1",
+        });
+        const uids = items
+            .flatMap(({ data }) => Object.values(data ?? {}))
+            .map((text) => JSON.parse(text).uid as string);
         expect(uids.includes("vllm-ministral-monitoring"), `uids found: ${uids.join(", ") || "none"}`);
         expect(outputs.grafanaUrl.includes("/d/vllm-ministral-monitoring/"), `grafanaUrl is ${outputs.grafanaUrl}`);
         return "uid vllm-ministral-monitoring (Grafana itself is not run here)";
@@ -206,13 +224,17 @@ interface Sample {
 async function query(prometheus: string, expression: string): Promise<Sample[]> {
     const answer = await fetch(`${prometheus}/api/v1/query?${new URLSearchParams({ query: expression }).toString()}`);
     expect(answer.ok, `Prometheus answers ${answer.status} to ${expression}`);
-    const { data } = (await answer.json()) as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } };
+    const { data } = (await answer.json()) as {
+        data: { result: { metric: Record<string, string>; value: [number, string] }[] };
+    };
     return data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
 }
 
 async function lastScrapeError(prometheus: string, job: string): Promise<string> {
     const answer = await fetch(`${prometheus}/api/v1/targets?state=active`);
-    const { data } = (await answer.json()) as { data: { activeTargets: { labels: { job: string }; lastError: string }[] } };
+    const { data } = (await answer.json()) as {
+        data: { activeTargets: { labels: { job: string }; lastError: string }[] };
+    };
     return data.activeTargets.find((target) => target.labels.job === job)?.lastError || "no error given";
 }
 
@@ -235,12 +257,16 @@ function https(url: string, ca: Buffer, token?: string, body?: object): Promise<
     return new Promise((resolve, reject) => {
         const headers: Record<string, string> = { "content-type": "application/json" };
         if (token) headers.authorization = `Bearer ${token}`;
-        const call = request(url, { ca, headers, method: body ? "POST" : "GET", timeout: 30_000, agent: false }, (answer) => {
-            let text = "";
-            answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-            answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: text }));
-            answer.on("error", reject);
-        });
+        const call = request(
+            url,
+            { ca, headers, method: body ? "POST" : "GET", timeout: 30_000, agent: false },
+            (answer) => {
+                let text = "";
+                answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+                answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: text }));
+                answer.on("error", reject);
+            },
+        );
         call.on("timeout", () => call.destroy(new Error(`no answer within 30 s from ${url}`)));
         call.on("error", reject);
         call.end(body ? JSON.stringify(body) : undefined);

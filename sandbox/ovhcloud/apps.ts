@@ -51,7 +51,9 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             const used = Object.values(store.state.apps)
                 .filter(({ state }) => stoppable.has(state))
                 .reduce((sum, other) => sum + gpusOf(other), 0);
-            if (used + gpusOf(app) > gpuQuota) throw conflict(`GPU quota exceeded: ${used} of ${gpuQuota} in use, ${gpusOf(app)} more asked for`);
+            if (used + gpusOf(app) > gpuQuota) {
+                throw conflict(`GPU quota exceeded: ${used} of ${gpuQuota} in use, ${gpusOf(app)} more asked for`);
+            }
             store.state.apps[app.id] = app;
             await platform.start(app);
             return show(app);
@@ -80,7 +82,9 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
         "PUT /ai/app/{appId}/label": (call) => {
             const app = find(call);
             const { name, value } = call.body as { name: string; value?: string | null };
-            if (name.startsWith("ovh/")) throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
+            if (name.startsWith("ovh/")) {
+                throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
+            }
             if (value === null || value === undefined) delete app.spec.labels[name];
             else app.spec.labels[name] = value;
             touch(app);
@@ -110,7 +114,14 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
                 createdAt: now,
                 updatedAt: now,
                 spec: { direction: call.body.direction, manual: true, volume: call.body.volume ?? null },
-                status: { info: { code: "DATASYNC_DONE", message: "simulated" }, progress: [], queuedAt: now, startedAt: now, endedAt: now, state: "DONE" },
+                status: {
+                    info: { code: "DATASYNC_DONE", message: "simulated" },
+                    progress: [],
+                    queuedAt: now,
+                    startedAt: now,
+                    endedAt: now,
+                    state: "DONE",
+                },
             };
             app.dataSync.push(sync);
             touch(app);
@@ -125,7 +136,9 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             const end = lines.length - (page - 1) * size;
             return {
                 lastActivity: lines.at(-1)?.timestamp ?? null,
-                logs: lines.slice(Math.max(0, end - size), Math.max(0, end)).map(({ timestamp, content }) => ({ timestamp, content })),
+                logs: lines
+                    .slice(Math.max(0, end - size), Math.max(0, end))
+                    .map(({ timestamp, content }) => ({ timestamp, content })),
             };
         },
         "DELETE /ai/app/{appId}": (call) => {
@@ -164,7 +177,9 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
     const id = randomUUID();
     region(body.region as string);
     for (const name of Object.keys((body.labels as object) ?? {})) {
-        if (name.startsWith("ovh/")) throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
+        if (name.startsWith("ovh/")) {
+            throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
+        }
     }
     const mounts = ((body.volumes ?? []) as { mountPath: string }[]).map(({ mountPath }) => mountPath);
     if (new Set(mounts).size !== mounts.length) throw badRequest("two volumes have the same mountPath");
@@ -188,7 +203,11 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
             resources: resourcesOf(body.region as string, body.resources as object),
             scalingStrategy: scalingOf(body.scalingStrategy ?? { fixed: { replicas: 1 } }),
             unsecureHttp: body.unsecureHttp ?? false,
-            volumes: ((body.volumes ?? []) as object[]).map((volume) => ({ cache: false, ...volume, id: randomUUID() })),
+            volumes: ((body.volumes ?? []) as object[]).map((volume) => ({
+                cache: false,
+                ...volume,
+                id: randomUUID(),
+            })),
         },
         state: "QUEUED",
         info: { code: "APP_QUEUED", message: `queued in project ${projectId}` },
@@ -204,7 +223,15 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
 /** The probe with the defaults that the API's prose gives. */
 function probeOf(probe: Record<string, any> | null | undefined, port: number): object | null {
     if (!probe) return null;
-    const defaults = { path: "/", port, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 };
+    const defaults = {
+        path: "/",
+        port,
+        initialDelaySeconds: 0,
+        periodSeconds: 10,
+        timeoutSeconds: 1,
+        failureThreshold: 3,
+        successThreshold: 1,
+    };
     return { ...defaults, ...Object.fromEntries(Object.entries(probe).filter(([, value]) => value !== null)) };
 }
 
@@ -216,8 +243,12 @@ function scalingOf(body: Record<string, any>): object {
         return { fixed, automatic: null };
     }
     if (!automatic) throw badRequest("scaling strategy: automatic or fixed is needed");
-    if (automatic.replicasMin > automatic.replicasMax) throw badRequest("automatic scaling: replicasMin is above replicasMax");
-    if (automatic.customMetrics && !(automatic.customMetrics.targetValue > 0)) throw badRequest("automatic scaling: targetValue must be above 0");
+    if (automatic.replicasMin > automatic.replicasMax) {
+        throw badRequest("automatic scaling: replicasMin is above replicasMax");
+    }
+    if (automatic.customMetrics && !(automatic.customMetrics.targetValue > 0)) {
+        throw badRequest("automatic scaling: targetValue must be above 0");
+    }
     return {
         fixed: null,
         automatic: {

@@ -13,7 +13,14 @@ export interface Credentials {
 const maxSkewSeconds = 30;
 
 /** OVHcloud's request signature over the exact bytes sent. `url` is the full URL as the client sent it. */
-export function signature(secret: string, consumerKey: string, method: string, url: string, body: string, time: string): string {
+export function signature(
+    secret: string,
+    consumerKey: string,
+    method: string,
+    url: string,
+    body: string,
+    time: string,
+): string {
     return "$1$" + createHash("sha1").update([secret, consumerKey, method, url, body, time].join("+")).digest("hex");
 }
 

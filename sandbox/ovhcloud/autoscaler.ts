@@ -62,7 +62,9 @@ export function stabilize(current: number, history: Recommendation[], now: numbe
 
 /** The value of a metric on a Prometheus page; the sum when it has several series. `undefined` when it is not there. */
 export function valueOnPage(page: string, metric: string): number | undefined {
-    const lines = page.split("\n").filter((line) => line.startsWith(metric) && /^[\s{]/.test(line.slice(metric.length)));
+    const lines = page
+        .split("\n")
+        .filter((line) => line.startsWith(metric) && /^[\s{]/.test(line.slice(metric.length)));
     if (lines.length === 0) return undefined;
     return lines.reduce((sum, line) => sum + Number(/\s(\S+)(\s+\d+)?$/.exec(line)?.[1]), 0);
 }

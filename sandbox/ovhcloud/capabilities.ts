@@ -15,9 +15,30 @@ interface FlavorSpec {
 
 const flavors: Record<string, FlavorSpec> = {
     "ai1-1-cpu": { description: "CPU", type: "cpu", max: 12, cpu: 1, memoryGiB: 4 },
-    "l4-1-gpu": { description: "NVIDIA L4", type: "gpu", max: 4, cpu: 22, memoryGiB: 90, gpu: { brand: "NVIDIA", model: "L4", memoryGiB: 24 } },
-    "l40s-1-gpu": { description: "NVIDIA L40S", type: "gpu", max: 4, cpu: 15, memoryGiB: 90, gpu: { brand: "NVIDIA", model: "L40S", memoryGiB: 48 } },
-    "h100-1-gpu": { description: "NVIDIA H100", type: "gpu", max: 4, cpu: 30, memoryGiB: 380, gpu: { brand: "NVIDIA", model: "H100", memoryGiB: 80 } },
+    "l4-1-gpu": {
+        description: "NVIDIA L4",
+        type: "gpu",
+        max: 4,
+        cpu: 22,
+        memoryGiB: 90,
+        gpu: { brand: "NVIDIA", model: "L4", memoryGiB: 24 },
+    },
+    "l40s-1-gpu": {
+        description: "NVIDIA L40S",
+        type: "gpu",
+        max: 4,
+        cpu: 15,
+        memoryGiB: 90,
+        gpu: { brand: "NVIDIA", model: "L40S", memoryGiB: 48 },
+    },
+    "h100-1-gpu": {
+        description: "NVIDIA H100",
+        type: "gpu",
+        max: 4,
+        cpu: 30,
+        memoryGiB: 380,
+        gpu: { brand: "NVIDIA", model: "H100", memoryGiB: 80 },
+    },
 };
 
 const regionFlavors: Record<string, string[]> = {
@@ -35,9 +56,17 @@ export function regions(): object[] {
 }
 
 export function region(id: string): object {
-    if (!regionFlavors[id]) throw notFound(`region ${id} does not exist; there are ${Object.keys(regionFlavors).join(", ")}`);
+    if (!regionFlavors[id]) {
+        throw notFound(`region ${id} does not exist; there are ${Object.keys(regionFlavors).join(", ")}`);
+    }
     const host = `https://${id.toLowerCase()}.example.invalid`;
-    return { id, version: "simulated", cliInstallUrl: `${host}/install.sh`, documentationUrl: `${host}/doc`, registryUrl: `${host}/registry` };
+    return {
+        id,
+        version: "simulated",
+        cliInstallUrl: `${host}/install.sh`,
+        documentationUrl: `${host}/doc`,
+        registryUrl: `${host}/registry`,
+    };
 }
 
 export function flavorsOf(regionId: string): object[] {
@@ -48,14 +77,20 @@ export function flavorsOf(regionId: string): object[] {
 export function flavor(regionId: string, id: string): object {
     region(regionId);
     const spec = regionFlavors[regionId].includes(id) ? flavors[id] : undefined;
-    if (!spec) throw notFound(`flavor ${id} does not exist in ${regionId}; there are ${regionFlavors[regionId].join(", ")}`);
+    if (!spec) {
+        throw notFound(`flavor ${id} does not exist in ${regionId}; there are ${regionFlavors[regionId].join(", ")}`);
+    }
     return {
         id,
         type: spec.type,
         description: spec.description,
         default: id === "ai1-1-cpu",
         max: spec.max,
-        gpuInformation: spec.gpu && { gpuBrand: spec.gpu.brand, gpuModel: spec.gpu.model, gpuMemory: spec.gpu.memoryGiB * gib },
+        gpuInformation: spec.gpu && {
+            gpuBrand: spec.gpu.brand,
+            gpuModel: spec.gpu.model,
+            gpuMemory: spec.gpu.memoryGiB * gib,
+        },
         resourcesPerUnit: {
             cpu: spec.cpu,
             memory: spec.memoryGiB * gib,
@@ -67,7 +102,10 @@ export function flavor(regionId: string, id: string): object {
 }
 
 /** The `resources` that an app of this flavor and number of units shows. Throws what the platform would refuse. */
-export function resourcesOf(regionId: string, input: { flavor?: string | null; gpu?: number | null; cpu?: number | null; flavorCount?: number | null }): Record<string, any> {
+export function resourcesOf(
+    regionId: string,
+    input: { flavor?: string | null; gpu?: number | null; cpu?: number | null; flavorCount?: number | null },
+): Record<string, any> {
     const id = input.flavor ?? "ai1-1-cpu";
     const { max, type } = flavor(regionId, id) as { max: number; type: string };
     const spec = flavors[id];

@@ -29,7 +29,9 @@ function toJsonSchema(schema: Schema): Schema {
     const out: Schema = {};
     for (const [key, value] of Object.entries(rest)) {
         if (key === "properties") {
-            out.properties = Object.fromEntries(Object.entries(value as Schema).map(([name, s]) => [name, toJsonSchema(s as Schema)]));
+            out.properties = Object.fromEntries(
+                Object.entries(value as Schema).map(([name, s]) => [name, toJsonSchema(s as Schema)]),
+            );
             out.additionalProperties ??= false;
         } else if (key === "items" || (key === "additionalProperties" && typeof value === "object")) {
             out[key] = toJsonSchema(value as Schema);
@@ -48,12 +50,14 @@ const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({
     $id: "api",
     components: {
-        schemas: Object.fromEntries(Object.entries(structure.components.schemas).map(([name, schema]) => [name, toJsonSchema(schema)])),
+        schemas: Object.fromEntries(
+            Object.entries(structure.components.schemas).map(([name, schema]) => [name, toJsonSchema(schema)]),
+        ),
     },
 });
 // Query values arrive as text, so they are read as the type that the structure names.
 const queryAjv = new Ajv({ strict: false, coerceTypes: "array", validateFormats: false });
-queryAjv.addSchema(ajv.getSchema("api")!.schema as Schema);
+queryAjv.addSchema(ajv.getSchema("api")!.schema);
 
 function readOperations(): Operation[] {
     return Object.entries(structure.paths as Record<string, Record<string, Schema>>).flatMap(([template, methods]) =>
@@ -73,7 +77,10 @@ function readOperations(): Operation[] {
                         queryAjv.compile({ type: "object", properties: { value: toJsonSchema(schema as Schema) } }),
                     ]),
                 ),
-                body: body && { required: operation.requestBody.required === true, validate: ajv.compile(toJsonSchema(body)) },
+                body: body && {
+                    required: operation.requestBody.required === true,
+                    validate: ajv.compile(toJsonSchema(body)),
+                },
                 answer: answer && ajv.compile(toJsonSchema(answer)),
             };
         }),
@@ -88,7 +95,11 @@ export function route(method: string, path: string): Route | undefined {
         const match = operation.method === method ? operation.pattern.exec(path) : null;
         if (match) {
             const values = operation.parameters.map((name, i) => [name, decodeURIComponent(match[i + 1])]);
-            return { template: operation.template, path: Object.fromEntries(values) as Record<string, string>, operation };
+            return {
+                template: operation.template,
+                path: Object.fromEntries(values) as Record<string, string>,
+                operation,
+            };
         }
     }
     return undefined;
@@ -102,7 +113,9 @@ export function requestFaults(route: Route, query: URLSearchParams, body: unknow
         const validate = operation.query[name];
         const values = query.getAll(name);
         if (!validate) faults.push(`unknown query parameter ${name}`);
-        else if (!validate({ value: values.length > 1 ? values : values[0] })) faults.push(...describe(`query ${name}`, validate));
+        else if (!validate({ value: values.length > 1 ? values : values[0] })) {
+            faults.push(...describe(`query ${name}`, validate));
+        }
     }
     if (body === undefined) {
         if (operation.body?.required) faults.push("body is missing");
@@ -117,7 +130,9 @@ export function requestFaults(route: Route, query: URLSearchParams, body: unknow
 /** What in a successful answer is not as the structure says. */
 export function answerFaults(route: Route, answer: unknown): string[] {
     const { operation } = route;
-    if (!operation.answer) return answer === undefined || answer === null ? [] : ["this operation answers without a body"];
+    if (!operation.answer) {
+        return answer === undefined || answer === null ? [] : ["this operation answers without a body"];
+    }
     return operation.answer(answer) ? [] : describe("answer", operation.answer);
 }
 

@@ -26,20 +26,23 @@ const queryRoles = new Set(["ai_training_read", "ai_training_operator"]);
 export async function openGateway(options: GatewayOptions): Promise<Server> {
     const agent = new Agent({ keepAlive: true });
     const chosen = new WeakMap<TLSSocket, Backend>();
-    const server = createServer({ key: options.certificates.key, cert: options.certificates.certificate }, (incoming, answer) => {
-        const refusal = refuse(options, incoming.headers.authorization);
-        if (refusal) return say(answer, refusal.status, refusal.message);
-        const socket = incoming.socket as TLSSocket;
-        const ready = options.backends();
-        let backend = chosen.get(socket);
-        if (!backend || !ready.includes(backend)) {
-            if (ready.length === 0) return say(answer, 503, `app ${options.app.id} has no replica that is ready`);
-            backend = ready[Math.floor(Math.random() * ready.length)];
-            chosen.set(socket, backend);
-        }
-        forward(agent, backend, incoming, answer);
-        return undefined;
-    });
+    const server = createServer(
+        { key: options.certificates.key, cert: options.certificates.certificate },
+        (incoming, answer) => {
+            const refusal = refuse(options, incoming.headers.authorization);
+            if (refusal) return say(answer, refusal.status, refusal.message);
+            const socket = incoming.socket as TLSSocket;
+            const ready = options.backends();
+            let backend = chosen.get(socket);
+            if (!backend || !ready.includes(backend)) {
+                if (ready.length === 0) return say(answer, 503, `app ${options.app.id} has no replica that is ready`);
+                backend = ready[Math.floor(Math.random() * ready.length)];
+                chosen.set(socket, backend);
+            }
+            forward(agent, backend, incoming, answer);
+            return undefined;
+        },
+    );
     server.on("close", () => agent.destroy());
     await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
@@ -50,7 +53,10 @@ export async function openGateway(options: GatewayOptions): Promise<Server> {
 }
 
 /** Why a request may not pass. */
-function refuse({ app, tokens }: GatewayOptions, authorization: string | undefined): { status: number; message: string } | undefined {
+function refuse(
+    { app, tokens }: GatewayOptions,
+    authorization: string | undefined,
+): { status: number; message: string } | undefined {
     if (app.spec.unsecureHttp === true) return undefined;
     const value = /^Bearer (.+)$/.exec(authorization ?? "")?.[1];
     const token = value === undefined ? undefined : tokens().find((candidate) => candidate.value === value);
@@ -59,7 +65,9 @@ function refuse({ app, tokens }: GatewayOptions, authorization: string | undefin
     const selector = token.spec.labelSelector;
     if (selector) {
         const [label, wanted] = selector.split("=");
-        if (app.spec.labels?.[label] !== wanted) return { status: 403, message: "the label selector of this token does not match this app" };
+        if (app.spec.labels?.[label] !== wanted) {
+            return { status: 403, message: "the label selector of this token does not match this app" };
+        }
     }
     return undefined;
 }

@@ -50,7 +50,12 @@ export function kubeHandlers({ store, mks, projectId, log }: KubeOptions): Handl
     };
     const scale = (stored: StoredCluster, pool: Record<string, any>): Promise<void> =>
         mks
-            .scale(stored.id, { id: pool.id as string, name: pool.name as string, flavor: pool.flavor as string, nodes: pool.desiredNodes as number })
+            .scale(stored.id, {
+                id: pool.id as string,
+                name: pool.name as string,
+                flavor: pool.flavor as string,
+                nodes: pool.desiredNodes as number,
+            })
             .then(() => {
                 pool.currentNodes = pool.availableNodes = pool.upToDateNodes = pool.desiredNodes;
             });
@@ -58,7 +63,9 @@ export function kubeHandlers({ store, mks, projectId, log }: KubeOptions): Handl
     return {
         "GET /kube": () => Object.keys(store.state.clusters),
         "POST /kube": ({ body }) => {
-            if (!regions.includes(body.region as string)) throw badRequest(`region ${body.region} does not exist; there are ${regions.join(", ")}`);
+            if (!regions.includes(body.region as string)) {
+                throw badRequest(`region ${body.region} does not exist; there are ${regions.join(", ")}`);
+            }
             const now = new Date().toISOString();
             const id = randomUUID();
             const cluster: Record<string, any> = {
@@ -87,7 +94,9 @@ export function kubeHandlers({ store, mks, projectId, log }: KubeOptions): Handl
             };
             store.state.clusters[id] = { id, cluster, pools: {} };
             store.save();
-            work(cluster, `cluster ${cluster.name}`, () => mks.create(id, { name: cluster.name as string, version: cluster.version as string }));
+            work(cluster, `cluster ${cluster.name}`, () =>
+                mks.create(id, { name: cluster.name as string, version: cluster.version as string }),
+            );
             return cluster;
         },
         "GET /kube/{kubeId}": (call) => find(call).cluster,
@@ -113,7 +122,9 @@ export function kubeHandlers({ store, mks, projectId, log }: KubeOptions): Handl
             const { body } = call;
             const name = (body.name ?? `nodepool-${randomBytes(3).toString("hex")}`) as string;
             if (name.includes("_")) throw badRequest(`node pool name ${name}: _ is not allowed`);
-            if (Object.values(stored.pools).some((pool) => pool.name === name)) throw conflict(`node pool ${name} exists already`);
+            if (Object.values(stored.pools).some((pool) => pool.name === name)) {
+                throw conflict(`node pool ${name} exists already`);
+            }
             const now = new Date().toISOString();
             const pool: Record<string, any> = {
                 id: randomUUID(),
@@ -128,8 +139,15 @@ export function kubeHandlers({ store, mks, projectId, log }: KubeOptions): Handl
                 monthlyBilled: body.monthlyBilled ?? false,
                 attachFloatingIps: body.attachFloatingIps ?? null,
                 availabilityZones: body.availabilityZones ?? null,
-                autoscaling: body.autoscaling ?? { scaleDownUnneededTimeSeconds: 600, scaleDownUnreadyTimeSeconds: 1200, scaleDownUtilizationThreshold: 0.5 },
-                template: body.template ?? { metadata: { annotations: {}, finalizers: [], labels: {} }, spec: { taints: [], unschedulable: false } },
+                autoscaling: body.autoscaling ?? {
+                    scaleDownUnneededTimeSeconds: 600,
+                    scaleDownUnreadyTimeSeconds: 1200,
+                    scaleDownUtilizationThreshold: 0.5,
+                },
+                template: body.template ?? {
+                    metadata: { annotations: {}, finalizers: [], labels: {} },
+                    spec: { taints: [], unschedulable: false },
+                },
                 currentNodes: 0,
                 availableNodes: 0,
                 upToDateNodes: 0,
@@ -176,11 +194,19 @@ export function resumeClusters({ store, mks, log }: KubeOptions): void {
             });
             continue;
         }
-        const resumed = cluster.status === "INSTALLING" ? mks.create(id, { name: cluster.name as string, version: cluster.version as string }) : mks.resume(id);
+        const resumed =
+            cluster.status === "INSTALLING"
+                ? mks.create(id, { name: cluster.name as string, version: cluster.version as string })
+                : mks.resume(id);
         resumed
             .then(async () => {
                 for (const pool of Object.values(pools)) {
-                    await mks.scale(id, { id: pool.id as string, name: pool.name as string, flavor: pool.flavor as string, nodes: pool.desiredNodes as number });
+                    await mks.scale(id, {
+                        id: pool.id as string,
+                        name: pool.name as string,
+                        flavor: pool.flavor as string,
+                        nodes: pool.desiredNodes as number,
+                    });
                     pool.status = "READY";
                 }
                 cluster.status = "READY";

@@ -150,7 +150,9 @@ export class Platform {
     private launch(app: StoredApp): void {
         const running = this.runningOf(app);
         const index = running.nextIndex++;
-        const env = Object.fromEntries(((app.spec.envVars ?? []) as { name: string; value: string }[]).map((v) => [v.name, v.value]));
+        const env = Object.fromEntries(
+            ((app.spec.envVars ?? []) as { name: string; value: string }[]).map((v) => [v.name, v.value]),
+        );
         const replica = this.options.startReplica({
             command: app.spec.command ?? [],
             env,
@@ -203,11 +205,19 @@ export class Platform {
                 if (ok && !slot.ready) this.becameReady(app, slot);
                 else if (failures >= spec.failureThreshold && slot.ready) slot.ready = false;
             } else if (failures >= spec.failureThreshold) {
-                this.appLog(app, slot.index, `liveness probe ${spec.path} failed ${failures} times: the replica is killed`);
+                this.appLog(
+                    app,
+                    slot.index,
+                    `liveness probe ${spec.path} failed ${failures} times: the replica is killed`,
+                );
                 slot.stopping = true;
                 slot.ready = false;
                 await slot.replica.stop();
-                this.replaceLost(app, slot, `liveness probe ${spec.path} failed after ${spec.initialDelaySeconds} s; is initialDelaySeconds long enough for the model to load?`);
+                this.replaceLost(
+                    app,
+                    slot,
+                    `liveness probe ${spec.path} failed after ${spec.initialDelaySeconds} s; is initialDelaySeconds long enough for the model to load?`,
+                );
                 return;
             }
             this.later(app, spec.periodSeconds, () => void look());
@@ -220,7 +230,9 @@ export class Platform {
         slot.ready = true;
         slot.wasReady = true;
         if (slot.generation !== running.generation) return;
-        for (const old of running.slots.filter((other) => other.generation !== running.generation)) this.retire(app, old);
+        for (const old of running.slots.filter((other) => other.generation !== running.generation)) {
+            this.retire(app, old);
+        }
         if (app.state !== "RUNNING") this.enter(app, "RUNNING", "APP_RUNNING", "the app runs");
     }
 
@@ -298,7 +310,9 @@ export class Platform {
             if (value !== undefined) values.push(value);
         }
         if (values.length === 0) {
-            this.options.log(`autoscaler ${app.spec.name}: no value of ${metric.valueLocation} from ${ready.length} replica(s), nothing changed`);
+            this.options.log(
+                `autoscaler ${app.spec.name}: no value of ${metric.valueLocation} from ${ready.length} replica(s), nothing changed`,
+            );
             return;
         }
         const value = aggregate(values, metric.aggregationType);
@@ -306,7 +320,10 @@ export class Platform {
         const longest = Math.max(limits.scaleUpStabilizationWindowSeconds, limits.scaleDownStabilizationWindowSeconds);
         running.recommendations = running.recommendations.filter(({ at }) => at >= now - longest);
         running.recommendations.push({ at: now, replicas: recommend(ready.length, value, metric.targetValue) });
-        const wanted = stabilize(app.replicas, running.recommendations, now, { ...limits, targetValue: metric.targetValue });
+        const wanted = stabilize(app.replicas, running.recommendations, now, {
+            ...limits,
+            targetValue: metric.targetValue,
+        });
         if (wanted === app.replicas) return;
         const figures = `${metric.valueLocation} ${metric.aggregationType} ${value.toFixed(1)} of ${ready.length} ready, target ${metric.targetValue}`;
         this.options.log(`autoscaler ${app.spec.name}: ${app.replicas} -> ${wanted} replicas (${figures})`);
@@ -396,7 +413,12 @@ interface AutomaticScaling {
 function automatic(app: StoredApp): AutomaticScaling | undefined {
     const given = app.spec.scalingStrategy?.automatic as Partial<AutomaticScaling> | null | undefined;
     if (!given) return undefined;
-    const defaults = { replicasMin: 1, replicasMax: 1, scaleUpStabilizationWindowSeconds: 0, scaleDownStabilizationWindowSeconds: 300 };
+    const defaults = {
+        replicasMin: 1,
+        replicasMax: 1,
+        scaleUpStabilizationWindowSeconds: 0,
+        scaleDownStabilizationWindowSeconds: 300,
+    };
     return { ...defaults, ...withoutNulls(given) };
 }
 
@@ -422,13 +444,16 @@ function fetchText(port: number, path: string, timeoutMs: number): Promise<strin
             reject(new Error("not listening yet"));
             return;
         }
-        const call = get({ host: "127.0.0.1", port, path, timeout: timeoutMs, agent: false }, (answer: IncomingMessage) => {
-            let text = "";
-            answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-            answer.on("end", () =>
-                (answer.statusCode ?? 500) < 300 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
-            );
-        });
+        const call = get(
+            { host: "127.0.0.1", port, path, timeout: timeoutMs, agent: false },
+            (answer: IncomingMessage) => {
+                let text = "";
+                answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+                answer.on("end", () =>
+                    (answer.statusCode ?? 500) < 300 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
+                );
+            },
+        );
         call.on("timeout", () => call.destroy(new Error("timeout")));
         call.on("error", reject);
     });

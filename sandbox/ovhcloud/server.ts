@@ -91,7 +91,8 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         "GET /ai/capabilities/region": () => capabilities.regions(),
         "GET /ai/capabilities/region/{region}": ({ path }) => capabilities.region(path.region),
         "GET /ai/capabilities/region/{region}/flavor": ({ path }) => capabilities.flavorsOf(path.region),
-        "GET /ai/capabilities/region/{region}/flavor/{flavorId}": ({ path }) => capabilities.flavor(path.region, path.flavorId),
+        "GET /ai/capabilities/region/{region}/flavor/{flavorId}": ({ path }) =>
+            capabilities.flavor(path.region, path.flavorId),
         "GET /ai/capabilities/quota": () => ({ resources: { gpu: capabilities.gpuQuota }, storage: 10 * 1024 ** 4 }),
         "GET /ai/capabilities/feature": () => ({ lab: false, registry: true }),
     };
@@ -117,7 +118,13 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
         const way = authenticate(options.credentials, incoming.headers, method, url.href, body);
         if (method === "GET" && path === "/auth/details") {
-            return { account: "sandbox", description: "simulated", method: way === "token" ? "oauth2" : "account", roles: [], allowedRoutes: [{ method: "GET", path: "/*" }] };
+            return {
+                account: "sandbox",
+                description: "simulated",
+                method: way === "token" ? "oauth2" : "account",
+                roles: [],
+                allowedRoutes: [{ method: "GET", path: "/*" }],
+            };
         }
         const matched = route(method, path);
         if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
@@ -163,14 +170,17 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         if (fault?.kind === "delay") await sleep(fault.delayMs ?? 1000);
         if (fault?.kind === "drop") return void incoming.socket.destroy();
         if (fault?.kind === "status") {
-            const headers: Record<string, string> = fault.retryAfter === undefined ? {} : { "retry-after": String(fault.retryAfter) };
+            const headers: Record<string, string> =
+                fault.retryAfter === undefined ? {} : { "retry-after": String(fault.retryAfter) };
             return send(fault.status ?? 500, { class: "Server::Fault", message: "a fault was asked for" }, headers);
         }
         try {
             const value = await call(method, url, body, incoming);
             if (fault?.kind === "commit-then-drop") return void incoming.socket.destroy();
             if (fault?.kind === "commit-then-timeout") return;
-            if (fault?.kind === "commit-then-status") return send(fault.status ?? 500, { class: "Server::Fault", message: "a fault was asked for" });
+            if (fault?.kind === "commit-then-status") {
+                return send(fault.status ?? 500, { class: "Server::Fault", message: "a fault was asked for" });
+            }
             send(200, value);
         } catch (error) {
             if (error instanceof ApiError) {
@@ -187,7 +197,12 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     function control(method: string, path: string, body: string, send: (status: number, value: unknown) => void): void {
         switch (`${method} ${path}`) {
             case "GET /sandbox/status":
-                return send(200, { apps: summaries(), clusters: Object.keys(store.state.clusters), violations: violations.length, speed });
+                return send(200, {
+                    apps: summaries(),
+                    clusters: Object.keys(store.state.clusters),
+                    violations: violations.length,
+                    speed,
+                });
             case "GET /sandbox/requests":
                 return send(200, requests);
             case "GET /sandbox/violations":

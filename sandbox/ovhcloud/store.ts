@@ -69,7 +69,9 @@ export class Store {
             return JSON.parse(readFileSync(this.file, "utf8")) as State;
         } catch (error) {
             if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-            throw new Error(`the state in ${this.file} cannot be read (${(error as Error).message}); "npm run sandbox -- reset" begins anew`);
+            throw new Error(
+                `the state in ${this.file} cannot be read (${(error as Error).message}); "npm run sandbox -- reset" begins anew`,
+            );
         }
     }
 }

@@ -1,16 +1,21 @@
 import type { Profile } from "./profiles";
 
 /**
- * vLLM's V1 scheduler, without the arithmetic of a model: continuous batching with a token budget, chunked prefill, KV
- * blocks with prefix caching, preemption by recompute. Pure: it has no clock and no timers; its caller begins a step,
- * waits for the time that it says, and ends it.
+ * vLLM's V1 scheduler without the arithmetic of a model: continuous batching with a token budget, chunked prefill, KV
+ * blocks with prefix caching, preemption by recompute.
+ *
+ * Pure: no clock, no timer, no randomness. Its driver begins a step, lets pass the time that the step takes (on the wall
+ * or in virtual time) and ends it. Differences from vLLM: tokens of answers are not kept for reuse, equal blocks computed
+ * at the same time are stored once, and one step does not overlap the next.
  */
-
 export interface EngineConfig {
     maxNumSeqs: number;
     maxNumBatchedTokens: number;
     prefixCaching: boolean;
-    profile: Profile;
+    blockSize: number;
+    /** KV blocks on the GPU; one of them is vLLM's null block and holds nothing. */
+    numBlocks: number;
+    step: Profile["step"];
 }
 
 export interface NewRequest {
@@ -18,185 +23,215 @@ export interface NewRequest {
     promptTokens: number;
     /** One hash for each whole block of the prompt; a hash stands for everything before it, too. */
     promptBlocks: string[];
-    /** Tokens after which the model would stop by itself. */
+    /** Tokens after which the model stops by itself; Infinity: never. */
     naturalTokens: number;
-    /** Tokens after which the request stops anyway. */
+    /** Tokens after which the request ends anyway. */
     maxTokens: number;
-    /** When it arrived, in seconds. */
+    /** When it arrived, in seconds on the driver's clock. */
     arrival: number;
-}
-
-export interface Sequence extends NewRequest {
-    /** Tokens whose keys and values are in the cache. */
-    computed: number;
-    generated: number;
-    cachedTokens: number;
-    scheduledAt?: number;
-    firstTokenAt?: number;
-    lastTokenAt?: number;
-    /** Hashes of shared blocks held, and the number of blocks of its own. */
-    shared: string[];
-    own: number;
 }
 
 export type FinishReason = "stop" | "length";
 
+/** A request inside the engine. Times are seconds on the driver's clock. */
+export interface Sequence extends Readonly<NewRequest> {
+    /** Tokens whose keys and values are in the cache. */
+    computed: number;
+    generated: number;
+    /** Prompt tokens found in the prefix cache when it was scheduled first. */
+    cachedTokens: number;
+    preemptions: number;
+    scheduledAt?: number;
+    firstTokenAt?: number;
+    lastTokenAt?: number;
+    /** Hashes of the shared blocks held, in order. */
+    shared: string[];
+    /** Number of blocks of its own. */
+    own: number;
+}
+
 /** One token of one request. */
 export interface Output {
     sequence: Sequence;
-    first: boolean;
-    /** Since the token before; only when not the first. */
+    /** Seconds since its token before; undefined for the first. */
     sinceLast?: number;
     finished?: FinishReason;
 }
 
 export interface StepResult {
     outputs: Output[];
+    /** Prompt tokens computed, recomputed ones included. */
     prefillTokens: number;
-    decodeTokens: number;
-}
-
-export interface Counters {
-    preemptions: number;
-    prefixQueries: number;
-    prefixHits: number;
+    /** Sequences that decoded. */
+    decoded: number;
 }
 
 export class Engine {
-    readonly waiting: Sequence[] = [];
-    readonly running: Sequence[] = [];
-    readonly counters: Counters = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
+    /** Totals since the start. Queries and hits are counted in tokens, at each attempt to schedule a new request. */
+    readonly totals = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
+    private readonly waitingQueue: Sequence[] = [];
+    private runningList: Sequence[] = [];
     private readonly blocks: BlockPool;
-    private scheduled = new Map<Sequence, number>();
+    private scheduled?: Map<Sequence, number>;
 
     constructor(private readonly config: EngineConfig) {
-        this.blocks = new BlockPool(config.profile.numBlocks);
+        this.blocks = new BlockPool(config.numBlocks - 1);
     }
 
-    /** Share of KV blocks in use, 0 to 1; blocks kept only for reuse count as free. */
+    get waiting(): readonly Sequence[] {
+        return this.waitingQueue;
+    }
+
+    get running(): readonly Sequence[] {
+        return this.runningList;
+    }
+
+    /** Share of the KV blocks in use, 0 to 1; blocks kept only for reuse count as free. */
     get kvCacheUsage(): number {
         return this.blocks.inUse / this.blocks.capacity;
     }
 
-    get idle(): boolean {
-        return this.waiting.length === 0 && this.running.length === 0;
+    /** Tokens that the KV cache holds, which is the longest request it can ever serve. */
+    get capacityTokens(): number {
+        return this.blocks.capacity * this.config.blockSize;
     }
 
-    /** Queues a request. Throws a RangeError for one that could never fit. */
+    get idle(): boolean {
+        return this.waitingQueue.length === 0 && this.runningList.length === 0;
+    }
+
+    /** Queues a request. Throws a RangeError for one that could never fit or would generate nothing. */
     add(request: NewRequest): Sequence {
-        const most = (this.blocks.capacity - 1) * this.config.profile.blockSize;
-        if (request.promptTokens + request.maxTokens > most) {
-            throw new RangeError(`a request of ${request.promptTokens + request.maxTokens} tokens can never fit into the KV cache of ${most} tokens`);
+        const most = request.promptTokens + Math.min(request.maxTokens, request.naturalTokens);
+        if (most > this.capacityTokens) {
+            throw new RangeError(
+                `a request of ${most} tokens can never fit into the KV cache of ${this.capacityTokens}`,
+            );
         }
-        const sequence: Sequence = { ...request, computed: 0, generated: 0, cachedTokens: 0, shared: [], own: 0 };
-        this.waiting.push(sequence);
+        if (!(request.promptTokens >= 1 && request.maxTokens >= 1 && request.naturalTokens >= 1)) {
+            throw new RangeError("a request needs a prompt and an answer of at least one token each");
+        }
+        const sequence: Sequence = {
+            ...request,
+            computed: 0,
+            generated: 0,
+            cachedTokens: 0,
+            preemptions: 0,
+            shared: [],
+            own: 0,
+        };
+        this.waitingQueue.push(sequence);
         return sequence;
     }
 
-    /** Drops a request, wherever it is. */
+    /** Drops a request, wherever it is. Unknown ids are ignored: it may have ended just now. */
     abort(id: string): void {
-        for (const list of [this.waiting, this.running]) {
+        for (const list of [this.waitingQueue, this.runningList]) {
             const at = list.findIndex((sequence) => sequence.id === id);
-            if (at >= 0) {
-                const [sequence] = list.splice(at, 1);
-                this.scheduled.delete(sequence);
-                this.release(sequence);
-            }
+            if (at < 0) continue;
+            const [sequence] = list.splice(at, 1);
+            this.scheduled?.delete(sequence);
+            this.release(sequence);
         }
     }
 
-    /** Schedules a step. Returns how long it takes in seconds; `undefined` when there is nothing to do. */
+    /** Schedules a step. Returns how many seconds it takes; undefined when there is nothing to do. */
     beginStep(now: number): number | undefined {
-        const { profile, maxNumSeqs, maxNumBatchedTokens } = this.config;
-        this.scheduled = new Map();
+        const { maxNumSeqs, maxNumBatchedTokens } = this.config;
+        const scheduled = new Map<Sequence, number>();
         let budget = maxNumBatchedTokens;
         let preempted = false;
 
-        for (let i = 0; i < this.running.length && budget > 0; i++) {
-            const sequence = this.running[i];
+        for (let i = 0; i < this.runningList.length && budget > 0; i++) {
+            const sequence = this.runningList[i];
             const tokens = Math.min(pending(sequence), budget);
             while (!this.reserve(sequence, tokens)) {
-                // The youngest gives way and will be computed again.
-                const victim = this.running.pop()!;
-                budget += this.scheduled.get(victim) ?? 0;
-                this.scheduled.delete(victim);
+                // The youngest gives way: it is at the end, so nothing of it is scheduled yet.
+                const victim = this.runningList.pop()!;
                 this.preempt(victim);
                 preempted = true;
                 if (victim === sequence) break;
             }
-            if (this.running[i] !== sequence) break;
-            this.scheduled.set(sequence, tokens);
+            if (this.runningList[i] !== sequence) break;
+            scheduled.set(sequence, tokens);
             budget -= tokens;
         }
-        while (!preempted && this.waiting.length > 0 && this.running.length < maxNumSeqs && budget > 0) {
-            const sequence = this.waiting[0];
-            if (sequence.computed === 0) this.reuse(sequence);
+        // vLLM admits nothing in a step that had to preempt.
+        while (!preempted && this.waitingQueue.length > 0 && this.runningList.length < maxNumSeqs && budget > 0) {
+            const sequence = this.waitingQueue[0];
+            this.reuse(sequence);
             const tokens = Math.min(pending(sequence), budget);
             if (!this.reserve(sequence, tokens)) {
                 this.release(sequence);
                 break;
             }
-            this.waiting.shift();
-            this.running.push(sequence);
+            this.waitingQueue.shift();
+            this.runningList.push(sequence);
             sequence.scheduledAt ??= now;
-            this.scheduled.set(sequence, tokens);
+            scheduled.set(sequence, tokens);
             budget -= tokens;
         }
-        if (this.scheduled.size === 0) return undefined;
-        let prefill = 0;
-        let decoding = 0;
-        for (const [sequence, tokens] of this.scheduled) {
-            if (sequence.generated > 0 && tokens === 1) decoding++;
-            else prefill += tokens;
-        }
-        return profile.stepSeconds + prefill * profile.prefillSecondsPerToken + decoding * profile.decodeSecondsPerSequence;
+        this.scheduled = scheduled.size > 0 ? scheduled : undefined;
+        return this.scheduled && this.stepSeconds(scheduled);
     }
 
     /** Ends the step that was begun: tokens come out, finished requests leave. */
     endStep(now: number): StepResult {
-        const result: StepResult = { outputs: [], prefillTokens: 0, decodeTokens: 0 };
-        for (const [sequence, tokens] of this.scheduled) {
+        const result: StepResult = { outputs: [], prefillTokens: 0, decoded: 0 };
+        for (const [sequence, tokens] of this.scheduled ?? []) {
+            if (decodes(sequence)) result.decoded++;
+            else result.prefillTokens += tokens;
             sequence.computed += tokens;
             this.share(sequence);
-            if (sequence.generated > 0 && tokens === 1) result.decodeTokens++;
-            else result.prefillTokens += tokens;
             if (pending(sequence) > 0) continue;
             sequence.generated++;
-            const first = sequence.generated === 1;
             const sinceLast = sequence.lastTokenAt === undefined ? undefined : now - sequence.lastTokenAt;
-            if (first) sequence.firstTokenAt = now;
+            sequence.firstTokenAt ??= now;
             sequence.lastTokenAt = now;
-            const finished = sequence.generated >= sequence.naturalTokens ? "stop" : sequence.generated >= sequence.maxTokens ? "length" : undefined;
-            if (finished) {
-                this.running.splice(this.running.indexOf(sequence), 1);
-                this.release(sequence);
-            }
-            result.outputs.push({ sequence, first, sinceLast, finished });
+            const finished =
+                sequence.generated >= sequence.naturalTokens
+                    ? "stop"
+                    : sequence.generated >= sequence.maxTokens
+                      ? "length"
+                      : undefined;
+            if (finished) this.release(sequence);
+            result.outputs.push({ sequence, sinceLast, finished });
         }
-        this.scheduled = new Map();
+        const gone = new Set(result.outputs.filter(({ finished }) => finished).map(({ sequence }) => sequence));
+        if (gone.size > 0) this.runningList = this.runningList.filter((sequence) => !gone.has(sequence));
+        this.scheduled = undefined;
         return result;
     }
 
-    /** Takes over blocks of the prompt that are in the prefix cache; at least one token is always computed. */
-    private reuse(sequence: Sequence): void {
-        if (!this.config.prefixCaching) return;
-        const { blockSize } = this.config.profile;
-        const usable = sequence.promptBlocks.slice(0, Math.floor((sequence.promptTokens - 1) / blockSize));
-        const missing = usable.findIndex((hash) => !this.blocks.has(hash));
-        const found = missing < 0 ? usable : usable.slice(0, missing);
-        for (const hash of found) this.blocks.hold(hash);
-        sequence.shared = [...found];
-        sequence.computed = found.length * blockSize;
-        if (sequence.scheduledAt === undefined) {
-            this.counters.prefixQueries += sequence.promptTokens;
-            this.counters.prefixHits += sequence.computed;
-            sequence.cachedTokens = sequence.computed;
+    private stepSeconds(scheduled: Map<Sequence, number>): number {
+        const { base, prefillToken, decodeSequence, contextToken } = this.config.step;
+        let seconds = base;
+        for (const [sequence, tokens] of scheduled) {
+            seconds += decodes(sequence) ? decodeSequence + sequence.computed * contextToken : tokens * prefillToken;
         }
+        return seconds;
     }
 
-    /** Gives a sequence the blocks that it needs for so many more tokens; false when there are not enough. */
+    /** Takes over the blocks of a prompt that the prefix cache holds; at least one token is always computed. */
+    private reuse(sequence: Sequence): void {
+        if (!this.config.prefixCaching) return;
+        const { blockSize } = this.config;
+        const most = Math.floor((sequence.promptTokens - 1) / blockSize);
+        for (const hash of sequence.promptBlocks.slice(0, most)) {
+            if (!this.blocks.has(hash)) break;
+            this.blocks.hold(hash);
+            sequence.shared.push(hash);
+        }
+        sequence.computed = sequence.shared.length * blockSize;
+        if (sequence.scheduledAt !== undefined) return;
+        this.totals.prefixQueries += sequence.promptTokens;
+        this.totals.prefixHits += sequence.computed;
+        sequence.cachedTokens = sequence.computed;
+    }
+
+    /** Gives a sequence the blocks it needs for so many more tokens; false when there are not enough. */
     private reserve(sequence: Sequence, tokens: number): boolean {
-        const needed = Math.ceil((sequence.computed + tokens) / this.config.profile.blockSize);
+        const needed = Math.ceil((sequence.computed + tokens) / this.config.blockSize);
         const more = needed - sequence.shared.length - sequence.own;
         if (more <= 0) return true;
         if (!this.blocks.take(more)) return false;
@@ -204,11 +239,12 @@ export class Engine {
         return true;
     }
 
-    /** Whole blocks of a prompt, once computed, are there for others. */
+    /** Whole blocks of a prompt are there for others once they are computed. */
     private share(sequence: Sequence): void {
         if (!this.config.prefixCaching) return;
-        const whole = Math.min(sequence.promptBlocks.length, Math.floor(sequence.computed / this.config.profile.blockSize));
-        while (sequence.shared.length < whole && sequence.own > 0) {
+        const computed = Math.floor(sequence.computed / this.config.blockSize);
+        const whole = Math.min(sequence.promptBlocks.length, computed);
+        while (sequence.shared.length < whole) {
             const hash = sequence.promptBlocks[sequence.shared.length];
             if (this.blocks.has(hash)) {
                 this.blocks.hold(hash);
@@ -223,12 +259,14 @@ export class Engine {
 
     private preempt(sequence: Sequence): void {
         this.release(sequence);
-        this.counters.preemptions++;
-        this.waiting.unshift(sequence);
+        sequence.preemptions++;
+        this.totals.preemptions++;
+        this.waitingQueue.unshift(sequence);
     }
 
     private release(sequence: Sequence): void {
-        for (const hash of sequence.shared) this.blocks.drop(hash);
+        // The end of a prefix is of use to fewer requests than its beginning, so it is to be evicted first.
+        for (const hash of sequence.shared.reverse()) this.blocks.drop(hash);
         this.blocks.give(sequence.own);
         sequence.shared = [];
         sequence.own = 0;
@@ -241,24 +279,29 @@ function pending(sequence: Sequence): number {
     return sequence.promptTokens + sequence.generated - sequence.computed;
 }
 
-/** KV blocks: in use, or free; free ones may still hold a prefix until they are needed, least recently used first. */
+/** Whether the next step computes just the token that came out last. */
+function decodes(sequence: Sequence): boolean {
+    return sequence.generated > 0 && pending(sequence) === 1;
+}
+
+/** KV blocks: in use, or free; a free one may still hold a prefix until it is needed, least recently used first. */
 class BlockPool {
     inUse = 0;
     private readonly holders = new Map<string, number>();
-    private readonly idle = new Set<string>();
+    private readonly reusable = new Set<string>();
 
     constructor(readonly capacity: number) {}
 
     has(hash: string): boolean {
-        return this.holders.has(hash) || this.idle.has(hash);
+        return this.holders.has(hash) || this.reusable.has(hash);
     }
 
     hold(hash: string): void {
-        if (this.idle.delete(hash)) this.inUse++;
+        if (this.reusable.delete(hash)) this.inUse++;
         this.holders.set(hash, (this.holders.get(hash) ?? 0) + 1);
     }
 
-    /** Turns a block that its caller owns into a shared one that it holds. */
+    /** Turns a block of one holder into a shared one with that holder. */
     publish(hash: string): void {
         this.holders.set(hash, 1);
     }
@@ -267,19 +310,19 @@ class BlockPool {
         const left = this.holders.get(hash)! - 1;
         if (left > 0) {
             this.holders.set(hash, left);
-        } else {
-            this.holders.delete(hash);
-            this.idle.add(hash);
-            this.inUse--;
+            return;
         }
+        this.holders.delete(hash);
+        this.reusable.add(hash);
+        this.inUse--;
     }
 
     take(count: number): boolean {
         if (this.inUse + count > this.capacity) return false;
         this.inUse += count;
-        for (const hash of this.idle) {
-            if (this.inUse + this.idle.size <= this.capacity) break;
-            this.idle.delete(hash);
+        for (const hash of this.reusable) {
+            if (this.inUse + this.reusable.size <= this.capacity) break;
+            this.reusable.delete(hash);
         }
         return true;
     }

@@ -1,43 +1,89 @@
-/** What a model on a GPU can do, as far as a simulation needs it. Times in seconds at real speed. */
+/**
+ * What a model on a GPU can do, as far as a simulation needs it. Times are in seconds at real speed, sizes in bytes.
+ * A number marked "guess" has no measurement behind it: right in kind, not to be planned with.
+ */
 export interface Profile {
-    /** Time of an engine step without any token: scheduling, kernel launches, reading the weights once. */
-    stepSeconds: number;
-    /** Added per prompt token computed in the step. */
-    prefillSecondsPerToken: number;
-    /** Added per sequence that decodes in the step. */
-    decodeSecondsPerSequence: number;
-    /** Tokens per KV block; vLLM's default on CUDA. */
-    blockSize: number;
-    /** KV blocks that fit beside the weights. */
-    numBlocks: number;
-    boot: {
-        /** From the hub to the volume; later starts of the same app find it there. */
-        downloadSeconds: number;
-        loadSeconds: number;
-        compileSeconds: number;
-        profileSeconds: number;
+    name: string;
+    /** Longest context of the model, tokens. */
+    maxModelLen: number;
+    /** What vLLM takes without the flags. */
+    defaults: { maxNumSeqs: number; maxNumBatchedTokens: number };
+    memory: {
+        gpu: number;
+        weights: number;
+        /** Activations, CUDA graphs and what is not PyTorch's. */
+        activations: number;
+        kvPerToken: number;
     };
-    /** Tokens of an answer, when nothing stops it earlier: mean of an exponential distribution. */
+    step: {
+        /** Of any step: reading the weights once, launching kernels, scheduling. */
+        base: number;
+        /** Added per prompt token computed. */
+        prefillToken: number;
+        /** Added per sequence that decodes. */
+        decodeSequence: number;
+        /** Added per token of context of a sequence that decodes: its keys and values are read. */
+        contextToken: number;
+    };
+    boot: {
+        /** Interpreter, imports, configuration. */
+        start: number;
+        /** From the hub to the volume. */
+        download: number;
+        /** From the volume to the GPU. */
+        load: number;
+        compile: number;
+        /** Memory profiling, CUDA graphs, warm-up. */
+        warmUp: number;
+    };
+    /** Tokens of an answer when nothing stops it earlier: mean of an exponential distribution. */
     meanAnswerTokens: number;
 }
 
-/**
- * Ministral 3 14B (FP8 weights, about 14 GB) on one H100 with 80 GB.
- *
- * stepSeconds: 14 GB of weights over 3.35 TB/s (NVIDIA's figure for H100 SXM memory) is 4.2 ms; with overhead 8 ms. Guess.
- * prefill: 2 x 14e9 operations a token at 40 % of 990 dense FP16 TFLOPS is 0.07 ms. Guess from NVIDIA's figure.
- * decode per sequence: reading about 100 MB of KV cache a sequence is 0.03 ms. Guess.
- * numBlocks: 80 GB x 0.9 - 14 GB - 4 GB of activations leaves 54 GB; 40 layers x 8 heads x 128 x 2 x 2 bytes is
- * 160 kB a token, so 337,000 tokens, 21,000 blocks of 16. Guess.
- * boot: vllm-project/vllm issue #44881 measured 18 s weights, 43 s compile, 210 s profiling on another model; this model
- * with less profiling. Guess.
- */
+const GiB = 1024 ** 3;
+
+/** Ministral 3 14B Instruct (FP8 weights) on one H100 SXM with 80 GB. */
 export const ministral14bOnH100: Profile = {
-    stepSeconds: 0.008,
-    prefillSecondsPerToken: 0.00007,
-    decodeSecondsPerSequence: 0.00003,
-    blockSize: 16,
-    numBlocks: 21_000,
-    boot: { downloadSeconds: 90, loadSeconds: 20, compileSeconds: 45, profileSeconds: 25 },
+    name: "Ministral 3 14B (FP8) on one H100 80 GB",
+    // The model card: 256k context.
+    maxModelLen: 262_144,
+    // vLLM takes 256 sequences on GPUs with less than 70 GiB and 1,024 on larger ones other than the A100
+    // (EngineArgs, UsageContext.OPENAI_API_SERVER). The smaller is kept: queues show at a load that a laptop can send.
+    defaults: { maxNumSeqs: 256, maxNumBatchedTokens: 8192 },
+    memory: {
+        // What vLLM logs as total memory of an H100: 79.19 GiB (kubernetes-sigs/gateway-api-inference-extension #550).
+        gpu: 79.19 * GiB,
+        // 13.5e9 parameters of one byte, embeddings and the image encoder of two. Guess.
+        weights: 14.4 * GiB,
+        // 2.4 GiB of activations in that log, and as much as 1 GiB of CUDA graphs. Guess for this model.
+        activations: 3.4 * GiB,
+        // 40 layers x 8 key-value heads x 128 x 2 (key and value) x 2 bytes, from the model's configuration.
+        kvPerToken: 40 * 8 * 128 * 2 * 2,
+    },
+    step: {
+        // 15.5 GB over 3.35 TB/s (NVIDIA's figure for H100 SXM) are 4.6 ms; with what is lost around it 7.5 ms. Guess.
+        base: 0.0075,
+        // 2 x 13.5e9 operations at 30 % of 1,979 dense FP8 TFLOPS (NVIDIA's figure). Guess.
+        prefillToken: 0.000045,
+        // Sampling and bookkeeping. Guess.
+        decodeSequence: 0.00001,
+        // 164 kB over 70 % of 3.35 TB/s. Guess.
+        contextToken: 0.00000007,
+    },
+    // vllm-project/vllm #44881 measured 18 s weights, 43 s compile and 210 s profiling on another model. Guess for this one.
+    boot: { start: 15, download: 90, load: 20, compile: 45, warmUp: 25 },
+    // Guess.
     meanAnswerTokens: 250,
 };
+
+/** KV blocks that fit beside the weights on so many GPUs; zero or less when the weights alone are too large. */
+export function kvBlocks(profile: Profile, gpus: number, gpuMemoryUtilization: number, blockSize: number): number {
+    const { gpu, weights, activations, kvPerToken } = profile.memory;
+    const free = gpus * gpu * gpuMemoryUtilization - weights - gpus * activations;
+    return Math.floor(free / (kvPerToken * blockSize));
+}
+
+/** How much faster so many GPUs make a step than one does: 80 % of each further one is gained. Guess. */
+export function speedup(gpus: number): number {
+    return 1 + 0.8 * (gpus - 1);
+}

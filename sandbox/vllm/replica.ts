@@ -1,93 +1,122 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CommandError, parseCommand } from "./command-line";
-import { vllmServer } from "./http-server";
-import { ministral14bOnH100 } from "./profiles";
+import { parseCommand, type ServerArguments } from "./command-line";
+import { processStartTime, replicaMetrics } from "./metrics";
+import { kvBlocks, ministral14bOnH100, speedup, type Profile } from "./profiles";
+import { createVllmServer, vllmVersion } from "./server";
 import { Serving } from "./serving";
+import { CommandError } from "./shell";
+import { seededRandom } from "./simulated-text";
 
 export interface ReplicaOptions {
-    /** The app's command, as the API has it. */
+    /** The app's command, as the API has it; empty: what the image starts by itself. */
     command: string[];
     env: Record<string, string>;
     /** Port on 127.0.0.1; 0: a free one. */
     port: number;
-    /** Shortens the boot; tokens take their real time. */
+    /** Simulated seconds of boot per real second. Tokens take their real time. */
     speed: number;
+    /** One call for each line of the container's log. */
     log: (line: string) => void;
     /** Makes the lengths of answers repeatable. */
     seed?: number;
+    /** GPUs of the replica; default 1. */
+    gpus?: number;
+    /** Default: Ministral 3 14B on one H100, whatever the model. */
+    profile?: Profile;
 }
 
 export interface Replica {
-    /** 0 until it listens. */
+    /** 0 while it does not listen. */
     readonly port: number;
-    /** Whether the server is up. */
+    /** The port that the command line asks for, which the app's HTTP port must match; undefined when it could not be read. */
+    readonly containerPort: number | undefined;
+    /** Whether the model is loaded and the server listens. */
     readonly ready: boolean;
-    /** How it ended, if it does so by itself or is stopped. `reason` is the last line of its log that says why. */
+    /** How it ended, by itself or by `stop`. `reason` is the last line of the error, when there was one. */
     readonly exited: Promise<{ code: number; reason?: string }>;
-    /** Ends it; open requests are cut. */
-    stop(): Promise<void>;
+    /** Ends it. Requests under way have this many real seconds to finish (default 0), no new ones are taken. */
+    stop(graceSeconds?: number): Promise<void>;
 }
 
-/** Organizations whose models are open to all; the rest want a token. A simulation: the hub is never asked. */
-const openModels = /^(Qwen|HuggingFaceTB|facebook|ibm-granite)\//;
-
 /**
- * Boots a simulated vLLM server in this process. It says in `log` what vLLM says, refuses a wrong command line as vLLM
- * does, and listens only once the model is "loaded".
+ * Boots a simulated vLLM server inside this process. Its log says what vLLM's says, a wrong command line or token ends
+ * it as vLLM ends, and it listens once the model is "loaded", as vLLM does: before that, connections are refused.
  */
 export function startReplica(options: ReplicaOptions): Replica {
-    const profile = ministral14bOnH100;
+    const startTime = processStartTime();
     const stopped = new AbortController();
-    let server: Server | undefined;
-    let serving: Serving | undefined;
-    let port = 0;
-    const pause = (seconds: number): Promise<unknown> => sleep((seconds * 1000) / options.speed, undefined, { signal: stopped.signal });
-    const info = (line: string): void => options.log(`INFO ${line}`);
+    let graceSeconds = 0;
+    let containerPort: number | undefined;
+    let running: { server: Server; serving: Serving; port: number } | undefined;
 
     async function run(): Promise<void> {
-        const args = parseCommand(options.command);
-        info(`[api_server.py] vLLM API server version 0.13.0 (simulated by the sandbox: no GPU, no model)`);
-        info(`[api_server.py] non-default args: {'model': '${args.model}', 'max_num_seqs': ${args.maxNumSeqs}}`);
-        await pause(2);
-        checkAccess(args.model, options.env.HF_TOKEN ?? "");
-        info(`[weight_utils.py] Downloading weights of ${args.model} to ${options.env.HF_HOME ?? "~/.cache/huggingface"}`);
-        await pause(profile.boot.downloadSeconds);
-        info(`[default_loader.py] Loading weights took ${profile.boot.loadSeconds.toFixed(2)} seconds`);
-        await pause(profile.boot.loadSeconds);
-        info(`[backends.py] torch.compile takes ${profile.boot.compileSeconds.toFixed(2)} s in total`);
-        await pause(profile.boot.compileSeconds);
-        info(`[kv_cache_utils.py] GPU KV cache size: ${(profile.numBlocks * profile.blockSize).toLocaleString("en")} tokens`);
-        await pause(profile.boot.profileSeconds);
-        serving = new Serving(args, profile, random(options.seed ?? Math.floor(Math.random() * 2 ** 31)));
-        server = vllmServer(args, serving);
+        // Not before the caller has its Replica.
+        await sleep(0);
+        const { args, env } = parseCommand(options.command, options.env);
+        containerPort = args.port;
+        const plan = await boot(options, args, env, stopped.signal);
+        const { profile, engine, maxModelLen } = plan;
+        const metrics = replicaMetrics({
+            modelName: args.servedModelNames[0],
+            maxModelLen,
+            startTime,
+            created: env.PROMETHEUS_DISABLE_CREATED_SERIES?.toLowerCase() !== "true",
+            now: () => Date.now() / 1000,
+            engine: args.logStats,
+            cacheConfig: cacheConfig(args, engine.numBlocks),
+        });
+        const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));
+        const serving = new Serving({ engine, metrics: metrics.engine, log: args.logStats ? log : () => undefined });
+        const server = createVllmServer(
+            {
+                names: args.servedModelNames,
+                root: args.model,
+                maxModelLen,
+                blockSize: args.blockSize,
+                autoToolChoice: args.autoToolChoice,
+                apiKeys: args.apiKeys.length > 0 ? args.apiKeys : env.VLLM_API_KEY ? [env.VLLM_API_KEY] : [],
+                loadTracking: args.serverLoadTracking,
+                meanAnswerTokens: profile.meanAnswerTokens,
+                random: seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32)),
+            },
+            serving,
+            metrics,
+        );
         server.listen(options.port, "127.0.0.1");
         await once(server, "listening");
-        port = (server.address() as { port: number }).port;
-        info(`[api_server.py] Starting vLLM API server 0 on http://0.0.0.0:${args.port}`);
-        info("Application startup complete.");
-        await once(stopped.signal, "abort");
+        running = { server, serving, port: (server.address() as { port: number }).port };
+        options.log("INFO:     Application startup complete.");
+        await untilAborted(stopped.signal);
+        options.log(apiServerLine("INFO", "[launcher.py] Shutting down FastAPI HTTP server."));
     }
 
     async function end(): Promise<void> {
-        serving?.close();
-        if (!server) return;
-        const closed = server.listening ? once(server, "close") : undefined;
+        if (!running) return;
+        const { server, serving } = running;
+        running = undefined;
+        const closed = once(server, "close");
         server.close();
+        if (graceSeconds > 0) {
+            await Promise.race([serving.idle(), sleep(graceSeconds * 1000, undefined, { ref: false })]);
+        }
+        serving.close();
+        server.closeIdleConnections();
+        if (graceSeconds > 0) await Promise.race([closed, sleep(50)]); // for the last bytes to leave
         server.closeAllConnections();
         await closed;
-        port = 0;
     }
 
     const exited = run()
         .then(
             () => ({ code: 0 }),
-            (error: unknown) => {
+            (error: Error) => {
                 if (stopped.signal.aborted) return { code: 0 };
-                const message = (error as Error).message;
-                for (const line of message.split("\n")) options.log(`ERROR ${line}`);
-                return { code: error instanceof CommandError ? error.code : 1, reason: message.split("\n").at(-1) };
+                const lines = error.message.split("\n");
+                const ofVllm = error instanceof CommandError && error.code === 1;
+                for (const line of lines) options.log(ofVllm ? apiServerLine("ERROR", line) : line);
+                return { code: error instanceof CommandError ? error.code : 1, reason: lines.at(-1) };
             },
         )
         .then(async (result) => {
@@ -97,38 +126,195 @@ export function startReplica(options: ReplicaOptions): Replica {
 
     return {
         get port() {
-            return port;
+            return running?.port ?? 0;
+        },
+        get containerPort() {
+            return containerPort;
         },
         get ready() {
-            return port !== 0;
+            return running !== undefined;
         },
         exited,
-        async stop() {
+        async stop(seconds = 0) {
+            graceSeconds = seconds;
             stopped.abort();
             await exited;
         },
     };
 }
 
-/** As huggingface_hub refuses: a token that does not look like one, or says that it is invalid, opens no gated model. */
-function checkAccess(model: string, token: string): void {
-    if (openModels.test(model)) return;
-    if (!token.startsWith("hf_") || token.includes("invalid")) {
-        throw new CommandError(
-            1,
-            `huggingface_hub.errors.GatedRepoError: 401 Client Error. Cannot access gated repo for url https://huggingface.co/${model}/resolve/main/config.json. ` +
-                `Access to model ${model} is restricted. You must have access to it and be authenticated to access it. Please log in.`,
-        );
-    }
+interface BootPlan {
+    profile: Profile;
+    engine: ConstructorParameters<typeof Serving>[0]["engine"];
+    maxModelLen: number;
 }
 
-/** A small seeded generator (mulberry32): uniform in [0, 1). */
-function random(seed: number): () => number {
-    let state = seed;
-    return () => {
-        state = (state + 0x6d2b79f5) | 0;
-        let t = Math.imul(state ^ (state >>> 15), 1 | state);
-        t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-        return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+/** Takes a replica through the phases of its start. Throws a CommandError where vLLM would give up. */
+async function boot(
+    options: ReplicaOptions,
+    args: ServerArguments,
+    env: Record<string, string>,
+    signal: AbortSignal,
+): Promise<BootPlan> {
+    const profile = options.profile ?? ministral14bOnH100;
+    const gpus = options.gpus ?? 1;
+    const { boot: seconds, memory } = profile;
+    const pass = (simulated: number): Promise<unknown> =>
+        sleep((simulated * 1000) / options.speed, undefined, { signal });
+    const say = (line: string): void => options.log(apiServerLine("INFO", line));
+    const sayEngine = (line: string): void => options.log(logLine("EngineCore_DP0", "INFO", line));
+    const gib = (bytes: number): string => (bytes / 1024 ** 3).toFixed(2);
+    const grouped = (count: number): string => count.toLocaleString("en");
+
+    say(`[api_server.py] vLLM API server version ${vllmVersion}`);
+    const given = Object.entries(args.given).map(([name, value]) => `'${name}': ${value}`);
+    say(`[utils.py] non-default args: {${given.join(", ")}}`);
+    say(`[sandbox] simulated, with the timing of ${profile.name}: no model is loaded and no GPU is used`);
+    if (args.withoutEffect.length > 0) {
+        say(`[sandbox] without effect in the simulation: ${args.withoutEffect.join(", ")}`);
+    }
+    await pass(seconds.start);
+
+    checkAccess(args.model, args.hfToken ?? env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN ?? "");
+    const maxModelLen = args.maxModelLen ?? profile.maxModelLen;
+    if (maxModelLen > profile.maxModelLen) {
+        throw valueError(
+            `User-specified max_model_len (${maxModelLen}) is greater than the derived max_model_len ` +
+                `(max_position_embeddings=${profile.maxModelLen} or model_max_length=None in model's config.json).`,
+        );
+    }
+    if (args.tensorParallelSize > gpus) {
+        throw valueError(
+            `World size (${args.tensorParallelSize}) is larger than the number of available GPUs (${gpus}) in this node.`,
+        );
+    }
+    const maxNumSeqs = args.maxNumSeqs ?? profile.defaults.maxNumSeqs;
+    const maxNumBatchedTokens = args.maxNumBatchedTokens ?? Math.max(profile.defaults.maxNumBatchedTokens, maxNumSeqs);
+    if (maxNumBatchedTokens < maxNumSeqs) {
+        throw valueError(
+            `max_num_batched_tokens (${maxNumBatchedTokens}) must be greater than or equal to max_num_seqs (${maxNumSeqs}).`,
+        );
+    }
+    say(`[model.py] Using max model len ${maxModelLen}`);
+    say(`[scheduler.py] Chunked prefill is enabled with max_num_batched_tokens=${maxNumBatchedTokens}.`);
+    sayEngine(`[core.py] Initializing a V1 LLM engine (v${vllmVersion}) with config: model='${args.model}'`);
+    sayEngine(`[gpu_model_runner.py] Starting to load model ${args.model}...`);
+
+    await pass(seconds.download);
+    sayEngine(
+        `[weight_utils.py] Time spent downloading weights for ${args.model}: ${seconds.download.toFixed(6)} seconds`,
+    );
+    await pass(seconds.load);
+    sayEngine(`[default_loader.py] Loading weights took ${seconds.load.toFixed(2)} seconds`);
+    sayEngine(
+        `[gpu_model_runner.py] Model loading took ${(memory.weights / 1024 ** 3 / args.tensorParallelSize).toFixed(4)} GiB memory`,
+    );
+    await pass(seconds.compile);
+    sayEngine(`[monitor.py] torch.compile takes ${seconds.compile.toFixed(2)} s in total`);
+
+    const numBlocks = kvBlocks(profile, args.tensorParallelSize, args.gpuMemoryUtilization, args.blockSize);
+    const tokens = numBlocks * args.blockSize;
+    if (numBlocks < 2) {
+        throw valueError(
+            "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the engine.",
+        );
+    }
+    if (tokens < maxModelLen) {
+        throw valueError(
+            `To serve at least one request with the models's max seq len (${maxModelLen}), (${gib(maxModelLen * memory.kvPerToken)} GiB KV cache is needed, ` +
+                `which is larger than the available KV cache memory (${gib(tokens * memory.kvPerToken)} GiB). Based on the available memory, ` +
+                `the estimated maximum model length is ${tokens}. Try increasing \`gpu_memory_utilization\` or decreasing \`max_model_len\` when initializing the engine.`,
+        );
+    }
+    sayEngine(
+        `[gpu_worker.py] Available KV cache memory: ${gib((tokens * memory.kvPerToken) / args.tensorParallelSize)} GiB`,
+    );
+    sayEngine(`[kv_cache_utils.py] GPU KV cache size: ${grouped(tokens)} tokens`);
+    sayEngine(
+        `[kv_cache_utils.py] Maximum concurrency for ${grouped(maxModelLen)} tokens per request: ${(tokens / maxModelLen).toFixed(2)}x`,
+    );
+    await pass(seconds.warmUp);
+    sayEngine(
+        `[core.py] init engine (profile, create kv cache, warmup model) took ${(seconds.compile + seconds.warmUp).toFixed(2)} seconds`,
+    );
+    if (args.logStats) {
+        say(
+            `[loggers.py] Engine 000: vllm cache_config_info with initialization after num_gpu_blocks is: ${numBlocks}`,
+        );
+    }
+    say(`[api_server.py] Starting vLLM API server 0 on http://${args.host}:${args.port}`);
+
+    const faster = speedup(args.tensorParallelSize);
+    const { base, prefillToken, decodeSequence, contextToken } = profile.step;
+    return {
+        profile,
+        maxModelLen,
+        engine: {
+            maxNumSeqs,
+            maxNumBatchedTokens,
+            prefixCaching: args.prefixCaching,
+            blockSize: args.blockSize,
+            numBlocks,
+            step: {
+                base: base / faster,
+                prefillToken: prefillToken / faster,
+                decodeSequence: decodeSequence / faster,
+                contextToken: contextToken / faster,
+            },
+        },
     };
+}
+
+/** Owners whose models need no token. The hub is never asked: everything else is treated as gated. */
+const openOwners = /^(Qwen|HuggingFaceTB|facebook|ibm-granite|openai)\//;
+
+/** Refuses as huggingface_hub does. A token that looks like one is taken, unless it says that it is invalid. */
+function checkAccess(model: string, token: string): void {
+    if (openOwners.test(model) || (token.startsWith("hf_") && !token.includes("invalid"))) return;
+    throw new CommandError(
+        1,
+        "huggingface_hub.errors.GatedRepoError: 401 Client Error.\n" +
+            `Cannot access gated repo for url https://huggingface.co/${model}/resolve/main/config.json.\n` +
+            `Access to model ${model} is restricted. You must have access to it and be authenticated to access it. Please log in.\n` +
+            `OSError: You are trying to access a gated repo: ${model} (401 Client Error: Cannot access gated repo). ` +
+            "Make sure to have access to it and pass a token with that access in HF_TOKEN.",
+    );
+}
+
+/** The fields of vLLM's cache configuration that this simulation knows. */
+function cacheConfig(args: ServerArguments, numBlocks: number): Record<string, string> {
+    return {
+        block_size: String(args.blockSize),
+        cache_dtype: args.given.kv_cache_dtype?.replace(/'/g, "") ?? "auto",
+        calculate_kv_scales: "False",
+        cpu_offload_gb: args.given.cpu_offload_gb ?? "0",
+        enable_prefix_caching: args.prefixCaching ? "True" : "False",
+        gpu_memory_utilization: String(args.gpuMemoryUtilization),
+        is_attention_free: "False",
+        kv_cache_memory_bytes: "None",
+        num_cpu_blocks: "None",
+        num_gpu_blocks: String(numBlocks),
+        num_gpu_blocks_override: "None",
+        prefix_caching_hash_algo: "sha256",
+        sliding_window: "None",
+        swap_space: args.given.swap_space ?? "4",
+    };
+}
+
+function valueError(message: string): CommandError {
+    return new CommandError(1, `ValueError: ${message}`);
+}
+
+function apiServerLine(level: "INFO" | "ERROR", text: string): string {
+    return logLine("APIServer", level, text);
+}
+
+/** A line of vLLM's log: process, level, time of day, text. */
+function logLine(process: string, level: string, text: string): string {
+    const [date, time] = new Date().toISOString().split("T");
+    return `(${process} pid=${process === "APIServer" ? 1 : 140}) ${level} ${date.slice(5)} ${time.slice(0, 8)} ${text}`;
+}
+
+function untilAborted(signal: AbortSignal): Promise<unknown> {
+    return signal.aborted ? Promise.resolve() : once(signal, "abort");
 }

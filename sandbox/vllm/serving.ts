@@ -1,176 +1,209 @@
-import { createHash } from "node:crypto";
-import { EventEmitter } from "node:events";
-import type { ServerArguments } from "./command-line";
-import { Engine, type FinishReason, type NewRequest, type Output, type Sequence } from "./engine";
-import { vllmMetrics, type VllmMetrics } from "./metrics";
-import type { Profile } from "./profiles";
+import { Engine, type EngineConfig, type FinishReason, type Output, type Sequence, type StepResult } from "./engine";
+import type { EngineSeries } from "./metrics";
 
-/** What a request hears: one event per token, then the reason of its end. */
-export interface Listener {
-    token(output: Output): void;
-    end(reason: FinishReason): void;
+/** The engine on the wall clock: it begins a step, sleeps as long as the step takes, ends it; no timer runs while idle. */
+
+export interface Completion {
+    promptTokens: number;
+    /** See `NewRequest.promptBlocks`. */
+    promptBlocks: string[];
+    /** Tokens of each answer at which the model would end it. */
+    naturalTokens: number[];
+    maxTokens: number;
+    /** As the client asked for it; undefined when it did not. */
+    askedMaxTokens?: number;
+    /** Seconds, on the clock of `Serving.now`. */
+    arrival: number;
 }
 
-/** The engine on the wall clock, with its metrics: begins a step, sleeps as long as it takes, ends it. Sleeps while idle. */
+export interface Listener {
+    /** A token of the answer with this index came out; `finished` when it was the last. */
+    token(answer: number, finished: FinishReason | undefined): void;
+}
+
+export interface ServingOptions {
+    engine: EngineConfig;
+    /** Where to count; undefined: nowhere. */
+    metrics?: EngineSeries;
+    /** Lines of statistics, at most one in ten seconds. */
+    log: (line: string) => void;
+}
+
+interface Pending {
+    completion: Completion;
+    listener: Listener;
+    answer: number;
+    /** Shared by the answers of one request. */
+    group: { left: number; longest: number };
+}
+
+/** A step that ends later than it should is not caught up for more than this, in seconds. */
+const mostLag = 0.1;
+const statisticsPeriod = 10;
+
 export class Serving {
-    readonly metrics: VllmMetrics;
     private readonly engine: Engine;
-    private readonly listeners = new Map<string, { listener: Listener; n: number; maxTokens?: number }>();
-    private readonly counted = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
+    private readonly pending = new Map<string, Pending>();
+    private readonly aborted = new Set<string>();
+    private readonly idleWaiters: (() => void)[] = [];
     private timer?: NodeJS.Timeout;
+    private due = 0;
     private closed = false;
     private serial = 0;
-    readonly drained = new EventEmitter();
+    private seen = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
+    private period = { since: 0, promptTokens: 0, generationTokens: 0 };
 
-    constructor(
-        private readonly args: ServerArguments,
-        private readonly profile: Profile,
-        private readonly random: () => number,
-    ) {
-        this.engine = new Engine({
-            maxNumSeqs: args.maxNumSeqs,
-            maxNumBatchedTokens: args.maxNumBatchedTokens,
-            prefixCaching: args.prefixCaching,
-            profile,
+    constructor(private readonly options: ServingOptions) {
+        this.engine = new Engine(options.engine);
+    }
+
+    /** Seconds on a clock that never goes back. */
+    now(): number {
+        return performance.now() / 1000;
+    }
+
+    /** Longest request that the KV cache can hold, tokens. */
+    get capacityTokens(): number {
+        return this.engine.capacityTokens;
+    }
+
+    /** Queues a request, once for each answer. Returns how to abort it. */
+    submit(completion: Completion, listener: Listener): () => void {
+        const { naturalTokens, ...common } = completion;
+        const group = { left: naturalTokens.length, longest: 0 };
+        // A step that is overdue ends in the past; what arrived since then is taken to have arrived at its end.
+        const arrival = this.timer ? Math.min(common.arrival, this.due) : common.arrival;
+        const ids = naturalTokens.map((natural, answer) => {
+            const id = String(++this.serial);
+            this.engine.add({ ...common, id, arrival, naturalTokens: natural });
+            this.pending.set(id, { completion, listener, answer, group });
+            return id;
         });
-        this.metrics = vllmMetrics({
-            modelName: args.servedModelName,
-            maxModelLen: args.maxModelLen,
-            blockSize: profile.blockSize,
-            numBlocks: profile.numBlocks,
-            prefixCaching: args.prefixCaching,
-        });
+        if (!this.timer && !this.closed) this.step(this.now());
+        return () => this.abort(ids);
     }
 
-    /** Requests that run or wait. */
-    get load(): number {
-        return this.engine.running.length + this.engine.waiting.length;
-    }
-
-    /** Queues a prompt. `maxTokens` as asked for, if it was. Returns its id, for `abort`. Throws a RangeError when it can never fit. */
-    submit(prompt: string, maxTokens: number | undefined, listener: Listener): { id: string; promptTokens: number } {
-        const promptTokens = countTokens(prompt);
-        const id = String(++this.serial);
-        const room = Math.min(this.args.maxModelLen, (this.profile.numBlocks - 1) * this.profile.blockSize) - promptTokens;
-        const request: NewRequest = {
-            id,
-            promptTokens,
-            promptBlocks: blockHashes(prompt, this.profile.blockSize),
-            naturalTokens: Math.max(1, Math.round(-Math.log(1 - this.random()) * this.profile.meanAnswerTokens)),
-            maxTokens: Math.min(maxTokens ?? room, room),
-            arrival: now(),
-        };
-        this.engine.add(request);
-        this.listeners.set(id, { listener, n: 1, maxTokens });
-        this.wake();
-        return { id, promptTokens };
-    }
-
-    abort(id: string): void {
-        // vLLM 0.13 counts an aborted request nowhere (vllm-project/vllm issue #31503).
-        this.engine.abort(id);
-        this.listeners.delete(id);
-        if (this.engine.idle) this.drained.emit("idle");
+    /** Resolves when nothing runs or waits. */
+    idle(): Promise<void> {
+        return this.pending.size === 0 ? Promise.resolve() : new Promise((resolve) => this.idleWaiters.push(resolve));
     }
 
     close(): void {
         this.closed = true;
         clearTimeout(this.timer);
         this.timer = undefined;
+        this.pending.clear();
+        this.becameIdle();
     }
 
-    private wake(): void {
-        if (this.timer || this.closed) return;
-        const seconds = this.engine.beginStep(now());
+    /**
+     * The engine hears of it between two steps, as in vLLM. Nothing is counted for an aborted request, and when nothing
+     * else runs no further step refreshes the gauges (vllm-project/vllm issues #31503 and #22545).
+     */
+    private abort(ids: string[]): void {
+        for (const id of ids) {
+            if (!this.pending.delete(id)) continue;
+            if (this.timer) this.aborted.add(id);
+            else this.engine.abort(id);
+        }
+        if (this.pending.size === 0) this.becameIdle();
+    }
+
+    private becameIdle(): void {
+        for (const resolve of this.idleWaiters.splice(0)) resolve();
+    }
+
+    private step(begin: number): void {
+        const seconds = this.engine.beginStep(begin);
         if (seconds === undefined) return;
-        const due = now() + seconds;
-        this.timer = setTimeout(() => {
-            this.timer = undefined;
-            this.finishStep();
-        }, Math.max(0, (due - now()) * 1000));
+        this.due = begin + seconds;
+        this.timer = setTimeout(() => this.finishStep(), (this.due - this.now()) * 1000);
     }
 
     private finishStep(): void {
-        const { metrics } = this;
-        const { labels } = metrics;
-        const result = this.engine.endStep(now());
-        const finished = result.outputs.filter((output) => output.finished !== undefined);
-        for (const output of result.outputs) this.observeToken(output);
-        if (result.prefillTokens + result.decodeTokens > 0) {
-            metrics.iterationTokens.observe(labels, result.prefillTokens + result.outputs.length);
+        this.timer = undefined;
+        const result = this.engine.endStep(this.due);
+        // The API server forgets an aborted request at once and drops what still comes for it.
+        const outputs = result.outputs.filter(({ sequence }) => this.pending.has(sequence.id));
+        this.count(result, outputs);
+        for (const id of this.aborted) this.engine.abort(id);
+        this.aborted.clear();
+        for (const { sequence, finished } of outputs) {
+            const heard = this.pending.get(sequence.id);
+            if (finished) this.pending.delete(sequence.id);
+            heard?.listener.token(heard.answer, finished);
         }
-        for (const { sequence, finished: reason } of finished) this.observeEnd(sequence, reason!);
-        const { preemptions, prefixQueries, prefixHits } = this.engine.counters;
-        metrics.preemptions.add(labels, preemptions - this.counted.preemptions);
-        metrics.prefixQueries.add(labels, prefixQueries - this.counted.prefixQueries);
-        metrics.prefixHits.add(labels, prefixHits - this.counted.prefixHits);
-        Object.assign(this.counted, this.engine.counters);
-        metrics.running.set(labels, this.engine.running.length);
-        metrics.waiting.set(labels, this.engine.waiting.length);
-        metrics.kvCacheUsage.set(labels, this.engine.kvCacheUsage);
-
-        for (const output of result.outputs) {
-            const heard = this.listeners.get(output.sequence.id);
-            heard?.listener.token(output);
-            if (output.finished) {
-                this.listeners.delete(output.sequence.id);
-                heard?.listener.end(output.finished);
-            }
-        }
-        if (this.engine.idle) this.drained.emit("idle");
-        this.wake();
+        if (this.pending.size === 0) this.becameIdle();
+        if (!this.closed && !this.timer) this.step(Math.max(this.due, this.now() - mostLag));
     }
 
-    private observeToken({ sequence, first, sinceLast }: Output): void {
-        const { metrics } = this;
-        metrics.generationTokens.add(metrics.labels);
-        if (first) {
-            metrics.promptTokens.add(metrics.labels, sequence.promptTokens);
-            metrics.ttft.observe(metrics.labels, sequence.firstTokenAt! - sequence.arrival);
-        } else if (sinceLast !== undefined) {
-            metrics.interToken.observe(metrics.labels, sinceLast);
+    private count(result: StepResult, outputs: Output[]): void {
+        const { metrics } = this.options;
+        let promptTokens = 0;
+        for (const output of outputs) {
+            if (output.sinceLast === undefined) promptTokens += output.sequence.promptTokens;
+            if (output.finished) this.countFinished(output.sequence, output.finished);
+        }
+        this.logStatistics(promptTokens, outputs.length);
+        if (!metrics) return;
+        const { preemptions, prefixQueries, prefixHits } = this.engine.totals;
+        metrics.preemptions.add(preemptions - this.seen.preemptions);
+        metrics.prefixQueries.add(prefixQueries - this.seen.prefixQueries);
+        metrics.prefixHits.add(prefixHits - this.seen.prefixHits);
+        this.seen = { ...this.engine.totals };
+        metrics.running.set(this.engine.running.length);
+        metrics.waiting.set(this.engine.waiting.length);
+        metrics.kvCacheUsage.set(this.engine.kvCacheUsage);
+        if (result.outputs.length === 0) return;
+        metrics.promptTokens.add(promptTokens);
+        metrics.generationTokens.add(outputs.length);
+        metrics.iterationTokens.observe(promptTokens + outputs.length);
+        for (const { sequence, sinceLast } of outputs) {
+            if (sinceLast === undefined) metrics.timeToFirstToken.observe(this.due - sequence.arrival);
+            else metrics.interTokenLatency.observe(sinceLast);
         }
     }
 
-    private observeEnd(sequence: Sequence, reason: FinishReason): void {
-        const { metrics } = this;
-        const { labels } = metrics;
-        const end = sequence.lastTokenAt!;
-        const scheduled = sequence.scheduledAt!;
-        const firstToken = sequence.firstTokenAt!;
-        metrics.success.add({ ...labels, finished_reason: reason });
-        metrics.e2e.observe(labels, end - sequence.arrival);
-        metrics.queueTime.observe(labels, scheduled - sequence.arrival);
-        metrics.prefillTime.observe(labels, firstToken - scheduled);
-        metrics.decodeTime.observe(labels, end - firstToken);
-        metrics.inferenceTime.observe(labels, end - scheduled);
-        metrics.perOutputToken.observe(labels, sequence.generated > 1 ? (end - firstToken) / (sequence.generated - 1) : 0);
-        metrics.requestPrompt.observe(labels, sequence.promptTokens);
-        metrics.requestGeneration.observe(labels, sequence.generated);
-        metrics.maxGeneration.observe(labels, sequence.generated);
-        metrics.prefillComputed.observe(labels, sequence.promptTokens - sequence.cachedTokens);
-        const heard = this.listeners.get(sequence.id);
-        metrics.paramsN.observe(labels, heard?.n ?? 1);
-        if (heard?.maxTokens !== undefined) metrics.paramsMaxTokens.observe(labels, heard.maxTokens);
+    private countFinished(sequence: Sequence, reason: FinishReason): void {
+        const { metrics } = this.options;
+        if (!metrics) return;
+        const { completion, group } = this.pending.get(sequence.id)!;
+        const { arrival, generated, promptTokens, cachedTokens } = sequence;
+        const [scheduled, first, last] = [sequence.scheduledAt!, sequence.firstTokenAt!, sequence.lastTokenAt!];
+        metrics.success[reason].add();
+        metrics.e2eLatency.observe(last - arrival);
+        metrics.queueTime.observe(scheduled - arrival);
+        metrics.prefillTime.observe(first - scheduled);
+        metrics.decodeTime.observe(last - first);
+        metrics.inferenceTime.observe(last - scheduled);
+        metrics.timePerOutputToken.observe(generated > 1 ? (last - first) / (generated - 1) : 0);
+        metrics.requestPromptTokens.observe(promptTokens);
+        metrics.requestGenerationTokens.observe(generated);
+        metrics.prefillKvComputed.observe(promptTokens - cachedTokens);
+        if (completion.askedMaxTokens !== undefined) metrics.paramsMaxTokens.observe(completion.askedMaxTokens);
+        group.longest = Math.max(group.longest, generated);
+        if (--group.left > 0) return;
+        metrics.paramsN.observe(completion.naturalTokens.length);
+        metrics.maxGenerationTokens.observe(group.longest);
     }
-}
 
-/** Tokens of a text at four characters each: the usual rule of thumb for English; the simulation has no tokenizer. */
-export function countTokens(text: string): number {
-    return Math.max(1, Math.ceil(text.length / 4));
-}
-
-function blockHashes(prompt: string, blockSize: number): string[] {
-    const characters = blockSize * 4;
-    const hashes: string[] = [];
-    let hash = "";
-    for (let i = 0; i + characters <= prompt.length; i += characters) {
-        hash = createHash("sha1").update(hash).update(prompt.slice(i, i + characters)).digest("base64");
-        hashes.push(hash);
+    private logStatistics(promptTokens: number, generationTokens: number): void {
+        const { period } = this;
+        period.promptTokens += promptTokens;
+        period.generationTokens += generationTokens;
+        const seconds = this.due - period.since;
+        if (seconds < statisticsPeriod) return;
+        const { prefixQueries, prefixHits } = this.engine.totals;
+        // After a pause the mean would be over the pause, too.
+        if (seconds < 2 * statisticsPeriod) {
+            this.options.log(
+                `Engine 000: Avg prompt throughput: ${(period.promptTokens / seconds).toFixed(1)} tokens/s, ` +
+                    `Avg generation throughput: ${(period.generationTokens / seconds).toFixed(1)} tokens/s, ` +
+                    `Running: ${this.engine.running.length} reqs, Waiting: ${this.engine.waiting.length} reqs, ` +
+                    `GPU KV cache usage: ${(100 * this.engine.kvCacheUsage).toFixed(1)}%, ` +
+                    `Prefix cache hit rate: ${((100 * prefixHits) / Math.max(1, prefixQueries)).toFixed(1)}%`,
+            );
+        }
+        this.period = { since: this.due, promptTokens: 0, generationTokens: 0 };
     }
-    return hashes;
-}
-
-function now(): number {
-    return (performance.timeOrigin + performance.now()) / 1000;
 }

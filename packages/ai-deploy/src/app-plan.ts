@@ -8,7 +8,12 @@ const immutable: (keyof Comparable)[] = ["name", "region", "volumes", "unsecureH
 const onlySettable: (keyof Comparable)[] = ["livenessProbe", "readinessProbe", "grpcPort", "deploymentStrategy"];
 
 /** Where a field of `Comparable` is in the inputs. */
-const inputProperty: Partial<Record<keyof Comparable, string>> = { flavor: "resources", gpu: "resources", cpu: "resources", flavorCount: "resources" };
+const inputProperty: Partial<Record<keyof Comparable, string>> = {
+    flavor: "resources",
+    gpu: "resources",
+    cpu: "resources",
+    flavorCount: "resources",
+};
 
 export interface AppDiff {
     changes: boolean;
@@ -83,7 +88,9 @@ export function planCalls(live: LiveApp, inputs: AppInputs): PlannedCall[] {
     if (wanted.gpu !== undefined && (is.gpu !== wanted.gpu || update.flavor)) update.gpu = wanted.gpu;
     if (wanted.cpu !== undefined && (is.cpu !== wanted.cpu || update.flavor)) update.cpu = wanted.cpu;
     // The probes as a whole, with defaults: a key that was taken away must not stay.
-    if (wanted.livenessProbe && !same(is.livenessProbe, wanted.livenessProbe)) update.livenessProbe = wanted.livenessProbe;
+    if (wanted.livenessProbe && !same(is.livenessProbe, wanted.livenessProbe)) {
+        update.livenessProbe = wanted.livenessProbe;
+    }
     if (wanted.readinessProbe && !same(is.readinessProbe, wanted.readinessProbe)) update.probe = wanted.readinessProbe;
     if (wanted.deploymentStrategy && !same(is.deploymentStrategy, wanted.deploymentStrategy)) {
         update.deploymentStrategy = wanted.deploymentStrategy;
@@ -105,7 +112,22 @@ export function inputsFromLive(live: LiveApp, inputs: AppInputs): AppInputs {
     const wanted = comparableInputs(inputs);
     const out: Record<string, unknown> = { ...inputs };
     const drifted = (field: keyof Comparable): boolean => !same(is[field], wanted[field]);
-    for (const field of ["name", "region", "image", "command", "defaultHttpPort", "grpcPort", "unsecureHttp", "envVars", "volumes", "livenessProbe", "readinessProbe", "scalingStrategy", "deploymentStrategy", "partnerId"] as const) {
+    for (const field of [
+        "name",
+        "region",
+        "image",
+        "command",
+        "defaultHttpPort",
+        "grpcPort",
+        "unsecureHttp",
+        "envVars",
+        "volumes",
+        "livenessProbe",
+        "readinessProbe",
+        "scalingStrategy",
+        "deploymentStrategy",
+        "partnerId",
+    ] as const) {
         if (drifted(field)) out[field] = is[field];
     }
     if (drifted("flavor") || drifted("gpu") || drifted("flavorCount")) {
@@ -118,4 +140,3 @@ export function inputsFromLive(live: LiveApp, inputs: AppInputs): AppInputs {
     }
     return Object.fromEntries(Object.entries(out).filter(([, value]) => value !== undefined)) as unknown as AppInputs;
 }
-

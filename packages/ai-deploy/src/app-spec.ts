@@ -166,7 +166,15 @@ function liveEnv(live: LiveApp["spec"]["envVars"], known: Record<string, string>
 
 function probeOf(probe: Nullable<Probe> | null | undefined, port: number): object | undefined {
     if (!probe) return undefined;
-    const defaults = { path: "/", port, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 };
+    const defaults = {
+        path: "/",
+        port,
+        initialDelaySeconds: 0,
+        periodSeconds: 10,
+        timeoutSeconds: 1,
+        failureThreshold: 3,
+        successThreshold: 1,
+    };
     return { ...defaults, ...dropEmpty(probe) };
 }
 
@@ -208,7 +216,8 @@ export function dropEmpty<T extends object>(value: T): T {
 }
 
 function deepDropEmpty(value: object): object {
-    const clean = (v: unknown): unknown => (v !== null && typeof v === "object" && !Array.isArray(v) ? deepDropEmpty(v) : v);
+    const clean = (v: unknown): unknown =>
+        v !== null && typeof v === "object" && !Array.isArray(v) ? deepDropEmpty(v) : v;
     return Object.fromEntries(Object.entries(dropEmpty(value)).map(([k, v]) => [k, clean(v)]));
 }
 

@@ -25,8 +25,7 @@ export interface Context {
 }
 
 /** Pulumi's contract for "it exists, but is not well": the engine saves `id` and `properties`, and shows `reasons`. */
-export interface InitError {
-    message: string;
+export interface InitError extends Error {
     id: string;
     properties: AppOutputs;
     reasons: string[];
@@ -62,13 +61,19 @@ export async function update(context: Context, id: string, inputs: AppInputs): P
     const deadline = deadlineIn(inputs.timeouts?.updateSeconds ?? defaultSeconds.update);
     const live = await get(context, inputs, id);
     if (!live || live.status.state === "DELETING") {
-        throw new Error(`app ${inputs.name} (${id}) does not exist any more: run \`pulumi refresh\`, then \`pulumi up\` makes a new one`);
+        throw new Error(
+            `app ${inputs.name} (${id}) does not exist any more: run \`pulumi refresh\`, then \`pulumi up\` makes a new one`,
+        );
     }
     return { outs: await settle(context, live, inputs, deadline) };
 }
 
 /** The app as it is, `undefined` when it is gone. Any other failure throws, so that an outage empties no state. */
-export async function read(context: Context, id: string, known: AppOutputs): Promise<{ outs: AppOutputs; inputs: AppInputs } | undefined> {
+export async function read(
+    context: Context,
+    id: string,
+    known: AppOutputs,
+): Promise<{ outs: AppOutputs; inputs: AppInputs } | undefined> {
     const live = await get(context, known, id);
     // One that is on its way out will not come back.
     if (!live || live.status.state === "DELETING") return undefined;
@@ -104,7 +109,9 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
                 }
             } catch (error) {
                 // The state may have moved on between the look and the call; the next look tells.
-                if (!(isTransient(error) || (error instanceof ApiError && [400, 404, 409].includes(error.status)))) throw error;
+                if (!(isTransient(error) || (error instanceof ApiError && [400, 404, 409].includes(error.status)))) {
+                    throw error;
+                }
             }
         }
         if (Date.now() > deadline) {
@@ -132,7 +139,9 @@ async function findExisting(context: Context, inputs: AppInputs): Promise<LiveAp
         return live;
     }
     const selector = encodeURIComponent(`${adoptionLabelName}=${inputs.adoptionLabel}`);
-    const found = await context.client.get<LiveApp[]>(`/cloud/project/${inputs.serviceName}/ai/app?labelSelector=${selector}`);
+    const found = await context.client.get<LiveApp[]>(
+        `/cloud/project/${inputs.serviceName}/ai/app?labelSelector=${selector}`,
+    );
     const ours = found.filter(
         (app) =>
             app.spec.labels?.[adoptionLabelName] === inputs.adoptionLabel &&
@@ -142,7 +151,9 @@ async function findExisting(context: Context, inputs: AppInputs): Promise<LiveAp
     );
     if (ours.length > 1) {
         const ids = ours.map(({ id }) => id).join(", ");
-        throw new Error(`${ours.length} apps carry the label ${adoptionLabelName}=${inputs.adoptionLabel} (${ids}): delete all but one, each is billed`);
+        throw new Error(
+            `${ours.length} apps carry the label ${adoptionLabelName}=${inputs.adoptionLabel} (${ids}): delete all but one, each is billed`,
+        );
     }
     if (ours.length === 1) context.progress(`${inputs.name} (${ours[0].id}) found from an earlier run, taken over`);
     return ours[0];
@@ -152,7 +163,10 @@ async function findExisting(context: Context, inputs: AppInputs): Promise<LiveAp
 async function post(context: Context, inputs: AppInputs): Promise<LiveApp> {
     for (let attempt = 1; ; attempt++) {
         try {
-            const live = await context.client.post<LiveApp>(`/cloud/project/${inputs.serviceName}/ai/app`, createBody(inputs));
+            const live = await context.client.post<LiveApp>(
+                `/cloud/project/${inputs.serviceName}/ai/app`,
+                createBody(inputs),
+            );
             context.progress(`${inputs.name} (${live.id}) created`);
             return live;
         } catch (error) {
@@ -205,7 +219,13 @@ async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, de
 }
 
 /** Polls until the app is as wanted. `staleFailure`: a failure of this date is the old one, still shown. */
-async function waitUntilThere(context: Context, first: LiveApp, inputs: AppInputs, deadline: number, staleFailure?: string | null): Promise<LiveApp> {
+async function waitUntilThere(
+    context: Context,
+    first: LiveApp,
+    inputs: AppInputs,
+    deadline: number,
+    staleFailure?: string | null,
+): Promise<LiveApp> {
     const poll = poller(context);
     const told = teller(context, inputs.name, first.id);
     told(first.status.state);
@@ -247,13 +267,18 @@ async function appFailure(context: Context, live: LiveApp, inputs: AppInputs): P
         .catch((error: Error) => `    (the log cannot be read: ${error.message})`);
     const said = `${info?.code ?? ""} ${info?.message ?? "no message"}`.trim();
     const hint = hintFor(`${said}\n${log}`);
-    const text = [`app ${inputs.name} (${live.id}) is ${state}: ${said}`, "  last lines of its log:", log || "    (empty)", hint && `  ${hint}`];
+    const text = [
+        `app ${inputs.name} (${live.id}) is ${state}: ${said}`,
+        "  last lines of its log:",
+        log || "    (empty)",
+        hint && `  ${hint}`,
+    ];
     return new Error(mask(text.filter(Boolean).join("\n"), secrets));
 }
 
 function initError(live: LiveApp, inputs: AppInputs, error: Error): InitError {
     const { message } = withHint(error);
-    return { message, id: live.id, properties: outputs(live, inputs), reasons: [message] };
+    return Object.assign(new Error(message), { id: live.id, properties: outputs(live, inputs), reasons: [message] });
 }
 
 function withHint(error: Error): Error {
@@ -295,7 +320,15 @@ function outputs(live: LiveApp, inputs: AppInputs, provider?: string): AppOutput
 }
 
 function inputsOf(known: AppOutputs): AppInputs {
-    const { appId: _id, url: _url, monitoringUrl: _monitoring, state: _state, availableReplicas: _replicas, __provider: _provider, ...inputs } = known;
+    const {
+        appId: _id,
+        url: _url,
+        monitoringUrl: _monitoring,
+        state: _state,
+        availableReplicas: _replicas,
+        __provider: _provider,
+        ...inputs
+    } = known;
     return inputs;
 }
 
@@ -326,4 +359,3 @@ function teller({ progress }: Context, name: string, id: string): (state: AppSta
         last = state;
     };
 }
-

@@ -11,7 +11,9 @@ export function assertFreshBuild(): void {
     for (const file of readdirSync(sources).filter((name) => name.endsWith(".ts"))) {
         const built = join(__dirname, file.replace(/\.ts$/, ".js"));
         if (!existsSync(built) || statSync(built).mtimeMs < statSync(join(sources, file)).mtimeMs) {
-            throw new Error(`packages/ai-deploy is not built from its present sources (${file}): run \`npm run build\``);
+            throw new Error(
+                `packages/ai-deploy is not built from its present sources (${file}): run \`npm run build\``,
+            );
         }
     }
 }

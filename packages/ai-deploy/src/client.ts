@@ -101,7 +101,9 @@ export class OvhClient {
             try {
                 return await this.once<T>("POST", path, body);
             } catch (error) {
-                const harmless = (error instanceof ApiError && error.status === 429) || (error instanceof NoAnswerError && error.neverSent);
+                const harmless =
+                    (error instanceof ApiError && error.status === 429) ||
+                    (error instanceof NoAnswerError && error.neverSent);
                 if (!harmless || attempt >= attempts) throw error;
                 await this.backOff(attempt, error);
             }
@@ -131,12 +133,20 @@ export class OvhClient {
         await this.takeTurn();
         const url = this.credentials.baseUrl + path;
         const text = body === undefined ? "" : JSON.stringify(body);
-        const headers: Record<string, string> = { Accept: "application/json", ...(await this.authorize(method, url, text)) };
+        const headers: Record<string, string> = {
+            Accept: "application/json",
+            ...(await this.authorize(method, url, text)),
+        };
         if (text !== "") headers["Content-Type"] = "application/json";
         let answer: Response;
         let answerText: string;
         try {
-            answer = await fetch(url, { method, headers, body: text === "" ? undefined : text, signal: AbortSignal.timeout(this.requestTimeoutMs) });
+            answer = await fetch(url, {
+                method,
+                headers,
+                body: text === "" ? undefined : text,
+                signal: AbortSignal.timeout(this.requestTimeoutMs),
+            });
             answerText = await answer.text();
         } catch (error) {
             throw new NoAnswerError(operation, error, neverSent(error));
@@ -144,7 +154,13 @@ export class OvhClient {
         const queryId = answer.headers.get("x-ovh-queryid") ?? undefined;
         if (!answer.ok) {
             const retryAfter = Number(answer.headers.get("retry-after") ?? NaN);
-            throw new ApiError(operation, answer.status, messageOf(answerText), queryId, Number.isFinite(retryAfter) ? retryAfter : undefined);
+            throw new ApiError(
+                operation,
+                answer.status,
+                messageOf(answerText),
+                queryId,
+                Number.isFinite(retryAfter) ? retryAfter : undefined,
+            );
         }
         if (answerText === "") return undefined as T;
         try {
@@ -190,7 +206,9 @@ export class OvhClient {
     /** Seconds by which the platform's clock is ahead of ours; asked once. */
     private skew(): Promise<number> {
         this.clockSkew ??= (async () => {
-            const answer = await fetch(`${this.credentials.baseUrl}/auth/time`, { signal: AbortSignal.timeout(this.requestTimeoutMs) });
+            const answer = await fetch(`${this.credentials.baseUrl}/auth/time`, {
+                signal: AbortSignal.timeout(this.requestTimeoutMs),
+            });
             const time = Number(await answer.text());
             if (!answer.ok || !Number.isFinite(time)) throw new Error(`status ${answer.status}`);
             return time - Date.now() / 1000;
@@ -205,16 +223,35 @@ export class OvhClient {
         if (this.bearer && Date.now() < this.bearer.until) return this.bearer.value;
         const bearer = { value: Promise.resolve(""), until: Infinity };
         bearer.value = (async () => {
-            const form = new URLSearchParams({ grant_type: "client_credentials", scope: "all", client_id: auth.clientId, client_secret: auth.clientSecret });
+            const form = new URLSearchParams({
+                grant_type: "client_credentials",
+                scope: "all",
+                client_id: auth.clientId,
+                client_secret: auth.clientSecret,
+            });
             let answer: Response;
             try {
-                answer = await fetch(auth.tokenUrl, { method: "POST", body: form, signal: AbortSignal.timeout(this.requestTimeoutMs) });
+                answer = await fetch(auth.tokenUrl, {
+                    method: "POST",
+                    body: form,
+                    signal: AbortSignal.timeout(this.requestTimeoutMs),
+                });
             } catch (error) {
                 throw new NoAnswerError("OAuth2 token", error, true);
             }
             const text = await answer.text();
-            if (!answer.ok) throw new ApiError("OAuth2 token", answer.status, messageOf(text), answer.headers.get("x-ovh-queryid") ?? undefined);
-            const { access_token: token, expires_in: seconds } = JSON.parse(text) as { access_token: string; expires_in: number };
+            if (!answer.ok) {
+                throw new ApiError(
+                    "OAuth2 token",
+                    answer.status,
+                    messageOf(text),
+                    answer.headers.get("x-ovh-queryid") ?? undefined,
+                );
+            }
+            const { access_token: token, expires_in: seconds } = JSON.parse(text) as {
+                access_token: string;
+                expires_in: number;
+            };
             // A minute early, so that it does not end on its way.
             bearer.until = Date.now() + (seconds - 60) * 1000;
             return token;
@@ -228,13 +265,23 @@ export class OvhClient {
 }
 
 /** OVHcloud's signature: `url` is the full URL as sent, `body` the exact text, `time` Unix seconds of the platform's clock. */
-export function sign(secret: string, consumerKey: string, method: string, url: string, body: string, time: string): string {
+export function sign(
+    secret: string,
+    consumerKey: string,
+    method: string,
+    url: string,
+    body: string,
+    time: string,
+): string {
     return "$1$" + createHash("sha1").update([secret, consumerKey, method, url, body, time].join("+")).digest("hex");
 }
 
 function messageOf(text: string): string {
     try {
-        const { message, error_description: description } = JSON.parse(text) as { message?: string; error_description?: string };
+        const { message, error_description: description } = JSON.parse(text) as {
+            message?: string;
+            error_description?: string;
+        };
         return message ?? description ?? "no message";
     } catch {
         return text.slice(0, 200) || "no message";
@@ -249,7 +296,14 @@ function causeText(error: unknown): string {
 /** Errors of a connection that was never made. */
 function neverSent(error: unknown): boolean {
     const code = (error as { cause?: { code?: string } }).cause?.code ?? "";
-    return ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"].includes(code);
+    return [
+        "ECONNREFUSED",
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "UND_ERR_CONNECT_TIMEOUT",
+    ].includes(code);
 }
 
 export function sleep(milliseconds: number): Promise<void> {

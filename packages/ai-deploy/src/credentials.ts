@@ -47,7 +47,9 @@ export function resolveCredentials({ config, env, files }: Sources): Credentials
         inis.map((ini) => ini[section]?.[key]).find((value) => value !== undefined);
     const endpoint = config("ovh:endpoint") || env.OVH_ENDPOINT || fromIni("default", "endpoint");
     if (!endpoint) {
-        throw new Error("OVHcloud endpoint is not set: set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`");
+        throw new Error(
+            "OVHcloud endpoint is not set: set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`",
+        );
     }
     const custom = endpoint.includes("/");
     if (!custom && !endpoints[endpoint]) {
@@ -64,7 +66,9 @@ export function resolveCredentials({ config, env, files }: Sources): Credentials
         given("accessToken") && "access token",
     ].filter(Boolean);
     if (methods.length > 1) {
-        throw new Error(`OVHcloud credentials of more than one kind are set (${methods.join(", ")}): keep one; stack config, environment and ovh.conf add up`);
+        throw new Error(
+            `OVHcloud credentials of more than one kind are set (${methods.join(", ")}): keep one; stack config, environment and ovh.conf add up`,
+        );
     }
     const need = (...keys: (keyof typeof value)[]): string[] => {
         const missing = names.filter((name) => keys.includes(name.config) && value[name.config] === undefined);
@@ -76,13 +80,24 @@ export function resolveCredentials({ config, env, files }: Sources): Credentials
     const baseUrl = custom ? customBase(endpoint) : endpoints[endpoint].baseUrl;
     switch (methods[0]) {
         case "application key": {
-            const [applicationKey, applicationSecret, consumerKey] = need("applicationKey", "applicationSecret", "consumerKey");
+            const [applicationKey, applicationSecret, consumerKey] = need(
+                "applicationKey",
+                "applicationSecret",
+                "consumerKey",
+            );
             return { baseUrl, auth: { kind: "signature", applicationKey, applicationSecret, consumerKey } };
         }
         case "OAuth2 client": {
             const [clientId, clientSecret] = need("clientId", "clientSecret");
-            if (custom) throw new Error(`OVHcloud OAuth2 credentials work with ovh-eu, ovh-ca and ovh-us only, not with ${endpoint}`);
-            return { baseUrl, auth: { kind: "oauth2", clientId, clientSecret, tokenUrl: endpoints[endpoint].tokenUrl } };
+            if (custom) {
+                throw new Error(
+                    `OVHcloud OAuth2 credentials work with ovh-eu, ovh-ca and ovh-us only, not with ${endpoint}`,
+                );
+            }
+            return {
+                baseUrl,
+                auth: { kind: "oauth2", clientId, clientSecret, tokenUrl: endpoints[endpoint].tokenUrl },
+            };
         }
         case "access token":
             return { baseUrl, auth: { kind: "token", accessToken: value.accessToken! } };
@@ -96,7 +111,9 @@ export function resolveCredentials({ config, env, files }: Sources): Credentials
 /** `https://host/1.0` and `https://host/v1` both mean the API of version 1 there. */
 function customBase(endpoint: string): string {
     const url = endpoint.replace(/\/+$/, "");
-    if (!/^https?:\/\//.test(url)) throw new Error(`OVHcloud endpoint "${endpoint}" is not a URL: begin it with https://`);
+    if (!/^https?:\/\//.test(url)) {
+        throw new Error(`OVHcloud endpoint "${endpoint}" is not a URL: begin it with https://`);
+    }
     return `${url.replace(/\/(1\.0|v1)$/, "")}/v1`;
 }
 

@@ -10,7 +10,8 @@ const hints: { pattern: RegExp; hint: string }[] = [
         hint: "The image cannot be pulled: check its name and tag, and the registry's access.",
     },
     {
-        pattern: /CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks|larger than the available KV cache/i,
+        pattern:
+            /CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks|larger than the available KV cache/i,
         hint: "The GPU's memory does not suffice: lower --max-model-len or --gpu-memory-utilization, quantize, or take a larger flavor.",
     },
     {
@@ -19,7 +20,8 @@ const hints: { pattern: RegExp; hint: string }[] = [
     },
     { pattern: /quota/i, hint: "The project's quota is used up: ask OVHcloud for more, or stop another app." },
     {
-        pattern: /unrecognized arguments|expected one argument|error: argument|invalid choice|requires --|command not found|No module named/i,
+        pattern:
+            /unrecognized arguments|expected one argument|error: argument|invalid choice|requires --|command not found|No module named/i,
         hint: "The command is wrong: the log line above names the argument.",
     },
 ];
@@ -31,5 +33,7 @@ export function hintFor(text: string): string | undefined {
 
 /** Replaces secret values in a text that came from outside. Short values are left, since they would hit ordinary words. */
 export function mask(text: string, secrets: string[]): string {
-    return secrets.filter((secret) => secret.length >= 6).reduce((masked, secret) => masked.split(secret).join("[secret]"), text);
+    return secrets
+        .filter((secret) => secret.length >= 6)
+        .reduce((masked, secret) => masked.split(secret).join("[secret]"), text);
 }

@@ -29,7 +29,11 @@ function configure(request: { config: Config }): Promise<void> {
 function surroundings(): appLife.Context {
     if (!context) {
         const pollMs = positive("OVH_AI_DEPLOY_POLL_MS");
-        const credentials = resolveCredentials({ config: (key) => config?.get(key), env: process.env, files: configFiles() });
+        const credentials = resolveCredentials({
+            config: (key) => config?.get(key),
+            env: process.env,
+            files: configFiles(),
+        });
         const client = new OvhClient(credentials, {
             requestsPerMinute: positive("OVH_AI_DEPLOY_REQUESTS_PER_MINUTE"),
             requestTimeoutMs: positive("OVH_AI_DEPLOY_REQUEST_TIMEOUT_MS"),
@@ -74,7 +78,8 @@ export const app = {
         const found = await appLife.read(surroundings(), id, known);
         return found ? { id, props: found.outs, inputs: found.inputs } : {};
     },
-    update: (id: string, _olds: Bag, news: Bag) => appLife.update(surroundings(), id, withProject(news)).catch(keepProvider(news)),
+    update: (id: string, _olds: Bag, news: Bag) =>
+        appLife.update(surroundings(), id, withProject(news)).catch(keepProvider(news)),
     delete: (id: string, known: Bag) => appLife.remove(surroundings(), id, known),
 };
 

@@ -16,7 +16,13 @@ function stub(kind: "app" | "token" | "authorization"): string {
 
 /** A resource that Pulumi's own dynamic provider for Node serves. */
 abstract class AiDeployResource extends pulumi.CustomResource {
-    constructor(kind: "app" | "token" | "authorization", type: string, name: string, props: object, opts?: pulumi.CustomResourceOptions) {
+    constructor(
+        kind: "app" | "token" | "authorization",
+        type: string,
+        name: string,
+        props: object,
+        opts?: pulumi.CustomResourceOptions,
+    ) {
         super(`pulumi-nodejs:dynamic/ovh-ai-deploy:${type}`, name, { ...props, __provider: stub(kind) }, opts);
     }
 }
@@ -43,7 +49,13 @@ export class App extends AiDeployResource {
     readonly scalingStrategy!: pulumi.Output<AppInputs["scalingStrategy"]>;
 
     constructor(name: string, args: AppArgs, opts?: pulumi.CustomResourceOptions) {
-        const computed = { appId: undefined, url: undefined, monitoringUrl: undefined, state: undefined, availableReplicas: undefined };
+        const computed = {
+            appId: undefined,
+            url: undefined,
+            monitoringUrl: undefined,
+            state: undefined,
+            availableReplicas: undefined,
+        };
         super("app", "App", name, { ...computed, ...args }, opts);
     }
 }
@@ -76,4 +88,3 @@ export class Authorization extends AiDeployResource {
         super("authorization", "Authorization", name, { authorized: undefined, ...args }, opts);
     }
 }
-

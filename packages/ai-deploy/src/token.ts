@@ -30,14 +30,23 @@ export function check(inputs: TokenInputs): CheckFailure[] {
         if (!inputs[property]) failures.push({ property, reason: "is required: give a text that is not empty" });
     }
     if (!inputs.serviceName) {
-        failures.push({ property: "serviceName", reason: "is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE" });
+        failures.push({
+            property: "serviceName",
+            reason: "is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
+        });
     }
     if (!hasUnknown(inputs.role) && !["ai_training_read", "ai_training_operator"].includes(inputs.role)) {
-        failures.push({ property: "role", reason: `is "${inputs.role}": use ai_training_read or ai_training_operator` });
+        failures.push({
+            property: "role",
+            reason: `is "${inputs.role}": use ai_training_read or ai_training_operator`,
+        });
     }
     const selector = inputs.labelSelector;
     if (selector !== undefined && !hasUnknown(selector) && !/^[^=,\s]+=[^=,\s]+$/.test(selector)) {
-        failures.push({ property: "labelSelector", reason: `is "${selector}": give key=value. Without it the token would open every app of the project` });
+        failures.push({
+            property: "labelSelector",
+            reason: `is "${selector}": give key=value. Without it the token would open every app of the project`,
+        });
     }
     return failures;
 }
@@ -50,7 +59,12 @@ export function diff(olds: TokenOutputs, news: TokenInputs): { changes: boolean;
 /** Makes a token. After a POST without a clear answer, a token that it may have made is deleted: its value is lost. */
 export async function create(context: Context, inputs: TokenInputs): Promise<{ id: string; outs: TokenOutputs }> {
     const base = `/cloud/project/${inputs.serviceName}/ai/token`;
-    const body = { name: inputs.name, region: inputs.region, role: inputs.role, ...(inputs.labelSelector ? { labelSelector: inputs.labelSelector } : {}) };
+    const body = {
+        name: inputs.name,
+        region: inputs.region,
+        role: inputs.role,
+        ...(inputs.labelSelector ? { labelSelector: inputs.labelSelector } : {}),
+    };
     for (let attempt = 1; ; attempt++) {
         const before = new Set((await context.client.get<LiveToken[]>(base)).map(({ id }) => id));
         try {
@@ -67,7 +81,12 @@ export async function create(context: Context, inputs: TokenInputs): Promise<{ i
 }
 
 /** Renews the value when `rotation` changed. */
-export async function update(context: Context, id: string, olds: TokenOutputs, inputs: TokenInputs): Promise<{ outs: TokenOutputs }> {
+export async function update(
+    context: Context,
+    id: string,
+    olds: TokenOutputs,
+    inputs: TokenInputs,
+): Promise<{ outs: TokenOutputs }> {
     if ((olds.rotation ?? "") === (inputs.rotation ?? "")) return { outs: { ...olds, ...inputs } };
     const path = `/cloud/project/${inputs.serviceName}/ai/token/${id}/renew`;
     for (let attempt = 1; ; attempt++) {
@@ -82,7 +101,11 @@ export async function update(context: Context, id: string, olds: TokenOutputs, i
 }
 
 /** The token, `undefined` when it is gone. A value that somebody else renewed shows as a change of `rotation`. */
-export async function read(context: Context, id: string, known: TokenOutputs): Promise<{ outs: TokenOutputs; inputs: TokenInputs } | undefined> {
+export async function read(
+    context: Context,
+    id: string,
+    known: TokenOutputs,
+): Promise<{ outs: TokenOutputs; inputs: TokenInputs } | undefined> {
     let live: LiveToken;
     try {
         live = await context.client.get<LiveToken>(`/cloud/project/${known.serviceName}/ai/token/${id}`);
@@ -113,10 +136,19 @@ function outputs(live: LiveToken, inputs: TokenInputs, value: string): TokenOutp
 }
 
 function requireValue({ id, status }: LiveToken): string {
-    if (!status.value) throw new Error(`OVHcloud gave no value for the new token ${id}: delete it in the control panel and run \`pulumi up\` again`);
+    if (!status.value) {
+        throw new Error(
+            `OVHcloud gave no value for the new token ${id}: delete it in the control panel and run \`pulumi up\` again`,
+        );
+    }
     return status.value;
 }
 
 function isLike(spec: LiveToken["spec"], inputs: TokenInputs): boolean {
-    return spec.name === inputs.name && spec.region === inputs.region && spec.role === inputs.role && (spec.labelSelector ?? undefined) === inputs.labelSelector;
+    return (
+        spec.name === inputs.name &&
+        spec.region === inputs.region &&
+        spec.role === inputs.role &&
+        (spec.labelSelector ?? undefined) === inputs.labelSelector
+    );
 }

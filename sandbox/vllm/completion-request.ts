@@ -94,7 +94,8 @@ export function readCompletionRequest(kind: Kind, text: string, model: ModelFact
     const required = kind === "chat" ? "messages" : "prompt";
     if (body[required] === undefined) throw malformed(`body.${required}: Field required`, required);
     if (body.model !== undefined && body.model !== null && !model.names.includes(body.model as string)) {
-        throw new Refusal(404, "NotFoundError", `The model \`${String(body.model)}\` does not exist.`, "model");
+        const message = `The model \`${body.model as string}\` does not exist.`;
+        throw new Refusal(404, "NotFoundError", message, "model");
     }
     for (const [name, value] of Object.entries(body)) {
         if (value === null || read.has(name) || withoutEffect.has(name) || onlyValues[name]?.includes(value)) continue;

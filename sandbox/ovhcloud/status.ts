@@ -3,7 +3,8 @@
  *
  * - `GET /sandbox/status`: one `SandboxStatus`
  * - `GET /sandbox/events`: server-sent events; `data:` of each is a `SandboxStatus`, one per second and one on each change
- * - `POST /sandbox/speed`: `{speed}`; answers `{speed}`
+ * - `POST /sandbox/speed`: `{speed}`, 1 to 1000; answers `{speed}`
+ * - `POST /sandbox/balancing`: `{balancing}`, for every app; answers `{balancing}`
  * - `POST /sandbox/apps/{id}/faults`: an `AppFaultInput`; `DELETE`: ends all of the app. Both answer `FaultStatus[]`
  * - `POST /sandbox/platform/faults`: a `PlatformFaultInput`; `DELETE`: ends all of the platform. Both answer `FaultStatus[]`
  *
@@ -95,9 +96,14 @@ export interface ScalingStatus {
 
 export type Aggregation = "AVERAGE" | "MAX" | "MIN" | "SUM";
 
-/** One look of the autoscaler at one app, with everything that it was based on. */
+/**
+ * One look of the autoscaler at one app, with everything that it was based on. Looks that go on finding the same are one
+ * decision, with the time and the figures of the last.
+ */
 export interface Decision {
     at: string;
+    /** How many looks in a row. */
+    times: number;
     metric: string;
     aggregation?: Aggregation;
     target: number;

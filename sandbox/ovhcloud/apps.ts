@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { badRequest, conflict, notFound } from "./api-error";
-import { gpuQuota, region, resourcesOf } from "./capabilities";
+import { region, resourcesOf } from "./capabilities";
 import type { Platform } from "./platform";
 import type { Store, StoredApp } from "./store";
 
@@ -51,8 +51,10 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             const used = Object.values(store.state.apps)
                 .filter(({ state }) => stoppable.has(state))
                 .reduce((sum, other) => sum + gpusOf(other), 0);
-            if (used + gpusOf(app) > gpuQuota) {
-                throw conflict(`GPU quota exceeded: ${used} of ${gpuQuota} in use, ${gpusOf(app)} more asked for`);
+            if (used + gpusOf(app) > platform.gpuQuota) {
+                throw conflict(
+                    `GPU quota exceeded: ${used} of ${platform.gpuQuota} in use, ${gpusOf(app)} more asked for`,
+                );
             }
             store.state.apps[app.id] = app;
             await platform.start(app);

@@ -14,7 +14,7 @@ import { Faults, type FaultRule } from "./faults";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Platform, type StartReplica } from "./platform";
-import { Store } from "./store";
+import { Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {
@@ -66,6 +66,8 @@ export interface OvhCloud {
     tokens(): string[];
     /** Ids of clusters. */
     clusters(): string[];
+    /** The apps as the platform keeps them, those on their way out included. */
+    stored(): StoredApp[];
     requests(): LoggedRequest[];
     /** Deletes an app as a colleague would in the control panel; resolves when it is gone. */
     deleteApp(id: string): Promise<void>;
@@ -275,6 +277,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         apps: summaries,
         tokens: () => Object.keys(store.state.tokens),
         clusters: () => Object.keys(store.state.clusters),
+        stored: () => Object.values(store.state.apps),
         requests: () => requests,
         async deleteApp(id) {
             const app = store.state.apps[id];

@@ -14,6 +14,8 @@ export interface AppOutputs extends AppInputs {
     /** UNKNOWN while a creation has had no clear answer. */
     state: AppState | "UNKNOWN";
     availableReplicas: number;
+    /** Only while UNKNOWN: apps that had an owner when the creation was tried, so none of them came of it. */
+    owned?: string[];
     __provider?: string;
 }
 
@@ -105,7 +107,10 @@ export async function update(
     const known = appIdOf(id, olds);
     try {
         const deadline = deadlineIn(inputs.timeouts?.updateSeconds ?? defaultSeconds.update);
-        if (known === "") return { outs: await bringUp(context, inputs, deadline) };
+        if (known === "") {
+            for (const other of olds.owned ?? []) context.run.held.add(other);
+            return { outs: await bringUp(context, inputs, deadline) };
+        }
         context.run.held.add(known);
         const live = await get(context, inputs, known);
         if (!live || live.status.state === "DELETING") {
@@ -220,7 +225,7 @@ async function obtain(context: Context, inputs: AppInputs, deadline: number): Pr
         }
     } catch (error) {
         if (!unclear) throw error;
-        throw unresolved(inputs, error as Error);
+        throw unresolved(context, inputs, error as Error);
     }
 }
 
@@ -262,9 +267,10 @@ async function clearLeftovers(context: Context, inputs: AppInputs): Promise<void
 }
 
 /** The app of a creation that had no clear answer. */
-async function findUnresolved(context: Context, inputs: AppInputs): Promise<LiveApp | undefined> {
+async function findUnresolved(context: Context, known: AppOutputs): Promise<LiveApp | undefined> {
     for (let look = 1; ; look++) {
-        const found = oldest((await labelled(context, inputs)).filter((app) => !isOwned(context, app)));
+        const ours = (await labelled(context, known)).filter((app) => !known.owned?.includes(app.id));
+        const found = oldest(ours.filter((app) => !isOwned(context, app)));
         if (found || look >= looksAfterUnclearPost) return found;
         await sleep(context.poller.pauseMs(look));
     }
@@ -549,7 +555,7 @@ function initError(live: LiveApp, inputs: AppInputs, error: Error): Error {
 }
 
 /** A creation whose outcome cannot be learnt now. It is kept in the state, so that the next command looks again. */
-function unresolved(inputs: AppInputs, error: Error): Error {
+function unresolved({ run }: Context, inputs: AppInputs, error: Error): Error {
     const properties: AppOutputs = {
         ...inputs,
         appId: "",
@@ -557,6 +563,7 @@ function unresolved(inputs: AppInputs, error: Error): Error {
         monitoringUrl: "",
         state: "UNKNOWN",
         availableReplicas: 0,
+        owned: [...run.held],
     };
     return Object.assign(error, { id: `unresolved-${inputs.adoptionLabel}`, properties });
 }
@@ -615,6 +622,7 @@ function inputsOf(known: AppOutputs): AppInputs {
         monitoringUrl: _monitoring,
         state: _state,
         availableReplicas: _replicas,
+        owned: _owned,
         __provider: _provider,
         ...inputs
     } = known;

@@ -83,7 +83,9 @@ export async function diff(
     if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
     const leftovers = seen.apps.filter((app) => isOurs(app, olds) && !isOwned(context, app));
     for (const app of leftovers) context.progress(`${olds.name}: ${app.id} is a leftover of an interrupted run`);
-    return { ...plan, changes: plan.changes || leftovers.length > 0 };
+    // Without its label the app could not be told from a stranger's.
+    const bare = !isOurs(found, olds);
+    return { ...plan, changes: plan.changes || leftovers.length > 0 || bare };
 }
 
 /** Finds or makes the app, then brings it up. Whatever fails once the app exists is thrown as an `InitError`. */

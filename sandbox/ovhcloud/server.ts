@@ -44,6 +44,8 @@ export interface AppSummary {
 }
 
 export interface LoggedRequest {
+    /** Arrival, in milliseconds of `Date.now()`. */
+    at: number;
     method: string;
     path: string;
     /** 0: never answered. */
@@ -189,7 +191,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         const url = new URL(incoming.url ?? "/", `http://${incoming.headers.host}`);
         const body = await text(incoming);
         const queryId = `sandbox.${randomUUID()}`;
-        const logged: LoggedRequest = { method, path: url.pathname, status: 0, effect: false };
+        const logged: LoggedRequest = { at: Date.now(), method, path: url.pathname, status: 0, effect: false };
         requests.push(logged);
         if (requests.length > maxLoggedRequests) requests.shift();
         const send = (status: number, value: unknown, headers: Record<string, string> = {}): void => {

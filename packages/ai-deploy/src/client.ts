@@ -50,6 +50,8 @@ export interface ClientOptions {
 /** OVHcloud's fair use is 60 requests a minute per credential; ten are left to the `ovh` provider of the same stack. */
 export const defaultRequestsPerMinute = 50;
 
+/** Requests that may be sent at once; the rest of a minute's come evenly, so that no minute sees more than the limit. */
+const burst = 8;
 /** Attempts of a request that may be repeated. */
 const attempts = 5;
 const maxBackoffMs = 20_000;
@@ -62,9 +64,7 @@ export class OvhClient {
     private readonly requestsPerMinute: number;
     private readonly requestTimeoutMs: number;
     private readonly backoffMs: number;
-    /** Requests that may be sent at once; the rest of a minute's come evenly, so that no minute sees more than the limit. */
-    private readonly burst: number;
-    private tokens: number;
+    private tokens = burst;
     private refilled = performance.now();
     /** Set by a 429: nobody sends before it, since the limit is the credential's, not the request's. */
     private notBefore = 0;
@@ -79,8 +79,6 @@ export class OvhClient {
         this.requestsPerMinute = options.requestsPerMinute ?? defaultRequestsPerMinute;
         this.requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
         this.backoffMs = options.backoffMs ?? 1000;
-        this.burst = Math.max(1, Math.floor(this.requestsPerMinute / 6));
-        this.tokens = this.burst;
     }
 
     get<T>(path: string): Promise<T> {
@@ -202,10 +200,10 @@ export class OvhClient {
 
     /** A token bucket: `burst` requests at once, and in any minute no more than the limit. */
     private async nextTurn(): Promise<void> {
-        const perMs = (this.requestsPerMinute - this.burst || 1) / 60_000;
+        const perMs = Math.max(1, this.requestsPerMinute - burst) / 60_000;
         for (;;) {
             const now = performance.now();
-            this.tokens = Math.min(this.burst, this.tokens + (now - this.refilled) * perMs);
+            this.tokens = Math.min(burst, this.tokens + (now - this.refilled) * perMs);
             this.refilled = now;
             if (now < this.notBefore) await sleep(this.notBefore - now);
             else if (this.tokens >= 1) break;

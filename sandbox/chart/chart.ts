@@ -147,7 +147,7 @@ function standInChart(crds: string, work: string): string {
     }
     const folder = join(work, chartName);
     cpSync(standIn, folder, { recursive: true });
-    for (const file of files) cpSync(join(crds, file), join(folder, "crds", file));
+    for (const file of files) cpSync(join(crds, file), join(folder, "charts/crds/crds", file));
     return folder;
 }
 

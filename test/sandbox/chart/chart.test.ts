@@ -352,7 +352,7 @@ describe("the stand-in", () => {
     it("brings the operator's CRDs", async () => {
         write("crds/README.md", "no CRD");
         await prepare();
-        expect(readdirSync(join(target, "crds"))).toEqual(["monitoring.coreos.com_prometheuses.yaml"]);
+        expect(readdirSync(join(target, "charts/crds/crds"))).toEqual(["monitoring.coreos.com_prometheuses.yaml"]);
         rmSync(join(dir, "crds"), { recursive: true });
         await expect(prepare()).rejects.toThrow(/crds holds no CRDs of prometheus-operator: run/);
     });

@@ -49,8 +49,8 @@ export interface ChartOptions {
 /**
  * Makes `target` hold the chart to deploy: the one given; else the real one, downloaded; else the stand-in.
  *
- * What is there already stays, to the byte, unless there is a reason to change it: a changed chart is a change of the
- * release. So a chart given once goes on being used, and a stand-in is not exchanged for the real chart unasked.
+ * The chart in use changes only for a reason, and is not touched otherwise: another chart is an upgrade of the release.
+ * So one given once goes on being used, and a stand-in is not exchanged for the real chart unasked.
  * @throws Error when the chart given is not kube-prometheus-stack or lacks sub-charts; `target` is then as it was.
  */
 export async function prepareChart(options: ChartOptions): Promise<PreparedChart> {
@@ -74,6 +74,9 @@ export async function prepareChart(options: ChartOptions): Promise<PreparedChart
             rmSync(sourceNote(target), { force: true });
             rmSync(target, { recursive: true, force: true });
             renameSync(folder, target);
+            if (before?.version === prepared.version) {
+                log("the chart has changed, its version has not: Pulumi deploys it with the next change of the values");
+            }
         }
         writeFileSync(sourceNote(target), source + "\n");
         log(describe(prepared));

@@ -308,6 +308,10 @@ describe("from one run to the next", () => {
         rmSync(join(chart, "templates/part.yaml"));
         await prepare({ chart });
         expect(readdirSync(join(target, "templates"))).toEqual(["new.yaml"]);
+        const unnoticed = expect.stringContaining("Pulumi deploys it with the next change of the values");
+        expect(log).toContainEqual(unnoticed);
+        await prepare({ chart: chartFolder("mine", { version: "80.1.0" }) });
+        expect(log).not.toContainEqual(unnoticed);
     });
 
     it("a stand-in is not exchanged for the real chart unasked, but for the one given", async () => {

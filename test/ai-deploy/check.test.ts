@@ -25,7 +25,7 @@ function failures(changes: Record<string, unknown>, known: Offer = offer): strin
     return checkApp(inputs, known).map(({ property, reason }) => `${property} ${reason}`);
 }
 
-const automatic = (changes: object): object => ({
+const automatic = (changes: object): Record<string, unknown> => ({
     scalingStrategy: {
         automatic: {
             replicasMin: 1,

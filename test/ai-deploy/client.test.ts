@@ -20,8 +20,9 @@ async function clientOf(answers: Answer[], options: ClientOptions = {}, oauth = 
     paths = [];
     server = createServer((incoming, answer) => {
         paths.push(`${incoming.method} ${incoming.url}`);
-        if (incoming.url === "/token")
+        if (incoming.url === "/token") {
             return say(200, { access_token: `t${paths.length}`, expires_in: 3600 })(answer, incoming);
+        }
         if (answers.length > 1) return answers.shift()!(answer, incoming);
         return answers[0](answer, incoming);
     });
@@ -75,18 +76,18 @@ describe("what is repeated", () => {
         ["a success that cannot be read", say(200, "<html>"), NoAnswerError],
     ])("no write after %s: it may have had its effect", async (_what, fault, kind) => {
         const client = await clientOf([fault, say(200, {})]);
-        await expect(client.send("POST", "/x", {})).rejects.toBeInstanceOf(kind);
+        await expect(client.post("/x", {})).rejects.toBeInstanceOf(kind);
         expect(paths).toHaveLength(1);
     });
 
     it("a write after a 429, which cannot have had an effect", async () => {
         const client = await clientOf([say(429), say(200, { id: 1 })]);
-        expect(await client.send("POST", "/x", {})).toEqual({ id: 1 });
+        expect(await client.post("/x", {})).toEqual({ id: 1 });
     });
 
     it("a write after an OAuth2 token that ended, with a new one", async () => {
         const client = await clientOf([say(401), say(200, {})], {}, true);
-        await client.send("POST", "/x", {});
+        await client.post("/x", {});
         expect(paths).toEqual(["POST /token", "POST /x", "POST /token", "POST /x"]);
     });
 });

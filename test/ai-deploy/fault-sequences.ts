@@ -80,7 +80,7 @@ const step: fc.Arbitrary<Step> = fc.record({
     ),
     change,
     crash: fc.oneof({ weight: 7, arbitrary: fc.constant(false) }, fc.constant(true)),
-    faults: fc.oneof(fc.constant([]), fc.array(fault, { minLength: 1, maxLength: 3 })),
+    faults: fc.oneof(fc.constant<FaultRule[]>([]), fc.array(fault, { minLength: 1, maxLength: 3 })),
 });
 
 export const sequence: fc.Arbitrary<Sequence> = fc.record({
@@ -157,9 +157,9 @@ export async function runSequence(
         for (const rule of faults) cloud.api.faults.add(rule);
         let failed: Error | undefined;
         try {
-            if (action === "up" || action === "replace")
+            if (action === "up" || action === "replace") {
                 await stack.up(wanted, { crash, replace: action === "replace" });
-            else if (action === "refresh") await stack.refresh();
+            } else if (action === "refresh") await stack.refresh();
             else if (action === "destroy") await stack.destroy();
             else for (const { id } of before) await cloud.outside(id, action);
         } catch (error) {

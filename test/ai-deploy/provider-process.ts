@@ -150,5 +150,5 @@ function struct(value: Bag): Struct {
 }
 
 function bag(value: Struct | undefined): Bag {
-    return (value?.toJavaScript() ?? {}) as Bag;
+    return value?.toJavaScript() ?? {};
 }

@@ -1,3 +1,4 @@
+import { createHash } from "crypto";
 import type { AppInputs, DataStore, Probe, Resources, ScalingStrategy, Volume } from "./args";
 import { hasUnknown, unknownValue } from "./unknown";
 
@@ -172,6 +173,38 @@ export function comparableLive({ spec }: LiveApp, inputs: AppInputs): Comparable
         deploymentStrategy: ours("deploymentStrategy", deploymentOf(spec.deploymentStrategy)),
         partnerId: ours("partnerId", spec.partnerId ?? undefined),
     });
+}
+
+/**
+ * A mark of an app's fields as the platform writes them, to see later whether they were changed. Comparing its writing
+ * with its own is safe where comparing with ours would see differences of form. The variables' values are left out, since
+ * the mark lies in the state in clear.
+ */
+export function fingerprint({ spec }: LiveApp): string {
+    const { flavor, flavorCount, gpu, cpu } = spec.resources;
+    const fields = {
+        ...spec,
+        labels: ownLabels(spec.labels),
+        envVars: (spec.envVars ?? []).map(({ name }) => name).sort(),
+        volumes: volumesOf(spec.volumes),
+        resources: { flavor, flavorCount, gpu, cpu },
+    };
+    return createHash("sha256")
+        .update(JSON.stringify(canonical(fields)))
+        .digest("hex")
+        .slice(0, 16);
+}
+
+/** Without empty values, keys in order. */
+function canonical(value: unknown): unknown {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    const entries = Object.entries(dropEmpty(value)).sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(entries.map(([key, inner]) => [key, canonical(inner)]));
+}
+
+/** Whether the platform shows other variables than these. One whose value it does not show counts as unchanged. */
+export function sameEnv({ spec }: LiveApp, known: Record<string, string> = {}): boolean {
+    return same(liveEnv(spec.envVars, known), known);
 }
 
 function ownLabels(labels: Record<string, string> | null | undefined): Record<string, string> {

@@ -1,6 +1,6 @@
 import type { AppInputs } from "./args";
 import { canBecome, diffApp, downStates, inputsFromLive, planCalls, type AppDiff } from "./app-plan";
-import { adoptionLabelName, createBody, type AppState, type LiveApp } from "./app-spec";
+import { adoptionLabelName, createBody, fingerprint, sameEnv, type AppState, type LiveApp } from "./app-spec";
 import { ApiError, isTransient, sleep, type OvhClient } from "./client";
 import { explain, hintFor } from "./failure";
 import type { Poller } from "./poller";
@@ -14,6 +14,8 @@ export interface AppOutputs extends AppInputs {
     /** UNKNOWN while a creation has had no clear answer. */
     state: AppState | "UNKNOWN";
     availableReplicas: number;
+    /** Of the app's fields when last looked at; absent in states of before. */
+    fingerprint?: string;
     /** Only while UNKNOWN: apps that had an owner when the creation was tried, so none of them came of it. */
     owned?: string[];
     __provider?: string;
@@ -59,8 +61,8 @@ const failedStates: AppState[] = ["FAILED", "ERROR"];
 const goingStates: AppState[] = ["DELETING", "DELETED"];
 
 /**
- * What would change. With a context the app is looked at first: one that was stopped, failed or deleted behind Pulumi's
- * back, or a leftover beside it, is then told and mended without a refresh. A look that fails leaves what the state says.
+ * What would change. With a context the app is looked at first: one that was changed, stopped, failed or deleted behind
+ * Pulumi's back, or a leftover beside it, is then told and mended without a refresh. A look that fails leaves what the state says.
  */
 export async function diff(
     context: Context | undefined,
@@ -83,9 +85,10 @@ export async function diff(
     if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
     const leftovers = seen.apps.filter((app) => isOurs(app, olds) && !isOwned(context, app));
     for (const app of leftovers) context.progress(`${olds.name}: ${app.id} is a leftover of an interrupted run`);
-    // Without its label the app could not be told from a stranger's.
-    const bare = !isOurs(found, olds);
-    return { ...plan, changes: plan.changes || leftovers.length > 0 || bare };
+    const tampered = olds.fingerprint !== undefined && olds.fingerprint !== fingerprint(found);
+    const drifted = tampered || !isOurs(found, olds) || !sameEnv(found, olds.envVars);
+    if (drifted) context.progress(`${olds.name} (${known}) was changed since: by an interrupted run, or by hand`);
+    return { ...plan, changes: plan.changes || leftovers.length > 0 || drifted };
 }
 
 /** Finds or makes the app, then brings it up. Whatever fails once the app exists is thrown as an `InitError`. */
@@ -215,7 +218,7 @@ async function obtain(context: Context, inputs: AppInputs, deadline: number): Pr
             }
             try {
                 const path = `/cloud/project/${inputs.serviceName}/ai/app`;
-                const live = await context.client.send<LiveApp | undefined>("POST", path, createBody(inputs));
+                const live = await context.client.post<LiveApp | undefined>(path, createBody(inputs));
                 if (!live?.id) throw new ApiError("POST /ai/app", 500, "an answer without the app", undefined);
                 context.progress(`${inputs.name} (${live.id}) created`);
                 return live;
@@ -440,7 +443,7 @@ async function applyPlan(
         try {
             for (const call of missing) {
                 if (call.path === "") restarts = true;
-                await context.client.send("PUT", pathOf(inputs, first.id) + call.path, call.body);
+                await context.client.putOnce(pathOf(inputs, first.id) + call.path, call.body);
                 done.add(JSON.stringify(call));
             }
         } catch (error) {
@@ -614,6 +617,7 @@ function outputs(live: LiveApp, inputs: AppInputs, provider?: string): AppOutput
         monitoringUrl: live.status.monitoringUrl ?? "",
         state: live.status.state,
         availableReplicas: live.status.availableReplicas ?? 0,
+        fingerprint: fingerprint(live),
     };
 }
 
@@ -625,6 +629,7 @@ function inputsOf(known: AppOutputs): AppInputs {
         state: _state,
         availableReplicas: _replicas,
         owned: _owned,
+        fingerprint: _fingerprint,
         __provider: _provider,
         ...inputs
     } = known;

@@ -34,7 +34,7 @@ export async function create(
         if (await isAuthorized(context, inputs)) return authorized;
         for (let posts = 1; ; posts++) {
             try {
-                await context.client.send("POST", path(inputs));
+                await context.client.post(path(inputs));
                 break;
             } catch (error) {
                 // Granting twice is granting once.

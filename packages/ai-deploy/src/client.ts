@@ -104,11 +104,18 @@ export class OvhClient {
         }
     }
 
-    /**
-     * Sends a write once. It is repeated only where the platform cannot have acted on it: refused with 429, or never
-     * sent. After any other failure its effect is unknown, and the caller has to look.
-     */
-    async send<T>(method: "POST" | "PUT", path: string, body?: object): Promise<T> {
+    /** Sends a POST once: after a failure without an answer its effect is unknown, and the caller has to look. */
+    post<T>(path: string, body?: object): Promise<T> {
+        return this.harmlessly("POST", path, body);
+    }
+
+    /** The same for a PUT that may restart what it changes. */
+    putOnce<T>(path: string, body?: object): Promise<T> {
+        return this.harmlessly("PUT", path, body);
+    }
+
+    /** Repeats a write only where the platform cannot have acted on it: refused with 429, or never sent. */
+    private async harmlessly<T>(method: string, path: string, body?: object): Promise<T> {
         for (let attempt = 1; ; attempt++) {
             try {
                 return await this.once<T>(method, path, body);

@@ -90,7 +90,7 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
     for (let posts = 1; ; posts++) {
         try {
             const body = volume === undefined ? { direction } : { direction, volume };
-            return await context.client.send<LiveSync>("POST", `${appPath(inputs)}/datasync`, body);
+            return await context.client.post<LiveSync>(`${appPath(inputs)}/datasync`, body);
         } catch (error) {
             if (!isTransient(error)) throw error;
             let looks = 0;

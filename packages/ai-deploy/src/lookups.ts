@@ -4,6 +4,7 @@ import { OvhClient } from "./client";
 import { configFiles, resolveCredentials, secretsOf } from "./credentials";
 import { explain } from "./failure";
 import type { LiveApp } from "./app-spec";
+import type { Inputs } from "./args";
 
 export interface LookupArgs {
     /** Public Cloud project id. Default: stack config `ovh:serviceName`, else `OVH_CLOUD_PROJECT_SERVICE`. */
@@ -106,7 +107,7 @@ export function getAppOutput(args: OutputArgs<GetAppArgs>): pulumi.Output<GetApp
     return pulumi.output(args).apply((known) => getApp(known));
 }
 
-type OutputArgs<T> = { [K in keyof T]: pulumi.Input<T[K]> };
+type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
 
 /** One client per program: look-ups share the rate limit. */
 let client: OvhClient | undefined;

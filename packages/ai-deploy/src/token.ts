@@ -76,7 +76,7 @@ async function post(context: Context, inputs: TokenInputs): Promise<{ id: string
     const before = new Set((await context.client.get<LiveToken[]>(base)).map(({ id }) => id));
     for (let posts = 1; ; posts++) {
         try {
-            const live = await context.client.send<LiveToken>("POST", base, body);
+            const live = await context.client.post<LiveToken>(base, body);
             return { id: live.id, outs: outputs(live, inputs, requireValue(live)) };
         } catch (error) {
             if (!isTransient(error)) throw error;
@@ -100,7 +100,7 @@ export async function update(
     for (let posts = 1; ; posts++) {
         try {
             // A renewal whose answer was lost has to be repeated: nobody knows its value.
-            const live = await context.client.send<LiveToken>("POST", `${listPath(inputs)}/${id}/renew`);
+            const live = await context.client.post<LiveToken>(`${listPath(inputs)}/${id}/renew`);
             return { outs: outputs(live, inputs, requireValue(live)) };
         } catch (error) {
             if (!isTransient(error) || posts >= maxPosts) {

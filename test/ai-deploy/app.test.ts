@@ -345,6 +345,25 @@ describe("replacement", () => {
     });
 });
 
+describe("an engine that is killed", () => {
+    it("takes the provider along: half a deletion is not finished on an app that the next run has started", async () => {
+        const slow = await startTestCloud({ speed: 20 });
+        const first = await startProvider(slow.env);
+        const stack = new Stack(first);
+        await stack.up(appInputs());
+        void stack.destroy().catch(() => undefined);
+        while (slow.api.apps()[0].state !== "STOPPING") await new Promise((resolve) => setTimeout(resolve, 5));
+        await first.loseEngine();
+        const second = await startProvider(slow.env);
+        const next = new Stack(second);
+        next.resource = stack.resource;
+        await next.up(appInputs());
+        expect(slow.api.apps()).toMatchObject([{ id: stack.resource!.id, state: "RUNNING" }]);
+        await second.close();
+        await slow.close();
+    });
+});
+
 describe("refresh", () => {
     it("shows what drifted, and the up mends it", async () => {
         const { stack } = await upStack();

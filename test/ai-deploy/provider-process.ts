@@ -4,6 +4,7 @@ import * as messages from "@pulumi/pulumi/proto/provider_pb";
 import { Status } from "@pulumi/pulumi/proto/status_pb";
 import { spawn, type ChildProcess } from "node:child_process";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 
 export type Bag = Record<string, any>;
@@ -34,17 +35,22 @@ export interface ProviderProcess {
     delete(id: string, known: Bag): Promise<void>;
     /** Everything that the process has printed. */
     output(): string;
+    /** Takes its engine away, and waits for its end. */
+    loseEngine(): Promise<void>;
     close(): Promise<void>;
 }
 
 /** `config`: the stack's config by full key, such as `ovh:endpoint`. */
 export async function startProvider(env: Record<string, string>, config: Bag = {}): Promise<ProviderProcess> {
     const root = join(__dirname, "../..");
-    const child = spawn(
-        process.execPath,
-        [join(root, "node_modules/@pulumi/pulumi/cmd/dynamic-provider"), "127.0.0.1:1"],
-        { cwd: root, env: { PATH: process.env.PATH, HOME: "/nonexistent", PULUMI_NODEJS_PROJECT: "test", ...env } },
-    );
+    // The provider ends when nobody listens where its engine should be.
+    const engine = createServer();
+    await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+    const address = `127.0.0.1:${(engine.address() as AddressInfo).port}`;
+    const child = spawn(process.execPath, [join(root, "node_modules/@pulumi/pulumi/cmd/dynamic-provider"), address], {
+        cwd: root,
+        env: { PATH: process.env.PATH, HOME: "/nonexistent", PULUMI_NODEJS_PROJECT: "test", ...env },
+    });
     let printed = "";
     for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding("utf8").on("data", (text: string) => (printed += text));
@@ -109,8 +115,14 @@ export async function startProvider(env: Record<string, string>, config: Bag = {
             await call((done) => client.delete(request, done));
         },
         output: () => printed,
+        async loseEngine() {
+            client.close();
+            engine.close();
+            if (child.exitCode === null) await new Promise((resolve) => child.once("close", resolve));
+        },
         async close() {
             client.close();
+            engine.close();
             const ended = new Promise((resolve) => child.once("close", resolve));
             child.kill();
             await ended;

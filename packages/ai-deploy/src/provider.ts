@@ -10,12 +10,14 @@ import { Capabilities, type Offer } from "./capabilities";
 import { defaultRequestsPerMinute, OvhClient } from "./client";
 import { configFiles, resolveCredentials, secretsOf } from "./credentials";
 import * as dataSyncLife from "./data-sync";
+import { endWithEngine } from "./engine-watch";
 import { explain } from "./failure";
 import { Poller } from "./poller";
 import * as tokenLife from "./token";
 import { hasUnknown } from "./unknown";
 
 assertFreshBuild();
+endWithEngine();
 
 type Bag = any; // what Pulumi hands over is JSON of a shape that the resource's types tell
 

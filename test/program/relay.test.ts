@@ -50,7 +50,7 @@ describe("replica relay", () => {
             readOnlyRootFilesystem: true,
             capabilities: { drop: ["ALL"] },
         });
-        expect(container.resources.limits).toEqual({ cpu: "500m", memory: "192Mi" });
+        expect(container.resources.limits).toEqual({ cpu: "500m", memory: "256Mi" });
         expect(spec.volumes).toMatchObject([
             { configMap: { name: "vllm-relay" } },
             { secret: { secretName: "vllm-auth-token" } },

@@ -47,7 +47,7 @@ export function relayDeployment(tokenSecret: string, filesChecksum: Input<string
         livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 30 },
         resources: {
             requests: { cpu: "20m", memory: "96Mi" },
-            limits: { cpu: "500m", memory: "192Mi" },
+            limits: { cpu: "500m", memory: "256Mi" },
         },
         securityContext: {
             allowPrivilegeEscalation: false,

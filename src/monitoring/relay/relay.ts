@@ -652,14 +652,26 @@ function main(): void {
             listen: { type: "string", default: "0.0.0.0:9400" },
         },
     });
-    const [, host, port] = /^(.*):(\d+)$/.exec(values.listen) ?? [];
-    const config = JSON.parse(readFileSync(values.config, "utf8")) as RelayConfig;
+    const [, host, port] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
+    if (host === undefined) return refuse(`--listen is "${values.listen}", expected host:port`);
+    let config: RelayConfig;
+    try {
+        config = JSON.parse(readFileSync(values.config, "utf8")) as RelayConfig;
+    } catch (error) {
+        return refuse(`--config ${values.config}: ${(error as Error).message}`);
+    }
     const server = relayServer(config, values.tokens, (line) => console.log(`${new Date().toISOString()} ${line}`));
+    server.on("error", (error) => refuse(error.message));
     server.listen(Number(port), host, () => {
         const { port: bound } = server.address() as { port: number };
         console.log(`listening on ${host}:${bound} for ${config.models.map(({ name }) => name).join(", ")}`);
     });
     process.on("SIGTERM", () => process.exit(0));
+}
+
+function refuse(reason: string): void {
+    console.error(`vllm-relay does not start: ${reason}`);
+    process.exitCode = 1;
 }
 
 // Told by the module, not by comparing paths: a ConfigMap mounts the file as a symbolic link.

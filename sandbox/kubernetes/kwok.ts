@@ -84,7 +84,9 @@ export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
                 "kwok-controller": bin.kwok,
             }).flatMap(([name, path]) => [`--${name}-binary`, path]);
             const kubeconfig = join(dir, "kubeconfig-of-kwokctl");
-            const common = ["--runtime", "binary", "--kubeconfig", kubeconfig, "--wait", readyWithin];
+            // Without leases on nodes: one that was killed would keep its successor from every node for minutes.
+            const leases = ["--node-lease-duration-seconds", "0"];
+            const common = ["--runtime", "binary", ...leases, "--kubeconfig", kubeconfig, "--wait", readyWithin];
             await kwokctl("create", "cluster", "--name", id, ...components, ...common);
             await beginCloudController(id);
         },

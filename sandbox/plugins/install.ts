@@ -234,10 +234,12 @@ function program(file: string, ...args: string[]): string {
     return `#!/bin/sh\nexec ${words.map(quoted).join(" ")} "$@"\n`;
 }
 
-/** Dynamic resources run with the SDK of the program, which is in the working directory. */
+/** Dynamic resources run with the SDK of the program, which is in the working directory; and no longer than the engine. */
 const dynamicProvider = `#!/bin/sh
-server=$(${quoted(process.execPath)} -p 'require.resolve("@pulumi/pulumi/cmd/dynamic-provider")') || exit 1
-exec ${quoted(process.execPath)} "$server" "$@"
+exec ${quoted(process.execPath)} -e '
+    process.stdin.on("end", () => process.exit(0)).resume();
+    require("@pulumi/pulumi/cmd/dynamic-provider");
+' pulumi-resource-pulumi-nodejs "$@"
 `;
 
 /** For a shell: as it is. */

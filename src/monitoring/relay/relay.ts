@@ -352,13 +352,9 @@ export class Sampler {
     async scrape(seconds: number): Promise<{ page?: string; round: Round }> {
         // Every sample carries its time, so a second Prometheus loses nothing by being given the same ones.
         const recent = this.last && Date.now() - this.last.started < (this.interval * 1000) / 2;
-        this.running ??= recent ? Promise.resolve(this.last!) : this.sample(seconds);
-        let round: Round;
-        try {
-            round = await this.running;
-        } finally {
-            this.running = undefined;
-        }
+        const round = recent
+            ? this.last!
+            : await (this.running ??= this.sample(seconds).finally(() => (this.running = undefined)));
         return round.seen.size === 0 ? { round } : { page: writePages(this.exported()), round };
     }
 

@@ -66,7 +66,7 @@ describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $
             undefined,
         ]);
         const same = (stack: typeof dev) => {
-            const app = { ...stack.find("App").inputs, serviceName: "", envVars: {} };
+            const app = { ...stack.find("App").inputs, serviceName: "", envVars: {}, adoptionLabel: "" };
             return { app, values: stack.find("Release").inputs.values as unknown };
         };
         expect(same(sandbox)).toEqual(same(dev));

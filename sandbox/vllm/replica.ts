@@ -93,6 +93,7 @@ export function startReplica(options: ReplicaOptions): Replica {
             created: env.PROMETHEUS_DISABLE_CREATED_SERIES?.toLowerCase() !== "true",
             now: () => Date.now() / 1000,
             engine: args.logStats,
+            hidden: args.showHiddenMetrics,
             cacheConfig: cacheConfig(args, engine.numBlocks),
         });
         const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));

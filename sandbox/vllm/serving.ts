@@ -216,7 +216,10 @@ export class Serving {
         metrics.iterationTokens.observe(promptTokens + outputs.length);
         for (const { sequence, sinceLast } of outputs) {
             if (sinceLast === undefined) metrics.timeToFirstToken.observe(this.due - sequence.arrival);
-            else metrics.interTokenLatency.observe(sinceLast);
+            else {
+                metrics.interTokenLatency.observe(sinceLast);
+                metrics.hiddenTimePerOutputToken.observe(sinceLast);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 import OpenAI from "openai";
+import type { RunnableToolFunctionWithParse } from "openai/lib/RunnableFunction";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runPython } from "./python";
 import { model, readyReplica, type TestReplica } from "./replica";
@@ -56,20 +57,16 @@ describe("the official client for Node", () => {
     });
 
     it("calls a tool and goes on with its result", async () => {
-        const runner = client.chat.completions.runTools({
-            model,
-            messages: [...messages],
-            tools: [
-                {
-                    type: "function",
-                    function: {
-                        ...tools[0].function,
-                        function: ({ city }: { city: string }) => `sunny in ${city}`,
-                        parse: (text: string) => JSON.parse(text) as { city: string },
-                    },
-                },
-            ],
-        });
+        const weather: RunnableToolFunctionWithParse<{ city: string }> = {
+            type: "function",
+            function: {
+                ...tools[0].function,
+                description: "The weather in a city.",
+                function: ({ city }) => `sunny in ${city}`,
+                parse: (text) => JSON.parse(text) as { city: string },
+            },
+        };
+        const runner = client.chat.completions.runTools({ model, messages: [...messages], tools: [weather] });
         expect(await runner.finalContent()).toMatch(/^This/);
         expect(runner.messages.find(({ role }) => role === "tool")).toMatchObject({ content: "sunny in simulated" });
     });

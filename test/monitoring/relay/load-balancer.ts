@@ -49,6 +49,7 @@ export class SimulatedReplica {
             maxModelLen: 32768,
             cacheConfig: {},
             engine: true,
+            hidden: false,
         });
     }
 

@@ -428,6 +428,11 @@ async function reset(toolchain: boolean): Promise<number> {
     return 0;
 }
 
+// `status | head` has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+});
 main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {

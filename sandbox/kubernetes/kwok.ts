@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ManagedKubernetes } from "../ovhcloud/mks";
+import { endProcesses, sandboxProcesses } from "../processes";
 import { startCloudController, type CloudController } from "./cloud-controller";
 import { scaleNodePool } from "./node-pool";
 
@@ -22,6 +23,8 @@ export interface KwokMks extends ManagedKubernetes {
 
 /** How long a control plane may take to answer, on a machine that is busy with other things. */
 const readyWithin = "180s";
+/** kwokctl does not wait for the processes that it ends. */
+const graceSeconds = 15;
 
 /** Throws an Error when control planes cannot live in this folder. */
 export function requirePlainPath(dir: string): void {
@@ -81,7 +84,9 @@ export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
                 "kwok-controller": bin.kwok,
             }).flatMap(([name, path]) => [`--${name}-binary`, path]);
             const kubeconfig = join(dir, "kubeconfig-of-kwokctl");
-            const common = ["--runtime", "binary", "--kubeconfig", kubeconfig, "--wait", readyWithin];
+            // Without leases on nodes: one that was killed would keep its successor from every node for minutes.
+            const leases = ["--node-lease-duration-seconds", "0"];
+            const common = ["--runtime", "binary", ...leases, "--kubeconfig", kubeconfig, "--wait", readyWithin];
             await kwokctl("create", "cluster", "--name", id, ...components, ...common);
             await beginCloudController(id);
         },
@@ -98,11 +103,13 @@ export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
         async delete(id) {
             await endCloudController(id);
             if (existsSync(clusterDir(id))) await kwokctl("delete", "cluster", "--name", id);
+            await endProcesses(sandboxProcesses(clusterDir(id)), graceSeconds);
         },
         async close() {
             for (const id of [...controllers.keys()]) {
                 await endCloudController(id);
                 await kwokctl("stop", "cluster", "--name", id);
+                await endProcesses(sandboxProcesses(clusterDir(id)), graceSeconds);
             }
         },
     };

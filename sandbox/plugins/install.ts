@@ -21,7 +21,7 @@ import {
     utimesSync,
     writeFileSync,
 } from "node:fs";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Tool } from "../toolchain/recipes";
 import type { Toolchain } from "../toolchain/toolchain";
@@ -93,7 +93,7 @@ function installPulumi(binDir: string, { bin }: Toolchain): void {
         "pulumi-language-nodejs": program("language-host"),
         "pulumi-resource-pulumi-nodejs": dynamicProvider,
     };
-    if (bringsHost(bin.pulumi, binDir)) {
+    if (bringsHost(bin.pulumi)) {
         for (const name of Object.keys(hosts)) rmSync(join(binDir, name), { force: true });
         link(bin.pulumi, pulumi);
         return;
@@ -113,12 +113,9 @@ function installPulumi(binDir: string, { bin }: Toolchain): void {
     renameSync(`${pulumi}.new`, pulumi);
 }
 
-/** Whether a CLI comes with its own host of Node.js programs, as the released ones do. */
-function bringsHost(pulumi: string, binDir: string): boolean {
-    const path = (process.env.PATH ?? "")
-        .split(delimiter)
-        .filter((dir) => dir !== binDir && !dir.endsWith("/.sandbox/bin"));
-    return [dirname(realpathSync(pulumi)), ...path].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
+/** Whether a CLI comes with its own host of Node.js programs, as the released ones do: beside it, behind any link. */
+function bringsHost(pulumi: string): boolean {
+    return existsSync(join(dirname(realpathSync(pulumi)), "pulumi-language-nodejs"));
 }
 
 function pluginDir(name: Name, { pulumiHome }: InstallOptions): string {
@@ -234,10 +231,12 @@ function program(file: string, ...args: string[]): string {
     return `#!/bin/sh\nexec ${words.map(quoted).join(" ")} "$@"\n`;
 }
 
-/** Dynamic resources run with the SDK of the program, which is in the working directory. */
+/** Dynamic resources run with the SDK of the program, which is in the working directory; and no longer than the engine. */
 const dynamicProvider = `#!/bin/sh
-server=$(${quoted(process.execPath)} -p 'require.resolve("@pulumi/pulumi/cmd/dynamic-provider")') || exit 1
-exec ${quoted(process.execPath)} "$server" "$@"
+exec ${quoted(process.execPath)} -e '
+    process.stdin.on("end", () => process.exit(0)).resume();
+    require("@pulumi/pulumi/cmd/dynamic-provider");
+' pulumi-resource-pulumi-nodejs "$@"
 `;
 
 /** For a shell: as it is. */

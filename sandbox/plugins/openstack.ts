@@ -68,22 +68,21 @@ function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType
     return {
         ...rest,
         outputs: ["allTags"],
-        create: (inputs) => {
+        create: async (inputs) => {
             const id = randomUUID();
-            return Promise.resolve({ id, state: store(id, inputs) });
+            return { id, state: store(id, inputs) };
         },
-        read: (id) => Promise.resolve(load(id)?.properties),
-        update: (id, { old, inputs, changed }) => {
+        read: async (id) => load(id)?.properties,
+        update: async (id, { old, inputs, changed }) => {
             need(kind, id);
             // What the platform chose stays, what was taken out of the program goes.
             const kept = Object.entries(old).filter(([name]) => !changed.includes(name));
-            return Promise.resolve(store(id, { ...Object.fromEntries(kept), ...inputs }));
+            return store(id, { ...Object.fromEntries(kept), ...inputs });
         },
-        delete: (id) => {
+        delete: async (id) => {
             const user = usedBy(id);
             if (user) throw new Error(`${kind} ${id} is in use by ${user}`);
             rmSync(fileOf(id), { force: true });
-            return Promise.resolve();
         },
     };
 }
@@ -173,18 +172,22 @@ function addresses(cidr: string): { first: string; second: string; last: string 
     return { first: text(start + 1), second: text(start + 2), last: text(start + size - 2) };
 }
 
-function getNetwork({ name, external, networkId, region }: Properties): Promise<Properties> {
+/** Finds the one network that is as asked, among those made here and the external one of each region. */
+async function getNetwork({ name, external, networkId, region }: Properties): Promise<Properties> {
     const networks: Properties[] = [{ ...externalNetwork, external: true }, ...all("network")];
-    const found = networks.filter(
-        (candidate) =>
-            (name === undefined || candidate.name === name) &&
-            (networkId === undefined || candidate.id === networkId) &&
-            (external === undefined || candidate.external === external),
+    const asked = { name: name as unknown, external: external as unknown, id: networkId as unknown };
+    const found = networks.filter((network) =>
+        Object.entries(asked).every(([key, value]) => value === undefined || network[key] === value),
     );
-    const asked = JSON.stringify({ name, external, networkId });
-    if (found.length !== 1) throw new Error(`getNetwork ${asked}: ${found.length || "no"} networks are like that`);
-    const subnets = all("subnet").filter((candidate) => candidate.networkId === found[0].id);
-    return Promise.resolve({
+    if (found.length !== 1) {
+        throw new Error(`getNetwork: ${found.length || "no"} networks are like ${JSON.stringify(asked)}`);
+    }
+    const [network] = found;
+    const subnets = all("subnet").filter(({ networkId: of }) => of === network.id);
+    return {
+        id: network.id as string,
+        name: network.name as string,
+        external: network.external as boolean,
         adminStateUp: "true",
         allTags: [],
         availabilityZoneHints: [],
@@ -193,8 +196,7 @@ function getNetwork({ name, external, networkId, region }: Properties): Promise<
         shared: "false",
         status: "ACTIVE",
         subnets: subnets.map(({ id }) => id as string),
-        ...found[0],
-    });
+    };
 }
 
 serveProvider({

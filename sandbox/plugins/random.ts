@@ -9,12 +9,12 @@ const randomId: ResourceType = {
     chosen: [],
     replaceOn: ["byteLength", "keepers", "prefix"],
     check: ({ byteLength }) => (byteLength === unknown ? [] : atLeast("byteLength", byteLength as number, 1)),
-    create: (inputs) => {
+    create: async (inputs) => {
         const id = randomBytes(inputs.byteLength as number).toString("base64url");
-        return Promise.resolve({ id, state: { ...inputs, ...encodings(id, inputs.prefix as string | undefined) } });
+        return { id, state: { ...inputs, ...encodings(id, inputs.prefix as string | undefined) } };
     },
-    read: (id, old) => Promise.resolve({ ...old, ...encodings(id, old.prefix as string | undefined) }),
-    delete: () => Promise.resolve(),
+    read: async (id, old) => ({ ...old, ...encodings(id, old.prefix as string | undefined) }),
+    delete: async () => undefined,
 };
 
 function encodings(id: string, prefix = ""): Properties {
@@ -53,8 +53,8 @@ const text = {
         }
         return atLeast("length", length, Math.max(1, minimum));
     },
-    read: (_: string, old: Properties) => Promise.resolve(old),
-    delete: () => Promise.resolve(),
+    read: async (_: string, old: Properties) => old,
+    delete: async () => undefined,
 };
 
 const randomPassword: ResourceType = {
@@ -72,9 +72,9 @@ const randomPassword: ResourceType = {
 const randomString: ResourceType = {
     ...text,
     outputs: ["result"],
-    create: (inputs) => {
+    create: async (inputs) => {
         const result = randomText(inputs);
-        return Promise.resolve({ id: result, state: { ...withDefaults(inputs), result } });
+        return { id: result, state: { ...withDefaults(inputs), result } };
     },
 };
 

@@ -23,8 +23,9 @@ beforeAll(() => {
     installed = join(folder, "node_modules/pulumi-ovh-ai-deploy");
     execFileSync("tar", ["-xzf", join(folder, filename), "-C", folder]);
     execFileSync("mv", [join(folder, "package"), installed]);
-    for (const name of ["@pulumi", "@types"])
+    for (const name of ["@pulumi", "@types"]) {
         symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+    }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -36,16 +36,19 @@ export async function controlPlanes(): Promise<ControlPlanes> {
     return { dir, bin, log, mks: again(), again, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
-/** Looks until something is there; gives up after a minute. */
+/**
+ * Looks until something is there; gives up after three minutes. Controllers that were killed need one of them: they wait
+ * for the lease of the one before.
+ */
 export async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-    const end = Date.now() + 60_000;
+    const end = Date.now() + 180_000;
     for (;;) {
         const found = await look().catch((error: unknown) => {
             if (Date.now() > end) throw error;
             return undefined;
         });
         if (found !== undefined && found !== false) return found;
-        if (Date.now() > end) throw new Error("not there within a minute");
+        if (Date.now() > end) throw new Error("not there within three minutes");
         await sleep(200);
     }
 }

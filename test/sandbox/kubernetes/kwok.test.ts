@@ -1,4 +1,5 @@
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -46,7 +47,6 @@ describe.sequential("a cluster of the sandbox", () => {
         expect(config.getCurrentCluster()?.server).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
         const pids = sandboxProcesses(planes.dir);
         expect(pids.length).toBeGreaterThanOrEqual(5);
-        const { execFileSync } = await import("node:child_process");
         const sockets = execFileSync("ss", ["-Hltnp"], { encoding: "utf8" }).split("\n");
         const ours = sockets.filter((line) => pids.some((pid) => line.includes(`pid=${pid},`)));
         expect(ours.length).toBeGreaterThan(0);

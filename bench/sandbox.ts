@@ -88,7 +88,8 @@ function inVirtualTime(maxNumSeqs: number): number {
     const { defaults, step } = ministral14bOnH100;
     const numBlocks = kvBlocks(ministral14bOnH100, 1, 0.9, 16);
     const config = { ...defaults, maxNumSeqs, prefixCaching: true, blockSize: 16, numBlocks, step };
-    const one = { promptTokens: 100, promptBlocks: [], naturalTokens: Infinity, maxTokens: tokensEach, arrival: 0 };
+    const promptBlocks = ["a", "b", "c", "d", "e", "f"]; // all ask the same
+    const one = { promptTokens: 100, promptBlocks, naturalTokens: Infinity, maxTokens: tokensEach, arrival: 0 };
     return simulate(
         config,
         Array.from({ length: streams }, (_, n) => ({ ...one, id: String(n) })),

@@ -198,6 +198,7 @@ export class Platform {
         this.later(app, seconds.queued, () => {
             if (running.generation !== generation) return;
             this.enter(app, "INITIALIZING", "APP_INITIALIZING", `pulling image ${app.spec.image}`);
+            this.appLog(app, running.nextIndex, `Pulling image ${app.spec.image}`);
             this.later(app, seconds.imagePull, () => {
                 if (running.generation === generation) this.roll(app);
             });
@@ -305,6 +306,7 @@ export class Platform {
     }
 
     private pull(app: StoredApp, slot: Slot): void {
+        this.appLog(app, slot.index, `Pulling image ${app.spec.image}`);
         this.later(app, seconds.imagePull, () => {
             if (slot.stopping) return;
             const refused = this.imageRefused(app);
@@ -336,6 +338,7 @@ export class Platform {
             hubRefuses: this.incidents.active("hf-401", (fault) => fault.app === app.id) !== undefined,
         });
         slot.replica = replica;
+        this.appLog(app, slot.index, `Image ${app.spec.image} is there: the container starts`);
         const slow = this.incidents.active("slow", (fault) => strikes(fault, app, slot));
         if (slow) replica.slow(slow.factor!);
         if (app.spec.probe) this.probe(app, slot, "readiness", app.spec.probe as ProbeSpec);

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseCommand, type ServerArguments } from "./command-line";
@@ -78,6 +78,7 @@ export function startReplica(options: ReplicaOptions): Replica {
     let containerPort: number | undefined;
     let phase: Phase = "starting";
     let slowness = 1;
+    const answering = new Set<ServerResponse>();
     let release: (() => void) | undefined;
     let hung: Promise<void> | undefined;
     let running: { server: Server; serving: Serving; port: number; profile: Profile } | undefined;
@@ -119,6 +120,10 @@ export function startReplica(options: ReplicaOptions): Replica {
             serving,
             metrics,
         );
+        server.on("request", (_, answer) => {
+            answering.add(answer);
+            answer.on("close", () => answering.delete(answer));
+        });
         server.listen({ port: options.port, host: "127.0.0.1", backlog: 2048 }); // uvicorn's
         await once(server, "listening");
         running = { server, serving, port: (server.address() as { port: number }).port, profile };
@@ -136,12 +141,9 @@ export function startReplica(options: ReplicaOptions): Replica {
         phase = "draining";
         const closed = once(server, "close");
         server.close();
-        if (graceSeconds > 0) {
-            await Promise.race([serving.idle(), sleep(graceSeconds * 1000, undefined, { ref: false })]);
-        }
+        const end = performance.now() + graceSeconds * 1000;
+        while (answering.size > 0 && performance.now() < end) await sleep(10);
         serving.close();
-        server.closeIdleConnections();
-        if (graceSeconds > 0) await Promise.race([closed, sleep(50)]); // for the last bytes to leave
         server.closeAllConnections();
         await closed;
     }

@@ -200,7 +200,9 @@ describe("gateway", () => {
             "none running",
             ({ replicas }) => replicas[0].running === 0 && replicas[0].requests === 0,
         );
-        const lost = expect(cloud.ask(app, "/v1/chat/completions", { token: value, body })).rejects.toThrow(/aborted|hang up/);
+        const lost = expect(cloud.ask(app, "/v1/chat/completions", { token: value, body })).rejects.toThrow(
+            /aborted|hang up/,
+        );
         await cloud.until(id, "1 running", ({ replicas }) => replicas[0].running === 1);
         await cloud.control("POST", `apps/${id}/faults`, { kind: "crash" });
         await lost;
@@ -247,7 +249,6 @@ describe("autoscaler", () => {
         expect(up.inputs).toEqual([{ replica: 0, ready: true, value: read }]);
         const line = `autoscaler test-app: 1 -> ${up.to} replicas: ${up.reason} (vllm:num_requests_running AVERAGE ${read} of [#0: ${read}], target 2.5, asks for ${up.recommended})`;
         expect(cloud.lines).toContain(line);
-        expect(grown.decisions.some(({ reason }) => reason.includes("limits 1 to 3"))).toBe(true);
         await Promise.all(streams);
         const back = await cloud.until(
             id,

@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareChart, type PreparedChart } from "./chart/chart";
 import type { DaemonInfo, DaemonSettings } from "./daemon";
+import { requirePlainPath } from "./kubernetes/kwok";
 import { faultUsage, runFaultCommand, type FaultOptions } from "./fault-command";
 import { checkout, layoutOf } from "./layout";
 import { writePrivate } from "./local-cloud";
@@ -170,6 +171,11 @@ type Wanted = Partial<Pick<DaemonSettings, "speed" | "balancing" | "profiles">>;
 
 async function up(chartPath: string | undefined, wanted: Wanted): Promise<number> {
     const started = Date.now();
+    try {
+        requirePlainPath(layout.kubernetes);
+    } catch (error) {
+        throw new UserError((error as Error).message);
+    }
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const chart = await step("Helm chart", () =>
         prepareChart({
@@ -422,6 +428,11 @@ async function reset(toolchain: boolean): Promise<number> {
     return 0;
 }
 
+// `status | head` has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+});
 main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {

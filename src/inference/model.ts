@@ -56,7 +56,8 @@ export class Model extends pulumi.ComponentResource {
 
     /** What Prometheus needs to scrape this model. */
     monitored() {
-        return { url: this.url, scrapeToken: this.scrapeToken, labels: this.settings.scrape.labels };
+        const { scrape, replicas } = this.settings;
+        return { url: this.url, scrapeToken: this.scrapeToken, labels: scrape.labels, replicas };
     }
 
     /** What the stack shows of this model. */

@@ -1,17 +1,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import type { MonitoringSettings } from "../settings";
+import type { ModelSettings, MonitoringSettings } from "../settings";
+import { durationSeconds } from "../settings/formats";
 import { chartSource, chartValues, dashboardLabel, grafanaAdmin, grafanaService, releaseName } from "./chart-values";
 import { dashboardFiles } from "./dashboards/files";
 import { dashboardPath } from "./dashboards/vllm";
-import { scrapeJob, tokenKey, tokenSecretName } from "./scrape-jobs";
+import { relayName, relayPort } from "./relay/manifests";
+import { ReplicaRelay } from "./relay/replica-relay";
+import { probeJob, relayedJob, relayJob, scrapeJob, tokenKey, tokenSecretName, type ScrapeJob } from "./scrape-jobs";
 
 /** A model to be watched. */
 export interface MonitoredModel {
     url: pulumi.Input<string>;
     scrapeToken: pulumi.Input<string>;
     labels: Record<string, string>;
+    replicas: ModelSettings["replicas"];
 }
 
 export interface MonitoringArgs {
@@ -86,17 +90,30 @@ export class Monitoring extends pulumi.ComponentResource {
                 ),
         );
 
-        const jobs = models.map(([model, { url, labels }]) =>
-            pulumi.output(url).apply((address) =>
-                scrapeJob({
-                    model,
-                    url: address,
-                    labels,
-                    interval: settings.scrapeInterval,
-                    timeout: settings.scrapeTimeout,
-                }),
-            ),
-        );
+        // With one replica at most there are none to tell apart.
+        const relayed = models.filter(([, { replicas }]) => settings.replicaMetrics === "relay" && replicas.max > 1);
+        if (relayed.length > 0) {
+            new ReplicaRelay(
+                `${name}-relay`,
+                {
+                    namespace: namespace.metadata.name,
+                    tokenSecret: { name: tokenSecretName, resource: tokens },
+                    interval: durationSeconds(settings.scrapeInterval)!,
+                    models: relayed.map(([model, { url, replicas }]) =>
+                        pulumi.output({ name: model, url, tokenFile: tokenKey(model), replicas }),
+                    ),
+                },
+                { parent: this },
+            );
+        }
+        const relay = `${relayName}.${settings.namespace}.svc:${relayPort}`;
+        const times = { interval: settings.scrapeInterval, timeout: settings.scrapeTimeout };
+        const jobs: pulumi.Input<ScrapeJob>[] = models.flatMap(([model, { url, labels }]) => {
+            const args = pulumi.output(url).apply((address) => ({ model, url: address, labels, ...times }));
+            if (!relayed.some(([name]) => name === model)) return [args.apply(scrapeJob)];
+            return [args.apply((known) => relayedJob(known, relay)), args.apply(probeJob)];
+        });
+        if (relayed.length > 0) jobs.push(relayJob(relay, times));
         this.release = new k8s.helm.v3.Release(
             name,
             {

@@ -271,8 +271,9 @@ function linksOf(options: ConsoleOptions, prometheus: PrometheusView, apps: { na
             { title: "Prometheus: alerts", target: `${prometheus.url}/alerts` },
         );
     }
-    if (kubeconfig)
-        {links.push({ title: "kubeconfig", target: kubeconfig, note: "source .sandbox/env sets KUBECONFIG" });}
+    if (kubeconfig) {
+        links.push({ title: "kubeconfig", target: kubeconfig, note: "source .sandbox/env sets KUBECONFIG" });
+    }
     return links;
 }
 

@@ -10,12 +10,13 @@ export function architecture(update: Update, chosen: string | undefined): Child[
         element(
             "div",
             { class: "column" },
-            columnTitle("Control"),
+            columnTitle("Pulumi's side"),
             part("OVHcloud API", api, [
                 line(`${cloud.violations} calls broke the published structure`, cloud.violations > 0 ? "bad" : ""),
                 line(`platform time runs ${figure(cloud.speed)} times as fast`),
             ]),
         ),
+        arrow("creates, asks for replicas", "→"),
         element(
             "div",
             { class: "column" },
@@ -23,6 +24,7 @@ export function architecture(update: Update, chosen: string | undefined): Child[
             ...(apps.length === 0 ? [part("No app", { state: "absent", detail: "pulumi up creates one" }, [])] : []),
             ...apps.map((app) => appPart(app)),
         ),
+        arrow("scrapes /metrics", "←"),
         element(
             "div",
             { class: "column" },
@@ -47,6 +49,10 @@ function columnTitle(text: string): Child {
     return element("h3", {}, text);
 }
 
+function arrow(does: string, points: string): Child {
+    return element("p", { class: "arrow" }, does, element("span", { "aria-hidden": "true" }, points));
+}
+
 function part(title: string, state: PartState, lines: Child[]): HTMLElement {
     return element(
         "article",
@@ -58,7 +64,7 @@ function part(title: string, state: PartState, lines: Child[]): HTMLElement {
 }
 
 function dot(state: string): Child {
-    const words: Record<string, string> = { up: "up", down: "down", absent: "not there" };
+    const words: Record<string, string> = { up: "up", down: "down", absent: "not there", pending: "on its way" };
     return element("span", { class: `dot ${state}`, role: "img", "aria-label": words[state] ?? state });
 }
 

@@ -4,7 +4,7 @@ import { byId, element, figure, fill } from "./element.js";
 
 /** Seconds that the charts show. */
 const windowSeconds = 300;
-const height = 150;
+const height = 160;
 
 interface Line {
     label: string;
@@ -60,7 +60,7 @@ export class Charts {
                 plot.setData([shown.map(({ t }) => t), ...values], false);
                 plot.setScale("x", { min: until - windowSeconds, max: until });
                 const most = Math.max(...values.flat().filter((value) => value !== null), 1);
-                plot.setScale("y", { min: 0, max: most * 1.15 });
+                plot.setScale("y", { min: 0, max: most * (name === "replicas" ? 1.35 : 1.15) });
             });
             const newest = lines.map(({ label }, i) => [label, values[i].at(-1)] as const);
             const told = newest.map(([label, value]) => `${label} ${value == null ? "none" : figure(value)}`);
@@ -93,11 +93,11 @@ export class Charts {
                 legend: { show: false },
                 scales: { x: { time: true, auto: false }, y: { auto: false } },
                 axes: [
-                    { ...axis, values: (_, times) => times.map(clockOf), space: 70 },
+                    { ...axis, size: 26, values: (_, times) => times.map(clockOf), space: 70 },
                     {
                         ...axis,
                         size: 44,
-                        space: 28,
+                        space: 22,
                         incrs: name === "replicas" ? [1, 2, 5, 10, 20, 50, 100] : undefined,
                         values: (_, values) => values.map(figure),
                     },
@@ -133,7 +133,7 @@ export class Charts {
         ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
         ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
         ctx.textBaseline = "top";
-        let free = -Infinity;
+        const labels: { x: number; text: string }[] = [];
         for (const { t, from, to } of this.changes) {
             if (t < min || t > max) continue;
             const x = Math.round(plot.valToPos(t, "x", true));
@@ -141,14 +141,18 @@ export class Charts {
             ctx.moveTo(x, bbox.top);
             ctx.lineTo(x, bbox.top + bbox.height);
             ctx.stroke();
-            if (!labelled || x < free) continue;
-            const text = `${from}→${to}`;
-            const width = ctx.measureText(text).width;
-            const at = Math.min(x + 3 * devicePixelRatio, bbox.left + bbox.width - width);
+            // What comes too soon for a label of its own goes on in the one before: 1→2→3.
+            const before = labels.at(-1);
+            if (before && x - before.x < 40 * devicePixelRatio) before.text += `→${to}`;
+            else labels.push({ x, text: `${from}→${to}` });
+        }
+        if (labelled) {
             ctx.globalAlpha = 0.9;
-            ctx.fillText(text, at, bbox.top + 2);
-            ctx.globalAlpha = 0.55;
-            free = at + width;
+            const margin = 3 * devicePixelRatio;
+            for (const { x, text } of labels) {
+                const last = bbox.left + bbox.width - ctx.measureText(text).width;
+                ctx.fillText(text, Math.min(x + margin, last), bbox.top);
+            }
         }
         ctx.restore();
     }

@@ -14,7 +14,7 @@ let folder: string;
 
 beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "loadtest-"));
-    app = await startRunningApp({ scaling: { min: 2, max: 2, target: 50 } });
+    app = await startRunningApp({ min: 2, max: 2 });
 });
 afterAll(async () => {
     await app.close();
@@ -121,32 +121,39 @@ describe("a run that does not succeed", () => {
     });
 
     it("a token that is revoked on the way ends it after some refusals; exit code 1", async () => {
-        const other = await startRunningApp();
+        const other = await startRunningApp({ min: 1, max: 1 });
+        const load = ["--workers", "5", "--requests", "1000", "--max-tokens", "2", "--ramp", "0"];
         try {
-            const running = loadtest(
-                [
-                    "--url",
-                    other.url,
-                    "--ca",
-                    other.cloud.caFile,
-                    "--workers",
-                    "5",
-                    "--requests",
-                    "1000",
-                    "--max-tokens",
-                    "1",
-                ],
-                { env: { OPENAI_API_KEY: other.token } },
-            );
-            while (!other.cloud.apps().some(({ replicas }) => replicas > 0)) await new Promise(setImmediate);
-            const served = async (): Promise<boolean> => {
-                const { requests } = await (await fetch(other.cloud.url.replace("/v1", "/sandbox/status"))).json();
-                return requests !== undefined;
-            };
-            void served;
-            setTimeout(() => other.cloud.revokeTokens(), 4000);
-            const run = await running;
-            expect(run.code, run.stdout + run.stderr).toBe(1);
+            const running = loadtest(["--url", other.url, "--ca", other.cloud.caFile, ...load], {
+                env: { OPENAI_API_KEY: other.token },
+            });
+            await other.until("asked", ({ gateway }) => (gateway.answers["200"] ?? 0) > 10);
+            await other.control("POST", "platform/faults", { kind: "token-revoked" });
+            const { code, stdout, stderr, report } = await running;
+            expect(code, stdout + stderr).toBe(1);
+            expect(report!.stopped).toMatch(/^20 requests in a row were refused \(HTTP 401: /);
+            expect(report!.errorsByKind["HTTP 401"]).toBeGreaterThanOrEqual(20);
+            expect(report!.requests.total).toBeLessThan(report!.requests.planned);
+            expect(report!.requests.ok).toBeGreaterThan(0);
+        } finally {
+            await other.close();
+        }
+    });
+
+    it("a replica that crashes cuts off its streams; they are counted as such, and the run goes on", async () => {
+        const other = await startRunningApp({ min: 1, max: 1 });
+        const load = ["--workers", "10", "--requests", "3", "--ramp", "0", "--max-error-rate", "0"];
+        try {
+            const running = loadtest(["--url", other.url, "--ca", other.cloud.caFile, ...load], {
+                env: { OPENAI_API_KEY: other.token },
+            });
+            await other.until("streaming", ({ replicas }) => replicas.some(({ running: streams }) => streams > 0));
+            await other.control("POST", `apps/${other.id}/faults`, { kind: "crash" });
+            const { code, stdout, stderr, report } = await running;
+            expect(code, stdout + stderr).toBe(1);
+            expect(report!.errorsByKind["cut off mid-stream"]).toBeGreaterThan(0);
+            expect(report!.requests).toMatchObject({ planned: 30, total: 30, cancelled: 0 });
+            expect(stderr).toContain("more than --max-error-rate 0");
         } finally {
             await other.close();
         }
@@ -191,7 +198,7 @@ describe("a run that does not succeed", () => {
 
 it("without the rights to ask the platform, the run goes on and says why there is no count", async () => {
     const run = await loadtest(["--url", app.url, "--app", app.id, ...small], {
-        env: { OVH_CONSUMER_KEY: "made-up" },
+        env: { OVH_ACCESS_TOKEN: "made-up" },
     });
     expect(run.code, run.stdout + run.stderr).toBe(0);
     expect(run.report!.replicas).toEqual([]);
@@ -199,7 +206,7 @@ it("without the rights to ask the platform, the run goes on and says why there i
     expect(run.stdout).toContain("The replica count could not be read");
 });
 
-it("a replica gets its share, since connections do not live long", async () => {
+it("a connection age of 0 is a connection for each request", async () => {
     const run = await loadtest(["--url", app.url, ...small, "--connection-age", "0"]);
     expect(run.code, run.stdout + run.stderr).toBe(0);
     expect(run.report!.connections.count).toBe(24 + 1); // and the first look

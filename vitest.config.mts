@@ -10,18 +10,21 @@ export default defineConfig({
                 test: {
                     name: "unit",
                     include: ["test/**/*.test.ts"],
-                    exclude: ["test/engine/**", "test/sandbox/{kubernetes,prometheus,plugins}/**"],
+                    exclude: ["test/engine/**", "test/sandbox/{kubernetes,prometheus,plugins,console}/**"],
                     testTimeout: 60_000,
                     hookTimeout: 60_000,
                     maxWorkers: 2,
                 },
             },
             {
-                // Each of these starts real processes (an engine, a control plane, a Prometheus): one file at a time.
+                // Each of these starts real processes (an engine, a control plane, a Prometheus, a browser): one file at a time.
                 extends: true,
                 test: {
                     name: "real",
-                    include: ["test/engine/**/*.test.ts", "test/sandbox/{kubernetes,prometheus,plugins}/**/*.test.ts"],
+                    include: [
+                        "test/engine/**/*.test.ts",
+                        "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
+                    ],
                     fileParallelism: false,
                     testTimeout: 600_000,
                     hookTimeout: 600_000,

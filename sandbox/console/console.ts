@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { join } from "node:path";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
 import type { OvhCloud } from "../ovhcloud/server";
+import type { Decision } from "../ovhcloud/status";
 import { History } from "./history";
 import { LoadRunner } from "./load-runner";
 import type { ClusterView, Link, PartState, PrometheusView, Update } from "./state";
@@ -35,7 +36,8 @@ const pushMs = 500;
 const pointMs = 1000;
 /** How often the parts beside the apps are asked, while somebody looks. */
 const surroundingsMs = 2000;
-const shownDecisions = 20;
+/** Of each app: the newest decisions, and the newest of those that changed the number of replicas. */
+const shownDecisions = { newest: 6, changes: 12 };
 const bodyLimit = 10_000;
 
 /** Everything on the page is the console's own: nothing from elsewhere runs in it, and nobody may frame it. */
@@ -80,7 +82,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
         return {
             cloud: {
                 ...rest,
-                apps: apps.map((app) => ({ ...app, decisions: app.decisions.slice(-shownDecisions).reverse() })),
+                apps: apps.map((app) => ({ ...app, decisions: shown(app.decisions) })),
             },
             api,
             clusters,
@@ -205,6 +207,13 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             await looking;
         },
     };
+}
+
+/** Newest first. */
+function shown(decisions: Decision[]): Decision[] {
+    const changes = decisions.filter(({ from, to }) => from !== to).slice(-shownDecisions.changes);
+    const newest = decisions.slice(-shownDecisions.newest);
+    return decisions.filter((decision) => changes.includes(decision) || newest.includes(decision)).reverse();
 }
 
 /**

@@ -17,7 +17,7 @@ export interface Update {
 
 /** An app without its long list of decisions. */
 export interface AppView extends Omit<AppStatus, "decisions"> {
-    /** The newest decisions, newest first. */
+    /** Newest first: the last ones, and those before that changed the number of replicas. */
     decisions: Decision[];
 }
 
@@ -46,6 +46,7 @@ export interface PrometheusView extends PartState {
 
 export interface AlertView {
     name: string;
+    /** `none` is no alarm: a watchdog that fires as long as alerting works. */
     severity: string;
     state: "pending" | "firing";
     summary: string;

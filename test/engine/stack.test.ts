@@ -1,11 +1,14 @@
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
 import { proveStack, type StackOutputs } from "../../sandbox/proof";
+import type { Report } from "../../tools/loadtest/report";
 import { openStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -60,6 +63,23 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         });
         expect(findings.filter(({ ok }) => !ok)).toEqual([]);
         expect(findings.length).toBeGreaterThan(10);
+    });
+
+    it("the load test takes address, token and app from the outputs", async () => {
+        const json = join(stage.layout.dir, "loadtest.json");
+        const options = ["--stack", "test", "--workers", "4", "--requests", "2", "--max-tokens", "8", "--json", json];
+        // The cloud lives in this process: it must not be blocked meanwhile.
+        const command = ["--import", "tsx", "tools/loadtest/cli.ts", ...options];
+        const run = await promisify(execFile)(process.execPath, command, {
+            cwd: checkout,
+            env: { ...process.env, ...stage.env, PATH: `${stage.layout.bin}:${process.env.PATH}` },
+        });
+        const { appUrl, clientToken } = await stage.outputs();
+        const report = JSON.parse(readFileSync(json, "utf8")) as Report;
+        expect(report.target).toEqual({ baseUrl: `${appUrl}/v1`, model: "mistralai/Ministral-3-14B-Instruct-2512" });
+        expect(report.requests).toMatchObject({ total: 8, ok: 8 });
+        expect(report.replicas.map(({ ready }) => ready)).toContain(1);
+        expect(run.stdout + run.stderr + JSON.stringify(report)).not.toContain(clientToken);
     });
 
     it("the operator's Prometheus config holds our job", async () => {

@@ -32,7 +32,8 @@ Load
   --max-tokens N         per answer, default 768
   --seed N               of the draw of prompts, default 1
   --timeout SECONDS      for one request, default 300
-  --connection-age SECONDS   after which a worker opens a new connection, default 30; 0: one for each request
+  --connection-age SECONDS   after which a worker opens a new connection, give or take half, default 30; 0: one for each
+                         request
 
 Result
   --max-error-rate SHARE exit code 1 when a larger share of requests fails, default 0.05

@@ -79,22 +79,23 @@ export class Connector {
 
 /**
  * The connection of one worker. It is kept alive between requests, since handshakes are no part of what is measured, but
- * replaced once it is `maxAgeSeconds` old: AI Deploy's balancer may choose a replica for each connection instead of each
- * request, and then a replica that joins later would get none of the load that it was started for.
+ * replaced once it is about `ageSeconds` old: AI Deploy's balancer may choose a replica for each connection instead of
+ * each request, and then a replica that joins later would get none of the load that it was started for. Half of the age
+ * more or less is chance, so that workers that began together do not all connect again together.
  */
 export class Connection {
     private client?: Client;
-    private since = 0;
+    private until = 0;
 
     constructor(
         private readonly connector: Connector,
-        private readonly maxAgeSeconds: number,
+        private readonly ageSeconds: number,
     ) {}
 
     private current(): Client {
-        if (this.client && performance.now() - this.since >= this.maxAgeSeconds * 1000) this.close();
+        if (this.client && performance.now() >= this.until) this.close();
         if (!this.client) {
-            this.since = performance.now();
+            this.until = performance.now() + this.ageSeconds * 1000 * (0.5 + Math.random());
             // Time-outs are those of the whole request, set by its signal.
             const { connect, url } = this.connector;
             this.client = new Client(url.origin, { connect, headersTimeout: 0, bodyTimeout: 0 });

@@ -49,7 +49,7 @@ export async function stackTarget(stackName: string | undefined, model: string |
         baseUrl: served.openAiBaseUrl,
         token: served.clientToken,
         model: served.model,
-        app: appAddress((key) => stack.config[key]?.value, stack.config[`${project}:projectId`]?.value, served.appId),
+        app: appAddress((key) => stack.config[key]?.value, served.appId),
     };
 }
 
@@ -67,19 +67,13 @@ export function urlTarget(url: string, model: string | undefined, appId: string 
         baseUrl: parsed.origin + (path.endsWith("/v1") ? path : `${path}/v1`),
         token: process.env.OPENAI_API_KEY || undefined,
         model,
-        app:
-            appId === undefined
-                ? "the app's id is not known (--app)"
-                : appAddress(() => undefined, process.env.OVH_CLOUD_PROJECT_SERVICE, appId),
+        app: appId === undefined ? "the app's id is not known (--app)" : appAddress(() => undefined, appId),
     };
 }
 
 /** The app as its provider reaches it, or why that is impossible. The load test itself needs no rights on the API. */
-function appAddress(
-    config: (key: string) => string | undefined,
-    projectId: string | undefined,
-    appId: string,
-): AppAddress | string {
+function appAddress(config: (key: string) => string | undefined, appId: string): AppAddress | string {
+    const projectId = config(`${project}:projectId`) || process.env.OVH_CLOUD_PROJECT_SERVICE;
     if (!projectId) return "the project is not known: set OVH_CLOUD_PROJECT_SERVICE";
     try {
         const credentials = resolveCredentials({ config, env: process.env, files: configFiles() });

@@ -1,5 +1,5 @@
 import type { ReplicaStatus } from "../../ovhcloud/status";
-import type { AppView, PartState, Update } from "../state";
+import type { AlertView, AppView, PartState, Update } from "../state";
 import { clock, element, figure, type Child } from "./element.js";
 
 /** The parts of the stack with their state, in the order in which a request meets them. */
@@ -141,8 +141,13 @@ function meter(label: string, share: number, high: boolean): Child {
     });
 }
 
+/** The alerts that somebody would be told of now. */
+export function alarms(alerts: AlertView[]): AlertView[] {
+    return alerts.filter(({ state, severity }) => state === "firing" && severity !== "none");
+}
+
 function alertsPart({ prometheus: { alerts, state } }: Update): HTMLElement {
-    const firing = alerts.filter((alert) => alert.state === "firing");
+    const firing = alarms(alerts);
     const title =
         firing.length === 0 ? "No alert fires" : `${firing.length} alert${firing.length === 1 ? "" : "s"} firing`;
     return element(
@@ -155,7 +160,7 @@ function alertsPart({ prometheus: { alerts, state } }: Update): HTMLElement {
             ...alerts.map(({ name, severity, state: alertState, summary, since }) =>
                 element(
                     "li",
-                    { class: alertState },
+                    { class: severity === "none" ? "dim" : alertState },
                     element("strong", {}, name),
                     ` ${alertState} (${severity}) since ${clock(since)}. ${summary}`,
                 ),

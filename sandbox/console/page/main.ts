@@ -1,6 +1,6 @@
 import type { Decision } from "../../ovhcloud/status";
 import type { AppHistory, AppView, Update } from "../state";
-import { architecture } from "./architecture.js";
+import { alarms, architecture } from "./architecture.js";
 import { Charts } from "./charts.js";
 import { Controls } from "./controls.js";
 import { byId, clock, element, figure, fill, type Child } from "./element.js";
@@ -55,7 +55,7 @@ function show(update: Update): void {
     const { apps } = update.cloud;
     showChoices(apps);
     const app = apps.find(({ id }) => id === choice.value);
-    const firing = update.prometheus.alerts.filter(({ state }) => state === "firing").length;
+    const firing = alarms(update.prometheus.alerts).length;
     byId("summary").textContent = [
         `${apps.length} app${apps.length === 1 ? "" : "s"}`,
         app && `${app.availableReplicas} replica${app.availableReplicas === 1 ? "" : "s"} ready`,

@@ -76,8 +76,8 @@ describe("boot", () => {
     });
 
     it("survives the same probe when it begins late enough", async () => {
-        const cloud = await start();
-        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 300, periodSeconds: 5 };
+        const cloud = await start({ speed: 300 });
+        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 1200, periodSeconds: 5 };
         await runningApp(cloud, { livenessProbe });
     });
 

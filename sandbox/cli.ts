@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { prepareChart, type PreparedChart } from "./chart/chart";
 import type { DaemonInfo, DaemonSettings } from "./daemon";
+import { requirePlainPath } from "./kubernetes/kwok";
 import { checkout, layoutOf } from "./layout";
 import { writePrivate } from "./local-cloud";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
@@ -111,6 +112,11 @@ async function exclusively(work: () => Promise<number>): Promise<number> {
 
 async function up(chartPath: string | undefined, speed: number | undefined): Promise<number> {
     const started = Date.now();
+    try {
+        requirePlainPath(layout.kubernetes);
+    } catch (error) {
+        throw new UserError((error as Error).message);
+    }
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const chart = await step("Helm chart", () =>
         prepareChart({

@@ -41,6 +41,8 @@ export interface RunOptions {
     env: Record<string, string>;
     /** Lets the person watch; else output is only collected. */
     show?: boolean;
+    /** Is told the process id. */
+    started?: (pid: number) => void;
 }
 
 /** Runs `pulumi` of the sandbox with the given arguments. Resolves with its exit code, whatever that is. */
@@ -52,6 +54,7 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
             env: { ...process.env, ...options.env, PATH: `${options.layout.bin}:${process.env.PATH}` },
             stdio: ["ignore", "pipe", "pipe"],
         });
+        if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
         child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -13,39 +13,62 @@ export interface Call {
 
 export type Handlers = Record<string, (call: Call) => unknown>;
 
+/** Apps on a page unless the call says otherwise; OVHcloud does not publish its number. */
+const defaultPageSize = 50;
+/** How long a synchronization takes, in platform seconds. A guess. */
+const syncSeconds = 20;
+
 const stoppable = new Set(["RUNNING", "SCALING", "INITIALIZING", "QUEUED"]);
 const deletable = new Set(["STOPPED", "FAILED", "ERROR"]);
 
-/** The AI Deploy operations of the API, by method and path below the project. */
-export function appHandlers(store: Store, platform: Platform, projectId: string): Handlers {
-    const find = ({ path }: Call): StoredApp => {
-        const app = store.state.apps[path.appId];
-        if (!app) throw notFound(`app ${path.appId} does not exist`);
-        return app;
+function find(apps: Record<string, StoredApp>, id: string): StoredApp {
+    const app = apps[id];
+    if (!app) throw notFound(`app ${id} does not exist`);
+    return app;
+}
+
+/** The reads of apps as they are, or as they were if `apps` gives an older state. */
+export function appReads(apps: () => Record<string, StoredApp>, available: (app: StoredApp) => number): Handlers {
+    return {
+        "GET /ai/app": ({ query }) => {
+            const states = query.getAll("statusState");
+            const size = Number(query.get("size") ?? defaultPageSize);
+            const page = Number(query.get("page") ?? 1);
+            return Object.values(apps())
+                .filter((app) => matches(app.spec.labels as Record<string, string>, query.get("labelSelector")))
+                .filter((app) => states.length === 0 || states.includes(app.state))
+                .sort((a, b) => (query.get("order") === "desc" ? -1 : 1) * a.createdAt.localeCompare(b.createdAt))
+                .slice((page - 1) * size, page * size)
+                .map((app) => view(app, available(app)));
+        },
+        "GET /ai/app/{appId}": ({ path }) => {
+            const app = find(apps(), path.appId);
+            return view(app, available(app));
+        },
     };
+}
+
+/** The AI Deploy operations of the API, by method and path below the project. `speed`: platform seconds per real one. */
+export function appHandlers(store: Store, platform: Platform, projectId: string, speed: number): Handlers {
     const touch = (app: StoredApp): void => {
         app.updatedAt = new Date().toISOString();
         store.save();
     };
     const show = (app: StoredApp): object => view(app, platform.available(app));
-    /** What changes the containers takes effect at once in an app that runs. */
-    const changed = (app: StoredApp): void => {
+    /** What changes the containers takes effect at once in an app that runs; what changes nothing has no effect. */
+    const change = (app: StoredApp, work: () => void): void => {
+        const before = JSON.stringify(app.spec);
+        work();
+        if (JSON.stringify(app.spec) === before) return;
         touch(app);
         if (app.wanted === "running" && stoppable.has(app.state)) platform.restart(app);
     };
 
     return {
-        "GET /ai/app": ({ query }) => {
-            const states = query.getAll("statusState");
-            const size = Number(query.get("size") ?? 100);
-            const page = Number(query.get("page") ?? 1);
-            return Object.values(store.state.apps)
-                .filter((app) => matches(app.spec.labels as Record<string, string>, query.get("labelSelector")))
-                .filter((app) => states.length === 0 || states.includes(app.state))
-                .sort((a, b) => (query.get("order") === "desc" ? -1 : 1) * a.createdAt.localeCompare(b.createdAt))
-                .slice((page - 1) * size, page * size)
-                .map(show);
-        },
+        ...appReads(
+            () => store.state.apps,
+            (app) => platform.available(app),
+        ),
         "POST /ai/app": async ({ body }) => {
             const app = newApp(body as Record<string, any>, projectId);
             const used = Object.values(store.state.apps)
@@ -64,23 +87,20 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             if (spec.command?.length > 0) parts.push("--", ...spec.command.map((part: string) => JSON.stringify(part)));
             return { command: parts.join(" ") };
         },
-        "GET /ai/app/{appId}": (call) => show(find(call)),
         "PUT /ai/app/{appId}": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
-            update(app, call.body as Record<string, any>);
-            changed(app);
+            change(app, () => update(app, call.body as Record<string, any>));
             return show(app);
         },
         "PUT /ai/app/{appId}/image": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
-            app.spec.image = call.body.url;
-            changed(app);
+            change(app, () => (app.spec.image = call.body.url));
             return { message: `image of ${app.id} is now ${app.spec.image}` };
         },
         "PUT /ai/app/{appId}/label": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             const { name, value } = call.body as { name: string; value?: string | null };
             if (name.startsWith("ovh/")) {
                 throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
@@ -90,45 +110,34 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             touch(app);
         },
         "PUT /ai/app/{appId}/scalingstrategy": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
             app.spec.scalingStrategy = scalingOf(call.body as Record<string, any>);
             touch(app);
             platform.reconcile(app);
         },
         "PUT /ai/app/{appId}/start": async (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
             if (!stoppable.has(app.state)) await platform.start(app);
         },
         "PUT /ai/app/{appId}/stop": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
             platform.stop(app);
         },
         "POST /ai/app/{appId}/datasync": (call) => {
-            const app = find(call);
-            const now = new Date().toISOString();
-            const sync = {
-                id: randomUUID(),
-                createdAt: now,
-                updatedAt: now,
-                spec: { direction: call.body.direction, manual: true, volume: call.body.volume ?? null },
-                status: {
-                    info: { code: "DATASYNC_DONE", message: "simulated" },
-                    progress: [],
-                    queuedAt: now,
-                    startedAt: now,
-                    endedAt: now,
-                    state: "DONE",
-                },
-            };
+            const app = find(store.state.apps, call.path.appId);
+            refuseWhenGoing(app);
+            const sync = newSync(call.body as { direction: string; volume?: string | null });
             app.dataSync.push(sync);
             touch(app);
+            const syncable = (app.spec.volumes as Record<string, any>[]).some(hasStorage);
+            setTimeout(() => endSync(sync, syncable, () => touch(app)), (syncSeconds * 1000) / speed).unref();
             return sync;
         },
         "GET /ai/app/{appId}/log": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             const replica = call.query.get("replica");
             const size = Number(call.query.get("size") ?? 100);
             const page = Number(call.query.get("page") ?? 1);
@@ -142,7 +151,7 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             };
         },
         "DELETE /ai/app/{appId}": (call) => {
-            const app = find(call);
+            const app = find(store.state.apps, call.path.appId);
             if (app.wanted === "deleted") return;
             if (!deletable.has(app.state) && call.query.get("force") !== "true") {
                 throw badRequest(`app ${app.id} is ${app.state}: stop it first, or use force`);
@@ -281,6 +290,51 @@ function update(app: StoredApp, input: Record<string, any>): void {
         spec.envVars = spec.envVars.filter((variable: { name: string }) => variable.name !== name);
         if (value !== null && value !== undefined && value !== "") spec.envVars.push({ name, value });
     }
+}
+
+/** `cloud.project.ai.volume.DataSync`, queued */
+function newSync({ direction, volume }: { direction: string; volume?: string | null }): Record<string, any> {
+    const now = new Date().toISOString();
+    return {
+        id: randomUUID(),
+        createdAt: now,
+        updatedAt: now,
+        spec: { direction, manual: true, volume: volume ?? null },
+        status: {
+            info: { code: "DATASYNC_QUEUED", message: "the synchronization waits" },
+            progress: [],
+            queuedAt: now,
+            startedAt: null,
+            endedAt: null,
+            state: "QUEUED",
+        },
+    };
+}
+
+function hasStorage({ volumeSource, dataStore, publicSwift, publicGit }: Record<string, any>): boolean {
+    return Boolean(
+        dataStore ??
+        publicSwift ??
+        publicGit ??
+        volumeSource?.dataStore ??
+        volumeSource?.publicGit ??
+        volumeSource?.publicSwift,
+    );
+}
+
+function endSync(sync: Record<string, any>, syncable: boolean, saved: () => void): void {
+    const now = new Date().toISOString();
+    sync.updatedAt = now;
+    sync.status = {
+        ...sync.status,
+        startedAt: now,
+        endedAt: now,
+        state: syncable ? "DONE" : "FAILED",
+        info: syncable
+            ? { code: "DATASYNC_DONE", message: "simulated" }
+            : { code: "DATASYNC_DATA_STORE_NOT_FOUND", message: "the app has no volume with a source" },
+    };
+    saved();
 }
 
 /** `cloud.project.ai.app.App` */

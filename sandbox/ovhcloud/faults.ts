@@ -10,11 +10,13 @@ export interface FaultRule {
         | "delay" // wait `delayMs`, then go on as usual
         | "commit-then-status" // do it, but answer with `status`
         | "commit-then-drop" // do it, but close the connection
-        | "commit-then-timeout"; // do it, and never answer
+        | "commit-then-timeout" // do it, and never answer
+        | "stale"; // a read of apps: answer as of `staleMs` ago; other calls go on as usual
     status?: number;
     /** Seconds for the `Retry-After` header of a `status` fault. */
     retryAfter?: number;
     delayMs?: number;
+    staleMs?: number;
     /** How often it happens; absent: always. */
     times?: number;
     /** 0 to 1; absent: 1. */

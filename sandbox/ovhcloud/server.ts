@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startReplica as startVllm } from "../vllm/replica";
 import { ApiError, badRequest, notFound } from "./api-error";
-import { appHandlers, type Handlers } from "./apps";
+import { appHandlers, appReads, type Handlers } from "./apps";
 import { authenticate, type Credentials } from "./auth";
 import * as capabilities from "./capabilities";
 import { makeCertificates } from "./certificates";
@@ -14,7 +14,7 @@ import { Faults, type FaultRule } from "./faults";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Platform, type StartReplica } from "./platform";
-import { Store } from "./store";
+import { Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {
@@ -44,9 +44,14 @@ export interface AppSummary {
 }
 
 export interface LoggedRequest {
+    /** Arrival, in milliseconds of `Date.now()`. */
+    at: number;
     method: string;
     path: string;
+    /** 0: never answered. */
     status: number;
+    /** Whether it changed anything. */
+    effect: boolean;
 }
 
 export interface OvhCloud {
@@ -63,6 +68,8 @@ export interface OvhCloud {
     tokens(): string[];
     /** Ids of clusters. */
     clusters(): string[];
+    /** The apps as the platform keeps them, those on their way out included. */
+    stored(): StoredApp[];
     requests(): LoggedRequest[];
     /** Deletes an app as a colleague would in the control panel; resolves when it is gone. */
     deleteApp(id: string): Promise<void>;
@@ -85,7 +92,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     const platform = new Platform({ store, speed, startReplica: options.startReplica ?? startVllm, log });
     const kube = { store, mks: options.mks, projectId: options.projectId, log };
     const handlers: Handlers = {
-        ...appHandlers(store, platform, options.projectId),
+        ...appHandlers(store, platform, options.projectId, speed),
         ...tokenHandlers(store),
         ...kubeHandlers(kube),
         "GET /ai/capabilities/region": () => capabilities.regions(),
@@ -112,8 +119,35 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
                 url: `https://127.0.0.1:${app.port}`,
             }));
 
+    const readsAsOf = (ageMs: number): Handlers => {
+        const apps = store.appsAsOf(ageMs);
+        return appReads(
+            () => apps,
+            ({ id, replicas }) => (store.state.apps[id] ? platform.available(store.state.apps[id]) : replicas),
+        );
+    };
+
+    /** What writes change, in a form that can be compared. */
+    const fingerprint = (): string => {
+        const { apps, tokens, clusters, authorized } = store.state;
+        const ofApps = Object.values(apps).map(({ id, spec, wanted, state, dataSync }) => [
+            id,
+            spec,
+            wanted,
+            state,
+            dataSync.length,
+        ]);
+        return JSON.stringify([ofApps, tokens, clusters, authorized]);
+    };
+
     /** One call of the API, from authentication to the answer's value. */
-    async function call(method: string, url: URL, body: string, incoming: IncomingMessage): Promise<unknown> {
+    async function call(
+        method: string,
+        url: URL,
+        body: string,
+        incoming: IncomingMessage,
+        staleMs: number | undefined,
+    ): Promise<unknown> {
         const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
         if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
         const way = authenticate(options.credentials, incoming.headers, method, url.href, body);
@@ -130,7 +164,8 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
         const name = `${method} ${matched.template}`;
         if (matched.path.serviceName !== options.projectId) throw notFound("This service does not exist");
-        const handler = handlers[name.replace("/cloud/project/{serviceName}", "")];
+        const key = name.replace("/cloud/project/{serviceName}", "");
+        const handler = (staleMs === undefined ? undefined : readsAsOf(staleMs)[key]) ?? handlers[key];
         if (!handler) throw new ApiError(501, "Server::NotImplemented", `${name} is not emulated in the sandbox`);
 
         let parsed: unknown;
@@ -156,9 +191,11 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         const url = new URL(incoming.url ?? "/", `http://${incoming.headers.host}`);
         const body = await text(incoming);
         const queryId = `sandbox.${randomUUID()}`;
+        const logged: LoggedRequest = { at: Date.now(), method, path: url.pathname, status: 0, effect: false };
+        requests.push(logged);
+        if (requests.length > maxLoggedRequests) requests.shift();
         const send = (status: number, value: unknown, headers: Record<string, string> = {}): void => {
-            requests.push({ method, path: url.pathname, status });
-            if (requests.length > maxLoggedRequests) requests.shift();
+            logged.status = status;
             answer.writeHead(status, { "content-type": "application/json", "x-ovh-queryid": queryId, ...headers });
             answer.end(value === undefined ? "null" : JSON.stringify(value));
         };
@@ -175,7 +212,9 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             return send(fault.status ?? 500, { class: "Server::Fault", message: "a fault was asked for" }, headers);
         }
         try {
-            const value = await call(method, url, body, incoming);
+            const before = method === "GET" ? "" : fingerprint();
+            const value = await call(method, url, body, incoming, fault?.kind === "stale" ? fault.staleMs : undefined);
+            logged.effect = method !== "GET" && fingerprint() !== before;
             if (fault?.kind === "commit-then-drop") return void incoming.socket.destroy();
             if (fault?.kind === "commit-then-timeout") return;
             if (fault?.kind === "commit-then-status") {
@@ -240,6 +279,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         apps: summaries,
         tokens: () => Object.keys(store.state.tokens),
         clusters: () => Object.keys(store.state.clusters),
+        stored: () => Object.values(store.state.apps),
         requests: () => requests,
         async deleteApp(id) {
             const app = store.state.apps[id];

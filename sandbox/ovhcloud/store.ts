@@ -48,10 +48,14 @@ export interface State {
     certificates?: { ca: string; certificate: string; key: string };
 }
 
+/** Saved states that are remembered for reads that lag behind. */
+const maxPast = 300;
+
 /** The state of the emulated cloud, on disk after every change, whole even if the process is killed while writing. */
 export class Store {
     readonly state: State;
     private readonly file: string;
+    private readonly past: { at: number; text: string }[] = [];
 
     constructor(dir: string) {
         mkdirSync(dir, { recursive: true });
@@ -60,8 +64,18 @@ export class Store {
     }
 
     save(): void {
-        writeFileSync(`${this.file}.new`, JSON.stringify(this.state), { mode: 0o600 });
+        const text = JSON.stringify(this.state);
+        writeFileSync(`${this.file}.new`, text, { mode: 0o600 });
         renameSync(`${this.file}.new`, this.file);
+        this.past.push({ at: Date.now(), text });
+        if (this.past.length > maxPast) this.past.shift();
+    }
+
+    /** The apps as they were so long ago; as they were at the start, if that is later. */
+    appsAsOf(ageMs: number): Record<string, StoredApp> {
+        const until = Date.now() - ageMs;
+        const last = this.past.filter(({ at }) => at <= until).at(-1);
+        return last ? (JSON.parse(last.text) as State).apps : {};
     }
 
     private read(): State | undefined {

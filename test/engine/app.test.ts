@@ -7,10 +7,8 @@ const token = "hf_engine_test_canary";
 let stage: Stage;
 
 beforeAll(async () => {
-    stage = await openStage({
-        program: join(__dirname, "app-program"),
-        config: { "engine-test-app:huggingFaceToken": token },
-    });
+    stage = await openStage({ program: join(__dirname, "app-program"), config: {} });
+    await stage.configureSecret("huggingFaceToken", token);
 });
 afterAll(() => stage.close());
 
@@ -122,11 +120,8 @@ describe.sequential("one app, real engine", () => {
     });
 
     it("an app that fails at first is kept in the state, told with its log, and destroyed", async () => {
-        stage.configure({
-            region: undefined,
-            huggingFaceToken: "invalid-engine-test-canary",
-            adoptionLabel: "engine-test-2",
-        });
+        stage.configure({ region: undefined, adoptionLabel: "engine-test-2" });
+        await stage.configureSecret("huggingFaceToken", "invalid-engine-test-canary");
         const failed = await stage.up();
         expect(failed.code).not.toBe(0);
         const said = failed.stdout + failed.stderr;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,12 +19,17 @@ export interface Stage {
     prometheusUrl: string;
     /** Sets config values by path (`models.ministral.replicas.max`); `undefined` removes one. */
     configure(values: Record<string, unknown>): void;
-    up(): Promise<PulumiRun>;
+    /** Sets a secret config value, encrypted. */
+    configureSecret(key: string, value: string): Promise<void>;
+    /** `started` is told the process id. */
+    up(started?: (pid: number) => void): Promise<PulumiRun>;
     /** `pulumi preview --expect-no-changes`: exit code 0 when a second up would do nothing. */
     previewNothing(): Promise<PulumiRun>;
     preview(): Promise<PulumiRun>;
     refresh(): Promise<PulumiRun>;
-    destroy(): Promise<PulumiRun>;
+    destroy(started?: (pid: number) => void): Promise<PulumiRun>;
+    /** `pulumi cancel`: takes away the lock that a killed run left. */
+    cancel(): Promise<PulumiRun>;
     outputs(): Promise<Record<string, any>>;
     /** The checkpoint as it lies on disk. */
     stateText(): string;
@@ -73,10 +78,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     writeConfig();
     mkdirSync(layout.pulumiState, { recursive: true });
 
-    const run = (...args: string[]): Promise<PulumiRun> => pulumi(args, { cwd: options.program, layout, env });
-    const onStack = (command: string, ...args: string[]): Promise<PulumiRun> =>
-        run(command, "--stack", "test", "--config-file", configFile, ...args);
-    const created = await run("stack", "init", "test", "--config-file", configFile);
+    const run = (args: string[], started?: (pid: number) => void): Promise<PulumiRun> =>
+        pulumi(args, { cwd: options.program, layout, env, started });
+    const onStack = (command: string, args: string[], started?: (pid: number) => void): Promise<PulumiRun> =>
+        run([command, "--stack", "test", "--config-file", configFile, ...args], started);
+    // Beside its config file: with the program it would write one of its own there.
+    copyFileSync(join(options.program, "Pulumi.yaml"), join(layout.dir, "Pulumi.yaml"));
+    const created = await pulumi(["stack", "init", "test", "--no-select"], { cwd: layout.dir, layout, env });
     if (created.code !== 0) throw new Error(`pulumi stack init: ${created.stderr}`);
     const project = parse(readFileSync(join(options.program, "Pulumi.yaml"), "utf8")).name as string;
 
@@ -94,13 +102,20 @@ export async function openStage(options: StageOptions): Promise<Stage> {
             }
             writeConfig();
         },
-        up: () => onStack("up", "--yes", "--skip-preview"),
-        previewNothing: () => onStack("preview", "--expect-no-changes", "--diff"),
-        preview: () => onStack("preview", "--diff"),
-        refresh: () => onStack("refresh", "--yes", "--skip-preview"),
-        destroy: () => onStack("destroy", "--yes", "--skip-preview"),
+        async configureSecret(key, value) {
+            const set = await onStack("config", ["set", "--secret", `${project}:${key}`, value]);
+            if (set.code !== 0) throw new Error(`pulumi config set: ${set.stderr}`);
+            const file = parse(readFileSync(configFile, "utf8")) as { config: Record<string, unknown> };
+            config[`${project}:${key}`] = file.config[`${project}:${key}`];
+        },
+        up: (started) => onStack("up", ["--yes", "--skip-preview"], started),
+        previewNothing: () => onStack("preview", ["--expect-no-changes", "--diff"]),
+        preview: () => onStack("preview", ["--diff"]),
+        refresh: () => onStack("refresh", ["--yes", "--skip-preview"]),
+        destroy: (started) => onStack("destroy", ["--yes", "--skip-preview"], started),
+        cancel: () => run(["cancel", "--yes", "--stack", "test"]),
         async outputs() {
-            const answer = await run("stack", "output", "--json", "--show-secrets", "--stack", "test");
+            const answer = await run(["stack", "output", "--json", "--show-secrets", "--stack", "test"]);
             return JSON.parse(answer.stdout) as Record<string, any>;
         },
         stateText: () => readFileSync(join(layout.pulumiState, ".pulumi/stacks", project, "test.json"), "utf8"),

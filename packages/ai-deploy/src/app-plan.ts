@@ -1,5 +1,14 @@
 import type { AppInputs } from "./args";
-import { comparableInputs, comparableLive, same, type Comparable, type LiveApp } from "./app-spec";
+import {
+    adoptionLabelName,
+    comparableInputs,
+    comparableLive,
+    dropEmpty,
+    same,
+    type AppState,
+    type Comparable,
+    type LiveApp,
+} from "./app-spec";
 
 /** Input properties that no call of the API can change in an app that exists. */
 const immutable: (keyof Comparable)[] = ["name", "region", "volumes", "unsecureHttp", "partnerId", "flavorCount"];
@@ -21,18 +30,18 @@ export interface AppDiff {
     replaces: string[];
 }
 
-/** Whether inputs hold a value that a preview cannot know yet. */
-export function hasUnknown(value: unknown): boolean {
-    if (typeof value === "string") return value === unknownValue;
-    if (typeof value === "object" && value !== null) return Object.values(value).some(hasUnknown);
-    return false;
-}
+/** States in which nothing of an app runs, and nothing will by itself. */
+export const downStates: AppState[] = ["STOPPED", "STOPPING", "FAILED", "ERROR"];
 
-/** `pulumi.runtime.unknownValue`, which stands for a value not known in preview. */
-const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-
-/** What would change from the state's outputs to new inputs. Time-outs and credentials never count. */
-export function diffApp(olds: AppInputs & { state?: string }, news: AppInputs): AppDiff {
+/**
+ * What would change from the state's outputs to new inputs. Time-outs and credentials never count. `state` is how the
+ * app is now, if that could be seen, else as the outputs have it.
+ */
+export function diffApp(
+    olds: AppInputs & { appId?: string; state?: string },
+    news: AppInputs,
+    state: string | undefined = olds.state,
+): AppDiff {
     const before = comparableInputs(olds);
     const after = comparableInputs(news);
     const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])] as (keyof Comparable)[];
@@ -41,19 +50,23 @@ export function diffApp(olds: AppInputs & { state?: string }, news: AppInputs): 
         .filter((field) => immutable.includes(field) || (onlySettable.includes(field) && after[field] === undefined))
         .map((field) => inputProperty[field] ?? field);
     if (olds.serviceName !== news.serviceName) replaces.push("serviceName");
-    if (news.adopt !== undefined && news.adopt !== olds.adopt) replaces.push("adopt");
+    if (news.adopt !== undefined && news.adopt !== olds.adopt && news.adopt !== olds.appId) replaces.push("adopt");
     const wantsRunning = (news.desiredState ?? "RUNNING") === "RUNNING";
-    const down = ["STOPPED", "STOPPING", "FAILED", "ERROR"].includes(olds.state ?? "");
-    const up = olds.state !== undefined && !down;
-    const wrongState = wantsRunning ? down : up;
+    const down = downStates.includes(state as AppState);
+    const wrongState = wantsRunning ? down : state !== undefined && !down;
     return { changes: changed.length > 0 || replaces.length > 0 || wrongState, replaces: [...new Set(replaces)] };
 }
 
-/** Whether an app that exists can become what is wanted. One that cannot is an older generation, about to be replaced. */
+/** Whether calls of the API can turn an app into what is wanted. */
 export function canBecome(live: LiveApp, inputs: AppInputs): boolean {
     const is = comparableLive(live, inputs);
     const wanted = comparableInputs(inputs);
-    return immutable.every((field) => same(is[field], wanted[field]));
+    return (
+        immutable.every((field) => same(is[field], wanted[field])) &&
+        !(live.spec.livenessProbe && !inputs.livenessProbe) &&
+        !(live.spec.probe && !inputs.readinessProbe) &&
+        !(live.spec.grpcPort && !inputs.grpcPort)
+    );
 }
 
 /** One call that brings an app closer to what is wanted; `path` is below the app. */
@@ -63,44 +76,54 @@ export interface PlannedCall {
 }
 
 /**
- * The calls that turn an app, as it is now, into what is wanted; none when it is that already. Labels and scaling come
- * first, since they do not touch the containers; everything that restarts replicas goes into one last call.
+ * The calls that turn an app, as it is now, into what is wanted; none when it is that already. A field also counts as
+ * different when `before`, what the state holds, is: what was looked at may be older than the last write.
+ *
+ * In the order that leaves no gap if a later call fails: labels that are added (a token may already rely on them), the
+ * fields, which are what the platform may refuse, the scaling, which may rely on a port or metric of the new fields, and
+ * last the labels that go.
  */
-export function planCalls(live: LiveApp, inputs: AppInputs): PlannedCall[] {
-    const is = comparableLive(live, inputs);
+export function planCalls(live: LiveApp, inputs: AppInputs, before?: AppInputs): PlannedCall[] {
     const wanted = comparableInputs(inputs);
-    const calls: PlannedCall[] = [];
+    const others = [comparableLive(live, inputs), ...(before ? [comparableInputs(before)] : [])];
+    const differs = (field: keyof Comparable): boolean => others.some((other) => !same(other[field], wanted[field]));
+    /** Names in one of the maps under which something is not as wanted, with the value wanted, if any. */
+    const entries = (field: "labels" | "envVars"): { name: string; value: string | undefined }[] => {
+        const names = new Set([wanted, ...others].flatMap((one) => Object.keys(one[field])));
+        return [...names]
+            .filter((name) => others.some((other) => other[field][name] !== wanted[field][name]))
+            .map((name) => ({ name, value: wanted[field][name] }));
+    };
 
-    for (const name of new Set([...Object.keys(wanted.labels), ...Object.keys(is.labels)])) {
-        if (wanted.labels[name] !== is.labels[name]) {
-            calls.push({ path: "/label", body: { name, value: wanted.labels[name] ?? null } });
-        }
-    }
-    if (!same(is.scalingStrategy, wanted.scalingStrategy)) {
-        calls.push({ path: "/scalingstrategy", body: inputs.scalingStrategy ?? { fixed: { replicas: 1 } } });
-    }
     const update: Record<string, unknown> = {};
-    if (!same(is.image, wanted.image)) update.url = wanted.image;
-    if (!same(is.command, wanted.command)) update.command = wanted.command;
-    if (!same(is.defaultHttpPort, wanted.defaultHttpPort)) update.defaultHttpPort = wanted.defaultHttpPort;
-    if (wanted.grpcPort !== undefined && is.grpcPort !== wanted.grpcPort) update.grpcPort = wanted.grpcPort;
-    if (is.flavor !== wanted.flavor) update.flavor = wanted.flavor;
-    if (wanted.gpu !== undefined && (is.gpu !== wanted.gpu || update.flavor)) update.gpu = wanted.gpu;
-    if (wanted.cpu !== undefined && (is.cpu !== wanted.cpu || update.flavor)) update.cpu = wanted.cpu;
+    if (differs("image")) update.url = wanted.image;
+    if (differs("command")) update.command = wanted.command;
+    if (differs("defaultHttpPort")) update.defaultHttpPort = wanted.defaultHttpPort;
+    if (wanted.grpcPort !== undefined && differs("grpcPort")) update.grpcPort = wanted.grpcPort;
+    if (differs("flavor")) update.flavor = wanted.flavor;
+    // A flavor and its number of units belong together.
+    if (wanted.gpu !== undefined && (differs("gpu") || update.flavor)) update.gpu = wanted.gpu;
+    if (wanted.cpu !== undefined && (differs("cpu") || update.flavor)) update.cpu = wanted.cpu;
     // The probes as a whole, with defaults: a key that was taken away must not stay.
-    if (wanted.livenessProbe && !same(is.livenessProbe, wanted.livenessProbe)) {
-        update.livenessProbe = wanted.livenessProbe;
-    }
-    if (wanted.readinessProbe && !same(is.readinessProbe, wanted.readinessProbe)) update.probe = wanted.readinessProbe;
-    if (wanted.deploymentStrategy && !same(is.deploymentStrategy, wanted.deploymentStrategy)) {
+    if (wanted.livenessProbe && differs("livenessProbe")) update.livenessProbe = wanted.livenessProbe;
+    if (wanted.readinessProbe && differs("readinessProbe")) update.probe = wanted.readinessProbe;
+    if (wanted.deploymentStrategy && differs("deploymentStrategy")) {
         update.deploymentStrategy = wanted.deploymentStrategy;
     }
-    const env = [...new Set([...Object.keys(wanted.envVars), ...Object.keys(is.envVars)])]
-        .filter((name) => wanted.envVars[name] !== is.envVars[name])
-        .map((name) => ({ name, value: wanted.envVars[name] ?? null }));
-    if (env.length > 0) update.envVars = env;
-    if (Object.keys(update).length > 0) calls.push({ path: "", body: update });
-    return calls;
+    const variables = entries("envVars").map(({ name, value }) => ({ name, value: value ?? null }));
+    if (variables.length > 0) update.envVars = variables;
+
+    const labels = entries("labels");
+    return [
+        ...labels.filter(({ value }) => value !== undefined).map((body) => ({ path: "/label", body })),
+        ...(Object.keys(update).length > 0 ? [{ path: "", body: update }] : []),
+        ...(differs("scalingStrategy")
+            ? [{ path: "/scalingstrategy", body: inputs.scalingStrategy ?? { fixed: { replicas: 1 } } }]
+            : []),
+        ...labels
+            .filter(({ value }) => value === undefined)
+            .map(({ name }) => ({ path: "/label", body: { name, value: null } })),
+    ];
 }
 
 /**
@@ -131,10 +154,11 @@ export function inputsFromLive(live: LiveApp, inputs: AppInputs): AppInputs {
         if (drifted(field)) out[field] = is[field];
     }
     if (drifted("flavor") || drifted("gpu") || drifted("flavorCount")) {
-        out.resources = { ...inputs.resources, flavor: is.flavor, ...(is.gpu === undefined ? {} : { gpu: is.gpu }) };
+        const { flavor, gpu, flavorCount } = is;
+        out.resources = { ...inputs.resources, ...dropEmpty({ flavor, gpu, flavorCount }) };
     }
     if (drifted("labels")) {
-        const { "pulumi-adoption-id": adoptionLabel, ...labels } = is.labels;
+        const { [adoptionLabelName]: adoptionLabel, ...labels } = is.labels;
         out.labels = labels;
         out.adoptionLabel = adoptionLabel ?? "";
     }

@@ -1,8 +1,11 @@
-import type { AppInputs, Probe, ScalingStrategy, Volume } from "./args";
+import { createHash } from "crypto";
+import type { AppInputs, DataStore, Probe, Resources, ScalingStrategy, Volume } from "./args";
+import { hasUnknown, unknownValue } from "./unknown";
 
 /** The app as the API shows it, as far as this package reads it. */
 export interface LiveApp {
     id: string;
+    createdAt?: string;
     spec: {
         name: string;
         region: string;
@@ -45,7 +48,11 @@ export type AppState =
     | "DELETED";
 
 type Nullable<T> = { [K in keyof T]?: T[K] | null };
-type LiveVolume = Nullable<Omit<Volume, "mountPath" | "permission">> & Pick<Volume, "mountPath" | "permission">;
+type VolumeSource = NonNullable<Volume["volumeSource"]>;
+/** As the API shows it; it may still use the deprecated flat form, where source and target lie beside the mount path. */
+type LiveVolume = Nullable<Omit<Volume, "mountPath" | "permission">> &
+    Pick<Volume, "mountPath" | "permission"> &
+    Nullable<VolumeSource> & { targetDataStore?: DataStore | null };
 
 /** The label by which an app is found again. */
 export const adoptionLabelName = "pulumi-adoption-id";
@@ -103,34 +110,44 @@ export interface Comparable {
     partnerId?: string;
 }
 
+/** A property that holds a value unknown in preview compares as unknown, and so as different from every other. */
 export function comparableInputs(inputs: AppInputs): Comparable {
+    const form = <T>(value: T, of: (known: T) => unknown): any => (hasUnknown(value) ? unknownValue : of(value));
     const port = inputs.defaultHttpPort ?? 8080;
+    // Unknown as a whole, it may still turn out to be a change in place: only a known flavorCount can force more.
+    const resources =
+        (inputs.resources as unknown) === unknownValue ? ({ flavor: unknownValue } as Resources) : inputs.resources;
     return dropUndefined({
         name: inputs.name,
         region: inputs.region,
         image: inputs.image,
-        flavor: inputs.resources.flavor,
-        gpu: inputs.resources.gpu,
-        cpu: inputs.resources.cpu,
-        flavorCount: inputs.resources.flavorCount,
-        command: inputs.command ?? [],
+        flavor: resources.flavor,
+        gpu: resources.gpu,
+        cpu: resources.cpu,
+        flavorCount: resources.flavorCount,
+        command: form(inputs.command, (command) => command ?? []),
         defaultHttpPort: port,
         grpcPort: inputs.grpcPort,
-        labels: wantedLabels(inputs),
+        labels: form(inputs.labels, () => wantedLabels(inputs)),
         unsecureHttp: inputs.unsecureHttp ?? false,
-        envVars: inputs.envVars ?? {},
-        volumes: volumesOf(inputs.volumes),
-        livenessProbe: probeOf(inputs.livenessProbe, port),
-        readinessProbe: probeOf(inputs.readinessProbe, port),
-        scalingStrategy: scalingOf(inputs.scalingStrategy),
-        deploymentStrategy: deploymentOf(inputs.deploymentStrategy),
+        envVars: form(inputs.envVars, (variables) => variables ?? {}),
+        volumes: form(inputs.volumes, volumesOf),
+        livenessProbe: form(inputs.livenessProbe, (probe) => probeOf(probe, port)),
+        readinessProbe: form(inputs.readinessProbe, (probe) => probeOf(probe, port)),
+        scalingStrategy: form(inputs.scalingStrategy, scalingOf),
+        deploymentStrategy: form(inputs.deploymentStrategy, deploymentOf),
         partnerId: inputs.partnerId,
     });
 }
 
-/** The same of an app as it is. `inputs` tells which of several equal forms the user chose. */
+/**
+ * The same of an app as it is. `inputs` tells which of several equal forms the user chose, and what the user leaves to
+ * the platform, whose choice there is no difference.
+ */
 export function comparableLive({ spec }: LiveApp, inputs: AppInputs): Comparable {
     const port = spec.defaultHttpPort ?? 8080;
+    const ours = <T>(name: keyof AppInputs, value: T): T | undefined =>
+        inputs[name] === undefined ? undefined : value;
     return dropUndefined({
         name: spec.name,
         region: spec.region,
@@ -139,20 +156,55 @@ export function comparableLive({ spec }: LiveApp, inputs: AppInputs): Comparable
         gpu: inputs.resources.gpu === undefined ? undefined : (spec.resources.gpu ?? undefined),
         // For a CPU flavor the platform gives the CPUs of all units; it is ours to change, so ours is compared.
         cpu: inputs.resources.cpu,
-        flavorCount: inputs.resources.flavorCount === undefined ? undefined : (spec.resources.flavorCount ?? undefined),
+        flavorCount:
+            inputs.resources.flavorCount === undefined
+                ? undefined
+                : (spec.resources.flavorCount ?? spec.resources.gpu ?? undefined),
         command: spec.command ?? [],
         defaultHttpPort: port,
-        grpcPort: spec.grpcPort ?? undefined,
+        grpcPort: ours("grpcPort", spec.grpcPort ?? undefined),
         labels: ownLabels(spec.labels),
         unsecureHttp: spec.unsecureHttp ?? false,
         envVars: liveEnv(spec.envVars, inputs.envVars ?? {}),
         volumes: volumesOf(spec.volumes),
-        livenessProbe: probeOf(spec.livenessProbe, port),
-        readinessProbe: probeOf(spec.probe, port),
+        livenessProbe: ours("livenessProbe", probeOf(spec.livenessProbe, port)),
+        readinessProbe: ours("readinessProbe", probeOf(spec.probe, port)),
         scalingStrategy: scalingOf(spec.scalingStrategy),
-        deploymentStrategy: inputs.deploymentStrategy === undefined ? undefined : deploymentOf(spec.deploymentStrategy),
-        partnerId: spec.partnerId ?? undefined,
+        deploymentStrategy: ours("deploymentStrategy", deploymentOf(spec.deploymentStrategy)),
+        partnerId: ours("partnerId", spec.partnerId ?? undefined),
     });
+}
+
+/**
+ * A mark of an app's fields as the platform writes them, to see later whether they were changed. Comparing its writing
+ * with its own is safe where comparing with ours would see differences of form. The variables' values are left out, since
+ * the mark lies in the state in clear.
+ */
+export function fingerprint({ spec }: LiveApp): string {
+    const { flavor, flavorCount, gpu, cpu } = spec.resources;
+    const fields = {
+        ...spec,
+        labels: ownLabels(spec.labels),
+        envVars: (spec.envVars ?? []).map(({ name }) => name).sort(),
+        volumes: volumesOf(spec.volumes),
+        resources: { flavor, flavorCount, gpu, cpu },
+    };
+    return createHash("sha256")
+        .update(JSON.stringify(canonical(fields)))
+        .digest("hex")
+        .slice(0, 16);
+}
+
+/** Without empty values, keys in order. */
+function canonical(value: unknown): unknown {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    const entries = Object.entries(dropEmpty(value)).sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(entries.map(([key, inner]) => [key, canonical(inner)]));
+}
+
+/** Whether the platform shows other variables than these. One whose value it does not show counts as unchanged. */
+export function sameEnv({ spec }: LiveApp, known: Record<string, string> = {}): boolean {
+    return same(liveEnv(spec.envVars, known), known);
 }
 
 function ownLabels(labels: Record<string, string> | null | undefined): Record<string, string> {
@@ -198,15 +250,18 @@ function deploymentOf(strategy: object | null | undefined): object | undefined {
 /** By mount path; only what a user can set. */
 function volumesOf(volumes: LiveVolume[] | null | undefined): object[] {
     return (volumes ?? [])
-        .map(({ mountPath, permission, cache, volumeSource, volumeTarget }) =>
-            dropEmpty({
+        .map(({ mountPath, permission, cache, volumeSource, volumeTarget, ...flat }) => {
+            const { standalone, dataStore, publicGit, publicSwift, targetDataStore } = flat;
+            const source = deepDropEmpty(volumeSource ?? { standalone, dataStore, publicGit, publicSwift });
+            const target = deepDropEmpty(volumeTarget ?? { targetDataStore });
+            return dropEmpty({
                 mountPath,
                 permission,
                 cache: cache ? true : undefined,
-                volumeSource: volumeSource ? deepDropEmpty(volumeSource) : undefined,
-                volumeTarget: volumeTarget ? deepDropEmpty(volumeTarget) : undefined,
-            }),
-        )
+                volumeSource: Object.keys(source).length > 0 ? source : undefined,
+                volumeTarget: Object.keys(target).length > 0 ? target : undefined,
+            });
+        })
         .sort((a, b) => (a as Volume).mountPath.localeCompare((b as Volume).mountPath));
 }
 

@@ -3,105 +3,130 @@ import type { Input } from "@pulumi/pulumi";
 /**
  * What the resources take, by the names of OVHcloud's API (`/cloud/project/{serviceName}/ai/...`), with two exceptions:
  * `envVars` is a map, and the API's `probe` is called `readinessProbe`.
+ *
+ * Where a default or limit comes from: [S] the published API schema, [D] OVHcloud's documentation, [P] its control panel,
+ * [K] Kubernetes or KEDA, on which the platform runs. Unmarked ones are this package's own. The schema itself carries no
+ * limits, so none of them is certain until the platform has answered.
  */
 
-/** A health check over HTTP on a replica. Defaults are those of the API's documentation. */
+/** A health check over HTTP on a replica: a GET that has to answer with 200 to 399 [K]. Defaults: [S], in its prose. */
 export interface Probe {
-    /** Default `/`. */
+    /** Path of the request, beginning with `/`. Default `/` [D]. */
     path?: string;
-    /** Default: `defaultHttpPort`. */
+    /** Port of the request, 1 to 65535. Default: `defaultHttpPort` [D]. */
     port?: number;
-    /** Seconds from the replica's start to the first check; default 0. A model's load time belongs here. */
+    /** Seconds from the replica's start to the first check, from 0. Default 0. A model's load time belongs here. */
     initialDelaySeconds?: number;
-    /** Seconds between checks; default 10. */
+    /** Seconds between checks, from 1. Default 10. */
     periodSeconds?: number;
-    /** Default 1. */
+    /** Seconds to wait for the answer, from 1. Default 1. */
     timeoutSeconds?: number;
-    /** Failures in a row that count; default 3. */
+    /** Failures in a row that count, from 1. Default 3. */
     failureThreshold?: number;
-    /** Successes in a row that count; default 1, and for liveness no other. */
+    /** Successes in a row that count, from 1. Default 1, and for liveness no other. */
     successThreshold?: number;
 }
 
-/** Units of one flavor; see the region's list of flavors. Billed per minute. */
+/** What each replica is made of: a flavor and its number of units. Billed per minute and replica [D]. */
 export interface Resources {
-    /** Such as `h100-1-gpu`. */
+    /** Such as `h100-1-gpu`; `getFlavors` lists those of a region. */
     flavor: string;
-    /** GPUs per replica, for a GPU flavor. */
+    /** GPUs per replica, for a GPU flavor: 1 to the flavor's `max`. Excludes `cpu` and `flavorCount`. */
     gpu?: number;
-    /** CPUs per replica, for a CPU flavor. */
+    /** CPUs per replica, for a CPU flavor: 1 to the flavor's `max`. Excludes `gpu` and `flavorCount`. */
     cpu?: number;
-    /** Units of the flavor, in place of `gpu` or `cpu`. Changing it replaces the app. */
+    /** Units of the flavor, in place of `gpu` or `cpu`: 1 to the flavor's `max`. A change replaces the app [S]. */
     flavorCount?: number;
 }
 
-/** Object storage mounted into the container. */
+/** A container of object storage, by an alias that the project knows (`ovhai datastore`). */
 export interface DataStore {
+    /** Name of the data store. */
     alias: string;
+    /** Container, or bucket. */
     container: string;
+    /** Only objects whose names begin with this. Default: all. */
     prefix?: string;
+    /** An archive in the container, to be unpacked. */
     archive?: string;
+    /** Whether OVHcloud manages the store itself. */
     internal?: boolean;
 }
 
-/** One mount. Volumes cannot be changed: another list replaces the app. */
+/** One mount. No call changes the volumes of an app: another list replaces it [S]. */
 export interface Volume {
+    /** Where, in the container; begins with `/`. No path twice. */
     mountPath: string;
-    /** Read only, read and write, or read, write and delete. */
+    /** `RO` read only, `RW` read and write, `RWD` read, write and delete. */
     permission: "RO" | "RW" | "RWD";
-    /** Not for standalone and git volumes. */
+    /** Share one copy of the data with other apps and jobs. Not for standalone and git volumes [D]. Default false. */
     cache?: boolean;
+    /** Where the data comes from: exactly one of these. */
     volumeSource?: {
-        /** Storage of the app's own, without a source. */
+        /** Storage of the app's own, without a source; lost with the app. What `name` does is not documented. */
         standalone?: { name?: string };
+        /** Object storage of the project. */
         dataStore?: DataStore;
+        /** A public git repository. */
         publicGit?: { url: string };
+        /** A public Swift container. */
         publicSwift?: { url: string };
     };
-    volumeTarget?: { targetDataStore?: DataStore };
+    /** Where changed data goes, with `RW` and `RWD`. */
+    volumeTarget?: {
+        targetDataStore?: DataStore;
+    };
 }
 
-/** Scaling on a metric that each replica exports, as KEDA's metrics-api scaler reads it. */
+/** Scaling on a metric that each replica exports, as KEDA's metrics-api scaler reads it [K]. All five are needed [P]. */
 export interface CustomMetrics {
     /** `http://<SELF>:PORT/PATH`; the platform puts each replica's address in the place of `<SELF>`. */
     apiUrl: string;
+    /** Of the answer. */
     format: "JSON" | "PROMETHEUS" | "XML" | "YAML";
-    /** Name of the metric, or path to the value. */
+    /** Name of the metric for PROMETHEUS, else the path to the value. */
     valueLocation: string;
-    /** Above 0. */
+    /** The value per replica to scale for, in the metric's unit; above 0. */
     targetValue: number;
-    /** Over the replicas. */
+    /** How the replicas' values become one. */
     aggregationType: "AVERAGE" | "MAX" | "MIN" | "SUM";
 }
 
-/** Exactly one of the two. */
+/** Exactly one of the two [S]. Changed at any time without a restart. */
 export interface ScalingStrategy {
-    /** 1 to 10 replicas. */
-    fixed?: { replicas: number };
+    fixed?: {
+        /** 1 to 10 [D]. */
+        replicas: number;
+    };
     automatic?: {
-        /** 0: scale to zero. */
+        /** From 0; 0 is scaling to zero. At most `replicasMax`. */
         replicasMin: number;
+        /** From 1. */
         replicasMax: number;
+        /** Scaling on a metric. Excludes `resourceType`. */
         customMetrics?: CustomMetrics;
-        /** Plain scaling, without `customMetrics`. */
+        /** Plain scaling on the use of CPU or memory, with `averageUsageTarget`. */
         resourceType?: "CPU" | "RAM";
-        /** Percent; with `resourceType`. */
+        /** Percent of the resource, 1 to 100; with `resourceType`. */
         averageUsageTarget?: number;
-        /** 0 to 3600; default 0. */
+        /** Seconds, 0 to 3600 [S]: the lowest wish of this time counts before replicas are added. Default 0 [D]. */
         scaleUpStabilizationWindowSeconds?: number;
-        /** 0 to 3600; default 300. */
+        /** Seconds, 0 to 3600 [S]: the highest wish of this time counts before replicas go. Default 300 [D]. */
         scaleDownStabilizationWindowSeconds?: number;
-        /** Wait before going to zero, added to the scale-down window; only with `replicasMin: 0`. */
+        /** Seconds to wait before going to zero, besides the scale-down window; only with `replicasMin: 0` [D]. */
         cooldownPeriodSeconds?: number;
     };
 }
 
-/** How a change rolls over the replicas. Numbers as text, with `%` for shares. */
+/** How a change rolls over the replicas, as in a Kubernetes Deployment [K]. Defaults: the platform's. */
 export interface DeploymentStrategy {
+    /** Replicas above the wanted number while rolling: a number or a share as text, `1` or `25%`. */
     maxSurge?: string;
+    /** Replicas below the wanted number while rolling, likewise. Not 0 together with `maxSurge`. */
     maxUnavailable?: string;
+    /** Seconds after which a roll-out without progress has failed. */
     progressDeadlineSeconds?: number;
-    /** Default 30. */
+    /** Seconds that a replica has to end its requests. Default 30 [S]. */
     terminationGracePeriodSeconds?: number;
 }
 
@@ -109,45 +134,56 @@ export interface DeploymentStrategy {
 export interface AppInputs {
     /** Public Cloud project id. Default: stack config `ovh:serviceName`, else `OVH_CLOUD_PROJECT_SERVICE`. Replaces. */
     serviceName?: string;
-    /** Replaces. */
+    /** Letters, digits, `.`, `_` and `-`. Need not be unique. Replaces. */
     name: string;
-    /** AI Deploy region, such as `GRA`. Replaces. */
+    /** AI Deploy region, such as `GRA`; `getRegions` lists them. Replaces. */
     region: string;
+    /** Container image with its tag, such as `vllm/vllm-openai:v0.13.0`. A change restarts the replicas. */
     image: string;
+    /** A change restarts the replicas. */
     resources: Resources;
-    /** What the container runs; default: the image's own. */
+    /** What the container runs: the program and its arguments. Default: the image's own. A change restarts the replicas. */
     command?: string[];
-    /** Port that the app's address leads to; default 8080. */
+    /** Port that the app's address leads to, 1 to 65535. Default 8080 [D]. */
     defaultHttpPort?: number;
+    /** Port for gRPC, 1 to 65535, other than `defaultHttpPort`. Default: none. Taking it away replaces. */
     grpcPort?: number;
-    /** Labels, also what token selectors match. `ovh/...` belongs to the platform. */
+    /** Labels, also what token selectors match. `ovh/...` belongs to the platform, `pulumi-adoption-id` to this package. */
     labels?: Record<string, string>;
-    /** true: callers need no token. Replaces. */
+    /** true: anyone may call the app, without a token. Default false. Replaces. */
     unsecureHttp?: boolean;
-    /** Environment variables. Secret values stay secret in the state. */
+    /** Environment variables; none empty. Secret values stay secret in the state. A change restarts the replicas. */
     envVars?: Record<string, string>;
     /** Replaces. */
     volumes?: Volume[];
-    /** Kills and restarts a replica that fails it. */
+    /** Kills and restarts a replica that fails it. Default: none. Taking it away replaces. */
     livenessProbe?: Probe;
-    /** Keeps traffic from a replica that fails it. */
+    /** Keeps traffic from a replica that fails it. Default: none. Taking it away replaces. */
     readinessProbe?: Probe;
-    /** Default: one replica. */
+    /** Default: one replica [D]. */
     scalingStrategy?: ScalingStrategy;
+    /** Taking it away replaces. */
     deploymentStrategy?: DeploymentStrategy;
-    /** Replaces. */
+    /** Partner whose image is used, as in the platform's catalogue. Replaces. */
     partnerId?: string;
-    /** Default `RUNNING`. */
+    /** `STOPPED` keeps the app, but runs nothing and is not billed. Default `RUNNING`. */
     desiredState?: "RUNNING" | "STOPPED";
     /**
-     * Value of the label `pulumi-adoption-id`, by which a later run finds an app whose creation was interrupted. Unique
-     * per app: a `RandomId` of `@pulumi/random`.
+     * Beginning of the app's label `pulumi-adoption-id`, by which a later run finds an app whose creation was
+     * interrupted. Unique per app: a `RandomId` of `@pulumi/random`. Letters, digits, `.`, `_` and `-`, at most 54.
      */
     adoptionLabel: string;
-    /** Id of an app to take over in place of creating one. */
+    /** Id of an app that exists, to take over in place of creating one. Without effect once that is done. */
     adopt?: string;
-    /** Bounds of each wait, in seconds. Defaults 1800, 1800, 600. Changing them changes nothing else. */
-    timeouts?: { createSeconds?: number; updateSeconds?: number; deleteSeconds?: number };
+    /** Changing them changes nothing else. */
+    timeouts?: {
+        /** Seconds for the creation, until the app runs. Default 1800. */
+        createSeconds?: number;
+        /** Seconds for a change, until the app runs again. Default 1800. */
+        updateSeconds?: number;
+        /** Seconds for the deletion, until the platform says that it is gone. Default 600. */
+        deleteSeconds?: number;
+    };
 }
 
 /** A token, with every value known. */
@@ -158,7 +194,7 @@ export interface TokenInputs {
     name: string;
     /** Replaces. */
     region: string;
-    /** `ai_training_read` may query apps; `ai_training_operator` may also manage them. Replaces. */
+    /** `ai_training_read` may query apps; `ai_training_operator` may also manage them [S]. Replaces. */
     role: "ai_training_read" | "ai_training_operator";
     /** `key=value`: the apps that it opens. Without one it opens every app of the project. Replaces. */
     labelSelector?: string;
@@ -167,8 +203,26 @@ export interface TokenInputs {
 }
 
 export interface AuthorizationInputs {
-    /** As for an app. */
+    /** As for an app. Replaces. */
     serviceName?: string;
+}
+
+/** A run of data synchronization, with every value known. */
+export interface DataSyncInputs {
+    /** As for an app. Replaces. */
+    serviceName?: string;
+    /** Id of the app, such as `app.appId`. Replaces. */
+    appId: string;
+    /** `pull`: from object storage to the app; `push`: from the app to object storage [S]. Replaces. */
+    direction: "pull" | "push";
+    /** Id of one volume of the app. Default: all. Replaces. */
+    volume?: string;
+    /** Any text. Another text runs the synchronization again. */
+    trigger?: string;
+    timeouts?: {
+        /** Seconds until the synchronization is done. Default 3600. */
+        createSeconds?: number;
+    };
 }
 
 /** The same shape with an Input at every place. */
@@ -183,3 +237,4 @@ type Args<T> = { [K in keyof T]: Inputs<T[K]> };
 export type AppArgs = Args<AppInputs>;
 export type TokenArgs = Args<TokenInputs>;
 export type AuthorizationArgs = Args<AuthorizationInputs>;
+export type DataSyncArgs = Args<DataSyncInputs>;

@@ -1,21 +1,21 @@
 import type { AuthorizationInputs } from "./args";
-import type { CheckFailure } from "./app-check";
+import { checkProject, type CheckFailure } from "./app-check";
 import type { Context } from "./app";
 import { isTransient } from "./client";
+import { explain } from "./failure";
 
 export interface AuthorizationOutputs extends AuthorizationInputs {
     authorized: boolean;
     __provider?: string;
 }
 
+const maxPosts = 3;
+const maxLooks = 10;
+
 export function check(inputs: AuthorizationInputs): CheckFailure[] {
-    if (inputs.serviceName) return [];
-    return [
-        {
-            property: "serviceName",
-            reason: "is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
-        },
-    ];
+    const failures: CheckFailure[] = [];
+    checkProject(inputs.serviceName, (property, reason) => void failures.push({ property, reason }));
+    return failures;
 }
 
 export function diff(olds: AuthorizationInputs, news: AuthorizationInputs): { changes: boolean; replaces: string[] } {
@@ -29,30 +29,48 @@ export async function create(
     context: Context,
     inputs: AuthorizationInputs,
 ): Promise<{ id: string; outs: AuthorizationOutputs }> {
-    const path = `/cloud/project/${inputs.serviceName}/ai/authorization`;
-    const authorized = async (): Promise<boolean> =>
-        (await context.client.get<{ authorized: boolean }>(path)).authorized;
-    for (let attempt = 1; !(await authorized()); attempt++) {
-        try {
-            await context.client.post(path);
-        } catch (error) {
-            if (!isTransient(error) || attempt >= 3) throw error;
+    const authorized = { id: inputs.serviceName!, outs: { ...inputs, authorized: true } };
+    try {
+        if (await isAuthorized(context, inputs)) return authorized;
+        for (let posts = 1; ; posts++) {
+            try {
+                await context.client.post(path(inputs));
+                break;
+            } catch (error) {
+                // Granting twice is granting once.
+                if (!isTransient(error) || posts >= maxPosts) throw error;
+            }
         }
-        if (attempt > 10) {
+        let looks = 0;
+        await context.poller.until(async () => {
+            if (await isAuthorized(context, inputs)) return true;
+            if (++looks < maxLooks) return undefined;
             throw new Error(
                 `project ${inputs.serviceName} is still not authorized for AI Solutions: activate AI Deploy once in the control panel`,
             );
-        }
+        });
+        return authorized;
+    } catch (error) {
+        throw explain(error, `authorizing AI Solutions in project ${inputs.serviceName}`, []);
     }
-    return { id: inputs.serviceName!, outs: { ...inputs, authorized: true } };
 }
 
 export async function read(
     context: Context,
     known: AuthorizationOutputs,
 ): Promise<{ outs: AuthorizationOutputs; inputs: AuthorizationInputs } | undefined> {
-    const { authorized } = await context.client.get<{ authorized: boolean }>(
-        `/cloud/project/${known.serviceName}/ai/authorization`,
-    );
-    return authorized ? { outs: { ...known, authorized }, inputs: { serviceName: known.serviceName } } : undefined;
+    try {
+        const authorized = await isAuthorized(context, known);
+        return authorized ? { outs: { ...known, authorized }, inputs: { serviceName: known.serviceName } } : undefined;
+    } catch (error) {
+        throw explain(error, `reading the authorization of project ${known.serviceName}`, []);
+    }
+}
+
+async function isAuthorized(context: Context, inputs: AuthorizationInputs): Promise<boolean> {
+    return (await context.client.get<{ authorized: boolean }>(path(inputs))).authorized;
+}
+
+function path({ serviceName }: AuthorizationInputs): string {
+    return `/cloud/project/${serviceName}/ai/authorization`;
 }

@@ -10,7 +10,6 @@ export class ApiError extends Error {
         /** What OVHcloud said. */
         readonly said: string,
         readonly queryId: string | undefined,
-        readonly retryAfterSeconds?: number,
     ) {
         super(`${operation}: OVHcloud answered ${status}: ${said}${queryId ? ` (X-Ovh-QueryID ${queryId})` : ""}`);
     }
@@ -21,7 +20,7 @@ export class ApiError extends Error {
 
     /** Worth another try: the request was refused for now, or the platform is ill. */
     get transient(): boolean {
-        return this.status === 429 || this.status >= 500;
+        return this.status === 429 || this.status === 408 || this.status >= 500;
     }
 }
 
@@ -42,19 +41,23 @@ export function isTransient(error: unknown): boolean {
 }
 
 export interface ClientOptions {
-    /** OVHcloud's fair use is 60 requests a minute per credential. */
     requestsPerMinute?: number;
     requestTimeoutMs?: number;
     /** First pause of the exponential back-off. */
     backoffMs?: number;
 }
 
+/** OVHcloud's fair use is 60 requests a minute per credential; ten are left to the `ovh` provider of the same stack. */
+export const defaultRequestsPerMinute = 50;
+
+/** Requests that may be sent at once; the rest of a minute's come evenly, so that no minute sees more than the limit. */
+const burst = 8;
 /** Attempts of a request that may be repeated. */
 const attempts = 5;
 const maxBackoffMs = 20_000;
 const maxRetryAfterSeconds = 120;
-/** Requests that may be sent at once before the rate counts. */
-const burst = 20;
+/** A look that only makes a preview better is not waited for longer. */
+const glanceTimeoutMs = 10_000;
 
 /** The OVHcloud API v1, as one credential. Shared by all resources of a process, so that the rate limit is kept together. */
 export class OvhClient {
@@ -62,7 +65,10 @@ export class OvhClient {
     private readonly requestTimeoutMs: number;
     private readonly backoffMs: number;
     private tokens = burst;
-    private refilled = Date.now();
+    private refilled = performance.now();
+    /** Set by a 429: nobody sends before it, since the limit is the credential's, not the request's. */
+    private notBefore = 0;
+    private turns: Promise<void> = Promise.resolve();
     private clockSkew?: Promise<number>;
     private bearer?: { value: Promise<string>; until: number };
 
@@ -70,7 +76,7 @@ export class OvhClient {
         private readonly credentials: Credentials,
         options: ClientOptions = {},
     ) {
-        this.requestsPerMinute = options.requestsPerMinute ?? 60;
+        this.requestsPerMinute = options.requestsPerMinute ?? defaultRequestsPerMinute;
         this.requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
         this.backoffMs = options.backoffMs ?? 1000;
     }
@@ -79,6 +85,12 @@ export class OvhClient {
         return this.repeat("GET", path);
     }
 
+    /** One attempt, and not a long one: for what may fail without harm. */
+    glance<T>(path: string): Promise<T> {
+        return this.once("GET", path, undefined, Math.min(glanceTimeoutMs, this.requestTimeoutMs));
+    }
+
+    /** A PUT that says what is to be, so that sending it twice does no harm. */
     put<T>(path: string, body?: object): Promise<T> {
         return this.repeat("PUT", path, body);
     }
@@ -92,20 +104,27 @@ export class OvhClient {
         }
     }
 
-    /**
-     * Sends a POST once. It is repeated only where the platform cannot have acted on it: refused with 429, or never sent.
-     * After any other failure its effect is unknown, and the caller has to look.
-     */
-    async post<T>(path: string, body?: object): Promise<T> {
+    /** Sends a POST once: after a failure without an answer its effect is unknown, and the caller has to look. */
+    post<T>(path: string, body?: object): Promise<T> {
+        return this.harmlessly("POST", path, body);
+    }
+
+    /** The same for a PUT that may restart what it changes. */
+    putOnce<T>(path: string, body?: object): Promise<T> {
+        return this.harmlessly("PUT", path, body);
+    }
+
+    /** Repeats a write only where the platform cannot have acted on it: refused with 429, or never sent. */
+    private async harmlessly<T>(method: string, path: string, body?: object): Promise<T> {
         for (let attempt = 1; ; attempt++) {
             try {
-                return await this.once<T>("POST", path, body);
+                return await this.once<T>(method, path, body);
             } catch (error) {
                 const harmless =
                     (error instanceof ApiError && error.status === 429) ||
                     (error instanceof NoAnswerError && error.neverSent);
                 if (!harmless || attempt >= attempts) throw error;
-                await this.backOff(attempt, error);
+                await this.backOff(attempt);
             }
         }
     }
@@ -116,19 +135,29 @@ export class OvhClient {
                 return await this.once<T>(method, path, body);
             } catch (error) {
                 if (!isTransient(error) || attempt >= attempts) throw error;
-                await this.backOff(attempt, error);
+                await this.backOff(attempt);
             }
         }
     }
 
-    /** Full jitter, or what the platform asks for. */
-    private backOff(attempt: number, error: unknown): Promise<void> {
-        const asked = error instanceof ApiError ? error.retryAfterSeconds : undefined;
-        if (asked !== undefined) return sleep(Math.min(asked, maxRetryAfterSeconds) * 1000);
+    /** Full jitter. What the platform asks for with `Retry-After` is waited for by everybody, in `takeTurn`. */
+    private backOff(attempt: number): Promise<void> {
         return sleep(Math.random() * Math.min(maxBackoffMs, this.backoffMs * 2 ** attempt));
     }
 
-    private async once<T>(method: string, path: string, body?: object): Promise<T> {
+    private async once<T>(method: string, path: string, body?: object, timeoutMs = this.requestTimeoutMs): Promise<T> {
+        try {
+            return await this.exchange<T>(method, path, body, timeoutMs);
+        } catch (error) {
+            // A bearer token may end before its time; a request refused for it has had no effect.
+            const stale = this.bearer !== undefined && error instanceof ApiError && error.status === 401;
+            if (!stale) throw error;
+            this.bearer = undefined;
+            return this.exchange<T>(method, path, body, timeoutMs);
+        }
+    }
+
+    private async exchange<T>(method: string, path: string, body: object | undefined, timeoutMs: number): Promise<T> {
         const operation = `${method} ${path.replace(/^\/cloud\/project\/[^/]+/, "").replace(/\?.*/, "")}`;
         await this.takeTurn();
         const url = this.credentials.baseUrl + path;
@@ -145,7 +174,8 @@ export class OvhClient {
                 method,
                 headers,
                 body: text === "" ? undefined : text,
-                signal: AbortSignal.timeout(this.requestTimeoutMs),
+                signal: AbortSignal.timeout(timeoutMs),
+                redirect: "error",
             });
             answerText = await answer.text();
         } catch (error) {
@@ -153,35 +183,40 @@ export class OvhClient {
         }
         const queryId = answer.headers.get("x-ovh-queryid") ?? undefined;
         if (!answer.ok) {
-            const retryAfter = Number(answer.headers.get("retry-after") ?? NaN);
-            throw new ApiError(
-                operation,
-                answer.status,
-                messageOf(answerText),
-                queryId,
-                Number.isFinite(retryAfter) ? retryAfter : undefined,
-            );
+            const retryAfterSeconds = Number(answer.headers.get("retry-after") ?? 0);
+            if (retryAfterSeconds > 0) {
+                const pauseMs = Math.min(retryAfterSeconds, maxRetryAfterSeconds) * 1000;
+                this.notBefore = Math.max(this.notBefore, performance.now() + pauseMs);
+            }
+            throw new ApiError(operation, answer.status, messageOf(answerText), queryId);
         }
         if (answerText === "") return undefined as T;
         try {
             return JSON.parse(answerText) as T;
         } catch {
-            throw new ApiError(operation, answer.status, "an answer that is not JSON", queryId);
+            // Success was said, but not what came of it: as unclear as no answer.
+            throw new NoAnswerError(operation, new Error("an answer that is not JSON"), false);
         }
     }
 
-    /** A token bucket: `burst` requests at once, then the rate. */
-    private async takeTurn(): Promise<void> {
+    /** Turns come in the order in which they were asked for, so that nobody starves. */
+    private takeTurn(): Promise<void> {
+        this.turns = this.turns.then(() => this.nextTurn());
+        return this.turns;
+    }
+
+    /** A token bucket: `burst` requests at once, and in any minute no more than the limit. */
+    private async nextTurn(): Promise<void> {
+        const perMs = Math.max(1, this.requestsPerMinute - burst) / 60_000;
         for (;;) {
-            const now = Date.now();
-            this.tokens = Math.min(burst, this.tokens + ((now - this.refilled) / 60_000) * this.requestsPerMinute);
+            const now = performance.now();
+            this.tokens = Math.min(burst, this.tokens + (now - this.refilled) * perMs);
             this.refilled = now;
-            if (this.tokens >= 1) {
-                this.tokens -= 1;
-                return;
-            }
-            await sleep(((1 - this.tokens) * 60_000) / this.requestsPerMinute);
+            if (now < this.notBefore) await sleep(this.notBefore - now);
+            else if (this.tokens >= 1) break;
+            else await sleep((1 - this.tokens) / perMs);
         }
+        this.tokens -= 1;
     }
 
     private async authorize(method: string, url: string, body: string): Promise<Record<string, string>> {

@@ -139,3 +139,15 @@ function parseIni(text: string): Record<string, Record<string, string>> {
     }
     return out;
 }
+
+/** The values that must appear nowhere. */
+export function secretsOf({ auth }: Credentials): string[] {
+    switch (auth.kind) {
+        case "signature":
+            return [auth.applicationSecret, auth.consumerKey];
+        case "oauth2":
+            return [auth.clientSecret];
+        case "token":
+            return [auth.accessToken];
+    }
+}

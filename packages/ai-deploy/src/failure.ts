@@ -1,17 +1,19 @@
-/** Why an app did not come up, in words that say what to do. */
+/** Why something did not work, in words that say what to do. */
+import { ApiError, NoAnswerError } from "./client";
 
 const hints: { pattern: RegExp; hint: string }[] = [
     {
-        pattern: /gated|cannot access.*repo|invalid user token|huggingface.*(401|403)|\b(401|403) Client Error/i,
-        hint: "The model is gated or the Hugging Face token is wrong: accept the model's terms with the account of HF_TOKEN, and check the token.",
+        pattern:
+            /gated|cannot access.*repo|invalid user token|RepositoryNotFound|not a valid model identifier|huggingface.*(401|403)|\b(401|403) Client Error/i,
+        hint: "The model is gated or the Hugging Face token is wrong: accept the model's terms with the account of HF_TOKEN, and check the token and the model's name.",
     },
     {
-        pattern: /image.*(cannot be pulled|pull|not found)|IMAGE_PULL|manifest unknown|INVALID_IMAGE/i,
+        pattern: /image.*(cannot be pulled|pull|not found)|IMAGE_PULL|IMAGE_INSPECT|manifest unknown|INVALID_IMAGE/i,
         hint: "The image cannot be pulled: check its name and tag, and the registry's access.",
     },
     {
         pattern:
-            /CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks|larger than the available KV cache/i,
+            /CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks|larger than the available KV cache|larger than the maximum number of tokens that can be stored in KV cache|less than desired GPU memory utilization/i,
         hint: "The GPU's memory does not suffice: lower --max-model-len or --gpu-memory-utilization, quantize, or take a larger flavor.",
     },
     {
@@ -31,9 +33,45 @@ export function hintFor(text: string): string | undefined {
     return hints.find(({ pattern }) => pattern.test(text))?.hint;
 }
 
+/** What to do about an answer of the API, by its kind. */
+function advice(error: ApiError | NoAnswerError): string {
+    if (error instanceof NoAnswerError || error.status === 408 || error.status >= 500) {
+        return "OVHcloud cannot be reached or is not well. Nothing is lost: the same command later goes on where this one stopped.";
+    }
+    const hint = hintFor(error.said);
+    if (hint) return hint;
+    if (error.status === 401 || error.status === 403) {
+        return "OVHcloud refuses these credentials: they need GET, POST, PUT and DELETE on /cloud/project/PROJECT/ai/*, and the endpoint they were made for.";
+    }
+    if (error.status === 404) {
+        return "OVHcloud does not know this: check the project id (serviceName) and that the endpoint is the project's.";
+    }
+    if (error.status === 429) {
+        return "The rate limit of about 60 requests a minute per credential is used up: run it again in a minute, and look what else uses the credential.";
+    }
+    return "Correct what OVHcloud names, then run `pulumi up` again.";
+}
+
+/**
+ * The error as a person needs it: what was being done, what OVHcloud said, what to do; secrets masked, no stack. What
+ * Pulumi needs of a partial success (`id`, `properties`, `reasons`) stays with it.
+ */
+export function explain(error: unknown, doing: string, secrets: string[]): Error {
+    const plain = error instanceof Error ? error : new Error(String(error));
+    const known = plain instanceof ApiError || plain instanceof NoAnswerError;
+    const { id, properties } = plain as { id?: string; properties?: object };
+    const whose = id === undefined || doing.includes(id) ? "" : ` (${id})`;
+    const message = mask(known ? `${doing}${whose}: ${plain.message}\n  ${advice(plain)}` : plain.message, secrets);
+    const told = new Error(message);
+    // Pulumi's provider process prints the stack of what it catches.
+    told.stack = "";
+    return id === undefined ? told : Object.assign(told, { id, properties, reasons: [message] });
+}
+
 /** Replaces secret values in a text that came from outside. Short values are left, since they would hit ordinary words. */
 export function mask(text: string, secrets: string[]): string {
     return secrets
-        .filter((secret) => secret.length >= 6)
+        .filter((secret) => typeof secret === "string" && secret.length >= 6)
+        .sort((a, b) => b.length - a.length)
         .reduce((masked, secret) => masked.split(secret).join("[secret]"), text);
 }

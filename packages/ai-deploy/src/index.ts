@@ -2,7 +2,18 @@ import { assertFreshBuild } from "./build";
 
 assertFreshBuild();
 
-export { App, Authorization, Token } from "./resources";
+export { App, Authorization, DataSync, Token } from "./resources";
+export {
+    getApp,
+    getAppOutput,
+    getFlavors,
+    getFlavorsOutput,
+    getQuota,
+    getQuotaOutput,
+    getRegions,
+    getRegionsOutput,
+} from "./lookups";
+export type { GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
 export type {
     AppArgs,
     AppInputs,
@@ -10,6 +21,8 @@ export type {
     AuthorizationInputs,
     CustomMetrics,
     DataStore,
+    DataSyncArgs,
+    DataSyncInputs,
     DeploymentStrategy,
     Probe,
     Resources,
@@ -19,3 +32,5 @@ export type {
     Volume,
 } from "./args";
 export type { AppState } from "./app-spec";
+export type { Flavor, Quota, Region } from "./capabilities";
+export type { DataSyncState } from "./data-sync";

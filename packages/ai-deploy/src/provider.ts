@@ -3,10 +3,21 @@
  * Pulumi's provider process, so that the state holds no code but the stub.
  */
 import * as appLife from "./app";
+import { checkApp } from "./app-check";
 import * as authorizationLife from "./authorization";
-import { OvhClient } from "./client";
-import { configFiles, resolveCredentials } from "./credentials";
+import { assertFreshBuild } from "./build";
+import { Capabilities, type Offer } from "./capabilities";
+import { defaultRequestsPerMinute, OvhClient } from "./client";
+import { configFiles, resolveCredentials, secretsOf } from "./credentials";
+import * as dataSyncLife from "./data-sync";
+import { endWithEngine } from "./engine-watch";
+import { explain } from "./failure";
+import { Poller } from "./poller";
 import * as tokenLife from "./token";
+import { hasUnknown } from "./unknown";
+
+assertFreshBuild();
+endWithEngine();
 
 type Bag = any; // what Pulumi hands over is JSON of a shape that the resource's types tell
 
@@ -15,7 +26,8 @@ interface Config {
 }
 
 let config: Config | undefined;
-let context: appLife.Context | undefined;
+let surroundings: { context: appLife.Context; capabilities: Capabilities; secrets: string[] } | undefined;
+let run: appLife.Run = { held: new Set(), given: new Set() };
 
 /**
  * Takes the stack's config. Pulumi may call methods of another resource before this has returned, so nothing here waits.
@@ -25,23 +37,47 @@ function configure(request: { config: Config }): Promise<void> {
     return Promise.resolve();
 }
 
-/** The client of this process, made when it is first needed: a preview of new resources needs no credentials. */
-function surroundings(): appLife.Context {
-    if (!context) {
+/** What this process works with, made when it is first needed: a preview of new resources needs no credentials. */
+function surround(): NonNullable<typeof surroundings> {
+    if (!surroundings) {
         const pollMs = positive("OVH_AI_DEPLOY_POLL_MS");
+        const requestsPerMinute = positive("OVH_AI_DEPLOY_REQUESTS_PER_MINUTE") ?? defaultRequestsPerMinute;
         const credentials = resolveCredentials({
             config: (key) => config?.get(key),
             env: process.env,
             files: configFiles(),
         });
         const client = new OvhClient(credentials, {
-            requestsPerMinute: positive("OVH_AI_DEPLOY_REQUESTS_PER_MINUTE"),
+            requestsPerMinute,
             requestTimeoutMs: positive("OVH_AI_DEPLOY_REQUEST_TIMEOUT_MS"),
             backoffMs: pollMs,
         });
-        context = { client, pollMs, progress: (line) => console.log(line) };
+        surroundings = {
+            context: {
+                client,
+                poller: new Poller({ requestsPerMinute, fixedMs: pollMs }),
+                progress: (line) => console.log(line),
+                // The one of the present run, whenever it is asked for.
+                get run() {
+                    return run;
+                },
+            },
+            capabilities: new Capabilities(client),
+            secrets: secretsOf(credentials),
+        };
     }
-    return context;
+    return surroundings;
+}
+
+const context = (): appLife.Context => surround().context;
+
+/** The same where it is of use but not needed: `undefined` without credentials. */
+function ifPossible(): NonNullable<typeof surroundings> | undefined {
+    try {
+        return surround();
+    } catch {
+        return undefined; // said in full by the first method that needs them
+    }
 }
 
 function positive(variable: string): number | undefined {
@@ -58,60 +94,96 @@ function withProject(news: Bag): Bag {
     return serviceName === undefined ? news : { ...news, serviceName };
 }
 
-/** Errors of a partial success lack Pulumi's own property unless it is put back. */
-function keepProvider(inputs: Bag): (error: Bag) => never {
-    return (error) => {
-        if (error?.properties) error.properties.__provider = inputs.__provider;
-        throw error;
-    };
+/** What the platform has in the region of these inputs, as far as that can be learnt now. */
+async function offerFor({ serviceName, region }: Bag): Promise<Offer> {
+    const askable = [serviceName, region].every((text) => typeof text === "string" && text !== "" && !hasUnknown(text));
+    return (askable && (await ifPossible()?.capabilities.offer(serviceName as string, region as string))) || {};
 }
 
-export const app = {
-    configure,
-    check: async (_olds: Bag, news: Bag) => {
-        const inputs = withProject(news);
-        return { inputs, failures: appLife.check(inputs) };
-    },
-    diff: async (_id: string, olds: Bag, news: Bag) => appLife.diff(olds, withProject(news)),
-    create: (inputs: Bag) => appLife.create(surroundings(), inputs).catch(keepProvider(inputs)),
-    read: async (id: string, known: Bag) => {
-        const found = await appLife.read(surroundings(), id, known);
-        return found ? { id, props: found.outs, inputs: found.inputs } : {};
-    },
-    update: (id: string, _olds: Bag, news: Bag) =>
-        appLife.update(surroundings(), id, withProject(news)).catch(keepProvider(news)),
-    delete: (id: string, known: Bag) => appLife.remove(surroundings(), id, known),
-};
+/** The methods with errors made for people: secrets of this process masked, no stack, and Pulumi's own property kept. */
+function withErrors<T extends Record<string, (...args: any[]) => Promise<any>>>(methods: T): T {
+    const wrapped = Object.entries(methods).map(([name, method]) => [
+        name,
+        async (...args: Bag[]) => {
+            try {
+                return await method(...args);
+            } catch (error) {
+                const told = explain(error, name, surroundings?.secrets ?? []) as Bag;
+                // Pulumi adds it to every answer but that of a partial success.
+                if (told.properties) told.properties.__provider = args[args.length - 1].__provider;
+                throw told;
+            }
+        },
+    ]);
+    return Object.fromEntries(wrapped) as T;
+}
 
-export const token = {
+export const app = withErrors({
+    /** Pulumi calls this once per process for each resource type, so a run begins here. */
+    configure: (request: { config: Config }) => {
+        run = { held: new Set(), given: new Set() };
+        return configure(request);
+    },
+    check: async (_olds: Bag, news: Bag) => {
+        const inputs = withProject(news);
+        return { inputs, failures: checkApp(inputs, await offerFor(inputs)) };
+    },
+    diff: (id: string, olds: Bag, news: Bag) => appLife.diff(ifPossible()?.context, id, olds, withProject(news)),
+    create: (inputs: Bag) => appLife.create(context(), inputs),
+    read: async (id: string, known: Bag) => {
+        const found = await appLife.read(context(), id, known);
+        return found ? { id: found.id, props: found.outs, inputs: found.inputs } : {};
+    },
+    update: (id: string, olds: Bag, news: Bag) => appLife.update(context(), id, olds, withProject(news)),
+    delete: (id: string, known: Bag) => appLife.remove(context(), id, known),
+});
+
+export const token = withErrors({
     configure,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: tokenLife.check(inputs) };
+        return { inputs, failures: tokenLife.check(inputs, (await offerFor(inputs)).regions) };
     },
     diff: async (_id: string, olds: Bag, news: Bag) => tokenLife.diff(olds, withProject(news)),
-    create: (inputs: Bag) => tokenLife.create(surroundings(), inputs),
+    create: (inputs: Bag) => tokenLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
-        const found = await tokenLife.read(surroundings(), id, known);
+        const found = await tokenLife.read(context(), id, known);
         return found ? { id, props: found.outs, inputs: found.inputs } : {};
     },
-    update: (id: string, olds: Bag, news: Bag) => tokenLife.update(surroundings(), id, olds, withProject(news)),
-    delete: (id: string, known: Bag) => tokenLife.remove(surroundings(), id, known),
-};
+    update: (id: string, olds: Bag, news: Bag) => tokenLife.update(context(), id, olds, withProject(news)),
+    delete: (id: string, known: Bag) => tokenLife.remove(context(), id, known),
+});
 
-export const authorization = {
+export const authorization = withErrors({
     configure,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
         return { inputs, failures: authorizationLife.check(inputs) };
     },
     diff: async (_id: string, olds: Bag, news: Bag) => authorizationLife.diff(olds, withProject(news)),
-    create: (inputs: Bag) => authorizationLife.create(surroundings(), inputs),
+    create: (inputs: Bag) => authorizationLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
-        const found = await authorizationLife.read(surroundings(), known);
+        const found = await authorizationLife.read(context(), known);
         return found ? { id, props: found.outs, inputs: found.inputs } : {};
     },
     update: async (_id: string, olds: Bag, news: Bag) => ({ outs: { ...olds, ...news } }),
     /** The API has no way back, and other users of the project may need it: it stays. */
-    delete: async () => undefined,
-};
+    delete: async (_id: string, _known: Bag) => undefined,
+});
+
+export const dataSync = withErrors({
+    configure,
+    check: async (_olds: Bag, news: Bag) => {
+        const inputs = withProject(news);
+        return { inputs, failures: dataSyncLife.check(inputs) };
+    },
+    diff: async (_id: string, olds: Bag, news: Bag) => dataSyncLife.diff(olds, withProject(news)),
+    create: (inputs: Bag) => dataSyncLife.create(context(), inputs),
+    read: async (id: string, known: Bag) => {
+        const found = await dataSyncLife.read(context(), known);
+        return found ? { id, props: found } : {};
+    },
+    update: async (_id: string, olds: Bag, news: Bag) => ({ outs: { ...olds, ...news } }),
+    /** A synchronization that was run cannot be undone. */
+    delete: async (_id: string, _known: Bag) => undefined,
+});

@@ -1,6 +1,10 @@
+import { createHash } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { AppArgs, AuthorizationArgs, AppInputs, TokenArgs } from "./args";
+import type { AppArgs, AppInputs, AuthorizationArgs, DataSyncArgs, TokenArgs } from "./args";
 import type { AppState } from "./app-spec";
+import type { DataSyncState } from "./data-sync";
+
+type Kind = "app" | "token" | "authorization" | "dataSync";
 
 /**
  * What Pulumi's provider process runs, as it lies in the state of every resource: a module whose handler finds today's
@@ -10,36 +14,38 @@ import type { AppState } from "./app-spec";
  * that change with compiler and SDK, and need a TypeScript compiler at run time. This text never changes, so an update of
  * this package is no change of a stack, and it can hold neither old code nor a secret.
  */
-function stub(kind: "app" | "token" | "authorization"): string {
+export function stub(kind: Kind): string {
     return `exports.handler = () => require("pulumi-ovh-ai-deploy/dist/provider").${kind};`;
 }
 
 /** A resource that Pulumi's own dynamic provider for Node serves. */
 abstract class AiDeployResource extends pulumi.CustomResource {
-    constructor(
-        kind: "app" | "token" | "authorization",
-        type: string,
-        name: string,
-        props: object,
-        opts?: pulumi.CustomResourceOptions,
-    ) {
-        super(`pulumi-nodejs:dynamic/ovh-ai-deploy:${type}`, name, { ...props, __provider: stub(kind) }, opts);
+    constructor(kind: Kind, name: string, props: object, opts?: pulumi.CustomResourceOptions) {
+        super(typeOf(kind), name, { ...props, __provider: stub(kind) }, opts);
     }
+}
+
+/** `pulumi-nodejs:dynamic/ovh-ai-deploy:DataSync` */
+function typeOf(kind: Kind): string {
+    return `pulumi-nodejs:dynamic/ovh-ai-deploy:${kind[0].toUpperCase()}${kind.slice(1)}`;
 }
 
 /**
  * An app on OVHcloud AI Deploy: a container on GPUs or CPUs behind an HTTPS address, with scaling.
  * Created, changed and deleted with waits; billed per minute while it runs.
+ *
+ * A replacement deletes the old app before it creates the new one, so that no GPU is ever paid twice and a quota of one
+ * suffices. The option `deleteBeforeReplace: false` turns that round.
  */
 export class App extends AiDeployResource {
-    /** Id at the platform; the same as the resource's id. */
+    /** Id at the platform. */
     readonly appId!: pulumi.Output<string>;
     /** Public address as the platform gives it, such as `https://ID.app.gra.ai.cloud.ovh.net`. */
     readonly url!: pulumi.Output<string>;
     /** The platform's own dashboard of the app. */
     readonly monitoringUrl!: pulumi.Output<string>;
-    /** When last looked at. */
-    readonly state!: pulumi.Output<AppState>;
+    /** When last looked at; `UNKNOWN` after a creation whose outcome could not be learnt. */
+    readonly state!: pulumi.Output<AppState | "UNKNOWN">;
     /** Replicas that were ready when last looked at; a change of it is never a difference. */
     readonly availableReplicas!: pulumi.Output<number>;
     readonly name!: pulumi.Output<string>;
@@ -47,6 +53,8 @@ export class App extends AiDeployResource {
     readonly image!: pulumi.Output<string>;
     readonly labels!: pulumi.Output<Record<string, string> | undefined>;
     readonly scalingStrategy!: pulumi.Output<AppInputs["scalingStrategy"]>;
+    /** Value of the app's label `pulumi-adoption-id`: the input and a mark of this resource in this stack. */
+    readonly adoptionLabel!: pulumi.Output<string>;
 
     constructor(name: string, args: AppArgs, opts?: pulumi.CustomResourceOptions) {
         const computed = {
@@ -56,8 +64,20 @@ export class App extends AiDeployResource {
             state: undefined,
             availableReplicas: undefined,
         };
-        super("app", "App", name, { ...computed, ...args }, opts);
+        const adoptionLabel = markedLabel(args.adoptionLabel, pulumi.createUrn(name, typeOf("app"), opts?.parent));
+        const options = { deleteBeforeReplace: true, ...opts };
+        super("app", name, { ...computed, ...args, adoptionLabel }, options);
     }
+}
+
+/**
+ * An adoption label that two resources never share, even where the program gives both the same text: apps of another
+ * stack, or another resource, with "our" label would be taken over, or deleted as leftovers.
+ */
+function markedLabel(label: pulumi.Input<string>, urn: pulumi.Output<string>): pulumi.Output<string> {
+    return pulumi
+        .all([label, urn])
+        .apply(([text, identity]) => `${text}-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`);
 }
 
 /** A token for apps of the project. Its value is secret. Replaced by any change but that of `rotation`. */
@@ -73,7 +93,7 @@ export class Token extends AiDeployResource {
 
     constructor(name: string, args: TokenArgs, opts?: pulumi.CustomResourceOptions) {
         const secret = pulumi.mergeOptions(opts, { additionalSecretOutputs: ["value"] });
-        super("token", "Token", name, { value: undefined, tokenId: undefined, version: undefined, ...args }, secret);
+        super("token", name, { value: undefined, tokenId: undefined, version: undefined, ...args }, secret);
     }
 }
 
@@ -85,6 +105,20 @@ export class Authorization extends AiDeployResource {
     readonly authorized!: pulumi.Output<boolean>;
 
     constructor(name: string, args: AuthorizationArgs = {}, opts?: pulumi.CustomResourceOptions) {
-        super("authorization", "Authorization", name, { authorized: undefined, ...args }, opts);
+        super("authorization", name, { authorized: undefined, ...args }, opts);
+    }
+}
+
+/**
+ * One run of an app's data synchronization between its volumes and object storage, waited for. Another `trigger` runs
+ * another. Deleting it changes nothing.
+ */
+export class DataSync extends AiDeployResource {
+    /** Id at the platform; the same as the resource's id. */
+    readonly syncId!: pulumi.Output<string>;
+    readonly state!: pulumi.Output<DataSyncState>;
+
+    constructor(name: string, args: DataSyncArgs, opts?: pulumi.CustomResourceOptions) {
+        super("dataSync", name, { syncId: undefined, state: undefined, ...args }, opts);
     }
 }

@@ -1,8 +1,9 @@
 import type { TokenInputs } from "./args";
-import type { CheckFailure } from "./app-check";
-import { hasUnknown } from "./app-plan";
+import { checkProject, type CheckFailure } from "./app-check";
 import type { Context } from "./app";
 import { ApiError, isTransient } from "./client";
+import { explain } from "./failure";
+import { hasUnknown } from "./unknown";
 
 /** What the state keeps of a token. The value is secret. */
 export interface TokenOutputs extends TokenInputs {
@@ -23,30 +24,26 @@ interface LiveToken {
 
 const maxPosts = 3;
 const replacing = ["serviceName", "name", "region", "role", "labelSelector"] as const;
+const roles = ["ai_training_read", "ai_training_operator"];
 
-export function check(inputs: TokenInputs): CheckFailure[] {
+/** `regions`: those there are, if that is known. */
+export function check(inputs: TokenInputs, regions?: string[]): CheckFailure[] {
     const failures: CheckFailure[] = [];
+    const fail = (property: string, reason: string): void => void failures.push({ property, reason });
     for (const property of ["name", "region"] as const) {
-        if (!inputs[property]) failures.push({ property, reason: "is required: give a text that is not empty" });
+        if (!inputs[property]) fail(property, "is required: give a text that is not empty");
     }
-    if (!inputs.serviceName) {
-        failures.push({
-            property: "serviceName",
-            reason: "is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
-        });
+    const { region, role, labelSelector: selector } = inputs;
+    if (region && !hasUnknown(region) && regions && !regions.includes(region)) {
+        fail("region", `"${region}" has no AI Deploy: there are ${regions.join(", ")}`);
     }
-    if (!hasUnknown(inputs.role) && !["ai_training_read", "ai_training_operator"].includes(inputs.role)) {
-        failures.push({
-            property: "role",
-            reason: `is "${inputs.role}": use ai_training_read or ai_training_operator`,
-        });
-    }
-    const selector = inputs.labelSelector;
+    checkProject(inputs.serviceName, fail);
+    if (!hasUnknown(role) && !roles.includes(role)) fail("role", `is "${role}": use ${roles.join(" or ")}`);
     if (selector !== undefined && !hasUnknown(selector) && !/^[^=,\s]+=[^=,\s]+$/.test(selector)) {
-        failures.push({
-            property: "labelSelector",
-            reason: `is "${selector}": give key=value. Without it the token would open every app of the project`,
-        });
+        fail(
+            "labelSelector",
+            `is "${selector}": give key=value. Without it the token would open every app of the project`,
+        );
     }
     return failures;
 }
@@ -56,26 +53,38 @@ export function diff(olds: TokenOutputs, news: TokenInputs): { changes: boolean;
     return { changes: replaces.length > 0 || (olds.rotation ?? "") !== (news.rotation ?? ""), replaces: [...replaces] };
 }
 
+/** One creation at a time: what appears in the list between two looks can then only be our own. */
+let creations: Promise<unknown> = Promise.resolve();
+
 /** Makes a token. After a POST without a clear answer, a token that it may have made is deleted: its value is lost. */
-export async function create(context: Context, inputs: TokenInputs): Promise<{ id: string; outs: TokenOutputs }> {
-    const base = `/cloud/project/${inputs.serviceName}/ai/token`;
+export function create(context: Context, inputs: TokenInputs): Promise<{ id: string; outs: TokenOutputs }> {
+    const made = creations.then(() => post(context, inputs));
+    creations = made.catch(() => undefined);
+    return made.catch((error: unknown) => {
+        throw explain(error, `creating token ${inputs.name}`, []);
+    });
+}
+
+async function post(context: Context, inputs: TokenInputs): Promise<{ id: string; outs: TokenOutputs }> {
+    const base = listPath(inputs);
     const body = {
         name: inputs.name,
         region: inputs.region,
         role: inputs.role,
         ...(inputs.labelSelector ? { labelSelector: inputs.labelSelector } : {}),
     };
-    for (let attempt = 1; ; attempt++) {
-        const before = new Set((await context.client.get<LiveToken[]>(base)).map(({ id }) => id));
+    const before = new Set((await context.client.get<LiveToken[]>(base)).map(({ id }) => id));
+    for (let posts = 1; ; posts++) {
         try {
             const live = await context.client.post<LiveToken>(base, body);
             return { id: live.id, outs: outputs(live, inputs, requireValue(live)) };
         } catch (error) {
-            if (!isTransient(error) || attempt >= maxPosts) throw error;
+            if (!isTransient(error)) throw error;
             const now = await context.client.get<LiveToken[]>(base);
             for (const token of now.filter(({ id, spec }) => !before.has(id) && isLike(spec, inputs))) {
                 await context.client.delete(`${base}/${token.id}`);
             }
+            if (posts >= maxPosts) throw error;
         }
     }
 }
@@ -88,14 +97,15 @@ export async function update(
     inputs: TokenInputs,
 ): Promise<{ outs: TokenOutputs }> {
     if ((olds.rotation ?? "") === (inputs.rotation ?? "")) return { outs: { ...olds, ...inputs } };
-    const path = `/cloud/project/${inputs.serviceName}/ai/token/${id}/renew`;
-    for (let attempt = 1; ; attempt++) {
+    for (let posts = 1; ; posts++) {
         try {
-            // Renewing twice is no harm: only the last value counts, and it is the one that is kept.
-            const live = await context.client.post<LiveToken>(path);
+            // A renewal whose answer was lost has to be repeated: nobody knows its value.
+            const live = await context.client.post<LiveToken>(`${listPath(inputs)}/${id}/renew`);
             return { outs: outputs(live, inputs, requireValue(live)) };
         } catch (error) {
-            if (!isTransient(error) || attempt >= maxPosts) throw error;
+            if (!isTransient(error) || posts >= maxPosts) {
+                throw explain(error, `renewing token ${inputs.name} (${id})`, [olds.value]);
+            }
         }
     }
 }
@@ -108,10 +118,10 @@ export async function read(
 ): Promise<{ outs: TokenOutputs; inputs: TokenInputs } | undefined> {
     let live: LiveToken;
     try {
-        live = await context.client.get<LiveToken>(`/cloud/project/${known.serviceName}/ai/token/${id}`);
+        live = await context.client.get<LiveToken>(`${listPath(known)}/${id}`);
     } catch (error) {
-        if (error instanceof ApiError && error.gone) return undefined;
-        throw error;
+        if (await isGone(context, id, known, error)) return undefined;
+        throw explain(error, `reading token ${known.name} (${id})`, [known.value]);
     }
     const { spec, status } = live;
     const inputs: TokenInputs = {
@@ -123,12 +133,31 @@ export async function read(
         ...(known.rotation === undefined ? {} : { rotation: known.rotation }),
     };
     if (status.version !== known.version) inputs.rotation = `renewed outside of Pulumi (version ${status.version})`;
-    const outs = outputs(live, inputs, status.value ?? known.value);
+    const outs = outputs(live, inputs, status.value || known.value);
     return { outs: known.__provider === undefined ? outs : { ...outs, __provider: known.__provider }, inputs };
 }
 
 export async function remove(context: Context, id: string, known: TokenOutputs): Promise<void> {
-    await context.client.delete(`/cloud/project/${known.serviceName}/ai/token/${id}`);
+    try {
+        await context.client.delete(`${listPath(known)}/${id}`);
+        // Not found counts as deleted; but not when it is the project that is not found.
+        await context.client.get(listPath(known));
+    } catch (error) {
+        throw explain(error, `deleting token ${known.name} (${id})`, [known.value]);
+    }
+}
+
+/** Whether an error says that the token is gone: not found, in a project that is found, and not listed there. */
+async function isGone(context: Context, id: string, known: TokenOutputs, error: unknown): Promise<boolean> {
+    if (!(error instanceof ApiError && error.gone)) return false;
+    const tokens = await context.client.get<LiveToken[]>(listPath(known)).catch((listError: unknown) => {
+        throw explain(listError, `reading token ${known.name} (${id})`, [known.value]);
+    });
+    return !tokens.some((token) => token.id === id);
+}
+
+function listPath({ serviceName }: TokenInputs): string {
+    return `/cloud/project/${serviceName}/ai/token`;
 }
 
 function outputs(live: LiveToken, inputs: TokenInputs, value: string): TokenOutputs {

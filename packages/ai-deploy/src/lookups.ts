@@ -1,0 +1,138 @@
+import * as pulumi from "@pulumi/pulumi";
+import { flavorsPath, regionsPath, type Flavor, type Quota, type Region } from "./capabilities";
+import { OvhClient } from "./client";
+import { configFiles, resolveCredentials, secretsOf } from "./credentials";
+import { explain } from "./failure";
+import type { LiveApp } from "./app-spec";
+import type { Inputs } from "./args";
+
+export interface LookupArgs {
+    /** Public Cloud project id. Default: stack config `ovh:serviceName`, else `OVH_CLOUD_PROJECT_SERVICE`. */
+    serviceName?: string;
+}
+
+export interface GetFlavorsArgs extends LookupArgs {
+    /** AI Deploy region, such as `GRA`. */
+    region: string;
+}
+
+export interface GetAppArgs extends LookupArgs {
+    /** Labels that the app carries, all of them. */
+    labels: Record<string, string>;
+}
+
+/** An app as the platform shows it, whoever made it. */
+export interface GetAppResult {
+    appId: string;
+    name: string;
+    region: string;
+    image: string;
+    labels: Record<string, string>;
+    /** Public address. */
+    url: string;
+    monitoringUrl: string;
+    state: string;
+    /** Replicas that are ready. */
+    availableReplicas: number;
+}
+
+/** The regions that have AI Deploy. */
+export function getRegions(args: LookupArgs = {}): Promise<Region[]> {
+    return look("regions", args, (serviceName) => regionsPath(serviceName));
+}
+
+/** `getRegions` for arguments that are outputs. */
+export function getRegionsOutput(args: OutputArgs<LookupArgs> = {}): pulumi.Output<Region[]> {
+    return pulumi.output(args).apply((known) => getRegions(known));
+}
+
+/** The flavors of a region, with the most units that a replica may have of each. */
+export function getFlavors(args: GetFlavorsArgs): Promise<Flavor[]> {
+    return look(`flavors of ${args.region}`, args, (serviceName) => flavorsPath(serviceName, args.region));
+}
+
+/** `getFlavors` for arguments that are outputs. */
+export function getFlavorsOutput(args: OutputArgs<GetFlavorsArgs>): pulumi.Output<Flavor[]> {
+    return pulumi.output(args).apply((known) => getFlavors(known));
+}
+
+/** What the project may use at once. */
+export function getQuota(args: LookupArgs = {}): Promise<Quota> {
+    return look("quota", args, (serviceName) => `/cloud/project/${serviceName}/ai/capabilities/quota`);
+}
+
+/** `getQuota` for arguments that are outputs. */
+export function getQuotaOutput(args: OutputArgs<LookupArgs> = {}): pulumi.Output<Quota> {
+    return pulumi.output(args).apply((known) => getQuota(known));
+}
+
+/** The one app with these labels. None, or more than one, is an error. */
+export async function getApp(args: GetAppArgs): Promise<GetAppResult> {
+    const wanted = Object.entries(args.labels);
+    const text = wanted.map(([name, value]) => `${name}=${value}`).join(",");
+    const listed = await look<LiveApp[]>(
+        `apps with ${text}`,
+        args,
+        (serviceName) => `/cloud/project/${serviceName}/ai/app?labelSelector=${encodeURIComponent(text)}`,
+    );
+    const found = listed.filter(
+        ({ spec, status }) =>
+            wanted.every(([name, value]) => spec.labels?.[name] === value) &&
+            !["DELETING", "DELETED"].includes(status.state),
+    );
+    if (found.length !== 1) {
+        const ids = found.map(({ id, spec }) => `${spec.name} (${id})`).join(", ");
+        throw new Error(
+            found.length === 0
+                ? `getApp: no app has the labels ${text}: check them, or create the app first`
+                : `getApp: ${found.length} apps have the labels ${text}: ${ids}. Give labels that only one has`,
+        );
+    }
+    const [{ id, spec, status }] = found;
+    return {
+        appId: id,
+        name: spec.name,
+        region: spec.region,
+        image: spec.image,
+        labels: spec.labels ?? {},
+        url: status.url ?? "",
+        monitoringUrl: status.monitoringUrl ?? "",
+        state: status.state,
+        availableReplicas: status.availableReplicas ?? 0,
+    };
+}
+
+/** `getApp` for arguments that are outputs. */
+export function getAppOutput(args: OutputArgs<GetAppArgs>): pulumi.Output<GetAppResult> {
+    return pulumi.output(args).apply((known) => getApp(known));
+}
+
+type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
+
+/** One client per program: look-ups share the rate limit. */
+let client: OvhClient | undefined;
+let secrets: string[] = [];
+
+async function look<T>(what: string, { serviceName }: LookupArgs, path: (serviceName: string) => string): Promise<T> {
+    const config = new pulumi.Config("ovh");
+    const project = serviceName ?? config.get("serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
+    if (!project) {
+        throw new Error(
+            "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
+        );
+    }
+    if (!client) {
+        const credentials = resolveCredentials({
+            config: (key) => config.get(key.replace("ovh:", "")),
+            env: process.env,
+            files: configFiles(),
+        });
+        secrets = secretsOf(credentials);
+        client = new OvhClient(credentials);
+    }
+    try {
+        return await client.get<T>(path(project));
+    } catch (error) {
+        throw explain(error, `looking up ${what}`, secrets);
+    }
+}

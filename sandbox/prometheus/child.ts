@@ -1,0 +1,45 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+
+/** A program of the sandbox that is to run for as long as it is wanted. */
+export interface Child {
+    pid: number;
+    /** Resolves when it has ended, by itself or not. */
+    ended: Promise<void>;
+    stop(): Promise<void>;
+}
+
+export interface ChildOptions {
+    program: string;
+    args: string[];
+    env?: Record<string, string>;
+    /** Gets what it prints, appended. */
+    logFile: string;
+}
+
+/** How long a program may take to end before it is killed. */
+const graceMs = 15_000;
+
+/** Starts a program. Rejects when it cannot be started at all. */
+export async function startChild({ program, args, env, logFile }: ChildOptions): Promise<Child> {
+    const out = openSync(logFile, "a", 0o600);
+    let child: ChildProcess;
+    try {
+        child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", out, out] });
+        await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+    } finally {
+        closeSync(out);
+    }
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    return {
+        pid: child.pid!,
+        ended,
+        async stop() {
+            if (child.exitCode !== null || child.signalCode !== null) return;
+            child.kill("SIGTERM");
+            const kill = setTimeout(() => child.kill("SIGKILL"), graceMs);
+            await ended;
+            clearTimeout(kill);
+        },
+    };
+}

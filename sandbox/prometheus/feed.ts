@@ -1,0 +1,173 @@
+import { KubeConfig } from "@kubernetes/client-node";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startChild, type Child } from "./child";
+import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
+import { localConfig } from "./local-config";
+
+export interface MonitoringFeedOptions {
+    /** Holds config, data and logs of both programs. */
+    dir: string;
+    /** Kubeconfig file of the cluster. */
+    kubeconfig: string;
+    bin: { prometheus: string; prometheusOperator: string };
+    /** Port of Prometheus on 127.0.0.1. */
+    port: number;
+    /** The authority of the app gateways, which Prometheus trusts as it would the public ones. */
+    caFile: string;
+    log: (line: string) => void;
+}
+
+/** A real Prometheus and its real operator, which stand for the pods that do not run in the cluster. */
+export interface MonitoringFeed {
+    /** `http://127.0.0.1:PORT`; answers once the cluster holds a Prometheus. */
+    url: string;
+    close(): Promise<void>;
+}
+
+/** Pause between two looks at the cluster. */
+const periodMs = 1000;
+/** A program that ends by itself is started again after this. */
+const restartMs = 3000;
+
+/** Begins to look for a Prometheus resource in the cluster, and does for it what its pods would. */
+export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<MonitoringFeed> {
+    const { dir, log } = options;
+    const url = `http://127.0.0.1:${options.port}`;
+    mkdirSync(dir, { recursive: true });
+    const cluster = new KubeConfig();
+    cluster.loadFromFile(options.kubeconfig);
+
+    let closed = false;
+    let operator: Child | undefined;
+    let prometheus: Child | undefined;
+    let applied = "";
+    let notBefore = 0;
+
+    /** One look: starts what is missing, passes on what has changed. */
+    async function look(): Promise<void> {
+        const resource = await findPrometheus(cluster);
+        if (!resource) {
+            await prometheus?.stop();
+            prometheus = undefined;
+            return;
+        }
+        if (!operator) {
+            const started = await startOperator(options, cluster);
+            operator = started;
+            void started.ended.then(() => {
+                operator = undefined;
+                notBefore = Date.now() + restartMs;
+                if (!closed) log("prometheus-operator ended; it is started again");
+            });
+        }
+        const files = await readClusterFiles(cluster, resource);
+        if (!files) return;
+        const wanted = JSON.stringify(files);
+        if (prometheus && wanted === applied) return;
+        const leftOut = writeFiles(dir, files);
+        if (prometheus) {
+            await reload(url);
+            log("Prometheus took over a change of the cluster's config");
+        } else {
+            const started = await startPrometheus(options, files);
+            prometheus = started;
+            void started.ended.then(() => {
+                prometheus = undefined;
+                notBefore = Date.now() + restartMs;
+                if (!closed) log(`Prometheus ended, see ${join(dir, "prometheus.log")}`);
+            });
+            log(`Prometheus runs at ${url}; left out, since no pod runs: ${leftOut.join(", ") || "nothing"}`);
+        }
+        applied = wanted;
+    }
+
+    let said = "";
+    const looking = (async () => {
+        while (!closed) {
+            try {
+                if (Date.now() >= notBefore) await look();
+                said = "";
+            } catch (error) {
+                // The cluster restarts, or a config is refused: said once, tried again.
+                const message = (error as Error).message.split("\n")[0];
+                if (!closed && message !== said) log(`monitoring feed: ${message}`);
+                said = message;
+            }
+            await sleep(periodMs);
+        }
+    })();
+
+    return Promise.resolve({
+        url,
+        async close() {
+            closed = true;
+            await looking;
+            await Promise.all([prometheus?.stop(), operator?.stop()]);
+        },
+    });
+}
+
+/** Lays out what the pod would mount. Returns the jobs that cannot be scraped from here. */
+function writeFiles(dir: string, { config, mounted }: ClusterFiles): string[] {
+    const folder = join(dir, "mounted");
+    rmSync(folder, { recursive: true, force: true });
+    for (const [path, text] of Object.entries(mounted)) {
+        mkdirSync(dirname(join(folder, path)), { recursive: true });
+        writeFileSync(join(folder, path), text, { mode: 0o600 });
+    }
+    const local = localConfig(config, folder);
+    writeFileSync(join(dir, "prometheus.yaml"), local.text, { mode: 0o600 });
+    return local.leftOut;
+}
+
+function startPrometheus(
+    { dir, bin, port, caFile }: MonitoringFeedOptions,
+    { retention, retentionSize }: ClusterFiles,
+): Promise<Child> {
+    const flags = {
+        "config.file": join(dir, "prometheus.yaml"),
+        "storage.tsdb.path": join(dir, "data"),
+        "storage.tsdb.retention.time": retention,
+        "storage.tsdb.retention.size": retentionSize,
+        "web.listen-address": `127.0.0.1:${port}`,
+        "log.level": "warn",
+    };
+    const given = Object.entries(flags).filter(([, value]) => value !== undefined);
+    return startChild({
+        program: bin.prometheus,
+        args: ["--web.enable-lifecycle", ...given.map(([name, value]) => `--${name}=${value}`)],
+        env: { SSL_CERT_FILE: caFile },
+        logFile: join(dir, "prometheus.log"),
+    });
+}
+
+async function reload(url: string): Promise<void> {
+    const answer = await fetch(`${url}/-/reload`, { method: "POST", signal: AbortSignal.timeout(20_000) });
+    if (!answer.ok) throw new Error(`Prometheus refuses the cluster's config: ${(await answer.text()).trim()}`);
+}
+
+/** The operator takes no kubeconfig outside of a cluster, only address and certificates. */
+async function startOperator({ dir, bin }: MonitoringFeedOptions, cluster: KubeConfig): Promise<Child> {
+    const folder = join(dir, "operator");
+    mkdirSync(folder, { recursive: true });
+    const { server, caData } = cluster.getCurrentCluster()!;
+    const { certData, keyData } = cluster.getCurrentUser()!;
+    const file = (name: string, base64: string): string => {
+        writeFileSync(join(folder, name), Buffer.from(base64, "base64"), { mode: 0o600 });
+        return join(folder, name);
+    };
+    return startChild({
+        program: bin.prometheusOperator,
+        args: [
+            `-apiserver=${server}`,
+            `-ca-file=${file("ca.crt", caData!)}`,
+            `-cert-file=${file("client.crt", certData!)}`,
+            `-key-file=${file("client.key", keyData!)}`,
+            "-web.listen-address=127.0.0.1:0",
+            "-log-level=warn",
+        ],
+        logFile: join(dir, "operator.log"),
+    });
+}

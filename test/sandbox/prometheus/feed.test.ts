@@ -1,0 +1,157 @@
+import { CoreV1Api, CustomObjectsApi, KubeConfig } from "@kubernetes/client-node";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createServer as createProbe, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
+import { startMonitoringFeed, type MonitoringFeed } from "../../../sandbox/prometheus/feed";
+import { prometheusOperatorCrds } from "../../../sandbox/toolchain/toolchain";
+import { controlPlanes, eventually, type ControlPlanes } from "../kubernetes/control-plane";
+
+// A chart's objects by hand: the operator's kinds, a Prometheus with one job of our own, a rule.
+const id = "feed0000-0000-4000-8000-000000000001";
+const namespace = "monitoring";
+const group = "monitoring.coreos.com";
+
+let planes: ControlPlanes;
+let config: KubeConfig;
+let core: CoreV1Api;
+let feed: MonitoringFeed;
+const dir = mkdtempSync(join(tmpdir(), "feed-test-"));
+let accepted = "first-token";
+const target = createServer((request, answer) => {
+    const ok = request.headers.authorization === `Bearer ${accepted}`;
+    answer.writeHead(ok ? 200 : 401, { "content-type": "text/plain" }).end(ok ? "vllm:num_requests_running 7\n" : "");
+});
+
+beforeAll(async () => {
+    planes = await controlPlanes();
+    await planes.mks.create(id, { name: "test", version: "1.34" });
+    await planes.mks.scale(id, { id: "pool", name: "monitoring", flavor: "b2-15", nodes: 1 });
+    const kubeconfig = join(dir, "kubeconfig");
+    writeFileSync(kubeconfig, await planes.mks.kubeconfig(id));
+    config = new KubeConfig();
+    config.loadFromFile(kubeconfig);
+    core = config.makeApiClient(CoreV1Api);
+    await new Promise<void>((resolve) => target.listen(0, "127.0.0.1", resolve));
+    feed = await startMonitoringFeed({
+        dir,
+        kubeconfig,
+        bin: { prometheus: planes.bin.prometheus, prometheusOperator: planes.bin["prometheus-operator"] },
+        port: await freePort(),
+        caFile: "/etc/ssl/certs/ca-certificates.crt",
+        log: (line) => planes.log.push(line),
+    });
+});
+afterAll(async () => {
+    await feed?.close();
+    await planes.mks.close();
+    target.close();
+    await endProcesses([...sandboxProcesses(planes.dir), ...sandboxProcesses(dir)], 10);
+    planes.remove();
+    rmSync(dir, { recursive: true, force: true });
+});
+
+function freePort(): Promise<number> {
+    return new Promise((resolve) => {
+        const probe = createProbe().listen(0, "127.0.0.1", () => {
+            const { port } = probe.address() as AddressInfo;
+            probe.close(() => resolve(port));
+        });
+    });
+}
+
+async function ask<T>(path: string): Promise<T> {
+    const answer = await fetch(`${feed.url}/api/v1/${path}`);
+    return ((await answer.json()) as { data: T }).data;
+}
+
+async function valueOf(query: string): Promise<string | undefined> {
+    const { result } = await ask<{ result: { value: [number, string] }[] }>(`query?query=${encodeURIComponent(query)}`);
+    return result[0]?.value[1];
+}
+
+const jobs = (interval: string): string =>
+    stringify([
+        {
+            job_name: "vllm-test",
+            scrape_interval: interval,
+            scrape_timeout: "1s",
+            authorization: { credentials_file: "/etc/prometheus/secrets/vllm-auth-token/token" },
+            static_configs: [{ targets: [`127.0.0.1:${(target.address() as AddressInfo).port}`] }],
+        },
+    ]);
+
+async function replaceSecret(name: string, stringData: Record<string, string>): Promise<void> {
+    await core.deleteNamespacedSecret({ name, namespace });
+    await core.createNamespacedSecret({ namespace, body: { metadata: { name }, stringData } });
+}
+
+describe.sequential("the monitoring of a cluster of the sandbox", () => {
+    it("waits without a word while there is no Prometheus in the cluster", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 2500));
+        expect(sandboxProcesses(dir)).toEqual([]);
+        expect(planes.log.filter((line) => line.startsWith("monitoring feed"))).toEqual([]);
+    });
+
+    it("runs what the cluster says, with the mounted token", async () => {
+        const crds = ["create", "--kubeconfig", join(dir, "kubeconfig"), "-f", prometheusOperatorCrds()];
+        execFileSync(planes.bin.kubectl, crds);
+        await core.createNamespace({ body: { metadata: { name: namespace } } });
+        const secret = (name: string, stringData: Record<string, string>) =>
+            core.createNamespacedSecret({ namespace, body: { metadata: { name }, stringData } });
+        await secret("vllm-auth-token", { token: accepted });
+        await secret("jobs", { "jobs.yaml": jobs("1s") });
+        const custom = config.makeApiClient(CustomObjectsApi);
+        const create = (plural: string, kind: string, name: string, spec: object) =>
+            eventually(() =>
+                custom.createNamespacedCustomObject({
+                    ...{ group, version: "v1", namespace, plural },
+                    body: { apiVersion: `${group}/v1`, kind, metadata: { name }, spec },
+                }),
+            );
+        await create("prometheusrules", "PrometheusRule", "rules", {
+            groups: [{ name: "test", rules: [{ record: "test:doubled", expr: "2 * vllm:num_requests_running" }] }],
+        });
+        await create("prometheuses", "Prometheus", "monitoring-prometheus", {
+            ...{ replicas: 1, retention: "15d", evaluationInterval: "1s", secrets: ["vllm-auth-token"] },
+            additionalScrapeConfigs: { name: "jobs", key: "jobs.yaml" },
+            ...{ ruleSelector: {}, serviceMonitorSelector: {}, serviceAccountName: "default" },
+        });
+        expect(await eventually(() => valueOf('up{job="vllm-test"}'))).toBe("1");
+        expect(await eventually(() => valueOf("test:doubled"))).toBe("14");
+        expect((await ask<{ storageRetention: string }>("status/runtimeinfo")).storageRetention).toContain("15d");
+    });
+
+    it("takes over a new token", async () => {
+        accepted = "second-token";
+        await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "0");
+        await replaceSecret("vllm-auth-token", { token: accepted });
+        await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
+    });
+
+    it("takes over a changed job", async () => {
+        await replaceSecret("jobs", { "jobs.yaml": jobs("2s") });
+        await eventually(async () =>
+            (await ask<{ yaml: string }>("status/config")).yaml.includes("scrape_interval: 2s"),
+        );
+    });
+
+    it("starts again what was killed", async () => {
+        const before = sandboxProcesses(dir);
+        expect(before).toHaveLength(2);
+        for (const pid of before) process.kill(pid, "SIGKILL");
+        await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
+        await eventually(async () => sandboxProcesses(dir).length === 2);
+        expect(sandboxProcesses(dir)).not.toEqual(before);
+    });
+
+    it("ends both programs when it is closed", async () => {
+        await feed.close();
+        expect(sandboxProcesses(dir)).toEqual([]);
+    });
+});

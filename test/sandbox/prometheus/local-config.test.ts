@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { localConfig } from "../../../sandbox/prometheus/local-config";
+
+const written = `
+global: {scrape_interval: 15s, external_labels: {prometheus: monitoring/monitoring-prometheus}}
+rule_files: [/etc/prometheus/rules/prometheus-monitoring-prometheus-rulefiles-0/*.yaml]
+scrape_configs:
+  - job_name: serviceMonitor/monitoring/monitoring-operator/0
+    kubernetes_sd_configs: [{role: endpoints}]
+  - job_name: vllm-ministral
+    scheme: https
+    authorization: {type: Bearer, credentials_file: /etc/prometheus/secrets/vllm-auth-token/token}
+    static_configs: [{targets: [127.0.0.1:7781], labels: {model: ministral}}]
+alerting:
+  alert_relabel_configs: [{action: labeldrop, regex: prometheus_replica}]
+  alertmanagers: [{kubernetes_sd_configs: [{role: endpoints}]}]
+`;
+
+describe("localConfig", () => {
+    const local = localConfig(written, "/some where/mounted");
+    const config = parse(local.text) as Record<string, unknown>;
+
+    it("keeps the jobs that can be reached, and tells the others", () => {
+        expect(local.leftOut).toEqual(["serviceMonitor/monitoring/monitoring-operator/0"]);
+        expect(config.scrape_configs).toEqual([
+            {
+                job_name: "vllm-ministral",
+                scheme: "https",
+                authorization: {
+                    type: "Bearer",
+                    credentials_file: "/some where/mounted/secrets/vllm-auth-token/token",
+                },
+                static_configs: [{ targets: ["127.0.0.1:7781"], labels: { model: "ministral" } }],
+            },
+        ]);
+    });
+
+    it("finds rules where they are laid out, and leaves the rest as it was", () => {
+        expect(config.rule_files).toEqual([
+            "/some where/mounted/rules/prometheus-monitoring-prometheus-rulefiles-0/*.yaml",
+        ]);
+        expect(config.global).toMatchObject({ scrape_interval: "15s" });
+        expect(config.alerting).toEqual({
+            alert_relabel_configs: [{ action: "labeldrop", regex: "prometheus_replica" }],
+            alertmanagers: [],
+        });
+    });
+
+    it("takes a config without alerting or jobs", () => {
+        expect(parse(localConfig("global: {}", "/m").text)).toEqual({ global: {}, scrape_configs: [] });
+    });
+});

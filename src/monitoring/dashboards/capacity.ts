@@ -21,7 +21,7 @@ const now: RowSpec = {
     height: 4,
     panels: [
         stat(
-            "Cost",
+            "Cost per hour",
             "Replicas seen, times the price of one (replicaPrice of the stack config). Replicas that are starting are paid " +
                 "for too and not seen yet.",
             "currencyEUR",
@@ -68,7 +68,7 @@ const money: RowSpec = {
     height: 9,
     panels: [
         timeseries(
-            "Cost per hour",
+            "Cost per hour, and its limits",
             "What the replicas cost, between what the fewest and the most of them would. The app is billed per minute, " +
                 "whether requests come or not.",
             "currencyEUR",

@@ -164,14 +164,8 @@ const delivery: RowSpec = {
             `${platform.deliveries.meaning} The heartbeat is one every 5 minutes.`,
             "cps",
             [
-                {
-                    expr: sumBy(["integration"], rate(platform.deliveries, {}, interval)),
-                    legend: "{{integration}}",
-                },
-                {
-                    expr: sumBy(["integration"], rate(platform.deliveriesFailed, {}, interval)),
-                    legend: "failed {{integration}}",
-                },
+                { expr: sumBy([], rate(platform.deliveries, {}, interval)), legend: "tried" },
+                { expr: sumBy([], rate(platform.deliveriesFailed, {}, interval)), legend: "failed" },
             ],
             ofAlertmanager,
         ),

@@ -50,6 +50,8 @@ export interface PanelSpec {
     queries: Query[];
     /** Highest value of the axis. */
     max?: number;
+    /** Values of several orders of magnitude are to be seen, such as a latency and its target. */
+    logarithmic?: boolean;
     /** Lines are laid on top of each other. */
     stacked?: boolean;
     /** Colours of a stat from these values up; without any it is not judged. */
@@ -90,7 +92,7 @@ export function timeseries(
     description: string,
     unit: string,
     queries: Query[],
-    more?: Pick<PanelSpec, "max" | "stacked" | "needs">,
+    more?: Pick<PanelSpec, "max" | "logarithmic" | "stacked" | "needs">,
 ): PanelSpec {
     return { kind: "timeseries", title, description, unit, queries, ...more };
 }
@@ -160,7 +162,6 @@ function timeseriesPanel(spec: PanelSpec, id: number, place: grafana.GridPos): B
         .datasource(datasource)
         .targets(targets(spec.queries))
         .unit(spec.unit)
-        .min(0)
         .lineWidth(1)
         .fillOpacity(spec.stacked ? 30 : 8)
         .showPoints(common.VisibilityMode.Never)
@@ -177,6 +178,11 @@ function timeseriesPanel(spec: PanelSpec, id: number, place: grafana.GridPos): B
                 .sort(common.SortOrder.Descending),
         );
     if (spec.max !== undefined) panel.max(spec.max);
+    if (spec.logarithmic) {
+        panel.scaleDistribution(
+            new common.ScaleDistributionConfigBuilder().type(common.ScaleDistribution.Log).log(10),
+        );
+    } else panel.min(0);
     if (spec.stacked) panel.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal));
     for (const [index, { reference }] of spec.queries.entries()) {
         if (reference) panel.overrideByQuery(refId(index), dashed);

@@ -100,8 +100,8 @@ const health: RowSpec = {
             { idle: "no requests" },
         ),
         stat(
-            "Between tokens, mean",
-            vllm.interTokenLatency.meaning,
+            "Between tokens",
+            `Mean. ${vllm.interTokenLatency.meaning}`,
             "s",
             mean(vllm.interTokenLatency, chosen, interval),
             { idle: "no requests" },
@@ -129,16 +129,17 @@ const latency: RowSpec[] = [
             timeseries("Time to first token", vllm.timeToFirstToken.meaning, "s", [
                 ...distribution(vllm.timeToFirstToken),
                 of(recorded.firstTokenTarget, "target", true),
-            ]),
+            ], { logarithmic: true }),
             timeseries("Inter-token latency", vllm.interTokenLatency.meaning, "s", [
                 ...distribution(vllm.interTokenLatency),
                 of(recorded.interTokenTarget, "target", true),
-            ]),
+            ], { logarithmic: true }),
             timeseries(
                 "End-to-end request latency",
                 `${vllm.e2eRequestLatency.meaning} Long answers take long: judge by the two to the left.`,
                 "s",
                 distribution(vllm.e2eRequestLatency),
+                { logarithmic: true },
             ),
         ],
     },
@@ -254,7 +255,7 @@ const saturation: RowSpec = {
                 legend: "fullest replica {{job}}",
             },
             { expr: aggregate("avg", ["job"], gauge(vllm.kvCacheUsage, chosen)), legend: "mean {{job}}" },
-        ]),
+        ], { max: 1 }),
         timeseries("Preemptions", `${vllm.numPreemptions.meaning} Any number above 0 for minutes is too many.`, "cps", [
             { expr: sumBy(["job"], rate(vllm.numPreemptions, chosen, interval)), legend: "{{job}}" },
         ]),
@@ -339,7 +340,7 @@ const replicas: RowSpec[] = [
         panels: [
             timeseries("KV cache, each replica", vllm.kvCacheUsage.meaning, "percentunit", [
                 { expr: aggregate("max", each, gauge(vllm.kvCacheUsage, chosen)), legend: eachLegend },
-            ]),
+            ], { max: 1 }),
             timeseries(
                 "Time to first token, each replica",
                 "Mean of each replica. A new replica is slow for its first requests.",

@@ -1,19 +1,24 @@
-// `npm run sandbox`: the local OVHcloud. Commands: up (default), status, down, reset.
+// `npm run sandbox`: the local OVHcloud. Commands: up (default), status, fault, down, reset.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareChart, type PreparedChart } from "./chart/chart";
 import type { DaemonInfo, DaemonSettings } from "./daemon";
 import { requirePlainPath } from "./kubernetes/kwok";
+import { faultUsage, runFaultCommand, type FaultOptions } from "./fault-command";
 import { checkout, layoutOf } from "./layout";
 import { writePrivate } from "./local-cloud";
+import { balancings } from "./ovhcloud/gateway";
+import type { Balancing, SandboxStatus } from "./ovhcloud/status";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
 import { endProcesses, isAlive, sandboxProcesses } from "./processes";
-import { proveStack, sandboxStatus, type Finding, type SandboxStatus, type StackOutputs } from "./proof";
+import { proveStack, sandboxStatus, type Finding, type StackOutputs } from "./proof";
 import { pulumi, sandboxEnvironment } from "./pulumi-cli";
 import { duration, step, styled, table } from "./terminal";
+import { readProfiles } from "./vllm/profile-file";
 import { ensureToolchain, prometheusOperatorCrds, removeToolchain, type Toolchain } from "./toolchain/toolchain";
 
 const usage = `Usage: npm run sandbox [-- COMMAND] [OPTIONS]
@@ -21,15 +26,20 @@ const usage = `Usage: npm run sandbox [-- COMMAND] [OPTIONS]
 Commands
   up       start the local OVHcloud and run "pulumi up" of this project on it (default)
   status   what runs, and where
+  fault    let something go wrong, see below
   down     stop everything, keep all state: "up" continues with the same app
   reset    stop everything and remove .sandbox
 
 Options
   --chart PATH   up: use this kube-prometheus-stack chart (folder or .tgz)
   --speed N      up: platform seconds per real second (default 60: a boot of 5 min takes 5 s)
+  --balancing B  up: how an app's gateway chooses a replica: ${balancings.join(", ")} (default random)
+  --profiles F   up: figures of models and GPUs in place of the built-in ones, see docs/simulation.md
   --json         status: for machines; exit code 0 only when everything runs
   --toolchain    reset: also remove the built tools
-  --verbose      show stack traces`;
+  --verbose      show stack traces
+
+${faultUsage}`;
 
 const stack = "sandbox";
 const layout = layoutOf();
@@ -52,10 +62,20 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
-    if (rest.length > 0) throw new UserError(`unexpected "${rest.join(" ")}"\n\n${usage}`);
+    if (rest.length > 0 && command !== "fault") {
+        throw new UserError(`unexpected "${rest.join(" ")}"\n\n${usage}`);
+    }
     switch (command) {
-        case "up":
-            return exclusively(() => up(options.chart, speedOf(options.speed)));
+        case "up": {
+            const wanted = {
+                speed: speedOf(options.speed),
+                balancing: balancingOf(options.balancing),
+                profiles: profilesOf(options.profiles),
+            };
+            return exclusively(() => up(options.chart, wanted));
+        }
+        case "fault":
+            return fault(rest, options);
         case "status":
             return status(options.json ?? false);
         case "down":
@@ -74,6 +94,15 @@ function arguments_() {
             options: {
                 chart: { type: "string" },
                 speed: { type: "string" },
+                balancing: { type: "string" },
+                profiles: { type: "string" },
+                app: { type: "string" },
+                replica: { type: "string" },
+                factor: { type: "string" },
+                region: { type: "string" },
+                token: { type: "string" },
+                after: { type: "string" },
+                for: { type: "string" },
                 json: { type: "boolean" },
                 toolchain: { type: "boolean" },
                 verbose: { type: "boolean" },
@@ -94,6 +123,34 @@ function speedOf(text: string | undefined): number | undefined {
     return speed;
 }
 
+function balancingOf(text: string | undefined): Balancing | undefined {
+    if (text === undefined || balancings.includes(text as Balancing)) return text as Balancing | undefined;
+    throw new UserError(`--balancing ${text}: give one of ${balancings.join(", ")}`);
+}
+
+/** The absolute path of a file of profiles that can be read; the daemon reads it again. */
+function profilesOf(file: string | undefined): string | undefined {
+    if (file === undefined) return undefined;
+    try {
+        readProfiles(file);
+    } catch (error) {
+        throw new UserError(`--profiles: ${(error as Error).message}`);
+    }
+    return resolve(file);
+}
+
+async function fault(words: string[], options: FaultOptions): Promise<number> {
+    const running = await runningDaemon();
+    if (!running) throw new UserError('the sandbox does not run: start it with "npm run sandbox"');
+    const api = running.info.api.replace(/\/v1$/, "");
+    try {
+        console.log(await runFaultCommand(api, running.status, words, options));
+    } catch (error) {
+        throw new UserError((error as Error).message);
+    }
+    return 0;
+}
+
 /** Only one command may change the sandbox at a time. */
 async function exclusively(work: () => Promise<number>): Promise<number> {
     if (existsSync(layout.lock)) {
@@ -110,7 +167,9 @@ async function exclusively(work: () => Promise<number>): Promise<number> {
     }
 }
 
-async function up(chartPath: string | undefined, speed: number | undefined): Promise<number> {
+type Wanted = Partial<Pick<DaemonSettings, "speed" | "balancing" | "profiles">>;
+
+async function up(chartPath: string | undefined, wanted: Wanted): Promise<number> {
     const started = Date.now();
     try {
         requirePlainPath(layout.kubernetes);
@@ -136,7 +195,7 @@ async function up(chartPath: string | undefined, speed: number | undefined): Pro
             log: console.log,
         }),
     );
-    const daemon = await step("Local OVHcloud", () => ensureDaemon(toolchain, speed));
+    const daemon = await step("Local OVHcloud", () => ensureDaemon(toolchain, wanted));
     const installed: Installed = { chart, plugins, toolchain: toolchain.source };
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile);
@@ -238,14 +297,16 @@ async function runningDaemon(): Promise<{ info: DaemonInfo; status: SandboxStatu
     }
 }
 
-async function ensureDaemon(toolchain: Toolchain, speed: number | undefined): Promise<DaemonInfo> {
+async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<DaemonInfo> {
     const before = existsSync(layout.daemonSettings)
         ? (JSON.parse(readFileSync(layout.daemonSettings, "utf8")) as DaemonSettings)
         : undefined;
     const running = await runningDaemon();
     const settings: DaemonSettings = {
         bin: toolchain.bin,
-        speed: speed ?? before?.speed ?? 60,
+        speed: wanted.speed ?? before?.speed ?? 60,
+        balancing: wanted.balancing ?? before?.balancing,
+        profiles: wanted.profiles ?? before?.profiles,
         // The ports stay for as long as the sandbox does: they are in the stack's outputs.
         apiPort: before?.apiPort ?? (await freePort(preferredPorts.api)),
         prometheusPort: before?.prometheusPort ?? (await freePort(preferredPorts.prometheus)),
@@ -312,7 +373,9 @@ async function status(json: boolean): Promise<number> {
             api: running && { url: running.info.api },
             prometheus: running && { url: running.info.prometheus },
             kubeconfig: existsSync(layout.kubeconfig) ? layout.kubeconfig : undefined,
-            apps: running?.status.apps ?? [],
+            apps: (running?.status.apps ?? []).map(({ id, name, model, state, availableReplicas, url }) => {
+                return { id, name, model, state, replicas: availableReplicas, url };
+            }),
             violations: running?.status.violations,
             ...installed,
         };
@@ -328,11 +391,11 @@ async function status(json: boolean): Promise<number> {
     console.log(
         `API         ${running.info.api}\nPrometheus  ${running.info.prometheus}\nkubeconfig  ${layout.kubeconfig}`,
     );
-    const rows = running.status.apps.map(({ id, name, state, replicas, url }) => [
+    const rows = running.status.apps.map(({ id, name, state, availableReplicas, url }) => [
         id,
         name,
         state,
-        String(replicas),
+        String(availableReplicas),
         url,
     ]);
     console.log(rows.length > 0 ? "\n" + table([["APP", "NAME", "STATE", "REPLICAS", "URL"], ...rows]) : "\nno apps");
@@ -365,6 +428,11 @@ async function reset(toolchain: boolean): Promise<number> {
     return 0;
 }
 
+// `status | head` has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+});
 main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {

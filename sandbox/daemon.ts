@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { layoutOf } from "./layout";
 import { startLocalCloud, writePrivate } from "./local-cloud";
+import type { Balancing } from "./ovhcloud/status";
 import type { Tool } from "./toolchain/recipes";
 
 /** What the CLI tells the daemon, in `Layout.daemonSettings`. */
@@ -10,6 +11,9 @@ export interface DaemonSettings {
     speed: number;
     apiPort: number;
     prometheusPort: number;
+    balancing?: Balancing;
+    /** Absolute path of a file of profiles. */
+    profiles?: string;
 }
 
 /** What the daemon tells once the API answers, in `Layout.daemonInfo`. */

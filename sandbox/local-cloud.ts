@@ -4,8 +4,10 @@ import type { Layout } from "./layout";
 import { createKwokMks } from "./kubernetes/kwok";
 import type { ManagedKubernetes } from "./ovhcloud/mks";
 import { startOvhCloud, type OvhCloud } from "./ovhcloud/server";
+import type { Balancing } from "./ovhcloud/status";
 import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
 import type { Tool } from "./toolchain/recipes";
+import { readProfiles } from "./vllm/profile-file";
 
 /** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
 export const sandboxCredentials = {
@@ -26,6 +28,10 @@ export interface LocalCloudOptions {
     apiPort?: number;
     /** Port of Prometheus on 127.0.0.1. */
     prometheusPort: number;
+    /** How the gateways of apps choose a replica; default `random`. */
+    balancing?: Balancing;
+    /** File of profiles of the simulated GPUs, beside the built-in ones. */
+    profiles?: string;
     log: (line: string) => void;
 }
 
@@ -106,6 +112,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         credentials: sandboxCredentials,
         projectId: sandboxProjectId,
         mks,
+        balancing: options.balancing,
+        profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
     });
     announceCa(api.caFile);

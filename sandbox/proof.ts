@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dashboardMetrics } from "../src/monitoring/metrics";
+import type { SandboxStatus } from "./ovhcloud/status";
 
 /** One promise of the stack, checked against what runs. */
 export interface Finding {
@@ -71,7 +72,7 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
             const app = (await sandboxStatus(input.api)).apps.find(({ id }) => id === model.appId);
             expect(app, `the platform does not know app ${model.appId}`);
             expect(app.state === "RUNNING", `app ${model.appId} is ${app.state}`);
-            return `${app.name} ${model.appId}, ${app.replicas} replica(s)`;
+            return `${app.name} ${model.appId}, ${app.availableReplicas} replica(s)`;
         });
         await check(`${name}: chat completion 200 with the client token`, async () => {
             const started = Date.now();
@@ -236,13 +237,6 @@ async function lastScrapeError(prometheus: string, job: string): Promise<string>
         data: { activeTargets: { labels: { job: string }; lastError: string }[] };
     };
     return data.activeTargets.find((target) => target.labels.job === job)?.lastError || "no error given";
-}
-
-/** What the emulated platform says of itself, outside of the OVHcloud API. */
-export interface SandboxStatus {
-    apps: { id: string; name: string; model: string; state: string; replicas: number; url: string }[];
-    violations: number;
-    speed: number;
 }
 
 /** Asks the daemon; throws when it does not answer. `api` is the URL with `/v1`. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { badRequest, conflict, notFound } from "./api-error";
-import { gpuQuota, region, resourcesOf } from "./capabilities";
+import { region, resourcesOf } from "./capabilities";
 import type { Platform } from "./platform";
 import type { Store, StoredApp } from "./store";
 
@@ -48,8 +48,8 @@ export function appReads(apps: () => Record<string, StoredApp>, available: (app:
     };
 }
 
-/** The AI Deploy operations of the API, by method and path below the project. `speed`: platform seconds per real one. */
-export function appHandlers(store: Store, platform: Platform, projectId: string, speed: number): Handlers {
+/** The AI Deploy operations of the API, by method and path below the project. */
+export function appHandlers(store: Store, platform: Platform, projectId: string): Handlers {
     const touch = (app: StoredApp): void => {
         app.updatedAt = new Date().toISOString();
         store.save();
@@ -74,8 +74,10 @@ export function appHandlers(store: Store, platform: Platform, projectId: string,
             const used = Object.values(store.state.apps)
                 .filter(({ state }) => stoppable.has(state))
                 .reduce((sum, other) => sum + gpusOf(other), 0);
-            if (used + gpusOf(app) > gpuQuota) {
-                throw conflict(`GPU quota exceeded: ${used} of ${gpuQuota} in use, ${gpusOf(app)} more asked for`);
+            if (used + gpusOf(app) > platform.gpuQuota) {
+                throw conflict(
+                    `GPU quota exceeded: ${used} of ${platform.gpuQuota} in use, ${gpusOf(app)} more asked for`,
+                );
             }
             store.state.apps[app.id] = app;
             await platform.start(app);
@@ -133,7 +135,7 @@ export function appHandlers(store: Store, platform: Platform, projectId: string,
             app.dataSync.push(sync);
             touch(app);
             const syncable = (app.spec.volumes as Record<string, any>[]).some(hasStorage);
-            setTimeout(() => endSync(sync, syncable, () => touch(app)), (syncSeconds * 1000) / speed).unref();
+            setTimeout(() => endSync(sync, syncable, () => touch(app)), (syncSeconds * 1000) / platform.speed).unref();
             return sync;
         },
         "GET /ai/app/{appId}/log": (call) => {

@@ -1,11 +1,17 @@
+import { randomBytes } from "node:crypto";
 import { Agent, request, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { TLSSocket } from "node:tls";
+import type { Balancing, GatewayStatus } from "./status";
 import type { State, StoredApp, StoredToken } from "./store";
 
 /** A replica that the gateway may send requests to. */
 export interface Backend {
+    index: number;
+    /** On 127.0.0.1; 0 when nothing listens where the app's HTTP port says. */
     port: number;
+    /** Requests that it is answering; the gateway counts. */
+    requests: number;
 }
 
 export interface GatewayOptions {
@@ -14,51 +20,152 @@ export interface GatewayOptions {
     tokens: () => StoredToken[];
     /** The replicas that are ready now. */
     backends: () => Backend[];
+    balancing: () => Balancing;
+    /** Whether the region is cut off: every connection is dropped. */
+    outage: () => boolean;
+    /** A request has come in, whether or not there is a replica for it. */
+    called: () => void;
 }
+
+export interface Gateway {
+    status(): GatewayStatus;
+    /** Cuts off whoever is connected. */
+    drop(): void;
+    close(): Promise<void>;
+}
+
+export const balancings: Balancing[] = ["random", "round-robin", "least-connections", "sticky"];
+
+/** Limits of the platform. Guesses: OVHcloud publishes none. */
+const limits = {
+    bodyBytes: 100 * 1024 ** 2,
+    connections: 10_000,
+    /** Until the replica begins to answer, and between two parts of its answer. */
+    silenceMs: 600_000,
+    keepAliveMs: 75_000,
+};
 
 /** Roles whose tokens may query apps. */
 const queryRoles = new Set(["ai_training_read", "ai_training_operator"]);
 
+const cookieName = "ai_deploy_sandbox_replica";
+
 /**
- * The public face of one app: TLS on a port of its own, token check, and a replica for each new connection, drawn at
- * random and kept for as long as the connection lives, as the platform's load balancer does.
+ * The public face of one app: TLS on a port of its own, token check, and a replica that is ready:
+ *
+ * - `random`: one for each new connection, kept for as long as the connection lives (how the platform is taken to work)
+ * - `round-robin`: the next one for each request
+ * - `least-connections`: the one that is answering the fewest requests
+ * - `sticky`: the one that a cookie names, which the first answer sets
+ *
+ * Its refusals: 401 without a valid token, 403 with one that does not fit, 404 when the app is deleted, 413 for a body that
+ * is too large, 503 without a ready replica, 502 and 504 for one that fails or is silent.
  */
-export async function openGateway(options: GatewayOptions): Promise<Server> {
-    const agent = new Agent({ keepAlive: true });
-    const chosen = new WeakMap<TLSSocket, Backend>();
+export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+    const { app } = options;
+    const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024 });
+    const balance = balancer(options.balancing);
+    const answers: Record<string, number> = {};
+    let open = 0;
+
     const server = createServer(
         { key: options.certificates.key, cert: options.certificates.certificate },
         (incoming, answer) => {
-            const refusal = refuse(options, incoming.headers.authorization);
-            if (refusal) return say(answer, refusal.status, refusal.message);
-            const socket = incoming.socket as TLSSocket;
+            if (options.outage()) return void incoming.socket.destroy();
+            open++;
+            answer.on("close", () => {
+                open--;
+                const status = answer.writableFinished ? String(answer.statusCode) : "499";
+                answers[status] = (answers[status] ?? 0) + 1;
+            });
+            const refusal = refuse(options, incoming);
+            if (refusal) return say(answer, refusal.status, refusal.message, refusal.headers);
+            options.called();
             const ready = options.backends();
-            let backend = chosen.get(socket);
-            if (!backend || !ready.includes(backend)) {
-                if (ready.length === 0) return say(answer, 503, `app ${options.app.id} has no replica that is ready`);
-                backend = ready[Math.floor(Math.random() * ready.length)];
-                chosen.set(socket, backend);
+            if (ready.length === 0) {
+                const retry = { "retry-after": "30" };
+                return say(answer, 503, `app ${app.id} has no replica that is ready`, retry);
             }
-            forward(agent, backend, incoming, answer);
+            forward(app, agent, balance(ready, incoming, answer), incoming, answer);
             return undefined;
         },
     );
-    server.on("close", () => agent.destroy());
+    server.maxConnections = limits.connections;
+    server.keepAliveTimeout = limits.keepAliveMs;
+    server.on("secureConnection", (socket) => {
+        if (options.outage()) socket.destroy();
+    });
     await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
-        server.listen(options.app.port, "127.0.0.1", resolve);
+        server.listen(app.port, "127.0.0.1", 4096, resolve);
     });
-    options.app.port = (server.address() as { port: number }).port;
-    return server;
+    app.port = (server.address() as { port: number }).port;
+
+    return {
+        status: () => ({ balancing: options.balancing(), open, answers: { ...answers } }),
+        drop: () => server.closeAllConnections(),
+        close: () => closeServer(server, agent),
+    };
+}
+
+async function closeServer(server: Server, agent: Agent): Promise<void> {
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+    agent.destroy();
+}
+
+type Choose = (ready: Backend[], incoming: IncomingMessage, answer: ServerResponse) => Backend;
+
+function balancer(balancing: () => Balancing): Choose {
+    const ofConnection = new WeakMap<TLSSocket, Backend>();
+    const ofCookie = new Map<string, number>();
+    let turn = 0;
+    const random = (ready: Backend[]): Backend => ready[Math.floor(Math.random() * ready.length)];
+    const strategies: Record<Balancing, Choose> = {
+        random(ready, incoming) {
+            const socket = incoming.socket as TLSSocket;
+            const kept = ofConnection.get(socket);
+            const backend = kept && ready.includes(kept) ? kept : random(ready);
+            ofConnection.set(socket, backend);
+            return backend;
+        },
+        "round-robin": (ready) => ready[turn++ % ready.length],
+        "least-connections": (ready) =>
+            ready.reduce((least, one) => (one.requests < least.requests ? one : least), random(ready)),
+        sticky(ready, incoming, answer) {
+            const name = new RegExp(`${cookieName}=([\\w-]+)`).exec(incoming.headers.cookie ?? "")?.[1];
+            const kept = ready.find(({ index }) => name !== undefined && ofCookie.get(name) === index);
+            if (kept) return kept;
+            const backend = random(ready);
+            const value = randomBytes(12).toString("base64url");
+            ofCookie.set(value, backend.index);
+            if (ofCookie.size > limits.connections) ofCookie.delete(ofCookie.keys().next().value!);
+            answer.setHeader("set-cookie", `${cookieName}=${value}; Path=/; Secure; HttpOnly`);
+            return backend;
+        },
+    };
+    return (ready, incoming, answer) => strategies[balancing()](ready, incoming, answer);
+}
+
+interface Refused {
+    status: number;
+    message: string;
+    headers?: Record<string, string>;
 }
 
 /** Why a request may not pass. */
-function refuse(
-    { app, tokens }: GatewayOptions,
-    authorization: string | undefined,
-): { status: number; message: string } | undefined {
+function refuse({ app, tokens }: GatewayOptions, { headers }: IncomingMessage): Refused | undefined {
+    if (app.wanted === "deleted") return { status: 404, message: `app ${app.id} does not exist` };
+    if (Number(headers["content-length"] ?? 0) > limits.bodyBytes) {
+        return {
+            status: 413,
+            message: `the body is larger than ${limits.bodyBytes} bytes`,
+            headers: { connection: "close" },
+        };
+    }
     if (app.spec.unsecureHttp === true) return undefined;
-    const value = /^Bearer (.+)$/.exec(authorization ?? "")?.[1];
+    const value = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1];
     const token = value === undefined ? undefined : tokens().find((candidate) => candidate.value === value);
     if (!token) return { status: 401, message: "a valid AI token is needed: Authorization: Bearer TOKEN" };
     if (!queryRoles.has(token.spec.role)) return { status: 403, message: "the role of this token may not query apps" };
@@ -72,18 +179,35 @@ function refuse(
     return undefined;
 }
 
-function forward(agent: Agent, backend: Backend, incoming: IncomingMessage, answer: ServerResponse): void {
-    const headers = { ...incoming.headers };
+function forward(
+    app: StoredApp,
+    agent: Agent,
+    backend: Backend,
+    incoming: IncomingMessage,
+    answer: ServerResponse,
+): void {
+    if (backend.port === 0) {
+        const { defaultHttpPort } = app.spec;
+        return say(answer, 502, `the replica does not listen on port ${defaultHttpPort}, the app's HTTP port`);
+    }
+    const { connection: _, ...headers } = incoming.headers;
+    backend.requests++;
+    answer.on("close", () => backend.requests--);
     const upstream = request(
         { agent, host: "127.0.0.1", port: backend.port, method: incoming.method, path: incoming.url, headers },
         (reply) => {
-            const { connection: _, "keep-alive": __, ...rest } = reply.headers;
+            const { connection: __, "keep-alive": ___, ...rest } = reply.headers;
             answer.writeHead(reply.statusCode ?? 502, rest);
             reply.pipe(answer);
             reply.on("error", () => answer.destroy());
         },
     );
+    upstream.setTimeout(limits.silenceMs, () => {
+        if (!answer.headersSent) say(answer, 504, `the replica was silent for ${limits.silenceMs / 1000} s`);
+        upstream.destroy();
+    });
     upstream.on("error", (error) => {
+        if (answer.writableEnded) return;
         if (answer.headersSent) answer.destroy();
         else say(answer, 502, `the replica does not answer (${error.message})`);
     });
@@ -91,10 +215,17 @@ function forward(agent: Agent, backend: Backend, incoming: IncomingMessage, answ
     answer.on("close", () => {
         if (!answer.writableFinished) upstream.destroy();
     });
+    let received = 0;
+    incoming.on("data", (part: Buffer) => {
+        received += part.length;
+        if (received <= limits.bodyBytes || answer.headersSent) return;
+        say(answer, 413, `the body is larger than ${limits.bodyBytes} bytes`, { connection: "close" });
+        upstream.destroy();
+    });
     incoming.pipe(upstream);
 }
 
-function say(answer: ServerResponse, status: number, message: string): void {
-    answer.writeHead(status, { "content-type": "application/json" });
+function say(answer: ServerResponse, status: number, message: string, headers: Record<string, string> = {}): void {
+    answer.writeHead(status, { "content-type": "application/json", ...headers });
     answer.end(JSON.stringify({ message }));
 }

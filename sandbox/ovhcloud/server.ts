@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
 import { ApiError, badRequest, notFound } from "./api-error";
 import { appHandlers, appReads, type Handlers } from "./apps";
@@ -10,10 +11,14 @@ import { authenticate, type Credentials } from "./auth";
 import * as capabilities from "./capabilities";
 import { makeCertificates } from "./certificates";
 import { answerFaults, requestFaults, route } from "./contract";
+import { EventStream } from "./event-stream";
 import { Faults, type FaultRule } from "./faults";
+import { balancings } from "./gateway";
+import { readAppFault, readPlatformFault } from "./incidents";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Platform, type StartReplica } from "./platform";
+import type { AppStatus, Balancing, SandboxStatus } from "./status";
 import { Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
@@ -30,6 +35,12 @@ export interface OvhCloudOptions {
     mks: ManagedKubernetes;
     /** What stands for a container; default: the simulated vLLM. */
     startReplica?: StartReplica;
+    /** GPUs that the project may use; default: `capabilities.gpuQuota`. */
+    gpuQuota?: number;
+    /** How the gateways choose a replica; default `random`. */
+    balancing?: Balancing;
+    /** Profiles of the simulated GPUs beside the built-in ones. */
+    profiles?: OwnProfile[];
     log?: (line: string) => void;
 }
 
@@ -71,6 +82,8 @@ export interface OvhCloud {
     /** The apps as the platform keeps them, those on their way out included. */
     stored(): StoredApp[];
     requests(): LoggedRequest[];
+    /** What `GET /sandbox/status` answers. */
+    status(): SandboxStatus;
     /** Deletes an app as a colleague would in the control panel; resolves when it is gone. */
     deleteApp(id: string): Promise<void>;
     /** Deletes every token behind Pulumi's back. */
@@ -83,16 +96,25 @@ const maxLoggedRequests = 10_000;
 /** Starts the emulated OVHcloud API with the simulated AI Deploy behind it. */
 export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud> {
     const log = options.log ?? (() => undefined);
-    const speed = options.speed ?? 60;
     const store = new Store(options.stateDir);
     store.state.certificates ??= await makeCertificates();
     const caFile = join(options.stateDir, "ca.pem");
     writeFileSync(caFile, store.state.certificates.ca);
 
-    const platform = new Platform({ store, speed, startReplica: options.startReplica ?? startVllm, log });
+    let changed = (): void => undefined;
+    const platform = new Platform({
+        store,
+        speed: options.speed ?? 60,
+        startReplica: options.startReplica ?? startVllm,
+        gpuQuota: options.gpuQuota,
+        balancing: options.balancing,
+        profiles: options.profiles,
+        log,
+        changed: () => changed(),
+    });
     const kube = { store, mks: options.mks, projectId: options.projectId, log };
     const handlers: Handlers = {
-        ...appHandlers(store, platform, options.projectId, speed),
+        ...appHandlers(store, platform, options.projectId),
         ...tokenHandlers(store),
         ...kubeHandlers(kube),
         "GET /ai/capabilities/region": () => capabilities.regions(),
@@ -100,24 +122,32 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         "GET /ai/capabilities/region/{region}/flavor": ({ path }) => capabilities.flavorsOf(path.region),
         "GET /ai/capabilities/region/{region}/flavor/{flavorId}": ({ path }) =>
             capabilities.flavor(path.region, path.flavorId),
-        "GET /ai/capabilities/quota": () => ({ resources: { gpu: capabilities.gpuQuota }, storage: 10 * 1024 ** 4 }),
+        "GET /ai/capabilities/quota": () => ({ resources: { gpu: platform.gpuQuota }, storage: 10 * 1024 ** 4 }),
         "GET /ai/capabilities/feature": () => ({ lab: false, registry: true }),
     };
     const faults = new Faults();
     const violations: string[] = [];
     const requests: LoggedRequest[] = [];
 
+    const existing = (): StoredApp[] => Object.values(store.state.apps).filter(({ state }) => state !== "DELETED");
+    const identity = (app: StoredApp): Pick<AppStatus, "id" | "name" | "model" | "url"> => ({
+        id: app.id,
+        name: app.spec.name as string,
+        model: /(?:--model[= ]|vllm serve )(\S+)/.exec((app.spec.command ?? []).join(" "))?.[1] ?? "",
+        url: `https://127.0.0.1:${app.port}`,
+    });
     const summaries = (): AppSummary[] =>
-        Object.values(store.state.apps)
-            .filter(({ state }) => state !== "DELETED")
-            .map((app) => ({
-                id: app.id,
-                name: app.spec.name as string,
-                model: /(?:--model[= ]|vllm serve )(\S+)/.exec((app.spec.command ?? []).join(" "))?.[1] ?? "",
-                state: app.state,
-                replicas: platform.available(app),
-                url: `https://127.0.0.1:${app.port}`,
-            }));
+        existing().map((app) => ({ ...identity(app), state: app.state, replicas: platform.available(app) }));
+    const status = (): SandboxStatus => ({
+        at: new Date().toISOString(),
+        speed: platform.speed,
+        violations: violations.length,
+        apps: existing().map((app) => ({ ...identity(app), ...platform.status(app) })),
+        clusters: Object.keys(store.state.clusters),
+        faults: platform.incidents.list(),
+    });
+    const events = new EventStream(status);
+    changed = () => events.changed();
 
     const readsAsOf = (ageMs: number): Handlers => {
         const apps = store.appsAsOf(ageMs);
@@ -199,9 +229,18 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             answer.writeHead(status, { "content-type": "application/json", "x-ovh-queryid": queryId, ...headers });
             answer.end(value === undefined ? "null" : JSON.stringify(value));
         };
+        if (method === "GET" && url.pathname === "/sandbox/events") return events.open(answer);
         if (url.pathname.startsWith("/sandbox/")) {
-            control(method, url.pathname, body, send);
-            return;
+            try {
+                return send(200, control(method, url.pathname, body));
+            } catch (error) {
+                if (!(error instanceof ApiError)) throw error;
+                return send(error.status, { message: error.message });
+            }
+        }
+        if (platform.incidents.active("api-outage")) {
+            const message = "the API is out of order (a fault was asked for)";
+            return send(503, { class: "Server::ServiceUnavailable", message });
         }
         const fault = faults.strike(method, url.pathname);
         if (fault?.kind === "delay") await sleep(fault.delayMs ?? 1000);
@@ -232,30 +271,53 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         return undefined;
     }
 
-    /** The sandbox's own controls: no part of OVHcloud. */
-    function control(method: string, path: string, body: string, send: (status: number, value: unknown) => void): void {
-        switch (`${method} ${path}`) {
+    /** The sandbox's own controls: no part of OVHcloud. Answers the value to send; throws an ApiError. */
+    function control(method: string, path: string, body: string): unknown {
+        const name = `${method} ${path}`;
+        const app = /^\/sandbox\/apps\/([\w-]+)\/faults$/.exec(path)?.[1];
+        if (app !== undefined && !existing().some(({ id }) => id === app)) throw notFound(`app ${app} does not exist`);
+        const scope = app ?? (path === "/sandbox/platform/faults" ? "platform" : undefined);
+        if (scope !== undefined && ["GET", "POST", "DELETE"].includes(method)) {
+            if (method === "POST") {
+                if (app === undefined) platform.incidents.add(readPlatformFault(json(body)));
+                else platform.incidents.add(readAppFault(json(body)), app);
+            }
+            if (method === "DELETE") platform.incidents.clear(app);
+            return platform.incidents.list().filter((fault) => fault.app === app);
+        }
+        switch (name) {
             case "GET /sandbox/status":
-                return send(200, {
-                    apps: summaries(),
-                    clusters: Object.keys(store.state.clusters),
-                    violations: violations.length,
-                    speed,
-                });
+                return status();
+            case "POST /sandbox/speed": {
+                const { speed } = json(body) as { speed?: unknown };
+                if (typeof speed !== "number" || !(speed >= 1 && speed <= 1000)) {
+                    throw badRequest(`speed is ${JSON.stringify(speed)}: give a number from 1 (real time) to 1000`);
+                }
+                platform.speed = speed;
+                return { speed };
+            }
+            case "POST /sandbox/balancing": {
+                const { balancing } = json(body) as { balancing?: Balancing };
+                if (!balancings.includes(balancing!)) {
+                    throw badRequest(`balancing is ${JSON.stringify(balancing)}: give one of ${balancings.join(", ")}`);
+                }
+                platform.balancing = balancing!;
+                return { balancing };
+            }
             case "GET /sandbox/requests":
-                return send(200, requests);
+                return requests;
             case "GET /sandbox/violations":
-                return send(200, violations);
+                return violations;
             case "GET /sandbox/faults":
-                return send(200, faults.list());
+                return faults.list();
             case "POST /sandbox/faults":
-                faults.add(JSON.parse(body) as FaultRule);
-                return send(200, faults.list());
+                faults.add(json(body) as FaultRule);
+                return faults.list();
             case "DELETE /sandbox/faults":
                 faults.clear();
-                return send(200, []);
+                return [];
             default:
-                return send(404, { message: `${method} ${path} is not a control of the sandbox` });
+                throw notFound(`${name} is not a control of the sandbox`);
         }
     }
 
@@ -281,6 +343,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         clusters: () => Object.keys(store.state.clusters),
         stored: () => Object.values(store.state.apps),
         requests: () => requests,
+        status,
         async deleteApp(id) {
             const app = store.state.apps[id];
             if (!app) throw new Error(`app ${id} does not exist`);
@@ -292,12 +355,25 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             store.save();
         },
         async close() {
+            events.close();
             const closed = new Promise((resolve) => server.close(resolve));
             server.closeAllConnections();
             await closed;
             await platform.close();
         },
     };
+}
+
+/** The body of a control as an object. */
+function json(body: string): object {
+    let value: unknown;
+    try {
+        value = JSON.parse(body);
+    } catch {
+        throw badRequest("the body is not JSON");
+    }
+    if (typeof value !== "object" || value === null) throw badRequest("the body is not an object");
+    return value;
 }
 
 function text(incoming: IncomingMessage): Promise<string> {

@@ -21,7 +21,7 @@ import {
     utimesSync,
     writeFileSync,
 } from "node:fs";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Tool } from "../toolchain/recipes";
 import type { Toolchain } from "../toolchain/toolchain";
@@ -93,7 +93,7 @@ function installPulumi(binDir: string, { bin }: Toolchain): void {
         "pulumi-language-nodejs": program("language-host"),
         "pulumi-resource-pulumi-nodejs": dynamicProvider,
     };
-    if (bringsHost(bin.pulumi, binDir)) {
+    if (bringsHost(bin.pulumi)) {
         for (const name of Object.keys(hosts)) rmSync(join(binDir, name), { force: true });
         link(bin.pulumi, pulumi);
         return;
@@ -113,12 +113,9 @@ function installPulumi(binDir: string, { bin }: Toolchain): void {
     renameSync(`${pulumi}.new`, pulumi);
 }
 
-/** Whether a CLI comes with its own host of Node.js programs, as the released ones do. */
-function bringsHost(pulumi: string, binDir: string): boolean {
-    const path = (process.env.PATH ?? "")
-        .split(delimiter)
-        .filter((dir) => dir !== binDir && !dir.endsWith("/.sandbox/bin"));
-    return [dirname(realpathSync(pulumi)), ...path].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
+/** Whether a CLI comes with its own host of Node.js programs, as the released ones do: beside it, behind any link. */
+function bringsHost(pulumi: string): boolean {
+    return existsSync(join(dirname(realpathSync(pulumi)), "pulumi-language-nodejs"));
 }
 
 function pluginDir(name: Name, { pulumiHome }: InstallOptions): string {

@@ -1,5 +1,6 @@
 import { ApiException, CoreV1Api, CustomObjectsApi, type KubeConfig } from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
+import { relayName } from "../../src/monitoring/relay/manifests";
 
 /** What a pod of the operator's Prometheus would mount, as it lies in the cluster now. */
 export interface ClusterFiles {
@@ -7,6 +8,8 @@ export interface ClusterFiles {
     config: string;
     /** Text by path below `/etc/prometheus`. */
     mounted: Record<string, string>;
+    /** Files of the replica relay's ConfigMap, where there is one. */
+    relay?: Record<string, string>;
     /** Settings of the Prometheus resource that become flags. */
     retention?: string;
     retentionSize?: string;
@@ -48,8 +51,9 @@ export async function readClusterFiles(
         if (!config) return undefined;
         const mounted: Record<string, string> = {};
         for (const of of spec.secrets ?? []) {
-            for (const [key, value] of Object.entries(await secret(of)))
-                {mounted[`secrets/${of}/${key}`] = value.toString();}
+            for (const [key, value] of Object.entries(await secret(of))) {
+                mounted[`secrets/${of}/${key}`] = value.toString();
+            }
         }
         for (const [key, value] of Object.entries(await secret(`prometheus-${name}-tls-assets-0`))) {
             mounted[`certs/${key}`] = value.toString();
@@ -62,8 +66,10 @@ export async function readClusterFiles(
         for (const { metadata: of, data } of rules.items) {
             for (const [key, value] of Object.entries(data ?? {})) mounted[`rules/${of!.name}/${key}`] = value;
         }
+        const maps = await core.listNamespacedConfigMap({ namespace, fieldSelector: `metadata.name=${relayName}` });
+        const relay = maps.items[0]?.data;
         const { retention, retentionSize } = spec;
-        return { config: gunzipSync(config).toString(), mounted, retention, retentionSize };
+        return { config: gunzipSync(config).toString(), mounted, relay, retention, retentionSize };
     } catch (error) {
         if (isGone(error)) return undefined; // not all there yet, as for a pod that waits for its volumes
         throw error;

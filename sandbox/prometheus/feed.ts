@@ -1,10 +1,13 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
+import { tokenSecretName } from "../../src/monitoring/scrape-jobs";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
 import { localConfig } from "./local-config";
+import { startRelay, type LocalRelay } from "./relay";
 
 export interface MonitoringFeedOptions {
     /** Holds config, data and logs of both programs. */
@@ -19,7 +22,7 @@ export interface MonitoringFeedOptions {
     log: (line: string) => void;
 }
 
-/** A real Prometheus and its real operator, which stand for the pods that do not run in the cluster. */
+/** A real Prometheus, its real operator and the replica relay, which stand for the pods that do not run in the cluster. */
 export interface MonitoringFeed {
     /** `http://127.0.0.1:PORT`; answers once the cluster holds a Prometheus. */
     url: string;
@@ -42,6 +45,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     let closed = false;
     let operator: Child | undefined;
     let prometheus: Child | undefined;
+    let relay: { files: ClusterFiles["relay"]; process: LocalRelay } | undefined;
     let applied = "";
     let notBefore = 0;
 
@@ -49,8 +53,8 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     async function look(): Promise<void> {
         const resource = await findPrometheus(cluster);
         if (!resource) {
-            await prometheus?.stop();
-            prometheus = undefined;
+            await Promise.all([prometheus?.stop(), relay?.process.stop()]);
+            prometheus = relay = undefined;
             return;
         }
         if (!operator) {
@@ -66,7 +70,9 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         if (!files) return;
         const wanted = JSON.stringify(files);
         if (prometheus && wanted === applied) return;
-        const leftOut = writeFiles(dir, files);
+        writeMounted(dir, files);
+        await updateRelay(files.relay);
+        const leftOut = writeConfig(dir, files, relay?.process.address);
         if (prometheus) {
             await reload(url);
             log("Prometheus took over a change of the cluster's config");
@@ -81,6 +87,25 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             log(`Prometheus runs at ${url}; left out, since no pod runs: ${leftOut.join(", ") || "nothing"}`);
         }
         applied = wanted;
+    }
+
+    /** Has the relay run from these files, or none. */
+    async function updateRelay(files: ClusterFiles["relay"]): Promise<void> {
+        if (isDeepStrictEqual(files, relay?.files)) return;
+        await relay?.process.stop();
+        relay = undefined;
+        if (!files) return;
+        const tokens = join(dir, "mounted", "secrets", tokenSecretName);
+        const started = await startRelay({ dir: join(dir, "relay"), files, tokens, caFile: options.caFile });
+        relay = { files, process: started };
+        void started.ended.then(() => {
+            if (relay?.process !== started) return;
+            relay = undefined;
+            // Its next start is at another port, which Prometheus has to be told.
+            applied = "";
+            notBefore = Date.now() + restartMs;
+            if (!closed) log(`the replica relay ended, see ${join(dir, "relay", "relay.log")}; it is started again`);
+        });
     }
 
     let said = "";
@@ -104,20 +129,24 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         async close() {
             closed = true;
             await looking;
-            await Promise.all([prometheus?.stop(), operator?.stop()]);
+            await Promise.all([prometheus?.stop(), operator?.stop(), relay?.process.stop()]);
         },
     });
 }
 
-/** Lays out what the pod would mount. Returns the jobs that cannot be scraped from here. */
-function writeFiles(dir: string, { config, mounted }: ClusterFiles): string[] {
+/** Lays out what the pod would mount. */
+function writeMounted(dir: string, { mounted }: ClusterFiles): void {
     const folder = join(dir, "mounted");
     rmSync(folder, { recursive: true, force: true });
     for (const [path, text] of Object.entries(mounted)) {
         mkdirSync(dirname(join(folder, path)), { recursive: true });
         writeFileSync(join(folder, path), text, { mode: 0o600 });
     }
-    const local = localConfig(config, folder);
+}
+
+/** Writes Prometheus' config. Returns the jobs that cannot be scraped from here. */
+function writeConfig(dir: string, { config }: ClusterFiles, relay: string | undefined): string[] {
+    const local = localConfig(config, join(dir, "mounted"), relay);
     writeFileSync(join(dir, "prometheus.yaml"), local.text, { mode: 0o600 });
     return local.leftOut;
 }

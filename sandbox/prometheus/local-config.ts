@@ -1,4 +1,5 @@
 import { parse, stringify } from "yaml";
+import { relayName, relayPort } from "../../src/monitoring/relay/manifests";
 
 /** Where a Prometheus pod of the operator finds its Secrets, rules and certificates. */
 const podFolder = "/etc/prometheus/";
@@ -14,14 +15,17 @@ export interface LocalConfig {
 
 /**
  * Turns the config that the operator wrote for its pod into one for a process on this machine: what the pod has below
- * `/etc/prometheus` lies in `folder`, and what only the cluster's network could reach is left out.
+ * `/etc/prometheus` lies in `folder`, the replica relay is at `relay` (host and port), and what else only the cluster's
+ * network could reach is left out.
  */
-export function localConfig(operatorConfig: string, folder: string): LocalConfig {
+export function localConfig(operatorConfig: string, folder: string, relay?: string): LocalConfig {
     const config = parse(operatorConfig.replaceAll(podFolder, `${folder}/`)) as Section & {
         scrape_configs?: Section[];
     };
-    const inCluster = (section: Section): boolean => "kubernetes_sd_configs" in section;
-    const jobs = config.scrape_configs ?? [];
+    const inCluster = (section: Section): boolean =>
+        "kubernetes_sd_configs" in section ||
+        staticConfigs(section).some(({ targets }) => targets.some((target) => /\.svc:\d+$/.test(target)));
+    const jobs = (config.scrape_configs ?? []).map((job) => (relay ? withRelayAt(job, relay) : job));
     const alerting = config.alerting as { alertmanagers?: Section[] } | undefined;
     const alertmanagers = alerting?.alertmanagers?.filter((one) => !inCluster(one)) ?? [];
     const text = stringify({
@@ -30,4 +34,24 @@ export function localConfig(operatorConfig: string, folder: string): LocalConfig
         ...(alerting ? { alerting: { ...alerting, alertmanagers } } : {}),
     });
     return { text, leftOut: jobs.filter(inCluster).map((job) => String(job.job_name)) };
+}
+
+interface StaticConfig {
+    targets: string[];
+}
+
+function staticConfigs(section: Section): StaticConfig[] {
+    return (section.static_configs as StaticConfig[] | undefined) ?? [];
+}
+
+/** The job with the relay's Service replaced by another address, where it is a target. */
+function withRelayAt(job: Section, relay: string): Section {
+    const isRelay = (target: string): boolean =>
+        target.startsWith(`${relayName}.`) && target.endsWith(`.svc:${relayPort}`);
+    if (!("static_configs" in job)) return job;
+    const moved = staticConfigs(job).map(({ targets, ...rest }) => ({
+        targets: targets.map((target) => (isRelay(target) ? relay : target)),
+        ...rest,
+    }));
+    return { ...job, static_configs: moved };
 }

@@ -20,6 +20,8 @@ export interface ServerArguments {
     apiKeys: string[];
     hfToken?: string;
     logStats: boolean;
+    /** `--show-hidden-metrics-for-version` names the release before, the only one for which it shows anything. */
+    showHiddenMetrics: boolean;
     serverLoadTracking: boolean;
     seed?: number;
     /** Everything given, as vLLM prints it: names with underscores. */
@@ -70,7 +72,9 @@ const understood = new Set(
     download-dir tool-call-parser chat-template api-key hf-token seed max-num-seqs max-num-batched-tokens max-model-len
     gpu-memory-utilization tensor-parallel-size pipeline-parallel-size data-parallel-size api-server-count block-size
     enable-auto-tool-choice enable-prefix-caching enable-chunked-prefill trust-remote-code disable-log-stats
-    disable-uvicorn-access-log enable-server-load-tracking uvicorn-log-level`.split(/\s+/),
+    disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level`.split(
+        /\s+/,
+    ),
 );
 
 const dtypes = ["auto", "half", "float16", "bfloat16", "float", "float32"];
@@ -198,6 +202,7 @@ function parseFlags(words: string[], top: string, sub: string): ServerArguments 
         apiKeys: values.get("api-key") ?? [],
         hfToken: text("hf-token"),
         logStats: !switches.get("disable-log-stats"),
+        showHiddenMetrics: /^0\.12(\.|$)/.test(text("show-hidden-metrics-for-version") ?? ""),
         serverLoadTracking: switches.get("enable-server-load-tracking") ?? false,
         seed: integer("seed"),
         given: {},

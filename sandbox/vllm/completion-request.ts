@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { tokenOfId, tokensOf } from "./tokenizer";
+import { toolCall, type Tool, type ToolCall, type ToolChoice } from "./tool-call";
 
 /** Reads the body of a completion request as vLLM validates it, and refuses what a simulation cannot stand in for. */
 
@@ -40,6 +42,12 @@ export interface CompletionRequest {
     seed?: number;
     stream: boolean;
     usage: "none" | "last" | "each";
+    /** How many of the most probable tokens to tell with each one; undefined: no log probabilities. */
+    logprobs?: number;
+    /** The call of a tool that stands for the text of every answer. */
+    toolCall?: ToolCall;
+    /** Whether a call ends with `tool_calls`; one that was forced by name ends with `stop`. */
+    endsWithToolCalls: boolean;
 }
 
 export interface ModelFacts {
@@ -60,8 +68,6 @@ const withoutEffect = new Set([
 
 /** Parameters whose effect is not simulated: only these values pass, which ask for nothing. */
 const onlyValues: Record<string, unknown[]> = {
-    logprobs: [false],
-    top_logprobs: [0],
     prompt_logprobs: [],
     echo: [false],
     best_of: [1],
@@ -79,7 +85,7 @@ const onlyValues: Record<string, unknown[]> = {
 const read = new Set([
     "model", "messages", "prompt", "n", "max_tokens", "max_completion_tokens", "min_tokens", "ignore_eos", "stop",
     "include_stop_str_in_output", "seed", "stream", "stream_options", "temperature", "top_p", "presence_penalty",
-    "frequency_penalty", "tools", "tool_choice", "response_format", "logit_bias",
+    "frequency_penalty", "tools", "tool_choice", "response_format", "logit_bias", "logprobs", "top_logprobs",
 ]); // prettier-ignore
 
 const bad = (message: string, param: string | null = null): Refusal =>
@@ -93,23 +99,23 @@ export function readCompletionRequest(kind: Kind, text: string, model: ModelFact
     const body = parse(text);
     const required = kind === "chat" ? "messages" : "prompt";
     if (body[required] === undefined) throw malformed(`body.${required}: Field required`, required);
-    if (body.model !== undefined && body.model !== null && !model.names.includes(body.model as string)) {
-        const message = `The model \`${body.model as string}\` does not exist.`;
-        throw new Refusal(404, "NotFoundError", message, "model");
-    }
+    checkModel(body, model);
     for (const [name, value] of Object.entries(body)) {
         if (value === null || read.has(name) || withoutEffect.has(name) || onlyValues[name]?.includes(value)) continue;
         throw notSimulated(name);
     }
     checkSampling(body);
-    checkTools(body, model);
+    const tools = kind === "chat" ? readTools(body.tools) : [];
+    const choice = readToolChoice(body, tools, model);
     if (body.response_format != null && (body.response_format as Body).type !== "text") {
         throw notSimulated("response_format");
     }
     if (body.logit_bias != null && Object.keys(body.logit_bias).length > 0) throw notSimulated("logit_bias");
 
     const prompts =
-        kind === "chat" ? [chatPrompt(body.messages, model.blockSize)] : textPrompts(body.prompt, model.blockSize);
+        kind === "chat"
+            ? [chatPrompt(body.messages, body.tools, model.blockSize)]
+            : textPrompts(body.prompt, model.blockSize);
     const asked = kind === "chat" ? integer(body, "max_completion_tokens", 1) : undefined;
     const askedMaxTokens = asked ?? integer(body, "max_tokens", 1);
     const longest = Math.max(...prompts.map(({ tokens }) => tokens));
@@ -152,7 +158,64 @@ export function readCompletionRequest(kind: Kind, text: string, model: ModelFact
         seed: integer(body, "seed", -(2 ** 63)),
         stream,
         usage: !includeUsage ? "none" : boolean(options, "continuous_usage_stats") ? "each" : "last",
+        logprobs: kind === "chat" ? chatLogprobs(body) : textLogprobs(body),
+        toolCall: kind === "chat" ? answerByTool(choice, tools, body.messages as Body[]) : undefined,
+        endsWithToolCalls: choice.mode !== "named",
     };
+}
+
+/** `--max-logprobs` */
+const maxLogprobs = 20;
+
+function chatLogprobs(body: Body): number | undefined {
+    const wanted = boolean(body, "logprobs");
+    const top = integer(body, "top_logprobs", 0);
+    if (top !== undefined && top > 0 && !wanted) {
+        throw malformed("when using `top_logprobs`, `logprobs` must be set to true.", "top_logprobs");
+    }
+    return wanted ? withinMost(top ?? 0) : undefined;
+}
+
+function textLogprobs(body: Body): number | undefined {
+    const wanted = integer(body, "logprobs", 0);
+    return wanted === undefined ? undefined : withinMost(wanted);
+}
+
+function withinMost(count: number): number {
+    if (count <= maxLogprobs) return count;
+    throw bad(`Requested sample logprobs of ${count}, which is greater than max allowed: ${maxLogprobs}`, "logprobs");
+}
+
+/** Reads the body of `/tokenize`: a text (`prompt`) or a chat (`messages`). */
+export function readTokenizeRequest(text: string, model: ModelFacts): { tokens: string[]; withTexts: boolean } {
+    const body = parse(text);
+    checkModel(body, model);
+    const chat = body.messages !== undefined;
+    if (!chat && body.prompt === undefined) throw malformed("body.prompt: Field required", "prompt");
+    if (!chat && typeof body.prompt !== "string") {
+        throw malformed("body.prompt: Input should be a valid string", "prompt");
+    }
+    const said = chat ? chatText(body.messages, body.tools) : (body.prompt as string);
+    return { tokens: tokensOf(said), withTexts: boolean(body, "return_token_strs") };
+}
+
+/** Reads the body of `/detokenize` and answers its text. */
+export function readDetokenizeRequest(text: string, model: ModelFacts): string {
+    const body = parse(text);
+    checkModel(body, model);
+    if (!Array.isArray(body.tokens)) throw malformed("body.tokens: Field required", "tokens");
+    const texts = (body.tokens as unknown[]).map((id) => {
+        const token = typeof id === "number" ? tokenOfId(id) : undefined;
+        if (token === undefined) throw bad(`token id ${String(id)} is none of the sandbox's tokenizer`, "tokens");
+        return token;
+    });
+    return texts.join("");
+}
+
+function checkModel(body: Body, model: ModelFacts): void {
+    if (body.model === undefined || body.model === null || model.names.includes(body.model as string)) return;
+    const message = `The model \`${body.model as string}\` does not exist.`;
+    throw new Refusal(404, "NotFoundError", message, "model");
 }
 
 function parse(text: string): Body {
@@ -186,37 +249,77 @@ function checkSampling(body: Body): void {
     }
 }
 
-/** Tools may be offered; the simulated model never calls one, so nothing may insist that it does. */
-function checkTools(body: Body, model: ModelFacts): void {
-    const tools = body.tools as unknown[] | null | undefined;
-    const choice = body.tool_choice ?? (tools?.length ? "auto" : "none");
-    if (choice === "none") return;
-    if (!tools?.length) throw malformed("When using `tool_choice`, `tools` must be set.", "tool_choice");
-    if (choice !== "auto") throw notSimulated("tool_choice");
-    if (!model.autoToolChoice) {
+function readTools(value: unknown): Tool[] {
+    if (value == null) return [];
+    if (!Array.isArray(value)) throw malformed("body.tools: Input should be a valid list", "tools");
+    return (value as Body[]).map((tool, i) => {
+        const made = tool?.function as Body | undefined;
+        if (tool?.type !== "function" || typeof made?.name !== "string") {
+            throw malformed(`body.tools.${i}.function.name: Field required`, "tools");
+        }
+        return { name: made.name, parameters: (made.parameters ?? {}) as Record<string, unknown> };
+    });
+}
+
+function readToolChoice(body: Body, tools: Tool[], model: ModelFacts): ToolChoice {
+    const value = body.tool_choice ?? (tools.length > 0 ? "auto" : "none");
+    if (value === "none") return { mode: "none" };
+    if (tools.length === 0) throw malformed("When using `tool_choice`, `tools` must be set.", "tool_choice");
+    if (value === "required") return { mode: "required" };
+    if (value === "auto") {
+        if (model.autoToolChoice) return { mode: "auto" };
         throw bad(
             '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
             "tool_choice",
         );
     }
+    const name = ((value as Body).function as Body | undefined)?.name;
+    if (typeof value !== "object" || typeof name !== "string") {
+        throw malformed(
+            'Invalid value for `tool_choice`: `tool_choice` must be "none", "auto", "required" or a named tool.',
+            "tool_choice",
+        );
+    }
+    if (!tools.some((tool) => tool.name === name)) {
+        throw malformed(
+            "The tool specified in `tool_choice` does not match any of the specified `tools`",
+            "tool_choice",
+        );
+    }
+    return { mode: "named", name };
 }
 
-function chatPrompt(messages: unknown, blockSize: number): Prompt {
+function answerByTool(choice: ToolChoice, tools: Tool[], messages: Body[]): ToolCall | undefined {
+    const last = messages[messages.length - 1];
+    return toolCall(choice, tools, String(last.role), contentText(last));
+}
+
+function chatPrompt(messages: unknown, tools: unknown, blockSize: number): Prompt {
+    return promptOfText(chatText(messages, tools), blockSize);
+}
+
+/** The conversation as one text, as a chat template makes it. */
+function chatText(messages: unknown, tools: unknown): string {
     if (!Array.isArray(messages)) throw malformed("body.messages: Input should be a valid list", "messages");
     if (messages.length === 0) throw bad("list index out of range: at least one message is needed", "messages");
     const parts = (messages as Body[]).map((message, i) => {
         if (typeof message?.role !== "string") throw malformed(`body.messages.${i}.role: Field required`, "messages");
-        const content = message.content ?? "";
-        if (typeof content === "string") return `[${message.role}]${content}`;
-        const texts = (content as Body[]).map((part) => {
-            if (part.type !== "text") {
-                throw bad(`messages: the sandbox does not simulate content of type ${String(part.type)}`, "messages");
-            }
-            return String(part.text);
-        });
-        return `[${message.role}]${texts.join("\n")}`;
+        const calls = message.tool_calls ? JSON.stringify(message.tool_calls) : "";
+        return `[${message.role}]${contentText(message)}${calls}`;
     });
-    return promptOfText(parts.join("\n"), blockSize);
+    const offered = Array.isArray(tools) && tools.length > 0 ? [`[tools]${JSON.stringify(tools)}`] : [];
+    return [...offered, ...parts].join("\n");
+}
+
+function contentText({ content }: Body): string {
+    if (content == null) return "";
+    if (typeof content === "string") return content;
+    if (!Array.isArray(content)) throw malformed("body.messages.content: Input should be a valid string", "messages");
+    const texts = (content as Body[]).map((part) => {
+        if (part?.type === "text") return String(part.text);
+        throw bad(`messages: the sandbox does not simulate content of type ${String(part?.type)}`, "messages");
+    });
+    return texts.join("\n");
 }
 
 /** A text, texts, token ids or lists of token ids. */
@@ -237,12 +340,9 @@ function textPrompts(prompt: unknown, blockSize: number): Prompt[] {
     });
 }
 
-/** A simulated token is four characters: the rule of thumb for English; there is no tokenizer here. */
-const charactersPerToken = 4;
-
 function promptOfText(text: string, blockSize: number): Prompt {
-    const tokens = Math.max(1, Math.ceil(text.length / charactersPerToken));
-    return promptOf(tokens, (from, to) => text.slice(from * charactersPerToken, to * charactersPerToken), blockSize);
+    const tokens = tokensOf(text);
+    return promptOf(Math.max(1, tokens.length), (from, to) => tokens.slice(from, to).join(""), blockSize);
 }
 
 function promptOf(tokens: number, slice: (from: number, to: number) => string, blockSize: number): Prompt {

@@ -12,6 +12,8 @@ export interface FamilySpec {
     buckets?: readonly number[] | "length";
     /** A counter or gauge that a collector makes afresh at each scrape has no `_created`. */
     created?: false;
+    /** Only with `--show-hidden-metrics-for-version=0.12`. */
+    hidden?: true;
 }
 
 const counter = (name: string, help: string): FamilySpec => ({ name, type: "counter", help });
@@ -101,6 +103,14 @@ export const engineFamilies = {
         "Histogram of time to first token in seconds.",
         firstToken,
     ),
+    hiddenTimePerOutputToken: {
+        ...histogram(
+            "vllm:time_per_output_token_seconds",
+            "Histogram of time per output token in seconds.DEPRECATED: Use vllm:inter_token_latency_seconds instead.",
+            betweenTokens,
+        ),
+        hidden: true,
+    } as FamilySpec,
     interTokenLatency: histogram(
         "vllm:inter_token_latency_seconds",
         "Histogram of inter-token latency in seconds.",

@@ -119,6 +119,8 @@ export interface ReplicaFacts extends PageSettings {
     cacheConfig: Labels;
     /** False with `--disable-log-stats`. */
     engine: boolean;
+    /** Whether metrics that the release before had are shown, too. */
+    hidden: boolean;
 }
 
 type FamiliesOf<S> = { [K in keyof S]: Family };
@@ -175,7 +177,10 @@ export function replicaMetrics(facts: ReplicaFacts): ReplicaMetrics {
             ) as SeriesOf<typeof plain>),
             success: { stop: reason("stop"), length: reason("length"), abort: reason("abort"), error: reason("error") },
         };
-        groups.splice(1, 0, all);
+        const shown = Object.entries(engineFamilies).filter(
+            ([, spec]: [string, FamilySpec]) => facts.hidden || !spec.hidden,
+        );
+        groups.splice(1, 0, Object.fromEntries(shown.map(([key]) => [key, all[key as keyof typeof all]])));
     }
     const pageLines = (): string[] =>
         groups.flatMap((group) => Object.values(group)).flatMap((family) => family.lines());

@@ -4,6 +4,8 @@
  */
 export interface Profile {
     name: string;
+    /** The GPU as OVHcloud's flavors name it (`gpuModel`). */
+    gpu: string;
     /** Longest context of the model, tokens. */
     maxModelLen: number;
     /** What vLLM takes without the flags. */
@@ -36,6 +38,8 @@ export interface Profile {
         /** Memory profiling, CUDA graphs, warm-up. */
         warmUp: number;
     };
+    /** Of the machine around the GPU: cores that the server keeps busy while it is idle and while it answers, and its memory. */
+    host: { idleCores: number; busyCores: number; memory: number };
     /** Tokens of an answer when nothing stops it earlier: mean of an exponential distribution. */
     meanAnswerTokens: number;
 }
@@ -45,6 +49,7 @@ const GiB = 1024 ** 3;
 /** Ministral 3 14B Instruct (FP8 weights) on one H100 SXM with 80 GB. */
 export const ministral14bOnH100: Profile = {
     name: "Ministral 3 14B (FP8) on one H100 80 GB",
+    gpu: "H100",
     // The model card: 256k context.
     maxModelLen: 262_144,
     // vLLM takes 256 sequences on GPUs with less than 70 GiB and 1,024 on larger ones other than the A100
@@ -72,9 +77,55 @@ export const ministral14bOnH100: Profile = {
     },
     // vllm-project/vllm #44881 measured 18 s weights, 43 s compile and 210 s profiling on another model. Guess for this one.
     boot: { start: 15, download: 90, load: 20, compile: 45, warmUp: 25 },
+    // The engine's loop polls on one core, the API server takes up to another. Guess.
+    host: { idleCores: 0.05, busyCores: 1.6, memory: 12 * GiB },
     // Guess.
     meanAnswerTokens: 250,
 };
+
+/** The same model on one L40S with 48 GB. Its context must be cut (`--max-model-len`) for the KV cache to hold it. */
+export const ministral14bOnL40s: Profile = {
+    ...ministral14bOnH100,
+    name: "Ministral 3 14B (FP8) on one L40S 48 GB",
+    gpu: "L40S",
+    // What the driver shows of 48 GB with ECC on. Guess.
+    memory: { ...ministral14bOnH100.memory, gpu: 44.4 * GiB },
+    step: {
+        // 15.5 GB over 864 GB/s (NVIDIA's figure for L40S) are 18 ms; with what is lost around it 22 ms. Guess.
+        base: 0.022,
+        // 2 x 13.5e9 operations at 30 % of 733 dense FP8 TFLOPS (NVIDIA's figure). Guess.
+        prefillToken: 0.000123,
+        decodeSequence: 0.00001,
+        // 164 kB over 70 % of 864 GB/s. Guess.
+        contextToken: 0.00000027,
+    },
+    // Slower links to and kernels on a smaller GPU. Guess.
+    boot: { start: 15, download: 90, load: 30, compile: 60, warmUp: 35 },
+};
+
+/** The same model on one L4 with 24 GB: it fits, with room for some 24,000 tokens. */
+export const ministral14bOnL4: Profile = {
+    ...ministral14bOnH100,
+    name: "Ministral 3 14B (FP8) on one L4 24 GB",
+    gpu: "L4",
+    // What the driver shows of 24 GB with ECC on; smaller batches are profiled, so activations take less. Guess.
+    memory: { ...ministral14bOnH100.memory, gpu: 22.2 * GiB, activations: 1.9 * GiB },
+    // vLLM's default for GPUs below 70 GiB.
+    defaults: { maxNumSeqs: 256, maxNumBatchedTokens: 2048 },
+    step: {
+        // 15.5 GB over 300 GB/s (NVIDIA's figure for L4) are 52 ms; with what is lost around it 60 ms. Guess.
+        base: 0.06,
+        // 2 x 13.5e9 operations at 30 % of 242 dense FP8 TFLOPS (NVIDIA's figure). Guess.
+        prefillToken: 0.00037,
+        decodeSequence: 0.00001,
+        // 164 kB over 70 % of 300 GB/s. Guess.
+        contextToken: 0.00000078,
+    },
+    boot: { start: 15, download: 90, load: 45, compile: 90, warmUp: 50 },
+};
+
+/** One profile for each kind of GPU that the platform has. */
+export const builtInProfiles: Profile[] = [ministral14bOnH100, ministral14bOnL40s, ministral14bOnL4];
 
 /** KV blocks that fit beside the weights on so many GPUs; zero or less when the weights alone are too large. */
 export function kvBlocks(profile: Profile, gpus: number, gpuMemoryUtilization: number, blockSize: number): number {

@@ -3,7 +3,8 @@ import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseCommand, type ServerArguments } from "./command-line";
 import { processStartTime, replicaMetrics } from "./metrics";
-import { kvBlocks, ministral14bOnH100, speedup, type Profile } from "./profiles";
+import { profileFor, type OwnProfile } from "./profile-file";
+import { kvBlocks, speedup, type Profile } from "./profiles";
 import { createVllmServer, vllmVersion } from "./server";
 import { Serving } from "./serving";
 import { CommandError } from "./shell";
@@ -15,7 +16,7 @@ export interface ReplicaOptions {
     env: Record<string, string>;
     /** Port on 127.0.0.1; 0: a free one. */
     port: number;
-    /** Simulated seconds of boot per real second. Tokens take their real time. */
+    /** Simulated seconds of boot per real second, looked at in each phase. Tokens take their real time. */
     speed: number;
     /** One call for each line of the container's log. */
     log: (line: string) => void;
@@ -23,9 +24,17 @@ export interface ReplicaOptions {
     seed?: number;
     /** GPUs of the replica; default 1. */
     gpus?: number;
-    /** Default: Ministral 3 14B on one H100, whatever the model. */
-    profile?: Profile;
+    /** Their model, such as `H100`; see `profileFor`. */
+    gpuModel?: string;
+    /** Profiles of the user's own. */
+    profiles?: OwnProfile[];
+    /** The Hugging Face hub refuses the token, whatever it is. */
+    hubRefuses?: boolean;
 }
+
+/** How far a replica is: through its boot, then serving, then hanging by a fault or finishing what it has begun. */
+export type Phase =
+    "starting" | "downloading" | "loading" | "compiling" | "warming-up" | "serving" | "hanging" | "draining" | "ended";
 
 export interface Replica {
     /** 0 while it does not listen. */
@@ -34,10 +43,23 @@ export interface Replica {
     readonly containerPort: number | undefined;
     /** Whether the model is loaded and the server listens. */
     readonly ready: boolean;
+    readonly phase: Phase;
+    /** Requests in the batch and in the queue, and the share of the KV cache in use. */
+    readonly load: { running: number; waiting: number; kvUsage: number };
+    /** CPU cores and bytes of memory that it takes. */
+    readonly usage: { cores: number; memory: number };
     /** How it ended, by itself or by `stop`. `reason` is the last line of the error, when there was one. */
     readonly exited: Promise<{ code: number; reason?: string }>;
     /** Ends it. Requests under way have this many real seconds to finish (default 0), no new ones are taken. */
     stop(graceSeconds?: number): Promise<void>;
+    /** Every step takes so many times as long from now on, and once it serves; 1: as it should. */
+    slow(factor: number): void;
+    /** It keeps its port and answers nothing any more, or goes on with what has piled up. */
+    hang(hanging: boolean): void;
+    /** It ends at once, as by a segmentation fault. */
+    crash(): void;
+    /** The engine runs out of GPU memory and dies, and the server with it. */
+    outOfMemory(): void;
 }
 
 /**
@@ -47,16 +69,22 @@ export interface Replica {
 export function startReplica(options: ReplicaOptions): Replica {
     const startTime = processStartTime();
     const stopped = new AbortController();
+    const fatal = new AbortController();
     let graceSeconds = 0;
     let containerPort: number | undefined;
-    let running: { server: Server; serving: Serving; port: number } | undefined;
+    let phase: Phase = "starting";
+    let slowness = 1;
+    let release: (() => void) | undefined;
+    let hung: Promise<void> | undefined;
+    let running: { server: Server; serving: Serving; port: number; profile: Profile } | undefined;
 
     async function run(): Promise<void> {
         // Not before the caller has its Replica.
         await sleep(0);
         const { args, env } = parseCommand(options.command, options.env);
         containerPort = args.port;
-        const plan = await boot(options, args, env, stopped.signal);
+        const ended = AbortSignal.any([stopped.signal, fatal.signal]);
+        const plan = await boot(options, args, env, ended, (entered) => (phase = entered));
         const { profile, engine, maxModelLen } = plan;
         const metrics = replicaMetrics({
             modelName: args.servedModelNames[0],
@@ -65,10 +93,12 @@ export function startReplica(options: ReplicaOptions): Replica {
             created: env.PROMETHEUS_DISABLE_CREATED_SERIES?.toLowerCase() !== "true",
             now: () => Date.now() / 1000,
             engine: args.logStats,
+            hidden: args.showHiddenMetrics,
             cacheConfig: cacheConfig(args, engine.numBlocks),
         });
         const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));
         const serving = new Serving({ engine, metrics: metrics.engine, log: args.logStats ? log : () => undefined });
+        serving.slowDown(slowness);
         const server = createVllmServer(
             {
                 names: args.servedModelNames,
@@ -80,15 +110,18 @@ export function startReplica(options: ReplicaOptions): Replica {
                 loadTracking: args.serverLoadTracking,
                 meanAnswerTokens: profile.meanAnswerTokens,
                 random: seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32)),
+                hung: () => hung,
             },
             serving,
             metrics,
         );
         server.listen(options.port, "127.0.0.1");
         await once(server, "listening");
-        running = { server, serving, port: (server.address() as { port: number }).port };
+        running = { server, serving, port: (server.address() as { port: number }).port, profile };
+        phase = "serving";
         options.log("INFO:     Application startup complete.");
-        await untilAborted(stopped.signal);
+        await untilAborted(ended);
+        fatal.signal.throwIfAborted();
         options.log(apiServerLine("INFO", "[launcher.py] Shutting down FastAPI HTTP server."));
     }
 
@@ -96,6 +129,7 @@ export function startReplica(options: ReplicaOptions): Replica {
         if (!running) return;
         const { server, serving } = running;
         running = undefined;
+        phase = "draining";
         const closed = once(server, "close");
         server.close();
         if (graceSeconds > 0) {
@@ -111,7 +145,8 @@ export function startReplica(options: ReplicaOptions): Replica {
     const exited = run()
         .then(
             () => ({ code: 0 }),
-            (error: Error) => {
+            (failure: Error) => {
+                const error = fatal.signal.aborted ? (fatal.signal.reason as Error) : failure;
                 if (stopped.signal.aborted) return { code: 0 };
                 const lines = error.message.split("\n");
                 const ofVllm = error instanceof CommandError && error.code === 1;
@@ -121,6 +156,7 @@ export function startReplica(options: ReplicaOptions): Replica {
         )
         .then(async (result) => {
             await end();
+            phase = "ended";
             return result;
         });
 
@@ -134,11 +170,54 @@ export function startReplica(options: ReplicaOptions): Replica {
         get ready() {
             return running !== undefined;
         },
+        get phase() {
+            return phase === "serving" && hung ? "hanging" : phase;
+        },
+        get load() {
+            return running?.serving.load ?? { running: 0, waiting: 0, kvUsage: 0 };
+        },
+        get usage() {
+            const host = running?.profile.host;
+            if (!running || !host) return { cores: 1, memory: 2 * 1024 ** 3 }; // of a boot; guess
+            const busy = running.serving.load.running > 0;
+            return { cores: busy ? host.busyCores : host.idleCores, memory: host.memory };
+        },
         exited,
         async stop(seconds = 0) {
             graceSeconds = seconds;
             stopped.abort();
             await exited;
+        },
+        slow(factor) {
+            slowness = factor;
+            running?.serving.slowDown(factor);
+        },
+        hang(hanging) {
+            running?.serving.stall(hanging);
+            if (hanging) {
+                hung ??= new Promise((resolve) => (release = resolve));
+            } else {
+                release?.();
+                hung = undefined;
+            }
+        },
+        crash() {
+            fatal.abort(new CommandError(139, "Segmentation fault (core dumped)"));
+        },
+        outOfMemory() {
+            const total = (running?.profile ?? profileFor("", options.gpuModel, options.profiles)).memory.gpu;
+            const error =
+                `torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of ` +
+                `${(total / 1024 ** 3).toFixed(2)} GiB of which 1.02 GiB is free.`;
+            options.log(logLine("EngineCore_DP0", "ERROR", "[core.py] EngineCore encountered a fatal error."));
+            options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${error}`));
+            running?.serving.die();
+            fatal.abort(
+                new CommandError(
+                    1,
+                    `${error}\nvllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.`,
+                ),
+            );
         },
     };
 }
@@ -155,8 +234,9 @@ async function boot(
     args: ServerArguments,
     env: Record<string, string>,
     signal: AbortSignal,
+    enter: (phase: Phase) => void,
 ): Promise<BootPlan> {
-    const profile = options.profile ?? ministral14bOnH100;
+    const profile = profileFor(args.model, options.gpuModel, options.profiles);
     const gpus = options.gpus ?? 1;
     const { boot: seconds, memory } = profile;
     const pass = (simulated: number): Promise<unknown> =>
@@ -175,6 +255,7 @@ async function boot(
     }
     await pass(seconds.start);
 
+    if (options.hubRefuses) throw gated(args.model);
     checkAccess(args.model, args.hfToken ?? env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN ?? "");
     const maxModelLen = args.maxModelLen ?? profile.maxModelLen;
     if (maxModelLen > profile.maxModelLen) {
@@ -200,15 +281,18 @@ async function boot(
     sayEngine(`[core.py] Initializing a V1 LLM engine (v${vllmVersion}) with config: model='${args.model}'`);
     sayEngine(`[gpu_model_runner.py] Starting to load model ${args.model}...`);
 
+    enter("downloading");
     await pass(seconds.download);
     sayEngine(
         `[weight_utils.py] Time spent downloading weights for ${args.model}: ${seconds.download.toFixed(6)} seconds`,
     );
+    enter("loading");
     await pass(seconds.load);
     sayEngine(`[default_loader.py] Loading weights took ${seconds.load.toFixed(2)} seconds`);
     sayEngine(
         `[gpu_model_runner.py] Model loading took ${(memory.weights / 1024 ** 3 / args.tensorParallelSize).toFixed(4)} GiB memory`,
     );
+    enter("compiling");
     await pass(seconds.compile);
     sayEngine(`[monitor.py] torch.compile takes ${seconds.compile.toFixed(2)} s in total`);
 
@@ -233,6 +317,7 @@ async function boot(
     sayEngine(
         `[kv_cache_utils.py] Maximum concurrency for ${grouped(maxModelLen)} tokens per request: ${(tokens / maxModelLen).toFixed(2)}x`,
     );
+    enter("warming-up");
     await pass(seconds.warmUp);
     sayEngine(
         `[core.py] init engine (profile, create kv cache, warmup model) took ${(seconds.compile + seconds.warmUp).toFixed(2)} seconds`,
@@ -271,7 +356,11 @@ const openOwners = /^(Qwen|HuggingFaceTB|facebook|ibm-granite|openai)\//;
 /** Refuses as huggingface_hub does. A token that looks like one is taken, unless it says that it is invalid. */
 function checkAccess(model: string, token: string): void {
     if (openOwners.test(model) || (token.startsWith("hf_") && !token.includes("invalid"))) return;
-    throw new CommandError(
+    throw gated(model);
+}
+
+function gated(model: string): CommandError {
+    return new CommandError(
         1,
         "huggingface_hub.errors.GatedRepoError: 401 Client Error.\n" +
             `Cannot access gated repo for url https://huggingface.co/${model}/resolve/main/config.json.\n` +

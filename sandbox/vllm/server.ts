@@ -1,29 +1,32 @@
-import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { complete, sendJson, type CompletionSettings } from "./completion";
 import {
     readCompletionRequest,
+    readDetokenizeRequest,
+    readTokenizeRequest,
     Refusal,
-    type CompletionRequest,
     type Kind,
-    type ModelFacts,
 } from "./completion-request";
-import type { FinishReason } from "./engine";
 import type { ReplicaMetrics } from "./metrics";
 import type { Serving } from "./serving";
-import { answerLength, seededRandom, simulatedText, type SimulatedText } from "./simulated-text";
+import { tokenId } from "./tokenizer";
 
 /** The release of vLLM that is imitated. */
 export const vllmVersion = "0.13.0";
 
-export interface ServerSettings extends ModelFacts {
+export interface ServerSettings extends CompletionSettings {
     /** The repository of the model. */
     root: string;
     apiKeys: string[];
     /** Whether `/load` counts; without the flag vLLM's answers 0. */
     loadTracking: boolean;
-    meanAnswerTokens: number;
-    random: () => number;
+    /** While the server hangs: what to wait for before anything is answered. */
+    hung: () => Promise<void> | undefined;
 }
+
+/** What vLLM serves as well and the sandbox does not, by the beginning of the path. */
+const notSimulated =
+    /^\/(v1\/(responses|embeddings|audio|messages|score|rerank)|v2\/rerank|score|rerank|pooling|classify|invocations|inference|tokenizer_info|server_info|sleep|wake_up|reset_prefix_cache|v1\/load_lora_adapter|v1\/unload_lora_adapter)\b/;
 
 type Handler = (incoming: IncomingMessage, answer: ServerResponse) => unknown;
 
@@ -50,7 +53,11 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
         "/version": { GET: (_, answer) => sendJson(answer, 200, { version: vllmVersion }) },
         "/load": { GET: (_, answer) => sendJson(answer, 200, { server_load: settings.loadTracking ? load : 0 }) },
         "/metrics": {
-            GET: (_, answer) => send(answer, 200, "text/plain; version=1.0.0; charset=utf-8", metrics.page()),
+            GET: (_, answer) => {
+                const page = metrics.page();
+                const type = "text/plain; version=1.0.0; charset=utf-8";
+                answer.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(page) }).end(page);
+            },
         },
         "/v1/models": {
             GET: (_, answer) =>
@@ -67,6 +74,22 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
                     })),
                 }),
         },
+        "/tokenize": {
+            POST: async (incoming, answer) => {
+                const { tokens, withTexts } = readTokenizeRequest(await textOf(incoming), settings);
+                sendJson(answer, 200, {
+                    count: tokens.length,
+                    max_model_len: settings.maxModelLen,
+                    tokens: tokens.map(tokenId),
+                    token_strs: withTexts ? tokens : null,
+                });
+            },
+        },
+        "/detokenize": {
+            POST: async (incoming, answer) => {
+                sendJson(answer, 200, { prompt: readDetokenizeRequest(await textOf(incoming), settings) });
+            },
+        },
         "/v1/chat/completions": { POST: completions("chat") },
         "/v1/completions": { POST: completions("text") },
     };
@@ -78,143 +101,42 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
         answer.on("close", () =>
             observe(metrics, incoming, answer, route ? pathname : "none", (performance.now() - begin) / 1000),
         );
-        if (!mayPass(settings.apiKeys, pathname, incoming.headers.authorization)) {
-            return sendJson(answer, 401, { error: "Unauthorized" });
-        }
-        const handler = route?.[incoming.method ?? "GET"];
-        if (!route) return sendJson(answer, 404, { detail: "Not Found" });
-        if (!handler) return sendJson(answer, 405, { detail: "Method Not Allowed" });
-        Promise.resolve(handler(incoming, answer)).catch((error: unknown) => {
+        serve(incoming, answer, pathname, route).catch((error: unknown) => {
             if (answer.headersSent) return void answer.destroy();
             const refusal =
                 error instanceof Refusal ? error : new Refusal(500, "InternalServerError", (error as Error).message);
             return sendJson(answer, refusal.status, refusal.body);
         });
     });
+
+    async function serve(
+        incoming: IncomingMessage,
+        answer: ServerResponse,
+        pathname: string,
+        route: Record<string, Handler> | undefined,
+    ): Promise<unknown> {
+        const hung = settings.hung();
+        if (hung) await hung;
+        if (answer.closed) return undefined;
+        if (!mayPass(settings.apiKeys, pathname, incoming.headers.authorization)) {
+            return sendJson(answer, 401, { error: "Unauthorized" });
+        }
+        if (!route && notSimulated.test(pathname)) {
+            throw new Refusal(501, "NotImplementedError", `the sandbox does not simulate ${pathname} of vLLM`);
+        }
+        if (!route) return sendJson(answer, 404, { detail: "Not Found" });
+        const handler = Object.hasOwn(route, incoming.method ?? "GET") ? route[incoming.method ?? "GET"] : undefined;
+        if (!handler) {
+            answer.setHeader("allow", Object.keys(route).join(", "));
+            return sendJson(answer, 405, { detail: "Method Not Allowed" });
+        }
+        return handler(incoming, answer);
+    }
 }
 
 /** An API key guards the paths under /v1 alone. */
 function mayPass(keys: string[], path: string, authorization: string | undefined): boolean {
     return keys.length === 0 || !path.startsWith("/v1") || keys.some((key) => authorization === `Bearer ${key}`);
-}
-
-interface Choice {
-    text: SimulatedText;
-    tokens: number;
-    said: string;
-    reason: FinishReason | null;
-}
-
-/** Runs one request through the engine. Resolves when it is answered or its client has gone. */
-function complete(
-    settings: ServerSettings,
-    serving: Serving,
-    request: CompletionRequest,
-    arrival: number,
-    answer: ServerResponse,
-): Promise<void> {
-    const { kind, prompts, n, stream, usage } = request;
-    const random = request.seed === undefined ? settings.random : seededRandom(request.seed);
-    const room = Math.min(settings.maxModelLen, serving.capacityTokens);
-    const plans = prompts.map((prompt) => {
-        const maxTokens = Math.min(request.askedMaxTokens ?? Infinity, room - prompt.tokens);
-        const texts = Array.from({ length: n }, () => {
-            const length = request.ignoreEos
-                ? Infinity
-                : Math.max(request.minTokens, answerLength(random, settings.meanAnswerTokens));
-            return simulatedText(length, maxTokens, request.stop, request.includeStop);
-        });
-        return { prompt, maxTokens, texts };
-    });
-    const choices: Choice[] = plans.flatMap(({ texts }) =>
-        texts.map((text) => ({ text, tokens: 0, said: "", reason: null })),
-    );
-    const promptTokens = prompts.reduce((sum, { tokens }) => sum + tokens, 0);
-    const usageNow = (): object => {
-        const completionTokens = choices.reduce((sum, { tokens }) => sum + tokens, 0);
-        return {
-            prompt_tokens: promptTokens,
-            total_tokens: promptTokens + completionTokens,
-            completion_tokens: completionTokens,
-        };
-    };
-    const head = {
-        id: `${kind === "chat" ? "chatcmpl" : "cmpl"}-${randomUUID().replace(/-/g, "")}`,
-        object: kind === "chat" ? "chat.completion" : "text_completion",
-        created: Math.floor(Date.now() / 1000),
-        model: settings.names[0],
-    };
-    const ending = (choice: Choice): object => ({
-        logprobs: null,
-        finish_reason: choice.reason,
-        stop_reason: choice.reason === "stop" ? choice.text.stopReason : null,
-    });
-    const object = kind === "chat" ? "chat.completion.chunk" : head.object;
-    const sendChunk = (chunkChoices: object[], withUsage: boolean): void => {
-        const chunk = { ...head, object, choices: chunkChoices, ...(withUsage ? { usage: usageNow() } : {}) };
-        answer.write(`data: ${JSON.stringify(chunk)}\n\n`);
-    };
-
-    return new Promise((resolve) => {
-        let left = choices.length;
-        const aborts = plans.map(({ prompt, maxTokens, texts }, p) =>
-            serving.submit(
-                {
-                    promptTokens: prompt.tokens,
-                    promptBlocks: prompt.blocks,
-                    naturalTokens: texts.map((text) => text.naturalTokens),
-                    maxTokens,
-                    askedMaxTokens: request.askedMaxTokens,
-                    arrival,
-                },
-                {
-                    token(i, finished) {
-                        const index = p * n + i;
-                        const choice = choices[index];
-                        const piece = choice.text.piece(choice.tokens++);
-                        choice.reason = finished ?? null;
-                        if (stream) {
-                            if (kind === "chat" && choice.tokens === 1) {
-                                const delta = { role: "assistant", content: "" };
-                                sendChunk([{ index, delta, logprobs: null, finish_reason: null }], usage === "each");
-                            }
-                            const said = kind === "chat" ? { delta: { content: piece } } : { text: piece };
-                            sendChunk([{ index, ...said, ...ending(choice) }], usage === "each");
-                        } else {
-                            choice.said += piece;
-                        }
-                        if (finished && --left === 0) end();
-                    },
-                },
-            ),
-        );
-        const end = (): void => {
-            if (stream) {
-                if (usage !== "none") sendChunk([], true);
-                answer.end("data: [DONE]\n\n");
-            } else {
-                sendJson(answer, 200, {
-                    ...head,
-                    choices: choices.map((choice, index) => ({
-                        index,
-                        ...(kind === "chat"
-                            ? { message: { role: "assistant", content: choice.said, refusal: null, tool_calls: [] } }
-                            : { text: choice.said }),
-                        ...ending(choice),
-                    })),
-                    usage: { ...usageNow(), prompt_tokens_details: null },
-                });
-            }
-            resolve();
-        };
-        // The head of a stream goes out at once, long before the first token.
-        if (stream) answer.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" }).flushHeaders();
-        // A client that goes away, or a server that cuts it off, frees its place.
-        answer.on("close", () => {
-            if (left > 0) for (const abort of aborts) abort();
-            resolve();
-        });
-    });
 }
 
 const unobserved = /\/(metrics|health|load|ping|version|server_info)/;
@@ -234,15 +156,6 @@ function observe(
     http.responseSize.labels({ handler }).observe(Number(answer.getHeader("content-length") ?? 0));
     http.durationFine.labels({}).observe(seconds);
     http.duration.labels({ handler, method }).observe(seconds);
-}
-
-function sendJson(answer: ServerResponse, status: number, value: object): void {
-    send(answer, status, "application/json", JSON.stringify(value));
-}
-
-function send(answer: ServerResponse, status: number, type: string, text: string): void {
-    answer.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
-    answer.end(text);
 }
 
 async function textOf(incoming: IncomingMessage): Promise<string> {

@@ -1,7 +1,11 @@
 import { Engine, type EngineConfig, type FinishReason, type Output, type Sequence, type StepResult } from "./engine";
 import type { EngineSeries } from "./metrics";
 
-/** The engine on the wall clock: it begins a step, sleeps as long as the step takes, ends it; no timer runs while idle. */
+/**
+ * The engine on the wall clock: it begins a step, sleeps as long as the step takes, ends it; no timer runs while idle.
+ * When this process falls behind, several steps end at once and their tokens go out together, as vLLM's API server merges
+ * what its engine brings faster than it can be sent.
+ */
 
 export interface Completion {
     promptTokens: number;
@@ -17,8 +21,10 @@ export interface Completion {
 }
 
 export interface Listener {
-    /** A token of the answer with this index came out; `finished` when it was the last. */
-    token(answer: number, finished: FinishReason | undefined): void;
+    /** So many tokens of the answer with this index came out; `finished` when they were the last. */
+    tokens(answer: number, count: number, finished: FinishReason | undefined): void;
+    /** The engine died before the answer was finished. */
+    died(): void;
 }
 
 export interface ServingOptions {
@@ -38,7 +44,7 @@ interface Pending {
 }
 
 /** A step that ends later than it should is not caught up for more than this, in seconds. */
-const mostLag = 0.1;
+const mostLag = 0.25;
 const statisticsPeriod = 10;
 
 export class Serving {
@@ -46,6 +52,9 @@ export class Serving {
     private readonly pending = new Map<string, Pending>();
     private readonly aborted = new Set<string>();
     private readonly idleWaiters: (() => void)[] = [];
+    /** How many times as long as its profile says a step takes. */
+    private slowness = 1;
+    private stalled = false;
     private timer?: NodeJS.Timeout;
     private due = 0;
     private closed = false;
@@ -67,6 +76,31 @@ export class Serving {
         return this.engine.capacityTokens;
     }
 
+    /** Requests in the batch and in the queue, and the share of the KV cache in use, as they are now. */
+    get load(): { running: number; waiting: number; kvUsage: number } {
+        const { running, waiting, kvCacheUsage } = this.engine;
+        return { running: running.length, waiting: waiting.length, kvUsage: kvCacheUsage };
+    }
+
+    /** Makes every step from the next one on take so many times as long as it should. */
+    slowDown(factor: number): void {
+        this.slowness = factor;
+    }
+
+    /** Stops the engine where it is, or lets it go on. */
+    stall(stalled: boolean): void {
+        if (this.stalled === stalled || this.closed) return;
+        this.stalled = stalled;
+        if (stalled) {
+            clearTimeout(this.timer);
+        } else if (this.timer) {
+            this.due = Math.max(this.due, this.now());
+            this.wait();
+        } else {
+            this.step(this.now());
+        }
+    }
+
     /** Queues a request, once for each answer. Returns how to abort it. */
     submit(completion: Completion, listener: Listener): () => void {
         const { naturalTokens, ...common } = completion;
@@ -79,7 +113,7 @@ export class Serving {
             this.pending.set(id, { completion, listener, answer, group });
             return id;
         });
-        if (!this.timer && !this.closed) this.step(this.now());
+        if (!this.timer && !this.stalled && !this.closed) this.step(this.now());
         return () => this.abort(ids);
     }
 
@@ -94,6 +128,13 @@ export class Serving {
         this.timer = undefined;
         this.pending.clear();
         this.becameIdle();
+    }
+
+    /** Ends as an engine that dies: every request under way hears of it. */
+    die(): void {
+        const listeners = new Set([...this.pending.values()].map(({ listener }) => listener));
+        this.close();
+        for (const listener of listeners) listener.died();
     }
 
     /**
@@ -113,28 +154,43 @@ export class Serving {
         for (const resolve of this.idleWaiters.splice(0)) resolve();
     }
 
-    private step(begin: number): void {
+    /** Begins a step; false when there is nothing to do. */
+    private step(begin: number): boolean {
         const seconds = this.engine.beginStep(begin);
-        if (seconds === undefined) return;
-        this.due = begin + seconds;
-        this.timer = setTimeout(() => this.finishStep(), (this.due - this.now()) * 1000);
+        if (seconds === undefined) return false;
+        this.due = begin + seconds * this.slowness;
+        this.wait();
+        return true;
     }
 
-    private finishStep(): void {
-        this.timer = undefined;
-        const result = this.engine.endStep(this.due);
-        // The API server forgets an aborted request at once and drops what still comes for it.
-        const outputs = result.outputs.filter(({ sequence }) => this.pending.has(sequence.id));
-        this.count(result, outputs);
-        for (const id of this.aborted) this.engine.abort(id);
-        this.aborted.clear();
-        for (const { sequence, finished } of outputs) {
-            const heard = this.pending.get(sequence.id);
-            if (finished) this.pending.delete(sequence.id);
-            heard?.listener.token(heard.answer, finished);
-        }
+    private wait(): void {
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.finishSteps(), (this.due - this.now()) * 1000);
+    }
+
+    /** Ends the step that is due, and those after it whose time has passed as well. */
+    private finishSteps(): void {
+        const said = new Map<string, { heard: Pending; count: number; finished?: FinishReason }>();
+        const now = this.now();
+        do {
+            clearTimeout(this.timer);
+            this.timer = undefined;
+            const result = this.engine.endStep(this.due);
+            // The API server forgets an aborted request at once and drops what still comes for it.
+            const outputs = result.outputs.filter(({ sequence }) => this.pending.has(sequence.id));
+            this.count(result, outputs);
+            for (const id of this.aborted) this.engine.abort(id);
+            this.aborted.clear();
+            for (const { sequence, finished } of outputs) {
+                const told = said.get(sequence.id) ?? { heard: this.pending.get(sequence.id)!, count: 0 };
+                said.set(sequence.id, told);
+                told.count++;
+                told.finished = finished;
+                if (finished) this.pending.delete(sequence.id);
+            }
+        } while (this.step(Math.max(this.due, now - mostLag)) && this.due <= now);
+        for (const { heard, count, finished } of said.values()) heard.listener.tokens(heard.answer, count, finished);
         if (this.pending.size === 0) this.becameIdle();
-        if (!this.closed && !this.timer) this.step(Math.max(this.due, this.now() - mostLag));
     }
 
     private count(result: StepResult, outputs: Output[]): void {
@@ -160,7 +216,10 @@ export class Serving {
         metrics.iterationTokens.observe(promptTokens + outputs.length);
         for (const { sequence, sinceLast } of outputs) {
             if (sinceLast === undefined) metrics.timeToFirstToken.observe(this.due - sequence.arrival);
-            else metrics.interTokenLatency.observe(sinceLast);
+            else {
+                metrics.interTokenLatency.observe(sinceLast);
+                metrics.hiddenTimePerOutputToken.observe(sinceLast);
+            }
         }
     }
 

@@ -1,9 +1,11 @@
-/** The words that a simulated model says: one to a token, in the same order for everyone, and honest about themselves. */
+import { tokensOf } from "./tokenizer";
 
-const words =
-    "This answer is simulated by the sandbox: no model wrote it, no GPU was used, and only its length and its timing mean something. ".split(
-        /(?<= )/,
-    );
+/** What a simulated model says: the same for everyone, and honest about itself. */
+
+// A whole number of tokens long, so that the text goes on evenly from one time to the next.
+const words = tokensOf(
+    "This answer is simulated by the sandbox: no model wrote it, no GPU was used, and only its length and its timing mean something. ",
+);
 
 /** The text of the token with this index. */
 function word(index: number): string {
@@ -40,6 +42,11 @@ export function simulatedText(natural: number, most: number, stop: string[], inc
         }
     }
     return { naturalTokens: natural, stopReason: null, piece: word };
+}
+
+/** A text that is said to its end, unless it is cut at `most` tokens. */
+export function givenText(tokens: string[]): SimulatedText {
+    return { naturalTokens: tokens.length, stopReason: null, piece: (index) => tokens[index] };
 }
 
 /** A seeded generator of uniform numbers in [0, 1): mulberry32. */

@@ -669,7 +669,7 @@ export const relayMetrics = {
         unit: "short",
         labels: ["model"],
         when: "the relay",
-        meaning: "Replicas that the relay knows.",
+        meaning: "Replicas that the relay knows, and whose series it passes on.",
     },
     blind: {
         name: "vllm_relay_blind",

@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { AlertingSettings, MonitoringSettings } from "../settings";
+import { durationSeconds } from "../settings/formats";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
 import {
     chartSource,
@@ -13,8 +14,10 @@ import {
     releaseName,
 } from "./chart-values";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
+import { relayName, relayPort } from "./relay/manifests";
+import { ReplicaRelay } from "./relay/replica-relay";
 import { ruleGroups, type WatchedModel } from "./rules";
-import { scrapeJob, tokenKey, tokenSecretName } from "./scrape-jobs";
+import { probeJob, relayedJob, relayJob, scrapeJob, tokenKey, tokenSecretName, type ScrapeJob } from "./scrape-jobs";
 
 /** A model to be watched. */
 export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
@@ -74,9 +77,10 @@ export class Monitoring extends pulumi.ComponentResource {
             },
             { parent: this },
         );
+        const rotation = settings.grafana.passwordRotation;
         const password = new random.RandomPassword(
             `${name}-grafana-password`,
-            { length: 32, special: false },
+            { length: 32, special: false, ...(rotation !== undefined && { keepers: { rotation } }) },
             { parent: this },
         );
         const admin = new k8s.core.v1.Secret(
@@ -125,18 +129,36 @@ export class Monitoring extends pulumi.ComponentResource {
                 ),
         );
 
-        const jobs = models.map(([model, { url, labels }]) =>
-            pulumi.output(url).apply((address) =>
-                scrapeJob({
-                    model,
-                    url: address,
-                    labels,
-                    interval: settings.scrapeInterval,
-                    timeout: settings.scrapeTimeout,
-                }),
-            ),
-        );
-        const watched = models.map(([model, watch]): WatchedModel => ({ ...watch, name: model, relayed: false }));
+        // With one replica at most there are none to tell apart.
+        const relayed = models.filter(([, { replicas }]) => settings.replicaMetrics === "relay" && replicas.max > 1);
+        const isRelayed = (model: string) => relayed.some(([name]) => name === model);
+        if (relayed.length > 0) {
+            new ReplicaRelay(
+                `${name}-relay`,
+                {
+                    namespace: namespace.metadata.name,
+                    tokenSecret: { name: tokenSecretName, resource: tokens },
+                    interval: durationSeconds(settings.scrapeInterval)!,
+                    models: relayed.map(([model, { url, replicas }]) =>
+                        pulumi.output({ name: model, url, tokenFile: tokenKey(model), replicas }),
+                    ),
+                },
+                { parent: this },
+            );
+        }
+        const relay = `${relayName}.${settings.namespace}.svc:${relayPort}`;
+        const times = { interval: settings.scrapeInterval, timeout: settings.scrapeTimeout };
+        const jobs: pulumi.Input<ScrapeJob>[] = models.flatMap(([model, { url, labels }]) => {
+            const args = pulumi.output(url).apply((address) => ({ model, url: address, labels, ...times }));
+            if (!isRelayed(model)) return [args.apply(scrapeJob)];
+            return [args.apply((known) => relayedJob(known, relay)), args.apply(probeJob)];
+        });
+        if (relayed.length > 0) jobs.push(relayJob(relay, times));
+        const watched = models.map(([model, watch]): WatchedModel => ({
+            ...watch,
+            name: model,
+            relayed: isRelayed(model),
+        }));
         const rules = ruleGroups(watched, alerting.runbooks);
         const values = chartValues(settings, { jobs, rules, alerting });
         this.release = new k8s.helm.v3.Release(

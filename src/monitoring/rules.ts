@@ -10,7 +10,7 @@ import {
     type Window,
 } from "./metrics";
 import { aggregate, bucketLabel, gauge, gaugeOver, histogramRate, increase, rate, ratio, sumBy } from "./promql";
-import { jobName } from "./scrape-jobs";
+import { jobName, probeJobName, relayJobName } from "./scrape-jobs";
 
 /** Recording rules and alerts, in Prometheus' own format, as the chart makes PrometheusRule objects of them. */
 export interface RuleGroup {
@@ -237,7 +237,7 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
 
     return [
         alert("VllmEndpointDown", "page", {
-            expr: `${aggregate("max", [], gauge(scrape.up, { job: `=~${job}|${job}-direct` }))} == 0`,
+            expr: `${aggregate("max", [], gauge(scrape.up, { job: `=~${job}|${probeJobName(name)}` }))} == 0`,
             for: "3m",
             summary: `${name} does not answer: every request fails.`,
             description: `No scrape of https://.../metrics of ${name} has succeeded for 3 minutes.`,
@@ -374,9 +374,6 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
             : []),
     ];
 }
-
-/** Name of the job that scrapes what the relay says of itself. */
-const relayJobName = "replica-relay";
 
 /** Claim of Prometheus' volume, as the operator names it. */
 const prometheusClaim = "prometheus-monitoring-prometheus-db-.*";

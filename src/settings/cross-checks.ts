@@ -60,6 +60,11 @@ function modelsFaults(config: unknown): CrossFault[] {
             const fix = 'choose another name: "token" is the key under which ministral\'s token is stored';
             faults.push({ path: ["models", name], found: "a reserved name", fix });
         }
+        const probed = name.endsWith("-direct") ? name.slice(0, -"-direct".length) : undefined;
+        if (entries.some(([other]) => other === probed)) {
+            const fix = `choose another name: the job that probes the public address of "${probed}" is called like its job`;
+            faults.push({ path: ["models", name], found: "a reserved name", fix });
+        }
         const shape = modelSchema.shape;
         const part = <T>(schema: { safeParse(value: unknown): { data?: T } }, key: string): T | undefined =>
             schema.safeParse((raw as Record<string, unknown> | null)?.[key]).data;

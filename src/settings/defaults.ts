@@ -18,6 +18,7 @@ export const defaultMonitoring = {
     retention: "15d",
     scrapeInterval: "15s",
     scrapeTimeout: "10s",
+    replicaMetrics: "relay",
     storage: { class: "csi-cinder-high-speed", prometheus: "50Gi", grafana: "10Gi", alertmanager: "10Gi" },
     chart: {
         version: "88.5.3",

@@ -129,7 +129,10 @@ export const modelSchema = z.strictObject({
     scrape: z.strictObject({
         /** Labels that Prometheus adds to every series of this model. */
         labels: z.record(
-            text(/^(?!__)[A-Za-z_][A-Za-z0-9_]*$/, 'use letters, digits and underscores, without "__" in front'),
+            text(
+                /^(?!__|replica$)[A-Za-z_][A-Za-z0-9_]*$/,
+                'use letters, digits and underscores, without "__" in front; "replica" is taken',
+            ),
             // The chart runs its scrape configuration through Helm's template engine.
             written(
                 z.string().refine((value) => !value.includes("{{"), 'leave out "{{", Helm would run it as a template'),
@@ -188,6 +191,11 @@ export const monitoringSchema = z.strictObject({
     retention: duration('give a duration such as "15d" or "36h"'),
     scrapeInterval: duration('give a duration such as "15s"'),
     scrapeTimeout: duration('give a duration such as "10s"'),
+    /**
+     * How models with more than one replica are scraped. `relay`: every replica, told apart. `direct`: the app's
+     * load-balanced address, so another replica each time, and rates and sums are wrong.
+     */
+    replicaMetrics: z.enum(["relay", "direct"]),
     storage: z.strictObject({ class: z.string().min(1), prometheus: size, grafana: size, alertmanager: size }),
     chart: z.strictObject({
         version: text(/^\d+\.\d+\.\d+$/, 'pin an exact version, such as "88.5.3"'),
@@ -204,6 +212,8 @@ export const monitoringSchema = z.strictObject({
          */
         access: z.enum(["loadBalancer", "internal", "ingress"]),
         allowedSources: z.array(cidr),
+        /** Any text; a change makes a new password, which Grafana is then to be told (docs/operations/README.md). */
+        passwordRotation: written(z.string()).optional(),
         /** With `access: ingress`; the certificate is either asked of cert-manager or given. */
         ingress: z
             .strictObject({

@@ -73,7 +73,19 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
             let end!: (result: { code: number; reason?: string }) => void;
             const exited = new Promise<{ code: number; reason?: string }>((resolve) => (end = resolve));
             if (exitCode !== undefined) end({ code: exitCode, reason });
-            return { port, exited, stop: async () => end({ code: 0 }) };
+            return {
+                port,
+                containerPort: 8000,
+                phase: "serving",
+                load: { running: 0, waiting: 0, kvUsage: 0 },
+                usage: { cores: 0, memory: 0 },
+                exited,
+                stop: async () => end({ code: 0 }),
+                slow: () => undefined,
+                hang: () => undefined,
+                crash: () => end({ code: 1 }),
+                outOfMemory: () => end({ code: 137 }),
+            };
         },
         // Each change of an app's state is logged, its beginning among them.
         log: () => (most = Math.max(most, labelled(watched).length)),

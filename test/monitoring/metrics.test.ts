@@ -15,6 +15,7 @@ import {
     vllmVersions,
     type Metric,
 } from "../../src/monitoring/metrics";
+import { ownMetrics } from "../../src/monitoring/relay/relay";
 import { gauge, rate } from "../../src/monitoring/promql";
 import { families, recordedPage } from "./metrics-page";
 
@@ -93,6 +94,11 @@ describe("the catalogue", () => {
                 .map(({ name }) => name)
                 .sort(),
         );
+    });
+
+    it("is what the relay exports of itself", () => {
+        const exported: Record<string, readonly string[]> = ownMetrics;
+        for (const { name, type } of Object.values(relayMetrics)) expect(exported[name]?.[0], name).toBe(type);
     });
 
     it("lets no expression be written that some version or type does not allow", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { scrapeJob, tokenKey } from "../../src/monitoring/scrape-jobs";
+import { probeJob, relayedJob, scrapeJob, tokenKey } from "../../src/monitoring/scrape-jobs";
 
 const rest = { model: "ministral", labels: { service: "vllm" }, interval: "15s", timeout: "10s" };
 
@@ -29,4 +29,33 @@ it("no two models share a key of the Secret, whichever others there are", () => 
             expect(new Set(models.map(tokenKey)).size).toBe(models.length);
         }),
     );
+});
+
+describe("a model behind the relay", () => {
+    const args = { ...rest, url: "https://app.example.net" };
+
+    it("is scraped at the relay, without the token, as the app that it is", () => {
+        expect(relayedJob(args, "vllm-relay.monitoring.svc:9400")).toEqual({
+            job_name: "vllm-ministral",
+            scheme: "http",
+            metrics_path: "/metrics/ministral",
+            scrape_interval: "15s",
+            scrape_timeout: "10s",
+            track_timestamps_staleness: true,
+            static_configs: [
+                {
+                    targets: ["vllm-relay.monitoring.svc:9400"],
+                    labels: { service: "vllm", instance: "app.example.net" },
+                },
+            ],
+        });
+    });
+
+    it("is probed at its public address, of which nothing is kept: no sum counts a replica twice", () => {
+        const { metric_relabel_configs, job_name, ...job } = probeJob(args);
+        const { job_name: _, ...direct } = scrapeJob(args);
+        expect(job).toEqual(direct);
+        expect(job_name).toBe("vllm-ministral-direct");
+        expect(metric_relabel_configs).toEqual([{ source_labels: ["__name__"], regex: ".+", action: "drop" }]);
+    });
 });

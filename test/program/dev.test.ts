@@ -10,6 +10,21 @@ const toSet = {
     monitoring: { grafana: { allowedSources: ["198.51.100.7/32"] } },
 };
 const project = toSet.projectId;
+/** The guide's job, row by row: what the stack has as `vllm-ministral` when it scrapes as the guide does. */
+const guideJob = {
+    job_name: "vllm-ministral",
+    scheme: "https",
+    metrics_path: "/metrics",
+    scrape_interval: "15s",
+    scrape_timeout: "10s",
+    authorization: { type: "Bearer", credentials_file: "/etc/prometheus/secrets/vllm-auth-token/token" },
+    static_configs: [
+        {
+            targets: [expect.stringMatching(/^[0-9a-z-]+\.app\.gra\.ai\.cloud\.ovh\.net$/)],
+            labels: { service: "vllm", model: "ministral", environment: "production" },
+        },
+    ],
+};
 const appName = "vllm-ministral-14B-autoscaling-custom-metric";
 
 describe.each([{ preview: false }, { preview: true }])("dev stack, preview $preview", ({ preview }) => {
@@ -166,22 +181,19 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         });
         // In a preview of a new stack the app's address is not known yet, and the job with it.
         if (preview) return;
-        const appUrl: string = `https://${spec.additionalScrapeConfigs[0].static_configs[0].targets[0]}`;
-        expect(spec.additionalScrapeConfigs).toEqual([
-            {
-                job_name: "vllm-ministral",
-                scheme: "https",
-                metrics_path: "/metrics",
-                scrape_interval: "15s",
-                scrape_timeout: "10s",
-                authorization: { type: "Bearer", credentials_file: "/etc/prometheus/secrets/vllm-auth-token/token" },
-                static_configs: [
-                    {
-                        targets: [expect.stringMatching(/^[0-9a-z-]+\.app\.gra\.ai\.cloud\.ovh\.net$/)],
-                        labels: { service: "vllm", model: "ministral", environment: "production" },
-                    },
-                ],
-            },
+        const jobs = spec.additionalScrapeConfigs as Json[];
+        // The guide's job; its own name is taken by the one that tells replicas apart.
+        const guide = jobs.find(({ job_name }) => job_name === "vllm-ministral-direct");
+        const appUrl: string = `https://${guide.static_configs[0].targets[0]}`;
+        expect(guide).toEqual({
+            ...guideJob,
+            job_name: "vllm-ministral-direct",
+            metric_relabel_configs: [{ source_labels: ["__name__"], regex: ".+", action: "drop" }],
+        });
+        expect(jobs.map(({ job_name }) => job_name)).toEqual([
+            "vllm-ministral",
+            "vllm-ministral-direct",
+            "replica-relay",
         ]);
         return expect(stack.output("appUrl")).resolves.toMatchObject({ value: appUrl });
     });
@@ -215,7 +227,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
     });
 
     it("dashboard", () => {
-        const map = stack.find("ConfigMap");
+        const map = stack.find("ConfigMap", "monitoring-dashboard-vllm-ministral-monitoring");
         expect(map.inputs.metadata.labels).toEqual({ grafana_dashboard: "1" });
         const [[file, text], ...others] = Object.entries(map.inputs.data as Record<string, string>);
         expect([file, others]).toEqual(["vllm-ministral-monitoring.json", []]);
@@ -302,6 +314,8 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "App ministral",
                 "Authorization authorization",
                 "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
+                "ConfigMap monitoring-relay",
+                "Deployment monitoring-relay",
                 "Kube cluster",
                 "KubeNodePool cluster-monitoring",
                 "Namespace monitoring",
@@ -310,10 +324,19 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "Release monitoring",
                 "Secret monitoring-grafana-admin",
                 "Secret monitoring-vllm-auth-token",
+                "Service monitoring-relay",
                 "Token ministral-client",
                 "Token ministral-scrape",
                 "kubernetes cluster-kubernetes",
             ].sort(),
         );
     });
+});
+
+it("dev stack that scrapes as the guide does: the guide's job alone, and no relay", async () => {
+    const monitoring = { ...toSet.monitoring, replicaMetrics: "direct" };
+    const stack = await deploy({ stack: "dev", config: { ...toSet, monitoring } });
+    const { additionalScrapeConfigs } = stack.find("Release").inputs.values.prometheus.prometheusSpec;
+    expect(additionalScrapeConfigs).toEqual([guideJob]);
+    expect(stack.resources.filter(({ name }) => name.includes("relay"))).toEqual([]);
 });

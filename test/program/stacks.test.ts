@@ -66,7 +66,7 @@ describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $
             undefined,
         ]);
         const same = (stack: typeof dev) => {
-            const app = { ...stack.find("App").inputs, serviceName: "", envVars: {} };
+            const app = { ...stack.find("App").inputs, serviceName: "", envVars: {}, adoptionLabel: "" };
             return { app, values: stack.find("Release").inputs.values as unknown };
         };
         expect(same(sandbox)).toEqual(same(dev));
@@ -97,10 +97,15 @@ describe("several models", () => {
         });
         const { secrets, additionalScrapeConfigs } = stack.find("Release").inputs.values.prometheus.prometheusSpec;
         expect(secrets).toEqual(["vllm-auth-token"]);
-        expect(additionalScrapeConfigs.map((job: Json) => [job.job_name, job.authorization.credentials_file])).toEqual([
-            ["vllm-ministral", "/etc/prometheus/secrets/vllm-auth-token/token"],
-            ["vllm-qwen", "/etc/prometheus/secrets/vllm-auth-token/qwen"],
-        ]);
+        expect(additionalScrapeConfigs.map((job: Json) => [job.job_name, job.authorization?.credentials_file])).toEqual(
+            [
+                ["vllm-ministral", undefined],
+                ["vllm-ministral-direct", "/etc/prometheus/secrets/vllm-auth-token/token"],
+                ["vllm-qwen", undefined],
+                ["vllm-qwen-direct", "/etc/prometheus/secrets/vllm-auth-token/qwen"],
+                ["replica-relay", undefined],
+            ],
+        );
         const { value } = await stack.output("models");
         expect(Object.keys(value as object)).toEqual(["ministral", "qwen"]);
         expect((await stack.output("appId")).value).toBe(value.ministral.appId);

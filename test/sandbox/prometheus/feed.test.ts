@@ -9,6 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
 import { startMonitoringFeed, type MonitoringFeed } from "../../../sandbox/prometheus/feed";
+import { relayFiles, relayName, relayPort } from "../../../src/monitoring/relay/manifests";
+import { relayedJob, type ScrapeJob } from "../../../src/monitoring/scrape-jobs";
 import { prometheusOperatorCrds } from "../../../sandbox/toolchain/toolchain";
 import { controlPlanes, eventually, type ControlPlanes } from "../kubernetes/control-plane";
 
@@ -23,9 +25,10 @@ let core: CoreV1Api;
 let feed: MonitoringFeed;
 const dir = mkdtempSync(join(tmpdir(), "feed-test-"));
 let accepted = "first-token";
+const page = "vllm:num_requests_running 7\nprocess_start_time_seconds 1\n";
 const target = createServer((request, answer) => {
     const ok = request.headers.authorization === `Bearer ${accepted}`;
-    answer.writeHead(ok ? 200 : 401, { "content-type": "text/plain" }).end(ok ? "vllm:num_requests_running 7\n" : "");
+    answer.writeHead(ok ? 200 : 401, { "content-type": "text/plain" }).end(ok ? page : "");
 });
 
 beforeAll(async () => {
@@ -75,8 +78,11 @@ async function valueOf(query: string): Promise<string | undefined> {
     return result[0]?.value[1];
 }
 
-const jobs = (interval: string): string =>
+const relayAddress = `${relayName}.${namespace}.svc:${relayPort}`;
+
+const jobs = (interval: string, more: ScrapeJob[] = []): string =>
     stringify([
+        ...more,
         {
             job_name: "vllm-test",
             scrape_interval: interval,
@@ -141,16 +147,31 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
         );
     });
 
+    it("runs the replica relay from its ConfigMap, and finds it where the jobs name its Service", async () => {
+        const url = `http://127.0.0.1:${(target.address() as AddressInfo).port}`;
+        const models = [{ name: "test", url, tokenFile: "token", replicas: { min: 1, max: 3 } }];
+        await core.createNamespacedConfigMap({
+            namespace,
+            body: { metadata: { name: relayName }, data: relayFiles({ interval: 1, models }) },
+        });
+        const args = { model: "relayed", url, labels: {}, interval: "1s", timeout: "1s" };
+        const job = { ...relayedJob(args, relayAddress), metrics_path: "/metrics/test" };
+        await replaceSecret("jobs", { "jobs.yaml": jobs("2s", [job]) });
+        const query = 'vllm:num_requests_running{job="vllm-relayed",replica!=""}';
+        expect(await eventually(() => valueOf(query))).toBe("7");
+    });
+
     it("starts again what was killed", async () => {
         const before = sandboxProcesses(dir);
-        expect(before).toHaveLength(2);
+        expect(before).toHaveLength(3);
         for (const pid of before) process.kill(pid, "SIGKILL");
         await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
-        await eventually(async () => sandboxProcesses(dir).length === 2);
+        await eventually(async () => sandboxProcesses(dir).length === 3);
+        await eventually(async () => (await valueOf('up{job="vllm-relayed"}')) === "1");
         expect(sandboxProcesses(dir)).not.toEqual(before);
     });
 
-    it("ends both programs when it is closed", async () => {
+    it("ends all programs when it is closed", async () => {
         await feed.close();
         expect(sandboxProcesses(dir)).toEqual([]);
     });

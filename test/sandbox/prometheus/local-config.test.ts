@@ -47,6 +47,29 @@ describe("localConfig", () => {
         });
     });
 
+    describe("jobs of the replica relay", () => {
+        const job = (target: string) =>
+            `scrape_configs: [{job_name: a, static_configs: [{targets: ["${target}"], labels: {m: x}}]}]`;
+        const relayed = job("vllm-relay.monitoring.svc:9400");
+
+        it("go to where it runs", () => {
+            const { text, leftOut } = localConfig(relayed, "/m", "127.0.0.1:5000");
+            expect(leftOut).toEqual([]);
+            expect(parse(text)).toEqual(parse(job("127.0.0.1:5000")));
+        });
+
+        it("are left out while it does not run", () => {
+            expect(localConfig(relayed, "/m")).toMatchObject({ leftOut: ["a"] });
+        });
+
+        it("are no others", () => {
+            expect(parse(localConfig(job("app.example.net"), "/m", "127.0.0.1:5000").text)).toEqual(
+                parse(job("app.example.net")),
+            );
+            expect(localConfig(job("other.monitoring.svc:9400"), "/m", "127.0.0.1:5000").leftOut).toEqual(["a"]);
+        });
+    });
+
     it("takes a config without alerting or jobs", () => {
         expect(parse(localConfig("global: {}", "/m").text)).toEqual({ global: {}, scrape_configs: [] });
     });

@@ -1,0 +1,98 @@
+import { appFaultKinds, platformFaultKinds } from "./ovhcloud/incidents";
+import type { FaultStatus, SandboxStatus } from "./ovhcloud/status";
+import { table } from "./terminal";
+
+/** `npm run sandbox -- fault ...`: asks the daemon for faults, over its controls. */
+
+export const faultUsage = `Faults (npm run sandbox -- fault ...)
+  fault KIND        replicas of an app: ${appFaultKinds.join(", ")}
+                    the platform: ${platformFaultKinds.join(", ")}
+  fault list        those that act now or are still to come
+  fault clear       end all of them
+  --app APP         id or name of the app (default: the only one)
+  --replica N       only this replica: crash, hang, slow, oom
+  --factor F        slow: so many times as slow (default 10)
+  --region R        region-outage: only this one
+  --token ID        token-revoked: only this one
+  --after S         begin after so many real seconds
+  --for S           end after so many real seconds (default: until it is cleared)`;
+
+export interface FaultOptions {
+    app?: string;
+    replica?: string;
+    factor?: string;
+    region?: string;
+    token?: string;
+    after?: string;
+    for?: string;
+}
+
+/** Carries out one command and returns what to print. `api` is the daemon's URL. Throws an Error for people. */
+export async function runFaultCommand(
+    api: string,
+    status: SandboxStatus,
+    [what, ...more]: string[],
+    options: FaultOptions,
+): Promise<string> {
+    if (what === undefined || more.length > 0) throw new Error(`name one fault\n\n${faultUsage}`);
+    if (what === "list") return listed(status.faults, status);
+    if (what === "clear") {
+        for (const path of ["platform", ...status.apps.map(({ id }) => `apps/${id}`)]) {
+            await call(api, "DELETE", `/sandbox/${path}/faults`);
+        }
+        return status.faults.length === 0 ? "there were no faults" : `ended: ${status.faults.length}`;
+    }
+    const ofPlatform = (platformFaultKinds as string[]).includes(what);
+    if (!ofPlatform && !(appFaultKinds as string[]).includes(what)) {
+        throw new Error(`there is no fault "${what}"\n\n${faultUsage}`);
+    }
+    if (ofPlatform && options.app !== undefined) throw new Error(`--app: ${what} is a fault of the platform`);
+    const path = ofPlatform ? "platform" : `apps/${appOf(status, options.app)}`;
+    const faults = await call(api, "POST", `/sandbox/${path}/faults`, {
+        kind: what,
+        replica: number("replica", options.replica),
+        factor: number("factor", options.factor),
+        region: options.region,
+        token: options.token,
+        afterSeconds: number("after", options.after),
+        forSeconds: number("for", options.for),
+    });
+    return faults.length === 0 ? `${what}: done` : listed(faults, status);
+}
+
+function listed(faults: FaultStatus[], { apps }: SandboxStatus): string {
+    if (faults.length === 0) return "no faults";
+    const rows = faults.map(({ kind, app, replica, region, state, beginsAt, endsAt }) => [
+        kind,
+        apps.find(({ id }) => id === app)?.name ?? region ?? "platform",
+        replica === undefined ? "all" : String(replica),
+        state,
+        beginsAt,
+        endsAt ?? "until cleared",
+    ]);
+    return table([["FAULT", "OF", "REPLICA", "STATE", "BEGINS", "ENDS"], ...rows]);
+}
+
+function appOf({ apps }: SandboxStatus, wanted: string | undefined): string {
+    const found = apps.filter(({ id, name }) => wanted === undefined || id === wanted || name === wanted);
+    if (found.length === 1) return found[0].id;
+    const there = apps.map(({ id, name }) => `  ${id}  ${name}`).join("\n") || "  none";
+    const problem =
+        wanted === undefined
+            ? "there is more than one app or none: name it with --app"
+            : `--app ${wanted}: no such app, or several`;
+    throw new Error(`${problem}\nApps:\n${there}`);
+}
+
+function number(option: string, text: string | undefined): number | undefined {
+    if (text === undefined) return undefined;
+    if (text.trim() === "" || !Number.isFinite(Number(text))) throw new Error(`--${option} ${text}: give a number`);
+    return Number(text);
+}
+
+async function call(api: string, method: string, path: string, body?: object): Promise<FaultStatus[]> {
+    const answer = await fetch(api + path, { method, body: body && JSON.stringify(body) });
+    const value = (await answer.json()) as FaultStatus[] | { message: string };
+    if (!answer.ok) throw new Error((value as { message: string }).message);
+    return value as FaultStatus[];
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { badRequest } from "./api-error";
+import type { AppFaultInput, AppFaultKind, FaultStatus, PlatformFaultInput, PlatformFaultKind } from "./status";
+
+/**
+ * Faults by command: what goes wrong with replicas and with the platform, at once or later, for a time or until it is
+ * ended. (Faults of single calls of the API are in faults.ts.) Times are real seconds.
+ */
+
+/** Faults that happen once and are over. */
+const momentary = new Set<string>(["crash", "oom", "token-revoked"]);
+
+export const appFaultKinds: AppFaultKind[] = ["crash", "hang", "slow", "oom", "image-pull", "hf-401"];
+export const platformFaultKinds: PlatformFaultKind[] = ["quota", "region-outage", "api-outage", "token-revoked"];
+
+const timing = { afterSeconds: z.number().min(0).optional(), forSeconds: z.number().positive().optional() };
+const appFault = z.strictObject({
+    kind: z.enum(appFaultKinds),
+    replica: z.int().min(0).optional(),
+    factor: z.number().min(1).optional(),
+    ...timing,
+});
+const platformFault = z.strictObject({
+    kind: z.enum(platformFaultKinds),
+    region: z.string().optional(),
+    token: z.string().optional(),
+    ...timing,
+});
+/** The fields that only these kinds have. */
+const onlyOf: Record<string, string[]> = {
+    factor: ["slow"],
+    replica: ["crash", "hang", "slow", "oom"],
+    region: ["region-outage"],
+    token: ["token-revoked"],
+};
+
+/** Throws an ApiError 400 that names the field. */
+export function readAppFault(body: unknown): AppFaultInput {
+    return checked(appFault.safeParse(body));
+}
+
+/** Throws an ApiError 400 that names the field. */
+export function readPlatformFault(body: unknown): PlatformFaultInput {
+    return checked(platformFault.safeParse(body));
+}
+
+function checked<T extends AppFaultInput | PlatformFaultInput>(read: z.ZodSafeParseResult<T>): T {
+    if (!read.success) {
+        throw badRequest(
+            read.error.issues.map(({ path, message }) => `${path.join(".") || "fault"}: ${message}`).join("; "),
+        );
+    }
+    const { kind } = read.data;
+    for (const field of Object.keys(read.data)) {
+        if (onlyOf[field] && !onlyOf[field].includes(kind)) throw badRequest(`${field}: ${kind} does not have it`);
+    }
+    if (momentary.has(kind) && read.data.forSeconds !== undefined) {
+        throw badRequest(`forSeconds: ${kind} happens once, it does not last`);
+    }
+    return read.data;
+}
+
+export interface IncidentHooks {
+    begin(fault: FaultStatus): void;
+    end(fault: FaultStatus): void;
+}
+
+export class Incidents {
+    private readonly faults = new Map<string, { status: FaultStatus; timer?: NodeJS.Timeout }>();
+
+    constructor(private readonly hooks: IncidentHooks) {}
+
+    /** Starts a fault, of this app or of the platform, or schedules it. */
+    add(input: AppFaultInput | PlatformFaultInput, app?: string): FaultStatus {
+        const { afterSeconds = 0, forSeconds, ...what } = input;
+        const begins = Date.now() + afterSeconds * 1000;
+        const status: FaultStatus = {
+            id: randomUUID(),
+            ...what,
+            app,
+            state: "scheduled",
+            beginsAt: new Date(begins).toISOString(),
+            endsAt: forSeconds === undefined ? undefined : new Date(begins + forSeconds * 1000).toISOString(),
+        };
+        if (status.kind === "slow") status.factor ??= 10;
+        this.faults.set(status.id, { status });
+        if (afterSeconds > 0) this.later(status, afterSeconds, () => this.begin(status, forSeconds));
+        else this.begin(status, forSeconds);
+        return status;
+    }
+
+    /** Faults that act now or are still to come. */
+    list(): FaultStatus[] {
+        return [...this.faults.values()].map(({ status }) => status);
+    }
+
+    /** The first fault of this kind that acts now and fits. */
+    active(kind: FaultStatus["kind"], fits: (fault: FaultStatus) => boolean = () => true): FaultStatus | undefined {
+        return this.list().find((fault) => fault.kind === kind && fault.state === "active" && fits(fault));
+    }
+
+    /** Ends the faults of an app, or those of the platform. */
+    clear(app?: string): void {
+        for (const status of this.list()) if (status.app === app) this.finish(status);
+    }
+
+    /** Forgets everything; nothing is told. */
+    close(): void {
+        for (const { timer } of this.faults.values()) clearTimeout(timer);
+        this.faults.clear();
+    }
+
+    private begin(status: FaultStatus, forSeconds: number | undefined): void {
+        status.state = "active";
+        if (momentary.has(status.kind)) this.faults.delete(status.id);
+        else if (forSeconds !== undefined) this.later(status, forSeconds, () => this.finish(status));
+        this.hooks.begin(status);
+    }
+
+    private finish(status: FaultStatus): void {
+        clearTimeout(this.faults.get(status.id)?.timer);
+        this.faults.delete(status.id);
+        if (status.state === "active") this.hooks.end(status);
+    }
+
+    private later(status: FaultStatus, seconds: number, work: () => void): void {
+        this.faults.get(status.id)!.timer = setTimeout(work, seconds * 1000).unref();
+    }
+}

@@ -1,0 +1,188 @@
+/**
+ * What the sandbox tells of itself under `/sandbox/`, outside of OVHcloud's API:
+ *
+ * - `GET /sandbox/status`: one `SandboxStatus`
+ * - `GET /sandbox/events`: server-sent events; `data:` of each is a `SandboxStatus`, one per second and one on each change
+ * - `POST /sandbox/speed`: `{speed}`, 1 to 1000; answers `{speed}`
+ * - `POST /sandbox/balancing`: `{balancing}`, for every app; answers `{balancing}`
+ * - `POST /sandbox/apps/{id}/faults`: an `AppFaultInput`; `DELETE`: ends all of the app. Both answer `FaultStatus[]`
+ * - `POST /sandbox/platform/faults`: a `PlatformFaultInput`; `DELETE`: ends all of the platform. Both answer `FaultStatus[]`
+ *
+ * An input that cannot be used is answered 400 with `{message}`. Times of day are ISO 8601 texts.
+ */
+export interface SandboxStatus {
+    /** Time of day. */
+    at: string;
+    /** Platform seconds per real second. */
+    speed: number;
+    /** Requests and answers that broke the published structure of the API. */
+    violations: number;
+    apps: AppStatus[];
+    clusters: string[];
+    /** Faults that act now or are still to come. */
+    faults: FaultStatus[];
+}
+
+export interface AppStatus {
+    id: string;
+    name: string;
+    /** The `--model` of the command, or an empty text. */
+    model: string;
+    region: string;
+    /** `AppStateEnum` of OVHcloud's API. */
+    state: string;
+    /** Why the app is in this state. */
+    message: string;
+    /** The app's own address, `https://127.0.0.1:PORT`. */
+    url: string;
+    /** Replicas that are ready for traffic. */
+    availableReplicas: number;
+    /** Every replica that is there, in the order of their start; those that are being stopped, too. */
+    replicas: ReplicaStatus[];
+    scaling: ScalingStatus;
+    /** The last 100 decisions of the autoscaler, oldest first. */
+    decisions: Decision[];
+    gateway: GatewayStatus;
+}
+
+/** How far a replica is: it waits, boots as vLLM does, serves, hangs by a fault, drains, or is being ended. */
+export type ReplicaPhase =
+    | "pending"
+    | "pulling"
+    | "starting"
+    | "downloading"
+    | "loading"
+    | "compiling"
+    | "warming-up"
+    | "serving"
+    | "hanging"
+    | "draining"
+    | "ended";
+
+export interface ReplicaStatus {
+    /** Goes up with every replica that the app has ever had. */
+    index: number;
+    phase: ReplicaPhase;
+    /** Whether its readiness probe holds, so that it gets traffic. */
+    ready: boolean;
+    startedAt: string;
+    /** Port on 127.0.0.1; 0 while it does not listen. */
+    port: number;
+    /** Requests in the batch. */
+    running: number;
+    /** Requests in the queue. */
+    waiting: number;
+    /** Share of the KV cache in use, 0 to 1. */
+    kvUsage: number;
+    /** Requests of the gateway that it is answering. */
+    requests: number;
+}
+
+export interface ScalingStatus {
+    /** A fixed number, a custom metric, or the CPU or RAM of the replicas. */
+    mode: "fixed" | "metric" | "resource";
+    min: number;
+    max: number;
+    /** Replicas that are wanted now. */
+    wanted: number;
+    /** The `valueLocation` of a custom metric, or `CPU` or `RAM`; absent when fixed. */
+    metric?: string;
+    aggregation?: Aggregation;
+    /** In the unit of the metric; percent for CPU and RAM. */
+    target?: number;
+    /** The aggregated value that was read last; absent while there is none. */
+    current?: number;
+}
+
+export type Aggregation = "AVERAGE" | "MAX" | "MIN" | "SUM";
+
+/**
+ * One look of the autoscaler at one app, with everything that it was based on. Looks that go on finding the same are one
+ * decision, with the time and the figures of the last.
+ */
+export interface Decision {
+    at: string;
+    /** How many looks in a row. */
+    times: number;
+    metric: string;
+    aggregation?: Aggregation;
+    target: number;
+    /** What was read from each replica. */
+    inputs: { replica: number; ready: boolean; value?: number; /** Why there is no value. */ missing?: string }[];
+    /** The aggregated value; absent when no replica gave one. */
+    value?: number;
+    /** `value / target`, after unready and missing replicas were allowed for. */
+    ratio?: number;
+    /** Replicas that were wanted before. */
+    from: number;
+    /** What the ratio asks for, before windows and limits; absent when no replica gave a value. */
+    recommended?: number;
+    /** Replicas that are wanted from now on. */
+    to: number;
+    /** Why, in one sentence. */
+    reason: string;
+}
+
+export type Balancing = "random" | "round-robin" | "least-connections" | "sticky";
+
+export interface GatewayStatus {
+    balancing: Balancing;
+    /** Requests under way. */
+    open: number;
+    /** Answers since the start, by their status; `499`: the client went away before the answer. */
+    answers: Record<string, number>;
+}
+
+/** Faults of the replicas of one app. */
+export type AppFaultKind =
+    | "crash" // the process ends with exit code 139
+    | "hang" // it listens and answers nothing, until its liveness probe kills it or the fault ends
+    | "slow" // each step of the engine takes `factor` times as long
+    | "oom" // the engine dies for want of GPU memory: requests under way get 500, then the process ends
+    | "image-pull" // replicas that start while it lasts cannot pull their image
+    | "hf-401"; // replicas that start while it lasts are refused by the Hugging Face hub
+
+/** Faults of the platform around the apps. */
+export type PlatformFaultKind =
+    | "quota" // no GPU is left for new replicas and new apps
+    | "region-outage" // the replicas of the region are lost and none starts, its gateways cut every connection
+    | "api-outage" // OVHcloud's API answers 503
+    | "token-revoked"; // AI tokens are deleted; does not end
+
+export interface FaultTiming {
+    /** Real seconds until it begins; default 0. */
+    afterSeconds?: number;
+    /** Real seconds that it lasts; default: until it is ended. Not for `crash`, `oom` and `token-revoked`: they happen once. */
+    forSeconds?: number;
+}
+
+export interface AppFaultInput extends FaultTiming {
+    kind: AppFaultKind;
+    /** Index of the only replica concerned; default: all that are there when it begins (`slow`, `image-pull`, `hf-401`: later ones, too). */
+    replica?: number;
+    /** Of `slow`; default 10. */
+    factor?: number;
+}
+
+export interface PlatformFaultInput extends FaultTiming {
+    kind: PlatformFaultKind;
+    /** Of `region-outage`; default: every region. */
+    region?: string;
+    /** Of `token-revoked`: the id of the only token; default: all. */
+    token?: string;
+}
+
+export interface FaultStatus {
+    id: string;
+    kind: AppFaultKind | PlatformFaultKind;
+    /** Of a fault of one app. */
+    app?: string;
+    replica?: number;
+    region?: string;
+    token?: string;
+    factor?: number;
+    state: "scheduled" | "active";
+    beginsAt: string;
+    /** Absent: until it is ended. */
+    endsAt?: string;
+}

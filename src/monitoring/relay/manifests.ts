@@ -1,0 +1,89 @@
+import type { Input } from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as ts from "typescript";
+import type { RelayConfig } from "./relay";
+
+/** Name of the relay's Deployment, Service and ConfigMap. */
+export const relayName = "vllm-relay";
+export const relayPort = 9400;
+/** Files of the ConfigMap. */
+export const scriptFile = "relay.cjs";
+export const configFile = "config.json";
+
+/** Node 22.21.1 on Alpine 3.22, the multi-platform index. */
+const image = "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdbe4df01bd2b257198eb51beb1f026c5";
+
+/** The relay as Node runs it: relay.ts without its types. */
+export function relayScript(): string {
+    const source = readFileSync(join(__dirname, "relay.ts"), "utf8");
+    return ts.transpileModule(source, {
+        compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
+    }).outputText;
+}
+
+/** Content of the ConfigMap. */
+export function relayFiles(config: RelayConfig): Record<string, string> {
+    return { [scriptFile]: relayScript(), [configFile]: JSON.stringify(config, undefined, 2) };
+}
+
+/** Changes with the files: the relay reads them once, so that new ones need a new pod. */
+export function checksum(files: Record<string, string>): string {
+    return createHash("sha256").update(JSON.stringify(files)).digest("hex");
+}
+
+const labels = { app: relayName };
+const folder = `/etc/${relayName}`;
+
+export function relayDeployment(tokenSecret: string, filesChecksum: Input<string>) {
+    const container = {
+        name: "relay",
+        image,
+        command: ["node", "--max-old-space-size=96", `${folder}/files/${scriptFile}`],
+        args: [`--config=${folder}/files/${configFile}`, `--tokens=${folder}/tokens`, `--listen=0.0.0.0:${relayPort}`],
+        ports: [{ name: "metrics", containerPort: relayPort }],
+        readinessProbe: { httpGet: { path: "/healthz", port: "metrics" } },
+        livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 30 },
+        resources: {
+            requests: { cpu: "20m", memory: "96Mi" },
+            limits: { cpu: "500m", memory: "256Mi" },
+        },
+        securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ["ALL"] },
+        },
+        volumeMounts: [
+            { name: "files", mountPath: `${folder}/files`, readOnly: true },
+            { name: "tokens", mountPath: `${folder}/tokens`, readOnly: true },
+        ],
+    };
+    return {
+        replicas: 1,
+        selector: { matchLabels: labels },
+        template: {
+            metadata: { labels, annotations: { "checksum/files": filesChecksum } },
+            spec: {
+                automountServiceAccountToken: false,
+                securityContext: {
+                    runAsNonRoot: true,
+                    runAsUser: 1000,
+                    runAsGroup: 1000,
+                    fsGroup: 1000,
+                    seccompProfile: { type: "RuntimeDefault" },
+                },
+                containers: [container],
+                volumes: [
+                    { name: "files", configMap: { name: relayName } },
+                    // Readable to the group, which is the container's.
+                    { name: "tokens", secret: { secretName: tokenSecret, defaultMode: 0o440 } },
+                ],
+            },
+        },
+    };
+}
+
+export function relayService() {
+    return { selector: labels, ports: [{ name: "metrics", port: relayPort, targetPort: "metrics" }] };
+}

@@ -1,0 +1,674 @@
+/**
+ * The replica relay: a program of its own that runs in the cluster, from this one file and nothing but Node.
+ *
+ * The platform gives an app one load-balanced address, so a scrape of it reaches one replica, another one each time. The
+ * relay asks `/metrics` of that address over fresh connections until it has seen every replica, and answers a scrape of
+ * `/metrics/MODEL` with the pages of all of them, each series with a label `replica` and the time it was sampled at.
+ * Its own state is at `/metrics`. How it decides, and what it cannot know: docs/relay.md.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
+import { parseArgs } from "node:util";
+
+/** What the relay is told, as JSON in the file given by `--config`. */
+export interface RelayConfig {
+    /** Seconds between two scrapes. */
+    interval: number;
+    models: RelayModel[];
+}
+
+export interface RelayModel {
+    name: string;
+    /** Address of the app as the platform gives it. */
+    url: string;
+    /** The file that holds the bearer token, in the folder given by `--tokens`. */
+    tokenFile: string;
+    /** How many replicas the platform runs at least and at most. */
+    replicas: { min: number; max: number };
+}
+
+// ---- How many samples it takes
+
+/** Probability with which a complete round has seen every replica, when each connection may reach any of them. */
+export const confidence = 0.99;
+
+/**
+ * Draws after which `replicas` equally likely replicas have all been seen with `confidence`: the coupon collector's
+ * problem, with the union bound n (1 - 1/n)^draws for the chance that one is left.
+ */
+export function drawsNeeded(replicas: number): number {
+    if (replicas <= 1) return 1;
+    return Math.ceil(Math.log(replicas / (1 - confidence)) / -Math.log(1 - 1 / replicas));
+}
+
+// ---- The text format of a metrics page
+
+/** A family of series under one name; each series as the text before and after the place of the new label. */
+export interface Family {
+    name: string;
+    type?: string;
+    help?: string;
+    series: { name: string; labels: string; value: string; time?: string }[];
+}
+
+/** A page that is not what a metrics endpoint writes, or not all of it. The message says where. */
+export class PageError extends Error {
+    constructor(
+        readonly kind: "malformed" | "truncated" | "unidentified",
+        message: string,
+    ) {
+        super(message);
+    }
+}
+
+const label = String.raw`[a-zA-Z_]\w*\s*=\s*"(?:[^"\\]|\\.)*"`;
+const seriesLine = new RegExp(
+    String.raw`^([a-zA-Z_:][\w:]*)\s*(?:\{\s*((?:${label}\s*,\s*)*(?:${label}\s*)?)\})?\s+(\S+)(?:\s+(-?\d+))?\s*$`,
+);
+
+/**
+ * Reads a page of Prometheus' text format into its families, in their order.
+ * @throws PageError when a line does not fit, the last one has no end, or a histogram is not whole.
+ */
+export function parsePage(text: string): Family[] {
+    if (!text.endsWith("\n")) throw new PageError("truncated", "the last line has no end");
+    const families = new Map<string, Family>();
+    const family = (name: string): Family => {
+        let found = families.get(name);
+        if (!found) families.set(name, (found = { name, series: [] }));
+        return found;
+    };
+    for (const line of text.split("\n")) {
+        if (line.trim() === "") continue;
+        if (line.startsWith("#")) {
+            const [, keyword, name, rest] = /^#\s*(HELP|TYPE)\s+(\S+)\s?(.*)$/.exec(line) ?? [];
+            if (keyword === "HELP") family(name).help ??= rest;
+            if (keyword === "TYPE") family(name).type ??= rest.trim();
+            continue;
+        }
+        const [, name, labels = "", value, time] = seriesLine.exec(line) ?? [];
+        if (name === undefined || !isNumber(value)) {
+            throw new PageError("malformed", `not a series: ${JSON.stringify(line.slice(0, 80))}`);
+        }
+        family(familyName(name, families)).series.push({ name, labels: labels.trim(), value, time });
+    }
+    const page = [...families.values()];
+    for (const one of page) if (one.type === "histogram") requireWhole(one);
+    return page;
+}
+
+function isNumber(text: string): boolean {
+    return !Number.isNaN(Number(text)) || /^[+-]?(nan|inf|infinity)$/i.test(text);
+}
+
+/** A number of the format; NaN where it says so. */
+function numberOf(text: string): number {
+    const infinite = /^([+-]?)inf(inity)?$/i.exec(text);
+    return infinite ? Number(`${infinite[1]}Infinity`) : Number(text);
+}
+
+/** Histograms and summaries have series with suffixes; any other series is called as its family. */
+function familyName(series: string, families: Map<string, Family>): string {
+    if (families.has(series)) return series;
+    const base = series.replace(/_(bucket|sum|count)$/, "");
+    return /^(histogram|summary)$/.test(families.get(base)?.type ?? "") ? base : series;
+}
+
+/** A histogram has, for each set of labels, buckets up to the infinite one, a count and a sum: less is a page cut off. */
+function requireWhole({ name, series }: Family): void {
+    const labelsOf = (suffix: string): string[] =>
+        series.filter((one) => one.name === name + suffix).map(({ labels }) => labels);
+    const buckets = labelsOf("_bucket");
+    const sets = new Set(buckets.map((labels) => labels.replace(/(^|,)\s*le\s*=\s*"[^"]*"/, ""))).size;
+    const infinite = buckets.filter((labels) => /(^|,)\s*le\s*=\s*"\+Inf"/.test(labels)).length;
+    if ([infinite, labelsOf("_count").length, labelsOf("_sum").length].some((count) => count !== sets)) {
+        throw new PageError("truncated", `the histogram ${name} is not whole`);
+    }
+}
+
+/** A replica's page as it was sampled. */
+export interface Sample {
+    /** Name of the replica; another one after a restart. */
+    replica: string;
+    page: Family[];
+    /** Unix time in milliseconds. */
+    time: number;
+}
+
+/** One page out of those of several replicas: each family once, each series with the label `replica` and its time. */
+export function writePages(samples: Sample[]): string {
+    const merged = new Map<string, { type?: string; help?: string; lines: string[] }>();
+    for (const { replica, page, time } of samples) {
+        for (const { name, type, help, series } of page) {
+            let family = merged.get(name);
+            if (!family) merged.set(name, (family = { lines: [] }));
+            family.type ??= type;
+            family.help ??= help;
+            for (const one of series) {
+                const labels = [`replica="${replica}"`, ...(one.labels ? [makeWay(one.labels)] : [])].join(",");
+                family.lines.push(`${one.name}{${labels}} ${one.value} ${one.time ?? time}\n`);
+            }
+        }
+    }
+    return [...merged]
+        .map(([name, { type, help, lines }]) => {
+            const head =
+                (help === undefined ? "" : `# HELP ${name} ${help}\n`) + (type ? `# TYPE ${name} ${type}\n` : "");
+            return head + lines.join("");
+        })
+        .join("");
+}
+
+/** A label called `replica` that the page brings along is renamed as Prometheus would. */
+function makeWay(labels: string): string {
+    if (!labels.includes("replica")) return labels;
+    return labels.replace(new RegExp(label, "g"), (one) => one.replace(/^replica(?=\s*=)/, "exported_replica"));
+}
+
+/**
+ * Tells replicas apart, and a replica from itself after a restart: by the time its process started (in ticks of 10 ms),
+ * and for those that started in one tick by the time it made its first series, to the microsecond. Undefined for a page
+ * without `process_start_time_seconds`.
+ */
+export function replicaName(text: string): string | undefined {
+    const start = /^process_start_time_seconds(?:\{.*\})?\s+(\S+)/m.exec(text)?.[1];
+    if (start === undefined) return undefined;
+    const created = [...text.matchAll(/^[\w:]+_created(?:\{.*\})?\s+(\S+)/gm)].map(([, value]) => Number(value));
+    const first = created.reduce((least, value) => Math.min(least, value), Infinity);
+    return createHash("sha256")
+        .update(`${Number(start)} ${first}`)
+        .digest("hex")
+        .slice(0, 8);
+}
+
+/** Every value of a page that never falls while its process lives, by series. */
+function counters(page: Family[]): Map<string, number> {
+    const values = new Map<string, number>();
+    for (const { type, series } of page) {
+        for (const { name, labels, value } of series) {
+            const grows = type === "counter" || (type === "histogram" && !name.endsWith("_sum"));
+            if (grows) values.set(`${name}{${labels}}`, numberOf(value));
+        }
+    }
+    return values;
+}
+
+/** The first counter of `before` that is lower in `after` or gone, which no page of the same process can have. */
+export function contradiction(before: Family[], after: Family[]): string | undefined {
+    const now = counters(after);
+    for (const [series, value] of counters(before)) {
+        const later = now.get(series);
+        if (later === undefined || later < value) return series;
+    }
+    return undefined;
+}
+
+// ---- One request
+
+/** Why a request gave no sample. */
+export const failureKinds = [
+    "unauthorized", // 401 or 403
+    "status", // any other status but 200
+    "connection", // refused, reset, or the name is not known
+    "certificate",
+    "timeout", // still no whole answer at the end of the round
+    "truncated", // an answer cut off
+    "malformed", // an answer that is no metrics page
+    "unidentified", // a page without process_start_time_seconds
+    "contradicted", // a counter fell without a restart: two replicas that cannot be told apart, or half a page
+] as const;
+export type FailureKind = (typeof failureKinds)[number];
+
+class RequestError extends Error {
+    constructor(
+        readonly kind: FailureKind,
+        message: string,
+    ) {
+        super(message);
+    }
+}
+
+/** Of one replica about 50 kB; anything far larger is not a page of vLLM. */
+const maxPageBytes = 4 * 1024 * 1024;
+
+interface Answer {
+    text: string;
+    /** Unix time in milliseconds at which the answer began. */
+    time: number;
+    /** Unix time in seconds at which the certificate ends; undefined over plain HTTP. */
+    certificateEnd?: number;
+}
+
+/**
+ * Gets a page over a connection of its own, which stays open until `agent` is destroyed.
+ * @throws RequestError
+ */
+function getPage(model: RelayModel, token: string, agent: http.Agent): Promise<Answer> {
+    const url = new URL("/metrics", model.url);
+    const headers = {
+        authorization: `Bearer ${token}`,
+        accept: "text/plain;version=0.0.4",
+        "user-agent": "vllm-relay",
+    };
+    const get = url.protocol === "https:" ? https.get : http.get;
+    return new Promise((resolve, reject) => {
+        const request = get(url, { agent, headers }, (response) => {
+            const time = Date.now();
+            const fail = (kind: FailureKind, message: string): void => reject(new RequestError(kind, message));
+            const status = response.statusCode!;
+            if (status !== 200) {
+                fail(status === 401 || status === 403 ? "unauthorized" : "status", `status ${status}`);
+                response.resume();
+                return;
+            }
+            // Without either there is no telling a whole answer from one that broke off.
+            if (response.headers["content-length"] === undefined && !response.headers["transfer-encoding"]) {
+                fail("truncated", "the answer says neither its length nor where it ends");
+                request.destroy();
+                return;
+            }
+            const { valid_to: end } = (response.socket as TLSSocket).getPeerCertificate?.() ?? {};
+            const chunks: Buffer[] = [];
+            let bytes = 0;
+            response.on("data", (chunk: Buffer) => {
+                chunks.push(chunk);
+                bytes += chunk.length;
+                if (bytes <= maxPageBytes) return;
+                fail("malformed", `more than ${maxPageBytes} bytes`);
+                request.destroy();
+            });
+            response.on("end", () => {
+                const certificateEnd = end === undefined ? undefined : Date.parse(end) / 1000;
+                resolve({ text: Buffer.concat(chunks).toString("utf8"), time, certificateEnd });
+            });
+            response.on("error", (error) => fail("truncated", error.message));
+        });
+        request.on("error", (error: NodeJS.ErrnoException) => {
+            const certificate = /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/.test(error.code ?? "");
+            reject(new RequestError(certificate ? "certificate" : "connection", error.message));
+        });
+    });
+}
+
+// ---- Rounds
+
+/** Requests of a round at most, and at one time at least and at most: what a scrape may cost the app. */
+export const maxRequests = 100;
+const concurrency = { least: 4, most: 20 };
+/** Failures after which a round that has seen nobody gives up. */
+const hopeless = 8;
+
+/** A replica that lives, as far as is known. */
+interface Replica extends Sample {
+    /** Complete rounds since `time` that did not see it. */
+    missed: number;
+}
+
+/** What came of a round. */
+export interface Round {
+    /** `complete`: every replica seen, with `confidence`. `incomplete`: some, until requests or time ran out. */
+    result: "complete" | "incomplete" | "failed";
+    /** Names of the replicas that answered. */
+    seen: Set<string>;
+    requests: number;
+    /** Pages that counted, so draws of a replica. */
+    draws: number;
+    failures: Partial<Record<FailureKind, number>>;
+    /** Unix times in milliseconds. */
+    started: number;
+    ended: number;
+}
+
+/** Samples one app. Scrapes at the same time share a round. */
+export class Sampler {
+    private readonly replicas = new Map<string, Replica>();
+    private running?: Promise<Round>;
+    private last?: Round;
+    private spread = false;
+    private certificateEnd?: number;
+    private lastSuccess?: number;
+    private readonly totals = { requests: 0, rounds: { complete: 0, incomplete: 0, failed: 0 } };
+    private readonly failures = Object.fromEntries(failureKinds.map((kind) => [kind, 0])) as Record<
+        FailureKind,
+        number
+    >;
+
+    constructor(
+        readonly model: RelayModel,
+        /** Seconds between two scrapes. */
+        private readonly interval: number,
+        private readonly readToken: () => string,
+        private readonly log: (line: string) => void,
+    ) {}
+
+    /**
+     * The page of all replicas, or undefined when none answered, and the round that made it.
+     * @param seconds time that the round may take
+     */
+    async scrape(seconds: number): Promise<{ page?: string; round: Round }> {
+        // Every sample carries its time, so a second Prometheus loses nothing by being given the same ones.
+        const recent = this.last && Date.now() - this.last.started < (this.interval * 1000) / 2;
+        const round = recent
+            ? this.last!
+            : await (this.running ??= this.sample(seconds).finally(() => (this.running = undefined)));
+        return round.seen.size === 0 ? { round } : { page: writePages(this.exported()), round };
+    }
+
+    private exported(): Replica[] {
+        return [...this.replicas.values()];
+    }
+
+    private async sample(seconds: number): Promise<Round> {
+        const before = new Set(this.replicas.keys());
+        const round = await this.draw(seconds * 1000, before);
+        const wasFailing = this.last?.result === "failed";
+        this.last = round;
+        this.totals.requests += round.requests;
+        this.totals.rounds[round.result]++;
+        if (round.seen.size > 0) this.lastSuccess = round.ended;
+        if (round.seen.size > 1) this.spread = true;
+        this.forget(round);
+        for (const replica of round.seen) if (!before.has(replica)) this.log(`replica ${replica} is new`);
+        for (const replica of before) if (!this.replicas.has(replica)) this.log(`replica ${replica} is gone`);
+        if (round.result === "failed" && !wasFailing) this.log(`no replica answers: ${describe(round)}`);
+        if (round.result !== "failed" && wasFailing) this.log("replicas answer again");
+        return round;
+    }
+
+    /** Lets go of replicas that are no more, so that their series end instead of standing still. */
+    private forget(round: Round): void {
+        const oldest = round.ended - 4 * this.interval * 1000;
+        for (const [name, replica] of this.replicas) {
+            if (round.seen.has(name)) continue;
+            if (round.result === "complete") replica.missed++;
+            // Once may be chance. With as many others as there can be, it has made room for one of them.
+            const replaced = replica.missed > 0 && round.seen.size >= this.model.replicas.max;
+            if (replica.missed > 1 || replaced || replica.time < oldest) this.replicas.delete(name);
+        }
+    }
+
+    /** How many replicas there may be, given those seen in this round so far; 0 when nobody is left to be seen. */
+    private supposed(seen: Set<string>, before: Set<string>): number {
+        const { min, max } = this.model.replicas;
+        const known = new Set([...before, ...seen]).size;
+        if (known === seen.size && seen.size >= max) return 0;
+        // One more than was seen may be there; and at first, nobody having answered, two.
+        return Math.max(known, min, Math.min(max, Math.max(seen.size, 1) + 1));
+    }
+
+    private draw(milliseconds: number, before: Set<string>): Promise<Round> {
+        const started = Date.now();
+        const seen = new Set<string>();
+        const failures: Round["failures"] = {};
+        let over = false;
+        const agents: http.Agent[] = [];
+        const token = this.readToken();
+        let draws = 0;
+        let failed = 0;
+        let pending = 0;
+        return new Promise((resolve) => {
+            const fail = (kind: FailureKind): void => {
+                failed++;
+                failures[kind] = (failures[kind] ?? 0) + 1;
+                this.failures[kind]++;
+            };
+            const finish = (complete: boolean): void => {
+                over = true;
+                clearTimeout(deadline);
+                // Ends the requests that are still under way, too.
+                for (const agent of agents) agent.destroy();
+                const result = seen.size === 0 ? "failed" : complete ? "complete" : "incomplete";
+                resolve({ result, seen, requests: agents.length, draws, failures, started, ended: Date.now() });
+            };
+            const deadline = setTimeout(() => {
+                for (let i = 0; i < pending; i++) fail("timeout");
+                finish(false);
+            }, milliseconds);
+
+            const one = async (): Promise<void> => {
+                // Kept open to the end of the round: a balancer that prefers the replica with the fewest connections
+                // has to move on to the others.
+                const protocol = this.model.url.startsWith("https:") ? https : http;
+                const agent = new protocol.Agent({ keepAlive: true });
+                agents.push(agent);
+                try {
+                    const answer = await getPage(this.model, token, agent);
+                    if (over) return;
+                    seen.add(this.accept(answer, seen));
+                    draws++;
+                } catch (error) {
+                    if (over) return;
+                    if (error instanceof RequestError || error instanceof PageError) fail(error.kind);
+                    else throw error;
+                }
+            };
+            const step = (): void => {
+                if (over) return;
+                const supposed = this.supposed(seen, before);
+                if (supposed === 0) return finish(true);
+                const needed = drawsNeeded(supposed);
+                if (draws >= needed && pending === 0) return finish(true);
+                // A token that is refused here is refused everywhere.
+                if (seen.size === 0 && (failures.unauthorized || failed >= hopeless)) return finish(false);
+                // Enough at one time that a balancer which prefers the replica with the fewest requests comes to each.
+                const atOnce = Math.min(Math.max(supposed + 1, concurrency.least), concurrency.most);
+                while (pending < atOnce && draws + pending < needed && agents.length < maxRequests) {
+                    pending++;
+                    void one().then(() => {
+                        pending--;
+                        step();
+                    });
+                }
+                // What is still on its way may come from a slow replica that nobody has seen.
+                if (pending === 0) finish(false);
+            };
+            step();
+        });
+    }
+
+    /** Takes an answer as its replica's sample, unless this round has one, and returns the replica's name. */
+    private accept({ text, time, certificateEnd }: Answer, seen: Set<string>): string {
+        this.certificateEnd = certificateEnd;
+        const replica = replicaName(text);
+        // A second page of one round may be older than the first: answers overtake each other.
+        if (replica !== undefined && seen.has(replica)) return replica;
+        const page = parsePage(text);
+        if (replica === undefined) throw new PageError("unidentified", "the page has no process_start_time_seconds");
+        const known = this.replicas.get(replica);
+        const fallen = known && contradiction(known.page, page);
+        if (fallen) throw new RequestError("contradicted", `${fallen} fell or is missing`);
+        this.replicas.set(replica, { replica, page, time, missed: 0 });
+        return replica;
+    }
+
+    /** The chance that the last round missed a replica that is there, if connections are spread evenly; at most 1. */
+    private unseen(): number {
+        if (!this.last || this.last.seen.size === 0) return 1;
+        const { seen, draws } = this.last;
+        if (seen.size >= this.model.replicas.max) return 0;
+        const replicas = seen.size + 1;
+        return Math.min(1, replicas * (1 - 1 / replicas) ** draws);
+    }
+
+    /** The relay's own series of this model. */
+    series(): OwnSeries[] {
+        const { name, replicas } = this.model;
+        const now = Date.now();
+        const model = { model: name };
+        const exported = this.last && this.last.seen.size > 0 ? this.exported() : [];
+        const blind = this.last !== undefined && (this.last.result !== "complete" || exported.length < replicas.min);
+        const series: OwnSeries[] = [
+            ["vllm_relay_replicas", model, exported.length],
+            ["vllm_relay_replicas_min", model, replicas.min],
+            ["vllm_relay_replicas_max", model, replicas.max],
+            ["vllm_relay_blind", model, Number(blind)],
+            ["vllm_relay_spread_seen", model, Number(this.spread)],
+            ["vllm_relay_unseen_probability", model, this.unseen()],
+            ["vllm_relay_requests_total", model, this.totals.requests],
+        ];
+        for (const { replica, time } of exported) {
+            series.push(["vllm_relay_sample_age_seconds", { ...model, replica }, (now - time) / 1000]);
+        }
+        for (const [result, count] of Object.entries(this.totals.rounds)) {
+            series.push(["vllm_relay_rounds_total", { ...model, result }, count]);
+        }
+        for (const kind of failureKinds) {
+            series.push(["vllm_relay_failures_total", { ...model, kind }, this.failures[kind]]);
+        }
+        if (this.last) {
+            series.push(["vllm_relay_round_requests", model, this.last.requests]);
+            series.push(["vllm_relay_round_duration_seconds", model, (this.last.ended - this.last.started) / 1000]);
+        }
+        if (this.lastSuccess) {
+            series.push(["vllm_relay_last_success_timestamp_seconds", model, this.lastSuccess / 1000]);
+        }
+        if (this.certificateEnd) {
+            series.push(["vllm_relay_certificate_expiry_timestamp_seconds", model, this.certificateEnd]);
+        }
+        return series;
+    }
+}
+
+/** A round in words. */
+export function describe({ requests, failures }: Round): string {
+    const kinds = Object.entries(failures).map(([kind, count]) => `${count} ${kind}`);
+    return `${requests} requests, ${kinds.join(", ") || "none failed"}`;
+}
+
+// ---- The relay's own page
+
+type OwnSeries = [name: keyof typeof ownMetrics, labels: Record<string, string>, value: number];
+
+/** What the relay says of itself, at `/metrics`. */
+export const ownMetrics = {
+    vllm_relay_replicas: ["gauge", "Replicas whose series are exported."],
+    vllm_relay_replicas_min: ["gauge", "Replicas that the platform runs at least."],
+    vllm_relay_replicas_max: ["gauge", "Replicas that the platform runs at most."],
+    vllm_relay_sample_age_seconds: ["gauge", "Age of the sample that is exported of a replica."],
+    vllm_relay_blind: [
+        "gauge",
+        "1 when replicas are known to be missing: the last round was not complete, or fewer than the minimum are seen.",
+    ],
+    vllm_relay_spread_seen: [
+        "gauge",
+        "1 once a round has seen two replicas, which proves that the balancer spreads connections; 0 until then.",
+    ],
+    vllm_relay_unseen_probability: [
+        "gauge",
+        "Chance that the last round missed a replica, if connections are spread evenly.",
+    ],
+    vllm_relay_round_requests: ["gauge", "Requests that the last round took."],
+    vllm_relay_round_duration_seconds: ["gauge", "Time that the last round took."],
+    vllm_relay_rounds_total: ["counter", "Rounds by result: complete, incomplete, failed."],
+    vllm_relay_requests_total: ["counter", "Requests made to the app."],
+    vllm_relay_failures_total: ["counter", "Requests that gave no sample, by kind."],
+    vllm_relay_last_success_timestamp_seconds: ["gauge", "End of the last round in which a replica answered."],
+    vllm_relay_certificate_expiry_timestamp_seconds: ["gauge", "End of the app's certificate."],
+    process_start_time_seconds: ["gauge", "Start of the relay."],
+    process_resident_memory_bytes: ["gauge", "Memory of the relay."],
+    process_cpu_seconds_total: ["counter", "CPU time of the relay."],
+} as const satisfies Record<string, readonly ["gauge" | "counter", string]>;
+
+function ownPage(samplers: Sampler[]): string {
+    const { user, system } = process.cpuUsage();
+    const series: OwnSeries[] = [
+        ...samplers.flatMap((sampler) => sampler.series()),
+        ["process_start_time_seconds", {}, performance.timeOrigin / 1000],
+        ["process_resident_memory_bytes", {}, process.memoryUsage.rss()],
+        ["process_cpu_seconds_total", {}, (user + system) / 1e6],
+    ];
+    return Object.entries(ownMetrics)
+        .map(([name, [type, help]]) => {
+            const lines = series
+                .filter(([one]) => one === name)
+                .map(([, labels, value]) => {
+                    const text = Object.entries(labels).map(([key, word]) => `${key}="${word}"`);
+                    return `${name}${text.length > 0 ? `{${text.join(",")}}` : ""} ${value}\n`;
+                });
+            return lines.length > 0 ? `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}` : "";
+        })
+        .join("");
+}
+
+// ---- The server
+
+/** Seconds that a round may take when the scraper does not say how long it waits. */
+const defaultSeconds = 8;
+
+/** Serves `/metrics/MODEL`, `/metrics` and `/healthz`. The caller listens. */
+export function relayServer(config: RelayConfig, tokens: string, log: (line: string) => void): http.Server {
+    const samplers = new Map(
+        config.models.map((model) => {
+            // Read anew for each round: a rotated token reaches the file without a restart.
+            const readToken = (): string => readFileSync(join(tokens, model.tokenFile), "utf8").trim();
+            return [
+                model.name,
+                new Sampler(model, config.interval, readToken, (line) => log(`${model.name}: ${line}`)),
+            ];
+        }),
+    );
+    return http.createServer((request, response) => {
+        const say = (status: number, text: string): void => {
+            response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+            response.end(text);
+        };
+        const { pathname } = new URL(request.url!, "http://relay");
+        if (request.method !== "GET") return say(405, "only GET\n");
+        if (pathname === "/healthz") return say(200, "ok\n");
+        if (pathname === "/metrics") return say(200, ownPage([...samplers.values()]));
+        const sampler = samplers.get(pathname.replace(/^\/metrics\//, ""));
+        if (!sampler) {
+            return say(404, `no such page: /metrics and, for each model, /metrics/${[...samplers.keys()].join("|")}\n`);
+        }
+        // A part of the scraper's patience, so that what was seen by then still reaches it.
+        const patience = Number(request.headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
+        sampler.scrape(patience > 0 ? patience : defaultSeconds).then(
+            ({ page, round }) => {
+                if (page !== undefined) return say(200, page);
+                return say(503, `no replica of ${sampler.model.name} answers: ${describe(round)}\n`);
+            },
+            (error: Error) => {
+                log(`${sampler.model.name}: ${error.message}`);
+                say(500, `${error.message}\n`);
+            },
+        );
+        return undefined;
+    });
+}
+
+function main(): void {
+    const { values } = parseArgs({
+        options: {
+            config: { type: "string", default: "/etc/vllm-relay/config.json" },
+            tokens: { type: "string", default: "/etc/vllm-relay/tokens" },
+            listen: { type: "string", default: "0.0.0.0:9400" },
+        },
+    });
+    const [, host, port] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
+    if (host === undefined) return refuse(`--listen is "${values.listen}", expected host:port`);
+    let config: RelayConfig;
+    try {
+        config = JSON.parse(readFileSync(values.config, "utf8")) as RelayConfig;
+    } catch (error) {
+        return refuse(`--config ${values.config}: ${(error as Error).message}`);
+    }
+    const server = relayServer(config, values.tokens, (line) => console.log(`${new Date().toISOString()} ${line}`));
+    server.on("error", (error) => refuse(error.message));
+    server.listen(Number(port), host, () => {
+        const { port: bound } = server.address() as { port: number };
+        console.log(`listening on ${host}:${bound} for ${config.models.map(({ name }) => name).join(", ")}`);
+    });
+    process.on("SIGTERM", () => process.exit(0));
+}
+
+function refuse(reason: string): void {
+    console.error(`vllm-relay does not start: ${reason}`);
+    process.exitCode = 1;
+}
+
+// Told by the module, not by comparing paths: a ConfigMap mounts the file as a symbolic link.
+if (require.main === module) main();

@@ -1,0 +1,9 @@
+import { expect, it } from "vitest";
+import { runFaultSequences } from "../ai-deploy/faults";
+
+it("1,000 random sequences under faults break no promise", { timeout: 900_000 }, async () => {
+    const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
+    // To replay: npm run test:faults -- --sequences 1000 --seed SEED
+    console.log(`1000 sequences, seed ${seed}`);
+    await expect(runFaultSequences({ sequences: 1000, seed })).resolves.toBeUndefined();
+});

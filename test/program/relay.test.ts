@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import { relayScript } from "../../src/monitoring/relay/manifests";
+import { deploy, type Json } from "./deploy";
+
+const config = {
+    projectId: "0123456789abcdef0123456789abcdef",
+    huggingFaceToken: "hf_test",
+    monitoring: { scrapeInterval: "30s", grafana: { allowedSources: ["198.51.100.7/32"] } },
+    models: {
+        ministral: { replicas: { min: 2, max: 5 } },
+        qwen: { model: "Qwen/Qwen3-8B" },
+        single: { model: "Qwen/Qwen3-8B", replicas: { max: 1 } },
+    },
+};
+
+describe("replica relay", () => {
+    it("is one for all models that may have several replicas", async () => {
+        const stack = await deploy({ stack: "dev", config });
+        const files = stack.find("ConfigMap", "monitoring-relay").inputs.data as Record<string, string>;
+        expect(Object.keys(files).sort()).toEqual(["config.json", "relay.cjs"]);
+        expect(files["relay.cjs"]).toBe(relayScript());
+        const url = (name: string) => stack.output("models").then(({ value }) => value[name].appUrl as string);
+        expect(JSON.parse(files["config.json"])).toEqual({
+            interval: 30,
+            models: [
+                { name: "ministral", url: await url("ministral"), tokenFile: "token", replicas: { min: 2, max: 5 } },
+                { name: "qwen", url: await url("qwen"), tokenFile: "qwen", replicas: { min: 1, max: 3 } },
+            ],
+        });
+        // No token in the ConfigMap: it is mounted from the Secret.
+        expect(JSON.stringify(files)).not.toMatch(/value-of-/);
+        const jobs = stack.find("Release").inputs.values.prometheus.prometheusSpec.additionalScrapeConfigs;
+        expect(jobs.find(({ job_name }: { job_name: string }) => job_name === "vllm-single").scheme).toBe("https");
+    });
+
+    it("runs without any privilege, from the ConfigMap, with the tokens' Secret mounted", async () => {
+        const stack = await deploy({ stack: "dev", config });
+        const deployment = stack.find("Deployment", "monitoring-relay");
+        expect(deployment.dependsOn).toEqual(
+            expect.arrayContaining(["ConfigMap monitoring-relay", "Secret monitoring-vllm-auth-token"]),
+        );
+        const { spec, metadata } = deployment.inputs.spec.template;
+        expect(spec.automountServiceAccountToken).toBe(false);
+        expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
+        const [container, ...others] = spec.containers;
+        expect(others).toEqual([]);
+        expect(container.image).toMatch(/^node:22\.\d+\.\d+-alpine\d\.\d+@sha256:[0-9a-f]{64}$/);
+        expect(container.securityContext).toEqual({
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ["ALL"] },
+        });
+        expect(container.resources.limits).toEqual({ cpu: "500m", memory: "256Mi" });
+        expect(spec.volumes).toMatchObject([
+            { configMap: { name: "vllm-relay" } },
+            { secret: { secretName: "vllm-auth-token" } },
+        ]);
+        const service = stack.find("Service", "monitoring-relay").inputs;
+        expect(service.metadata).toMatchObject({ name: "vllm-relay", namespace: "monitoring" });
+        expect(service.spec.selector).toEqual(metadata.labels);
+    });
+
+    it("gets a new pod with new files, which it reads once, and keeps it otherwise", async () => {
+        const annotations = async (max: number): Promise<Json> => {
+            const models = { ministral: { replicas: { max } } };
+            const stack = await deploy({ stack: "dev", config: { ...config, models } });
+            return stack.find("Deployment", "monitoring-relay").inputs.spec.template.metadata.annotations;
+        };
+        expect(await annotations(3)).toEqual(await annotations(3));
+        expect(await annotations(3)).not.toEqual(await annotations(4));
+    });
+
+    it("is left out where no model may have several", async () => {
+        const models = { ministral: { replicas: { max: 1 } } };
+        const stack = await deploy({ stack: "dev", config: { ...config, models } });
+        expect(stack.resources.filter(({ name }) => name.includes("relay"))).toEqual([]);
+    });
+});

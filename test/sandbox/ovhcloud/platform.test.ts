@@ -1,0 +1,296 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { appBody, scaling, startTestCloud, type TestCloud } from "./cloud";
+
+let test: TestCloud | undefined;
+afterEach(async () => {
+    await test?.close();
+    test = undefined;
+});
+
+async function start(options: Parameters<typeof startTestCloud>[0] = {}): Promise<TestCloud> {
+    test = await startTestCloud(options);
+    return test;
+}
+
+async function runningApp(cloud: TestCloud, more: Record<string, unknown> = {}): Promise<string> {
+    const { id } = (await cloud.api("POST", "/ai/app", appBody(more))) as { id: string };
+    await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
+    return id;
+}
+
+async function token(cloud: TestCloud, more: Record<string, unknown> = {}): Promise<string> {
+    const made = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read", ...more });
+    return made.status.value as string;
+}
+
+async function log(cloud: TestCloud, id: string): Promise<string> {
+    const { logs } = await cloud.api("GET", `/ai/app/${id}/log?size=1000`);
+    return (logs as { content: string }[]).map(({ content }) => content).join("\n");
+}
+
+const chat = (more: Record<string, unknown> = {}): object => ({
+    model: "Qwen/Qwen3-14B",
+    messages: [{ role: "user", content: "Tell me." }],
+    max_tokens: 4,
+    ...more,
+});
+
+describe("boot", () => {
+    it("goes through its phases, in the log and in the status, and serves", async () => {
+        const cloud = await start({ speed: 100 });
+        const seen = new Set<string>();
+        const { id } = await cloud.api("POST", "/ai/app", appBody());
+        await cloud.until(id, "RUNNING", ({ state, replicas }) => {
+            for (const { phase } of replicas) seen.add(phase);
+            return state === "RUNNING";
+        });
+        for (const phase of ["starting", "downloading", "loading", "compiling", "warming-up", "serving"]) {
+            expect(seen).toContain(phase);
+        }
+        const text = await log(cloud, id);
+        const order = ["vLLM API server version", "downloading weights", "Loading weights took", "torch.compile takes"];
+        const places = [...order, "GPU KV cache size", "Application startup complete"].map((part) =>
+            text.indexOf(part),
+        );
+        expect(places).toEqual([...places].sort((a, b) => a - b));
+        expect(places[0]).toBeGreaterThanOrEqual(0);
+        const { history } = (await cloud.api("GET", `/ai/app/${id}`)).status as { history: { state: string }[] };
+        expect(history.map(({ state }) => state)).toEqual(["INITIALIZING", "SCALING", "RUNNING"]);
+    });
+
+    it("is killed by a liveness probe that begins too early, and the message says why", async () => {
+        const cloud = await start({ speed: 200 });
+        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 30, periodSeconds: 5 };
+        const { id } = await cloud.api("POST", "/ai/app", appBody({ livenessProbe }));
+        const { message } = await cloud.until(id, "FAILED", ({ state }) => state === "FAILED");
+        expect(message).toContain("liveness probe /health failed 3 times");
+        expect(message).toContain("initialDelaySeconds (30 s)");
+        expect(await log(cloud, id)).toContain("the replica is killed");
+    });
+
+    it("survives the same probe when it begins late enough", async () => {
+        const cloud = await start();
+        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 300, periodSeconds: 5 };
+        await runningApp(cloud, { livenessProbe });
+    });
+
+    it("never becomes ready behind a probe of a port where nothing listens", async () => {
+        const cloud = await start();
+        const livenessProbe = { path: "/health", port: 8080, initialDelaySeconds: 300 };
+        const { id } = await cloud.api(
+            "POST",
+            "/ai/app",
+            appBody({ probe: { path: "/health", port: 8080 }, livenessProbe }),
+        );
+        const failed = await cloud.until(id, "FAILED", ({ state }) => state === "FAILED");
+        expect(failed.message).toContain("liveness probe");
+    });
+
+    it("ends with vLLM's message when the model does not fit on the GPU", async () => {
+        const cloud = await start();
+        const resources = { flavor: "l4-1-gpu", gpu: 1 };
+        const { id } = await cloud.api("POST", "/ai/app", appBody({ resources }));
+        const failed = await cloud.until(id, "FAILED", ({ state }) => state === "FAILED");
+        expect(failed.message).toMatch(
+            /KV cache is needed.*Try increasing `gpu_memory_utilization` or decreasing `max_model_len`/,
+        );
+        const command = ["vllm", "serve", "Qwen/Qwen3-14B", "--max-model-len", "16k"];
+        await runningApp(cloud, { resources, command });
+    });
+});
+
+describe("gateway", () => {
+    it("answers 401, 403, 404, 502 and 503 where the platform does", async () => {
+        const cloud = await start({ speed: 200 });
+        const made = await cloud.api("POST", "/ai/app", appBody());
+        const id = made.id as string;
+        const read = await token(cloud, { labelSelector: "group=tests" });
+        const other = await token(cloud, { labelSelector: "group=others" });
+        const quantum = await token(cloud, { role: "quantum_reader" });
+        expect((await cloud.ask(cloud.app(id), "/v1/models", { token: read })).status).toBe(503);
+        const app = await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
+        const status = async (path: string, value?: string): Promise<number> =>
+            (await cloud.ask(app, path, { token: value })).status;
+        expect(await status("/v1/models")).toBe(401);
+        expect(await status("/v1/models", "made-up")).toBe(401);
+        expect(await status("/v1/models", other)).toBe(403);
+        expect(await status("/v1/models", quantum)).toBe(403);
+        expect(await status("/v1/models", read)).toBe(200);
+        expect(await status("/nowhere", read)).toBe(404);
+        const large = { token: read, method: "POST", headers: { "content-length": String(200 * 1024 ** 2) } };
+        expect((await cloud.ask(app, "/v1/completions", large)).status).toBe(413);
+        await cloud.api("DELETE", `/ai/app/${id}?force=true`);
+        expect(await status("/v1/models", read)).toBe(404);
+    });
+
+    it("answers 502 when the app's HTTP port is not the one that the server listens on", async () => {
+        const cloud = await start();
+        const id = await runningApp(cloud, { defaultHttpPort: 9000 });
+        const { status, body } = await cloud.ask(cloud.app(id), "/health", { token: await token(cloud) });
+        expect(status).toBe(502);
+        expect(body).toContain("does not listen on port 9000");
+    });
+
+    const shares = async (cloud: TestCloud, id: string, value: string, requests: number): Promise<number[]> => {
+        const starts = new Map<string, number>();
+        for (let i = 0; i < requests; i++) {
+            const { body } = await cloud.ask(cloud.app(id), "/metrics", { token: value });
+            const started = /^process_start_time_seconds (\S+)/m.exec(body)![1];
+            starts.set(started, (starts.get(started) ?? 0) + 1);
+        }
+        return [...starts.values()].sort((a, b) => a - b);
+    };
+
+    it("spreads new connections by each strategy", async () => {
+        const cloud = await start();
+        const id = await runningApp(cloud, { scalingStrategy: { fixed: { replicas: 3 } } });
+        await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
+        const value = await token(cloud);
+        const random = await shares(cloud, id, value, 60);
+        expect(random).toHaveLength(3); // a share of 0 has a probability of 1e-10
+
+        expect((await cloud.control("POST", "balancing", { balancing: "round-robin" })).status).toBe(200);
+        expect(await shares(cloud, id, value, 30)).toEqual([10, 10, 10]);
+
+        await cloud.control("POST", "balancing", { balancing: "least-connections" });
+        const streams = Array.from({ length: 6 }, () =>
+            cloud.ask(cloud.app(id), "/v1/chat/completions", {
+                token: value,
+                body: chat({ max_tokens: 200, ignore_eos: true, stream: true }),
+            }),
+        );
+        const { replicas } = await cloud.until(id, "6 running", (app) => app.gateway.open === 6);
+        expect(replicas.map(({ requests }) => requests)).toEqual([2, 2, 2]);
+        for (const { status } of await Promise.all(streams)) expect(status).toBe(200);
+
+        await cloud.control("POST", "balancing", { balancing: "sticky" });
+        const first = await cloud.ask(cloud.app(id), "/metrics", { token: value });
+        const cookie = String(first.headers["set-cookie"]).split(";")[0];
+        const started = /^process_start_time_seconds (\S+)/m.exec(first.body)![1];
+        for (let i = 0; i < 10; i++) {
+            const again = await cloud.ask(cloud.app(id), "/metrics", { token: value, headers: { cookie } });
+            expect(again.body).toContain(`process_start_time_seconds ${started}`);
+            expect(again.headers["set-cookie"]).toBeUndefined();
+        }
+        const wrong = await cloud.control("POST", "balancing", { balancing: "fair" });
+        expect(wrong).toMatchObject({ status: 400, body: { message: expect.stringContaining("least-connections") } });
+    });
+
+    it("lets requests under way finish when their replica is scaled away", async () => {
+        const cloud = await start();
+        const id = await runningApp(cloud, { scalingStrategy: { fixed: { replicas: 2 } } });
+        await cloud.until(id, "2 ready", ({ availableReplicas }) => availableReplicas === 2);
+        await cloud.control("POST", "balancing", { balancing: "round-robin" });
+        const value = await token(cloud);
+        const body = chat({ max_tokens: 150, ignore_eos: true, stream: true });
+        const streams = [1, 2].map(() => cloud.ask(cloud.app(id), "/v1/chat/completions", { token: value, body }));
+        await cloud.until(id, "both busy", ({ replicas }) => replicas.every(({ running }) => running === 1));
+        await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 1 } });
+        const draining = await cloud.until(id, "draining", ({ replicas }) =>
+            replicas.some(({ phase }) => phase === "draining"),
+        );
+        expect(draining.availableReplicas).toBe(1);
+        for (const answer of await Promise.all(streams)) {
+            expect(answer.status).toBe(200);
+            expect(answer.body).toContain("data: [DONE]");
+            expect(answer.body).toContain('"finish_reason":"length"');
+        }
+        await cloud.until(id, "one replica", ({ replicas }) => replicas.length === 1);
+    });
+});
+
+describe("autoscaler", () => {
+    it("scales up on the metric of the replicas, down after the window, and keeps every decision with its inputs", async () => {
+        const cloud = await start({ speed: 300 });
+        const id = await runningApp(cloud, { scalingStrategy: scaling({}, { targetValue: 2.5 }) });
+        const value = await token(cloud);
+        const body = chat({ max_tokens: 700, ignore_eos: true, stream: true });
+        const streams = Array.from({ length: 8 }, () =>
+            cloud.ask(cloud.app(id), "/v1/chat/completions", { token: value, body }),
+        );
+        const grown = await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
+        expect(grown.scaling).toMatchObject({ mode: "metric", min: 1, max: 3, target: 2.5, wanted: 3 });
+        const up = grown.decisions.find(({ from, to }) => from === 1 && to > 1)!;
+        const read = up.inputs[0].value!; // up to 8, as far as they had arrived
+        expect(up.inputs).toEqual([{ replica: 0, ready: true, value: read }]);
+        expect(up).toMatchObject({ value: read, ratio: read / 2.5, recommended: Math.ceil(read / 2.5) });
+        const line = `autoscaler test-app: 1 -> ${up.to} replicas: ${up.reason} (vllm:num_requests_running AVERAGE ${read} of [#0: ${read}], target 2.5`;
+        expect(cloud.lines.some((one) => one.startsWith(line))).toBe(true);
+        await Promise.all(streams);
+        const back = await cloud.until(
+            id,
+            "1 replica",
+            ({ scaling, replicas }) => scaling.wanted === 1 && replicas.length === 1,
+        );
+        expect(back.decisions.some(({ reason }) => reason.includes("scale-down window of 300 s"))).toBe(true);
+    });
+
+    it("says what is missing when it cannot read the metric, and changes nothing", async () => {
+        const cloud = await start();
+        const id = await runningApp(cloud, {
+            scalingStrategy: scaling({ replicasMin: 2 }, { valueLocation: "vllm:no_such_metric" }),
+        });
+        const { decisions, scaling: state } = await cloud.until(id, "decided", (app) =>
+            app.decisions.some(({ inputs }) => inputs.length === 2 && inputs.every(({ ready }) => ready)),
+        );
+        expect(decisions.at(-1)).toMatchObject({
+            from: 2,
+            to: 2,
+            reason: "no replica gave a value: nothing is changed",
+        });
+        expect(decisions.at(-1)!.inputs[0].missing).toContain("vllm:no_such_metric is not on the page");
+        expect(state.current).toBeUndefined();
+    });
+
+    it("reads JSON from the app itself", async () => {
+        const cloud = await start();
+        const metric = {
+            apiUrl: "http://<SELF>:8000/load",
+            format: "JSON",
+            valueLocation: "server_load",
+            targetValue: 5,
+        };
+        const id = await runningApp(cloud, { scalingStrategy: scaling({}, metric) });
+        const { decisions } = await cloud.until(id, "decided", (app) => app.decisions.some((one) => one.value === 0));
+        expect(decisions.at(-1)!.inputs[0]).toMatchObject({ value: 0 });
+    });
+
+    it("scales on CPU, which hardly knows of the GPU's load", async () => {
+        const cloud = await start();
+        const cpu = { automatic: { replicasMin: 1, replicasMax: 3, resourceType: "CPU", averageUsageTarget: 75 } };
+        const id = await runningApp(cloud, { scalingStrategy: cpu });
+        const { scaling: state, decisions } = await cloud.until(id, "decided", (app) => app.decisions.length > 0);
+        expect(state).toMatchObject({ mode: "resource", metric: "CPU", target: 75, wanted: 1 });
+        expect(decisions[0].value).toBeLessThan(10);
+    });
+
+    it("scales to zero when idle, and a request wakes the app", async () => {
+        const cloud = await start();
+        const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 60, cooldownPeriodSeconds: 60 });
+        const id = await runningApp(cloud, { scalingStrategy: zero });
+        const asleep = await cloud.until(id, "STANDBY", ({ state }) => state === "STANDBY");
+        expect(asleep.message).toContain("scaled to zero");
+        await cloud.until(id, "no replica", ({ replicas }) => replicas.length === 0);
+        const value = await token(cloud);
+        const waking = await cloud.ask(cloud.app(id), "/v1/models", { token: value });
+        expect(waking.status).toBe(503);
+        expect(waking.headers["retry-after"]).toBe("30");
+        await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
+        expect((await cloud.ask(cloud.app(id), "/v1/models", { token: value })).status).toBe(200);
+    });
+
+    it("lets replicas wait when the GPU quota is used up", async () => {
+        const cloud = await start({ gpuQuota: 2 });
+        const id = await runningApp(cloud, { scalingStrategy: { fixed: { replicas: 1 } } });
+        await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
+        const waiting = await cloud.until(
+            id,
+            "2 of 3",
+            ({ availableReplicas, replicas }) => availableReplicas === 2 && replicas.length === 3,
+        );
+        expect(waiting.replicas.map(({ phase }) => phase)).toEqual(["serving", "serving", "pending"]);
+        expect(waiting.message).toContain("no GPU is left: 2 of 2 in use");
+        await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 1 } });
+        await cloud.until(id, "one replica", ({ replicas }) => replicas.length === 1);
+    });
+});

@@ -158,7 +158,7 @@ const required: Record<string, string> = {
 
 function faultsOf(issue: z.core.$ZodIssue, root: unknown, secretKeys: ReadonlySet<string>): Fault[] {
     if (issue.code === "unrecognized_keys") {
-        const known = keysAt(settingsSchema, issue.path);
+        const known = keysAt(settingsSchema, issue.path, root);
         return issue.keys.map((key) => unknownKey([...issue.path, key], known));
     }
     const key = keyOf(issue.path);
@@ -180,18 +180,30 @@ interface Definition {
     shape?: Record<PropertyKey, { def: Definition }>;
     element?: { def: Definition };
     valueType?: { def: Definition };
+    /** Of a choice by the value of one key. */
     options?: { def: Definition }[];
+    discriminator?: string;
+    values?: unknown[];
 }
 
-/** The settings that exist at a path of the schema. */
-function keysAt(schema: { def: unknown }, path: PropertyKey[]): string[] {
+/** The settings that exist at a path of the schema, for a config that is `root`. */
+function keysAt(schema: { def: unknown }, path: PropertyKey[], root: unknown): string[] {
     let definition = unwrap(schema.def as Definition);
+    let value = root;
     for (const step of path) {
         const inner = definition.shape?.[step] ?? definition.element ?? definition.valueType;
-        definition = unwrap(inner!.def);
+        value = (value as Record<PropertyKey, unknown>)[step];
+        definition = chosen(unwrap(inner!.def), value);
     }
-    const shapes = definition.options?.map(({ def }) => def.shape) ?? [definition.shape];
-    return [...new Set(shapes.flatMap((shape) => Object.keys(shape ?? {})))];
+    return Object.keys(definition.shape ?? {});
+}
+
+/** Of a choice, the part that the value has chosen. */
+function chosen(definition: Definition, value: unknown): Definition {
+    const { options, discriminator } = definition;
+    if (!options || !discriminator) return definition;
+    const kind = (value as Record<string, unknown>)[discriminator];
+    return options.find(({ def }) => def.shape?.[discriminator].def.values?.includes(kind))?.def ?? definition;
 }
 
 function unwrap(definition: Definition): Definition {

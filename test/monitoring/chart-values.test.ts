@@ -32,8 +32,12 @@ const chartKeys = new Map(
         .map((line): [key: string, open: boolean] => [line.replace(/ \*$/, ""), line.endsWith(" *")]),
 );
 
+/** What the chart passes on as it is: Alertmanager's own configuration, which amtool checks, and Grafana's. */
+const passedOn = /^(alertmanager\.config|grafana\.grafana\.ini)\./;
+
 /** Whether the chart has a key of this path, or lets anything be below a part of it. */
 function known(path: string): boolean {
+    if (passedOn.test(path)) return true;
     const parts = path.split(".");
     return parts.some((_, index) => {
         const key = parts.slice(0, index + 1).join(".");

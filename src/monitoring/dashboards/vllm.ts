@@ -114,7 +114,7 @@ const health: RowSpec = {
         ),
         stat(
             "Generated",
-            vllm.generationTokens.meaning,
+            "Tokens that all replicas chosen generate per second.",
             "tokens/s",
             sumBy([], rate(vllm.generationTokens, chosen, interval)),
         ),
@@ -231,7 +231,10 @@ const saturation: RowSpec = {
             "Requests running and waiting",
             `${vllm.numRequestsRunning.meaning} ${vllm.numRequestsWaiting.meaning}`,
             "short",
-            [of(recorded.running, "running"), of(recorded.waiting, "waiting")],
+            [
+                { expr: sumBy(["job"], gauge(vllm.numRequestsRunning, chosen)), legend: "running {{job}}" },
+                { expr: sumBy(["job"], gauge(vllm.numRequestsWaiting, chosen)), legend: "waiting {{job}}" },
+            ],
         ),
         timeseries(
             "Places in the batch in use",

@@ -68,6 +68,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         bin: toolchain.bin,
         speed: 300,
         prometheusPort,
+        alertmanagerPort: await freePort(),
         log: (line) => log.push(line),
     });
     const env = { ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile), OVH_AI_DEPLOY_POLL_MS: "200" };

@@ -157,7 +157,7 @@ const delivery: RowSpec = {
                 { expr: sumBy([], rate(platform.notificationsSent, {}, interval)), legend: "sent" },
                 { expr: sumBy([], rate(platform.notificationsDropped, {}, interval)), legend: "dropped" },
             ],
-            ofPrometheus,
+            { needs: platform.notificationsSent },
         ),
         timeseries(
             "Delivered",

@@ -52,8 +52,9 @@ export class LocalAlertmanager {
         const configFile = this.write(files);
         if (this.running) {
             const answer = await fetch(`http://${this.address}/-/reload`, { method: "POST" });
-            if (!answer.ok)
+            if (!answer.ok) {
                 throw new Error(`Alertmanager refuses the cluster's config: ${(await answer.text()).trim()}`);
+            }
             log("Alertmanager took over a change of the cluster's config");
         } else {
             const started = await startChild({

@@ -47,7 +47,7 @@ function run(...args: string[]): string {
 describe("Alertmanager's configuration", () => {
     it.each<[string, AlertingSettings]>([
         ["with every kind of receiver", everyKind],
-        ["with none", defaultAlerting as AlertingSettings],
+        ["with none", defaultAlerting],
     ])("is accepted by amtool: %s", (_, alerting) => {
         const path = join(folder, "check.yaml");
         writeFileSync(path, stringify(alertmanagerConfig(alerting)));

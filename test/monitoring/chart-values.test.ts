@@ -12,7 +12,7 @@ type Values = Record<string, unknown>;
 const watched: Watched = {
     jobs: [],
     rules: ruleGroups([relayed], defaultAlerting.runbooks),
-    alerting: defaultAlerting as AlertingSettings,
+    alerting: defaultAlerting,
 };
 
 /** Paths of the values, down to lists and single values. */

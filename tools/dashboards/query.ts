@@ -158,7 +158,7 @@ export class DashboardQueries {
         const query = new URLSearchParams(parameters);
         let response: Response;
         try {
-            response = await fetch(`${this.url}${path}?${query}`, { signal: AbortSignal.timeout(30_000) });
+            response = await fetch(`${this.url}${path}?${query.toString()}`, { signal: AbortSignal.timeout(30_000) });
         } catch (error) {
             const { cause, message } = error as Error & { cause?: Error };
             throw new Error(`no Prometheus at ${this.url} (${cause?.message ?? message}); give its address with --prometheus`);

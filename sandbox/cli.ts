@@ -264,7 +264,7 @@ function sources({ chart, plugins, toolchain }: Installed): string {
         ...Object.entries(plugins).map(([name, { source, version }]) => [`plugin ${name}`, source, version]),
         ...Object.entries(toolchain).map(([name, { from, version }]) => [name, from, version]),
         ["GPUs, vLLM, AI Deploy, OVHcloud API", "simulated", ""],
-        ["Grafana, Alertmanager, exporters", "objects only, their pods do not run", ""],
+        ["Grafana, exporters", "objects only, their pods do not run", ""],
     ];
     return "\n" + table(rows.map((row) => ["  " + row[0], ...row.slice(1)]));
 }

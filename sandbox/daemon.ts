@@ -11,6 +11,7 @@ export interface DaemonSettings {
     speed: number;
     apiPort: number;
     prometheusPort: number;
+    alertmanagerPort: number;
     balancing?: Balancing;
     /** Absolute path of a file of profiles. */
     profiles?: string;
@@ -21,6 +22,7 @@ export interface DaemonInfo {
     pid: number;
     api: string;
     prometheus: string;
+    alertmanager: string;
     caFile: string;
 }
 
@@ -36,6 +38,7 @@ async function main(dir: string): Promise<void> {
         pid: process.pid,
         api: cloud.api.url,
         prometheus: `http://127.0.0.1:${settings.prometheusPort}`,
+        alertmanager: `http://127.0.0.1:${settings.alertmanagerPort}`,
         caFile: cloud.api.caFile,
     };
     writePrivate(layout.daemonInfo, JSON.stringify(info, null, 4) + "\n");

@@ -43,7 +43,7 @@ ${faultUsage}`;
 
 const stack = "sandbox";
 const layout = layoutOf();
-const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791 };
+const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791, console: 7770 };
 
 /** What `up` found and installed, kept for `status`. */
 interface Installed {
@@ -271,6 +271,8 @@ function sources({ chart, plugins, toolchain }: Installed): string {
 
 function nextCommands(daemon: DaemonInfo): string {
     return `
+Watch it: ${daemon.console}
+
 Try next (bash, in this folder):
 
   source .sandbox/env
@@ -279,6 +281,7 @@ Try next (bash, in this folder):
   curl --cacert "$OVH_SANDBOX_CA" "$(pulumi stack output openAiBaseUrl)/models" \\
       -H "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"
   curl '${daemon.prometheus}/api/v1/query?query=up'
+  npm run loadtest -- --stack sandbox
 
   npm run sandbox -- status
   npm run sandbox -- down     # stop, keep state
@@ -311,6 +314,7 @@ async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<Daemo
         apiPort: before?.apiPort ?? (await freePort(preferredPorts.api)),
         prometheusPort: before?.prometheusPort ?? (await freePort(preferredPorts.prometheus)),
         alertmanagerPort: before?.alertmanagerPort ?? (await freePort(preferredPorts.alertmanager)),
+        consolePort: before?.consolePort ?? (await freePort(preferredPorts.console)),
     };
     if (running && JSON.stringify(settings) === JSON.stringify(before)) {
         console.log(`  runs already (process ${running.info.pid})`);
@@ -335,7 +339,7 @@ async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<Daemo
         await sleep(100);
     }
     const info = JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo;
-    console.log(`  API ${info.api}, process ${info.pid}`);
+    console.log(`  API ${info.api}, console ${info.console}, process ${info.pid}`);
     return info;
 }
 
@@ -374,6 +378,7 @@ async function status(json: boolean): Promise<number> {
             api: running && { url: running.info.api },
             prometheus: running && { url: running.info.prometheus },
             alertmanager: running && { url: running.info.alertmanager },
+            console: running && { url: running.info.console },
             kubeconfig: existsSync(layout.kubeconfig) ? layout.kubeconfig : undefined,
             apps: (running?.status.apps ?? []).map(({ id, name, model, state, availableReplicas, url }) => {
                 return { id, name, model, state, replicas: availableReplicas, url };
@@ -391,7 +396,7 @@ async function status(json: boolean): Promise<number> {
         return 1;
     }
     console.log(
-        `API           ${running.info.api}\nPrometheus    ${running.info.prometheus}\n` +
+        `Console       ${running.info.console}\nAPI           ${running.info.api}\nPrometheus    ${running.info.prometheus}\n` +
             `Alertmanager  ${running.info.alertmanager}\nkubeconfig    ${layout.kubeconfig}`,
     );
     const rows = running.status.apps.map(({ id, name, state, availableReplicas, url }) => [

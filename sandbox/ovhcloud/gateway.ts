@@ -165,8 +165,17 @@ function refuse({ app, tokens }: GatewayOptions, { headers }: IncomingMessage): 
         };
     }
     if (app.spec.unsecureHttp === true) return undefined;
-    const value = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1];
-    const token = value === undefined ? undefined : tokens().find((candidate) => candidate.value === value);
+    return refuseToken(app, tokens(), headers.authorization);
+}
+
+/** Why an `Authorization` header does not open an app; undefined when it does. */
+export function refuseToken(
+    app: StoredApp,
+    tokens: StoredToken[],
+    authorization: string | undefined,
+): Refused | undefined {
+    const value = /^Bearer (.+)$/.exec(authorization ?? "")?.[1];
+    const token = value === undefined ? undefined : tokens.find((candidate) => candidate.value === value);
     if (!token) return { status: 401, message: "a valid AI token is needed: Authorization: Bearer TOKEN" };
     if (!queryRoles.has(token.spec.role)) return { status: 403, message: "the role of this token may not query apps" };
     const selector = token.spec.labelSelector;

@@ -152,7 +152,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             const sample = await fetch(
                 `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`,
             );
-            value = ((await sample.json()) as any).data.result[0]?.value[1] as string | undefined;
+            value = ((await sample.json())).data.result[0]?.value[1] as string | undefined;
             await new Promise((resolve) => setTimeout(resolve, 500));
         }
         expect(value).toBe("0");

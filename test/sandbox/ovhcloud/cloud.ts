@@ -36,8 +36,8 @@ export interface Answer {
     body: string;
 }
 
-const projectId = "0123456789abcdef0123456789abcdef";
-const accessToken = "made-up-access-token";
+export const projectId = "0123456789abcdef0123456789abcdef";
+export const accessToken = "made-up-access-token";
 
 export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Promise<TestCloud> {
     const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "cloud-"));

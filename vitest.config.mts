@@ -10,7 +10,11 @@ export default defineConfig({
                 test: {
                     name: "unit",
                     include: ["test/**/*.test.ts"],
-                    exclude: ["test/engine/**", "test/sandbox/{kubernetes,prometheus,plugins,console}/**"],
+                    exclude: [
+                        "test/engine/**",
+                        "test/sandbox/{kubernetes,prometheus,plugins,console}/**",
+                        "test/tools/dashboards/render.test.ts",
+                    ],
                     testTimeout: 60_000,
                     hookTimeout: 60_000,
                     maxWorkers: 2,
@@ -24,6 +28,7 @@ export default defineConfig({
                     include: [
                         "test/engine/**/*.test.ts",
                         "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
+                        "test/tools/dashboards/render.test.ts",
                     ],
                     fileParallelism: false,
                     testTimeout: 600_000,

@@ -14,6 +14,7 @@ export interface DaemonSettings {
     speed: number;
     apiPort: number;
     prometheusPort: number;
+    alertmanagerPort: number;
     consolePort: number;
     balancing?: Balancing;
     /** Absolute path of a file of profiles. */
@@ -25,6 +26,7 @@ export interface DaemonInfo {
     pid: number;
     api: string;
     prometheus: string;
+    alertmanager: string;
     /** `http://127.0.0.1:PORT` */
     console: string;
     caFile: string;
@@ -44,6 +46,7 @@ async function main(dir: string): Promise<void> {
         credentials: resolveCredentials({ config: () => undefined, env, files: [] }),
         projectId: sandboxProjectId,
         prometheusUrl: () => cloud.prometheusUrl(),
+        alertmanagerUrl: `http://127.0.0.1:${settings.alertmanagerPort}`,
         env,
         dir: layout.console,
         kubeconfig: layout.kubeconfig,
@@ -53,6 +56,7 @@ async function main(dir: string): Promise<void> {
         pid: process.pid,
         api: cloud.api.url,
         prometheus: `http://127.0.0.1:${settings.prometheusPort}`,
+        alertmanager: `http://127.0.0.1:${settings.alertmanagerPort}`,
         console: page.url,
         caFile: cloud.api.caFile,
     };

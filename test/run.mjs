@@ -1,6 +1,6 @@
 // `npm test`: installs what is missing, then checks format, lint and types and runs every test.
 // Arguments go to vitest (`npm test -- test/settings`), and then only the tests named run.
-// The last line is "N passed, N failed, N skipped"; each of the three checks counts as one.
+// The last line is "N passed, N failed, N skipped"; each of the four checks counts as one.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,6 +40,7 @@ if (!run("toolchain", process.execPath, ["--import", "tsx", join(root, "sandbox/
         check("format", bin("prettier"), ["--check", "."]);
         check("lint", bin("eslint"), [".", "--max-warnings", "0"]);
         check("types", bin("tsc"), ["--noEmit", "--noCheck", "false"]);
+        check("types of the console's page", bin("tsc"), ["-p", "sandbox/console/page", "--noCheck", "false"]);
     }
     const folder = mkdtempSync(join(tmpdir(), "tests-"));
     const report = join(folder, "report.json");

@@ -7,7 +7,7 @@ import type { Decision } from "../ovhcloud/status";
 import { History } from "./history";
 import { LoadRunner } from "./load-runner";
 import type { ClusterView, Link, PartState, PrometheusView, Update } from "./state";
-import { ClusterWatch, lookAtApi, lookAtPrometheus } from "./surroundings";
+import { ClusterWatch, lookAt, lookAtPrometheus, notThereYet } from "./surroundings";
 
 export interface ConsoleOptions {
     cloud: OvhCloud;
@@ -16,6 +16,8 @@ export interface ConsoleOptions {
     projectId: string;
     /** Base URL of Prometheus, once there is one. */
     prometheusUrl: () => string | undefined;
+    /** Base URL of Alertmanager, which runs when Prometheus does. */
+    alertmanagerUrl: string;
     /** Environment of the load test: `OVH_*`, for the count of replicas. */
     env: Record<string, string>;
     /** Where the report of a load test is kept. */
@@ -68,6 +70,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     const watchers = new Set<ServerResponse>();
     let api: PartState = { url: cloud.url, state: "absent", detail: "not asked yet" };
     let clusters: ClusterView[] = [];
+    let alertmanager = notThereYet;
     let prometheus: PrometheusView = {
         state: "absent",
         detail: "not asked yet",
@@ -87,8 +90,9 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             api,
             clusters,
             prometheus,
+            alertmanager,
             load: load.view,
-            links: linksOf(options, prometheus, apps),
+            links: linksOf(options, prometheus, alertmanager, apps),
             points: history.newest(),
         };
     }
@@ -105,10 +109,12 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     }
 
     async function lookAround(): Promise<void> {
-        [api, clusters, prometheus] = await Promise.all([
-            lookAtApi(cloud.url),
+        const prometheusUrl = options.prometheusUrl();
+        [api, clusters, prometheus, alertmanager] = await Promise.all([
+            lookAt(cloud.url, "/auth/time"),
             clusterWatch.look(cloud.clusters()),
-            lookAtPrometheus(options.prometheusUrl()),
+            lookAtPrometheus(prometheusUrl),
+            prometheusUrl === undefined ? notThereYet : lookAt(options.alertmanagerUrl, "/-/ready"),
         ]);
     }
 
@@ -263,7 +269,12 @@ async function transpile(file: string): Promise<string> {
     }).outputText;
 }
 
-function linksOf(options: ConsoleOptions, prometheus: PrometheusView, apps: { name: string; url: string }[]): Link[] {
+function linksOf(
+    options: ConsoleOptions,
+    prometheus: PartState,
+    alertmanager: PartState,
+    apps: { name: string; url: string }[],
+): Link[] {
     const { cloud, kubeconfig } = options;
     const sandbox = cloud.url.replace(/\/v1$/, "/sandbox");
     const links: Link[] = [
@@ -280,6 +291,7 @@ function linksOf(options: ConsoleOptions, prometheus: PrometheusView, apps: { na
             { title: "Prometheus: alerts", target: `${prometheus.url}/alerts` },
         );
     }
+    if (alertmanager.url) links.push({ title: "Alertmanager", target: alertmanager.url });
     if (kubeconfig) {
         links.push({ title: "kubeconfig", target: kubeconfig, note: "source .sandbox/env sets KUBECONFIG" });
     }

@@ -9,6 +9,7 @@ export interface Update {
     api: PartState;
     clusters: ClusterView[];
     prometheus: PrometheusView;
+    alertmanager: PartState;
     load: LoadView;
     links: Link[];
     /** The newest point of each app, by app id. */

@@ -6,14 +6,18 @@ import type { AlertView, ClusterView, PartState, PrometheusView } from "./state"
 
 const timeoutMs = 2000;
 
-/** Whether the emulated API answers its clients. `api` is the URL with `/v1`. */
-export async function lookAtApi(api: string): Promise<PartState> {
+/** What runs in a cluster, before there is one. */
+export const notThereYet: PartState = { state: "absent", detail: "starts with the first cluster" };
+
+/** Whether a part at `url` answers a GET of `path` with success. */
+export async function lookAt(url: string, path: string): Promise<PartState> {
     try {
-        const answer = await fetch(`${api}/auth/time`, { signal: AbortSignal.timeout(timeoutMs) });
-        if (!answer.ok) return { url: api, state: "down", detail: `answers ${answer.status}` };
-        return { url: api, state: "up", detail: "answers" };
+        const answer = await fetch(url + path, { signal: AbortSignal.timeout(timeoutMs) });
+        await answer.body?.cancel();
+        if (!answer.ok) return { url, state: "down", detail: `answers ${answer.status}` };
+        return { url, state: "up", detail: "answers" };
     } catch (error) {
-        return { url: api, state: "down", detail: cause(error) };
+        return { url, state: "down", detail: cause(error) };
     }
 }
 
@@ -68,7 +72,7 @@ export class ClusterWatch {
 /** Prometheus with its targets and its pending and firing alerts; `url` undefined: there is none yet. */
 export async function lookAtPrometheus(url: string | undefined): Promise<PrometheusView> {
     const nothing = { targets: { up: 0, total: 0 }, alerts: [] };
-    if (url === undefined) return { state: "absent", detail: "starts with the first cluster", ...nothing };
+    if (url === undefined) return { ...notThereYet, ...nothing };
     try {
         const [targets, alerts] = await Promise.all([
             get<{ activeTargets: { health: string }[] }>(`${url}/api/v1/targets?state=active`),

@@ -4,7 +4,7 @@ import { clock, element, figure, type Child } from "./element.js";
 
 /** The parts of the stack with their state, in the order in which a request meets them. */
 export function architecture(update: Update, chosen: string | undefined): Child[] {
-    const { cloud, api, clusters, prometheus } = update;
+    const { cloud, api, clusters, prometheus, alertmanager } = update;
     const apps = [...cloud.apps].sort((a, b) => Number(b.id === chosen) - Number(a.id === chosen));
     return [
         element(
@@ -40,7 +40,8 @@ export function architecture(update: Update, chosen: string | undefined): Child[
             ),
             part("Prometheus", prometheus, []),
             alertsPart(update),
-            part("Grafana, Alertmanager", { state: "absent", detail: "objects only: their pods do not run here" }, []),
+            part("Alertmanager", alertmanager, []),
+            part("Grafana", { state: "absent", detail: "objects only: its pod does not run here" }, []),
         ),
     ];
 }

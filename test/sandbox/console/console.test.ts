@@ -81,6 +81,7 @@ beforeAll(async () => {
         credentials: resolveCredentials({ config: () => undefined, env: app.env, files: [] }),
         projectId,
         prometheusUrl: () => prometheusUrl,
+        alertmanagerUrl: `http://127.0.0.1:${await freePort()}`, // where nothing listens
         env: app.env,
         dir,
         kubeconfig: "/made/up/kubeconfig",
@@ -130,6 +131,7 @@ describe("what it shows", () => {
         await parts.getByText("No cluster").waitFor();
         await parts.getByText("1 of 1 targets up").waitFor();
         await parts.getByText("No alert fires").waitFor();
+        await parts.locator(".part.down", { hasText: "Alertmanager" }).getByText("nothing listens").waitFor();
     });
 
     it("an alert that fires, as text even when it looks like HTML", async () => {

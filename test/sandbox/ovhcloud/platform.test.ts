@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { appBody, scaling, startTestCloud, type TestCloud } from "./cloud";
 
@@ -77,8 +78,10 @@ describe("boot", () => {
 
     it("survives the same probe when it begins late enough", async () => {
         const cloud = await start();
-        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 300, periodSeconds: 5 };
-        await runningApp(cloud, { livenessProbe });
+        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 1500, periodSeconds: 5 };
+        const id = await runningApp(cloud, { livenessProbe });
+        await sleep(2000); // many times what three failures would take
+        expect(cloud.app(id)).toMatchObject({ state: "RUNNING", replicas: [{ index: 0, ready: true }] });
     });
 
     it("never becomes ready behind a probe of a port where nothing listens", async () => {

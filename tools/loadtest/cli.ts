@@ -124,11 +124,6 @@ async function main(): Promise<number> {
         ca: options.ca === undefined ? undefined : [...rootCertificates, readFileSync(options.ca, "utf8")],
     });
     const model = await chooseModel(connector, target.model);
-    console.log(
-        `${settings.workers} workers x ${settings.requests} requests to ${model} at ${target.baseUrl}, ` +
-            `started over ${settings.rampSeconds} s, at most ${settings.maxTokens} tokens each\n`,
-    );
-
     const load = new Load(settings, model, connector);
     let interrupted = false;
     const interrupt = (signal: NodeJS.Signals): void => {
@@ -138,10 +133,14 @@ async function main(): Promise<number> {
     };
     process.on("SIGINT", interrupt);
     process.on("SIGTERM", interrupt);
+    console.log(
+        `${settings.workers} workers x ${settings.requests} requests to ${model} at ${target.baseUrl}, ` +
+            `started over ${settings.rampSeconds} s, at most ${settings.maxTokens} tokens each\n`,
+    );
 
     const replicas =
         typeof target.app === "string" ? undefined : new ReplicaWatch(target.app, () => load.now(), pollMs());
-    await replicas?.begin();
+    void replicas?.begin();
     const startedAt = new Date();
     const observer = new SelfObserver();
     const endProgress = showProgress(() => progressLines(load, replicas?.samples ?? []));

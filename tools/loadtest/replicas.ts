@@ -36,7 +36,7 @@ export class ReplicaWatch {
         this.client = new OvhClient(app.credentials, { requestTimeoutMs: 5000 });
     }
 
-    /** Looks at once, then every period. Resolves after the first look. */
+    /** Looks at once, then a period after each look. Never rejects: see `failure`. */
     async begin(): Promise<void> {
         await this.look();
         if (this.stopped) return;

@@ -31,8 +31,11 @@ export function reportText(report: Report): string {
             [
                 "Client",
                 `CPU ${percent(client.cpu)} of a core, event loop ${percent(client.eventLoopBusy)} busy and ` +
-                    `${Math.round(client.eventLoopDelayMs.p99)} ms late at p99, requests sent ${Math.round(client.scheduleDelayMs.p99)} ms late at p99, ` +
-                    `machine ${percent(client.machineCpu)} busy`,
+                    `${Math.round(client.eventLoopDelayMs.p99)} ms late at p99`,
+            ],
+            [
+                "",
+                `requests sent ${Math.round(client.scheduleDelayMs.p99)} ms late at p99, machine ${percent(client.machineCpu)} busy`,
             ],
         ]),
         summaries(report),

@@ -140,7 +140,7 @@ describe("a run that does not succeed", () => {
         }
     });
 
-    it("a replica that crashes cuts off its streams; they are counted as such, and the run goes on", async () => {
+    it("a replica that crashes takes its requests along; they are counted, and the run goes on", async () => {
         const other = await startRunningApp({ min: 1, max: 1 });
         const load = ["--workers", "10", "--requests", "3", "--ramp", "0", "--max-error-rate", "0"];
         try {
@@ -151,7 +151,10 @@ describe("a run that does not succeed", () => {
             await other.control("POST", `apps/${other.id}/faults`, { kind: "crash" });
             const { code, stdout, stderr, report } = await running;
             expect(code, stdout + stderr).toBe(1);
-            expect(report!.errorsByKind["cut off mid-stream"]).toBeGreaterThan(0);
+            expect(report!.requests.errors).toBeGreaterThan(0);
+            // Which it is depends on how far each answer was, and on when the next replica is ready.
+            const lost = /^(cut off mid-stream|connection lost before the answer|HTTP 50[023])$/;
+            for (const kind of Object.keys(report!.errorsByKind)) expect(kind).toMatch(lost);
             expect(report!.requests).toMatchObject({ planned: 30, total: 30, cancelled: 0 });
             expect(stderr).toContain("more than --max-error-rate 0");
         } finally {

@@ -112,7 +112,7 @@ export async function runSequence(
     let wanted = appInputs({ adoptionLabel: label });
     /** A run was killed before its first save: no state says that there is anything to destroy, until the next up. */
     let unknownToState = false;
-    /** Somebody did something to the app behind Pulumi's back, and no command without faults has come since. */
+    /** The app is not as the state has it, by somebody else or by a killed run, and no command without faults came since. */
     let tampered = false;
 
     const alive = (): Live[] => cloud.labelled(label);
@@ -167,6 +167,7 @@ export async function runSequence(
         }
         cloud.api.faults.clear();
 
+        if (crash) tampered = true;
         if (crash && !stack.resource && (action === "up" || action === "replace")) unknownToState = true;
         if (!failed && (action === "up" || action === "replace")) {
             unknownToState = false;

@@ -12,6 +12,9 @@ export interface FaultRun {
     path?: string;
 }
 
+/** A sequence takes a second or two; one that takes this long waits for a time-out of minutes, which no fault here should lead to. */
+const slowestMs = 45_000;
+
 /** A sequence mostly waits, for polls and time-outs. */
 const manyLanes = 6;
 
@@ -24,7 +27,13 @@ export async function runFaultSequences({ sequences, seed, path }: FaultRun): Pr
         try {
             await fc.assert(
                 fc.asyncProperty(sequence, (one) => runSequence(one, cloud, provider)),
-                { numRuns: Math.ceil(sequences / lanes), seed: seed + lane, path, endOnFailure: true },
+                {
+                    numRuns: Math.ceil(sequences / lanes),
+                    seed: seed + lane,
+                    path,
+                    endOnFailure: true,
+                    timeout: slowestMs,
+                },
             );
             if (cloud.api.violations().length > 0) throw new Error(cloud.api.violations().join("\n"));
         } finally {

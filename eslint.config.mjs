@@ -7,7 +7,7 @@ export default tseslint.config(
         extends: [...tseslint.configs.recommendedTypeChecked],
         languageOptions: {
             parserOptions: {
-                project: ["./tsconfig.json", "./packages/*/tsconfig.json"],
+                project: ["./tsconfig.json", "./packages/*/tsconfig.json", "./sandbox/console/page/tsconfig.json"],
                 tsconfigRootDir: import.meta.dirname,
             },
         },

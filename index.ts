@@ -26,6 +26,9 @@ const cluster = new Cluster("cluster", { settings: settings.cluster, projectId }
 
 const monitoring = new Monitoring("monitoring", {
     settings: settings.monitoring,
+    alerting: settings.alerting,
+    grafanaTlsKey: settings.grafanaTlsKey,
+    secretValues: settings.monitoringHoldsSecrets,
     models: Object.fromEntries(served.map(([name, model]) => [name, model.monitored()])),
     provider: cluster.provider,
     nodePool: cluster.nodePool,

@@ -10,7 +10,11 @@ export default defineConfig({
                 test: {
                     name: "unit",
                     include: ["test/**/*.test.ts"],
-                    exclude: ["test/engine/**", "test/sandbox/{kubernetes,prometheus,plugins}/**"],
+                    exclude: [
+                        "test/engine/**",
+                        "test/sandbox/{kubernetes,prometheus,plugins}/**",
+                        "test/tools/dashboards/render.test.ts",
+                    ],
                     testTimeout: 60_000,
                     hookTimeout: 60_000,
                     maxWorkers: 2,
@@ -21,7 +25,11 @@ export default defineConfig({
                 extends: true,
                 test: {
                     name: "real",
-                    include: ["test/engine/**/*.test.ts", "test/sandbox/{kubernetes,prometheus,plugins}/**/*.test.ts"],
+                    include: [
+                        "test/engine/**/*.test.ts",
+                        "test/sandbox/{kubernetes,prometheus,plugins}/**/*.test.ts",
+                        "test/tools/dashboards/render.test.ts",
+                    ],
                     fileParallelism: false,
                     testTimeout: 600_000,
                     hookTimeout: 600_000,

@@ -43,7 +43,7 @@ ${faultUsage}`;
 
 const stack = "sandbox";
 const layout = layoutOf();
-const preferredPorts = { api: 7780, prometheus: 7790 };
+const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791, console: 7770 };
 
 /** What `up` found and installed, kept for `status`. */
 interface Installed {
@@ -264,13 +264,15 @@ function sources({ chart, plugins, toolchain }: Installed): string {
         ...Object.entries(plugins).map(([name, { source, version }]) => [`plugin ${name}`, source, version]),
         ...Object.entries(toolchain).map(([name, { from, version }]) => [name, from, version]),
         ["GPUs, vLLM, AI Deploy, OVHcloud API", "simulated", ""],
-        ["Grafana, Alertmanager, exporters", "objects only, their pods do not run", ""],
+        ["Grafana, exporters", "objects only, their pods do not run", ""],
     ];
     return "\n" + table(rows.map((row) => ["  " + row[0], ...row.slice(1)]));
 }
 
 function nextCommands(daemon: DaemonInfo): string {
     return `
+Watch it: ${daemon.console}
+
 Try next (bash, in this folder):
 
   source .sandbox/env
@@ -279,6 +281,7 @@ Try next (bash, in this folder):
   curl --cacert "$OVH_SANDBOX_CA" "$(pulumi stack output openAiBaseUrl)/models" \\
       -H "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"
   curl '${daemon.prometheus}/api/v1/query?query=up'
+  npm run loadtest -- --stack sandbox
 
   npm run sandbox -- status
   npm run sandbox -- down     # stop, keep state
@@ -310,6 +313,8 @@ async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<Daemo
         // The ports stay for as long as the sandbox does: they are in the stack's outputs.
         apiPort: before?.apiPort ?? (await freePort(preferredPorts.api)),
         prometheusPort: before?.prometheusPort ?? (await freePort(preferredPorts.prometheus)),
+        alertmanagerPort: before?.alertmanagerPort ?? (await freePort(preferredPorts.alertmanager)),
+        consolePort: before?.consolePort ?? (await freePort(preferredPorts.console)),
     };
     if (running && JSON.stringify(settings) === JSON.stringify(before)) {
         console.log(`  runs already (process ${running.info.pid})`);
@@ -334,7 +339,7 @@ async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<Daemo
         await sleep(100);
     }
     const info = JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo;
-    console.log(`  API ${info.api}, process ${info.pid}`);
+    console.log(`  API ${info.api}, console ${info.console}, process ${info.pid}`);
     return info;
 }
 
@@ -372,6 +377,8 @@ async function status(json: boolean): Promise<number> {
             running: running !== undefined,
             api: running && { url: running.info.api },
             prometheus: running && { url: running.info.prometheus },
+            alertmanager: running && { url: running.info.alertmanager },
+            console: running && { url: running.info.console },
             kubeconfig: existsSync(layout.kubeconfig) ? layout.kubeconfig : undefined,
             apps: (running?.status.apps ?? []).map(({ id, name, model, state, availableReplicas, url }) => {
                 return { id, name, model, state, replicas: availableReplicas, url };
@@ -389,7 +396,8 @@ async function status(json: boolean): Promise<number> {
         return 1;
     }
     console.log(
-        `API         ${running.info.api}\nPrometheus  ${running.info.prometheus}\nkubeconfig  ${layout.kubeconfig}`,
+        `Console       ${running.info.console}\nAPI           ${running.info.api}\nPrometheus    ${running.info.prometheus}\n` +
+            `Alertmanager  ${running.info.alertmanager}\nkubeconfig    ${layout.kubeconfig}`,
     );
     const rows = running.status.apps.map(({ id, name, state, availableReplicas, url }) => [
         id,

@@ -57,7 +57,7 @@ export async function runFaultCommand(
         afterSeconds: number("after", options.after),
         forSeconds: number("for", options.for),
     });
-    return faults.length === 0 ? `${what}: done` : listed(faults, status);
+    return faults.some(({ kind }) => kind === what) ? listed(faults, status) : `${what}: done`;
 }
 
 function listed(faults: FaultStatus[], { apps }: SandboxStatus): string {

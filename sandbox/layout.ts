@@ -17,6 +17,8 @@ export interface Layout {
     kubernetes: string;
     /** What Prometheus and its operator run from. */
     prometheus: string;
+    /** Report of the last load test that the console started. */
+    console: string;
     /** The Helm chart that Pulumi.sandbox.yaml names. */
     chart: string;
     /** PULUMI_HOME: plugins. */
@@ -43,6 +45,7 @@ export function layoutOf(dir = join(checkout, ".sandbox")): Layout {
         ovhcloud: join(dir, "ovhcloud"),
         kubernetes: join(dir, "kubernetes"),
         prometheus: join(dir, "prometheus"),
+        console: join(dir, "console"),
         chart: join(dir, "chart/kube-prometheus-stack"),
         pulumiHome: join(dir, "pulumi/home"),
         pulumiState: join(dir, "pulumi/state"),

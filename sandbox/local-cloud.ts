@@ -28,6 +28,8 @@ export interface LocalCloudOptions {
     apiPort?: number;
     /** Port of Prometheus on 127.0.0.1. */
     prometheusPort: number;
+    /** Port of Alertmanager on 127.0.0.1. */
+    alertmanagerPort: number;
     /** How the gateways of apps choose a replica; default `random`. */
     balancing?: Balancing;
     /** File of profiles of the simulated GPUs, beside the built-in ones. */
@@ -76,8 +78,13 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
             feed: await startMonitoringFeed({
                 dir: layout.prometheus,
                 kubeconfig: layout.kubeconfig,
-                bin: { prometheus: bin.prometheus, prometheusOperator: bin["prometheus-operator"] },
+                bin: {
+                    prometheus: bin.prometheus,
+                    prometheusOperator: bin["prometheus-operator"],
+                    alertmanager: bin.alertmanager,
+                },
                 port: options.prometheusPort,
+                alertmanagerPort: options.alertmanagerPort,
                 caFile: await caFile,
                 log,
             }),

@@ -14,6 +14,7 @@ const ownPrograms = new Set([
     "kwok-controller",
     "prometheus",
     "prometheus-operator",
+    "alertmanager",
 ]);
 
 interface Process {

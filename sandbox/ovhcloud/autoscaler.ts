@@ -168,7 +168,8 @@ function explain(
     paced: number,
     to: number,
 ): string {
-    if (to !== paced) return `${paced} replicas are outside of the limits ${rule.replicasMin} to ${rule.replicasMax}`;
+    if (to > paced) return `${stable} are asked for, the minimum is ${to}`;
+    if (to < paced) return `${stable} are asked for, the maximum is ${to}`;
     if (paced < stable) return `at most ${paced} after one period, ${stable} are asked for`;
     if (stable > recommended) {
         return `held at ${stable}: asked for within the scale-down window of ${rule.scaleDownStabilizationWindowSeconds} s`;

@@ -25,7 +25,7 @@ export async function makeCertificates(): Promise<NonNullable<State["certificate
         name: "CN=OVHcloud sandbox on this machine (simulated)",
         notBefore,
         notAfter,
-        keys: authorityKeys as never,
+        keys: authorityKeys,
         signingAlgorithm: algorithm,
         extensions: [
             new x509.BasicConstraintsExtension(true, 0, true),
@@ -39,7 +39,7 @@ export async function makeCertificates(): Promise<NonNullable<State["certificate
         notBefore,
         notAfter,
         publicKey: serverKeys.publicKey as never,
-        signingKey: authorityKeys.privateKey as never,
+        signingKey: authorityKeys.privateKey,
         signingAlgorithm: algorithm,
         extensions: [
             new x509.SubjectAlternativeNameExtension([

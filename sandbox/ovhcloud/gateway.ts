@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { Agent, request, type IncomingMessage, type ServerResponse } from "node:http";
+import { request, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
+import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Balancing, GatewayStatus } from "./status";
 import type { State, StoredApp, StoredToken } from "./store";
@@ -8,8 +9,9 @@ import type { State, StoredApp, StoredToken } from "./store";
 /** A replica that the gateway may send requests to. */
 export interface Backend {
     index: number;
-    /** On 127.0.0.1; 0 when nothing listens where the app's HTTP port says. */
-    port: number;
+    /** Whether a server listens where the app's HTTP port says. */
+    readonly listens: boolean;
+    connect(): Duplex;
     /** Requests that it is answering; the gateway counts. */
     requests: number;
 }
@@ -63,7 +65,6 @@ const cookieName = "ai_deploy_sandbox_replica";
  */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     const { app } = options;
-    const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024 });
     const balance = balancer(options.balancing);
     const answers: Record<string, number> = {};
     let open = 0;
@@ -86,7 +87,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
                 const retry = { "retry-after": "30" };
                 return say(answer, 503, `app ${app.id} has no replica that is ready`, retry);
             }
-            forward(app, agent, balance(ready, incoming, answer), incoming, answer);
+            forward(app, balance(ready, incoming, answer), incoming, answer);
             return undefined;
         },
     );
@@ -104,15 +105,14 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     return {
         status: () => ({ balancing: options.balancing(), open, answers: { ...answers } }),
         drop: () => server.closeAllConnections(),
-        close: () => closeServer(server, agent),
+        close: () => closeServer(server),
     };
 }
 
-async function closeServer(server: Server, agent: Agent): Promise<void> {
+async function closeServer(server: Server): Promise<void> {
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await closed;
-    agent.destroy();
 }
 
 type Choose = (ready: Backend[], incoming: IncomingMessage, answer: ServerResponse) => Backend;
@@ -165,8 +165,17 @@ function refuse({ app, tokens }: GatewayOptions, { headers }: IncomingMessage): 
         };
     }
     if (app.spec.unsecureHttp === true) return undefined;
-    const value = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1];
-    const token = value === undefined ? undefined : tokens().find((candidate) => candidate.value === value);
+    return refuseToken(app, tokens(), headers.authorization);
+}
+
+/** Why an `Authorization` header does not open an app; undefined when it does. */
+export function refuseToken(
+    app: StoredApp,
+    tokens: StoredToken[],
+    authorization: string | undefined,
+): Refused | undefined {
+    const value = /^Bearer (.+)$/.exec(authorization ?? "")?.[1];
+    const token = value === undefined ? undefined : tokens.find((candidate) => candidate.value === value);
     if (!token) return { status: 401, message: "a valid AI token is needed: Authorization: Bearer TOKEN" };
     if (!queryRoles.has(token.spec.role)) return { status: 403, message: "the role of this token may not query apps" };
     const selector = token.spec.labelSelector;
@@ -179,32 +188,30 @@ function refuse({ app, tokens }: GatewayOptions, { headers }: IncomingMessage): 
     return undefined;
 }
 
-function forward(
-    app: StoredApp,
-    agent: Agent,
-    backend: Backend,
-    incoming: IncomingMessage,
-    answer: ServerResponse,
-): void {
-    if (backend.port === 0) {
+function forward(app: StoredApp, backend: Backend, incoming: IncomingMessage, answer: ServerResponse): void {
+    if (!backend.listens) {
         const { defaultHttpPort } = app.spec;
         return say(answer, 502, `the replica does not listen on port ${defaultHttpPort}, the app's HTTP port`);
     }
     const { connection: _, ...headers } = incoming.headers;
     backend.requests++;
-    answer.on("close", () => backend.requests--);
     const upstream = request(
-        { agent, host: "127.0.0.1", port: backend.port, method: incoming.method, path: incoming.url, headers },
+        { createConnection: () => backend.connect(), method: incoming.method, path: incoming.url, headers },
         (reply) => {
             const { connection: __, "keep-alive": ___, ...rest } = reply.headers;
             answer.writeHead(reply.statusCode ?? 502, rest);
             reply.pipe(answer);
+            reply.on("data", () => silence.refresh());
             reply.on("error", () => answer.destroy());
         },
     );
-    upstream.setTimeout(limits.silenceMs, () => {
+    const silence = setTimeout(() => {
         if (!answer.headersSent) say(answer, 504, `the replica was silent for ${limits.silenceMs / 1000} s`);
         upstream.destroy();
+    }, limits.silenceMs);
+    answer.on("close", () => {
+        backend.requests--;
+        clearTimeout(silence);
     });
     upstream.on("error", (error) => {
         if (answer.writableEnded) return;

@@ -1,4 +1,5 @@
 import { get, type IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Phase } from "../vllm/replica";
 import type { OwnProfile } from "../vllm/profile-file";
 import { decide, type Reading, type Recommendation, type ScalingRule } from "./autoscaler";
@@ -19,6 +20,7 @@ export interface Replica {
     readonly load: { running: number; waiting: number; kvUsage: number };
     readonly usage: { cores: number; memory: number };
     readonly exited: Promise<{ code: number; reason?: string }>;
+    connect(): Duplex;
     stop(graceSeconds?: number): Promise<void>;
     slow(factor: number): void;
     hang(hanging: boolean): void;
@@ -117,8 +119,9 @@ interface Running {
     nextIndex: number;
     recommendations: Recommendation[];
     decisions: Decision[];
-    /** Platform time at which there was something to do last. */
+    /** Platform time at which the metric was above 0 last, and at which a request came in last. */
     lastActive: number;
+    lastCall: number;
     timers: Set<NodeJS.Timeout>;
 }
 
@@ -195,6 +198,7 @@ export class Platform {
         this.later(app, seconds.queued, () => {
             if (running.generation !== generation) return;
             this.enter(app, "INITIALIZING", "APP_INITIALIZING", `pulling image ${app.spec.image}`);
+            this.appLog(app, running.nextIndex, `Pulling image ${app.spec.image}`);
             this.later(app, seconds.imagePull, () => {
                 if (running.generation === generation) this.roll(app);
             });
@@ -265,9 +269,11 @@ export class Platform {
             stopping: false,
             crashes,
             requests: 0,
-            get port() {
-                return slot.replica?.containerPort === app.spec.defaultHttpPort ? slot.replica!.port : 0;
+            get listens() {
+                const { port = 0, containerPort } = slot.replica ?? {};
+                return port > 0 && containerPort === app.spec.defaultHttpPort;
             },
+            connect: () => slot.replica!.connect(),
         };
         running.slots.push(slot);
         this.options.changed();
@@ -300,6 +306,7 @@ export class Platform {
     }
 
     private pull(app: StoredApp, slot: Slot): void {
+        this.appLog(app, slot.index, `Pulling image ${app.spec.image}`);
         this.later(app, seconds.imagePull, () => {
             if (slot.stopping) return;
             const refused = this.imageRefused(app);
@@ -331,6 +338,7 @@ export class Platform {
             hubRefuses: this.incidents.active("hf-401", (fault) => fault.app === app.id) !== undefined,
         });
         slot.replica = replica;
+        this.appLog(app, slot.index, `Image ${app.spec.image} is there: the container starts`);
         const slow = this.incidents.active("slow", (fault) => strikes(fault, app, slot));
         if (slow) replica.slow(slow.factor!);
         if (app.spec.probe) this.probe(app, slot, "readiness", app.spec.probe as ProbeSpec);
@@ -533,9 +541,10 @@ export class Platform {
             value,
         }));
         const now = this.now();
-        if (limits.customMetrics && inputs.some(({ value }) => value !== undefined && value > 0)) {
-            running.lastActive = now;
-        }
+        const active = limits.customMetrics
+            ? inputs.some(({ value }) => value !== undefined && value > 0)
+            : running.lastCall > running.lastActive;
+        if (active) running.lastActive = limits.customMetrics ? now : running.lastCall;
         const outcome = decide(rule, app.replicas, readings, running.recommendations, now, now - running.lastActive);
         const shown = rule.aggregation === "AVERAGE" && !limits.customMetrics ? undefined : rule.aggregation;
         this.record(app, {
@@ -599,9 +608,8 @@ export class Platform {
     /** A request has reached the gateway. It wakes an app that was scaled to zero. */
     private called(app: StoredApp): void {
         const running = this.runningOf(app);
-        if (!automatic(app)?.customMetrics) running.lastActive = this.now();
+        running.lastCall = this.now();
         if (app.state !== "STANDBY" || app.wanted !== "running") return;
-        running.lastActive = this.now();
         this.options.log(`autoscaler ${app.spec.name}: 0 -> 1 replicas (a request came in)`);
         app.replicas = 1;
         this.reconcile(app);
@@ -722,6 +730,7 @@ export class Platform {
                 recommendations: [],
                 decisions: [],
                 lastActive: this.now(),
+                lastCall: this.now(),
                 timers: new Set(),
             };
             this.running.set(app.id, running);
@@ -875,24 +884,29 @@ async function answers(port: number, path: string, timeoutMs: number): Promise<b
     }
 }
 
-/** The body of a 2xx or 3xx answer; anything else rejects. */
+/**
+ * The body of a 2xx or 3xx answer; anything else rejects. The replica shares this thread: when a burst of requests has kept
+ * it busy for longer than the time-out, it gets some turns more, or a liveness probe would kill it for our own slowness.
+ */
 function fetchText(port: number, path: string, timeoutMs: number): Promise<string> {
     return new Promise((resolve, reject) => {
         if (port === 0) {
             reject(new Error("does not listen"));
             return;
         }
-        const call = get(
-            { host: "127.0.0.1", port, path, timeout: timeoutMs, agent: false },
-            (answer: IncomingMessage) => {
-                let text = "";
-                answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-                answer.on("end", () =>
-                    (answer.statusCode ?? 500) < 400 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
-                );
-            },
-        );
-        call.on("timeout", () => call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+        const call = get({ host: "127.0.0.1", port, path, agent: false }, (answer: IncomingMessage) => {
+            let text = "";
+            answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+            answer.on("end", () =>
+                (answer.statusCode ?? 500) < 400 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
+            );
+        });
+        const wait = (turns: number): void => {
+            if (turns > 0) setImmediate(() => wait(turns - 1));
+            else call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`));
+        };
+        const timer = setTimeout(() => wait(20), timeoutMs);
+        call.on("close", () => clearTimeout(timer));
         call.on("error", reject);
     });
 }

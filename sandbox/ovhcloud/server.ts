@@ -13,7 +13,7 @@ import { makeCertificates } from "./certificates";
 import { answerFaults, requestFaults, route } from "./contract";
 import { EventStream } from "./event-stream";
 import { Faults, type FaultRule } from "./faults";
-import { balancings } from "./gateway";
+import { balancings, refuseToken } from "./gateway";
 import { readAppFault, readPlatformFault } from "./incidents";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
@@ -84,6 +84,8 @@ export interface OvhCloud {
     requests(): LoggedRequest[];
     /** What `GET /sandbox/status` answers. */
     status(): SandboxStatus;
+    /** The value of a token that may query the app; undefined when there is none. */
+    tokenFor(appId: string): string | undefined;
     /** Deletes an app as a colleague would in the control panel; resolves when it is gone. */
     deleteApp(id: string): Promise<void>;
     /** Deletes every token behind Pulumi's back. */
@@ -229,6 +231,10 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             answer.writeHead(status, { "content-type": "application/json", "x-ovh-queryid": queryId, ...headers });
             answer.end(value === undefined ? "null" : JSON.stringify(value));
         };
+        if (url.pathname.startsWith("/sandbox/") && incoming.headers.origin !== undefined) {
+            // Only browsers send it: a web site must not control what happens to listen on this machine.
+            return send(403, { message: "the controls are not for web pages; the console has its own" });
+        }
         if (method === "GET" && url.pathname === "/sandbox/events") return events.open(answer);
         if (url.pathname.startsWith("/sandbox/")) {
             try {
@@ -344,6 +350,11 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         stored: () => Object.values(store.state.apps),
         requests: () => requests,
         status,
+        tokenFor(appId) {
+            const app = store.state.apps[appId];
+            const tokens = Object.values(store.state.tokens);
+            return tokens.find(({ value }) => !refuseToken(app, tokens, `Bearer ${value}`))?.value;
+        },
         async deleteApp(id) {
             const app = store.state.apps[id];
             if (!app) throw new Error(`app ${id} does not exist`);

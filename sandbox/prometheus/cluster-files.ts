@@ -76,6 +76,7 @@ export async function readClusterFiles(
     }
 }
 
-function isGone(error: unknown): boolean {
+/** Whether the cluster answers that it has no such thing. */
+export function isGone(error: unknown): boolean {
     return error instanceof ApiException && error.code === 404;
 }

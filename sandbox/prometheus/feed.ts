@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tokenSecretName } from "../../src/monitoring/scrape-jobs";
+import { LocalAlertmanager } from "./alertmanager";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
 import { localConfig } from "./local-config";
@@ -14,15 +15,20 @@ export interface MonitoringFeedOptions {
     dir: string;
     /** Kubeconfig file of the cluster. */
     kubeconfig: string;
-    bin: { prometheus: string; prometheusOperator: string };
+    bin: { prometheus: string; prometheusOperator: string; alertmanager: string };
     /** Port of Prometheus on 127.0.0.1. */
     port: number;
+    /** Port of Alertmanager on 127.0.0.1. */
+    alertmanagerPort: number;
     /** The authority of the app gateways, which Prometheus trusts as it would the public ones. */
     caFile: string;
     log: (line: string) => void;
 }
 
-/** A real Prometheus, its real operator and the replica relay, which stand for the pods that do not run in the cluster. */
+/**
+ * A real Prometheus with its real operator, a real Alertmanager and the replica relay, which stand for the pods that do
+ * not run in the cluster.
+ */
 export interface MonitoringFeed {
     /** `http://127.0.0.1:PORT`; answers once the cluster holds a Prometheus. */
     url: string;
@@ -42,6 +48,12 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const cluster = new KubeConfig();
     cluster.loadFromFile(options.kubeconfig);
 
+    const alertmanager = new LocalAlertmanager(cluster, {
+        dir: join(dir, "alertmanager"),
+        program: options.bin.alertmanager,
+        port: options.alertmanagerPort,
+        log,
+    });
     let closed = false;
     let operator: Child | undefined;
     let prometheus: Child | undefined;
@@ -53,7 +65,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     async function look(): Promise<void> {
         const resource = await findPrometheus(cluster);
         if (!resource) {
-            await Promise.all([prometheus?.stop(), relay?.process.stop()]);
+            await Promise.all([prometheus?.stop(), relay?.process.stop(), alertmanager.stop()]);
             prometheus = relay = undefined;
             return;
         }
@@ -66,13 +78,14 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
                 if (!closed) log("prometheus-operator ended; it is started again");
             });
         }
+        await alertmanager.look();
         const files = await readClusterFiles(cluster, resource);
         if (!files) return;
         const wanted = JSON.stringify(files);
         if (prometheus && wanted === applied) return;
         writeMounted(dir, files);
         await updateRelay(files.relay);
-        const leftOut = writeConfig(dir, files, relay?.process.address);
+        const leftOut = writeConfig(dir, files, { relay: relay?.process.address, alertmanager: alertmanager.address });
         if (prometheus) {
             await reload(url);
             log("Prometheus took over a change of the cluster's config");
@@ -129,7 +142,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         async close() {
             closed = true;
             await looking;
-            await Promise.all([prometheus?.stop(), operator?.stop(), relay?.process.stop()]);
+            await Promise.all([prometheus?.stop(), operator?.stop(), relay?.process.stop(), alertmanager.stop()]);
         },
     });
 }
@@ -145,8 +158,12 @@ function writeMounted(dir: string, { mounted }: ClusterFiles): void {
 }
 
 /** Writes Prometheus' config. Returns the jobs that cannot be scraped from here. */
-function writeConfig(dir: string, { config }: ClusterFiles, relay: string | undefined): string[] {
-    const local = localConfig(config, join(dir, "mounted"), relay);
+function writeConfig(
+    dir: string,
+    { config }: ClusterFiles,
+    addresses: { relay?: string; alertmanager: string },
+): string[] {
+    const local = localConfig(config, join(dir, "mounted"), addresses);
     writeFileSync(join(dir, "prometheus.yaml"), local.text, { mode: 0o600 });
     return local.leftOut;
 }

@@ -15,10 +15,14 @@ export interface LocalConfig {
 
 /**
  * Turns the config that the operator wrote for its pod into one for a process on this machine: what the pod has below
- * `/etc/prometheus` lies in `folder`, the replica relay is at `relay` (host and port), and what else only the cluster's
- * network could reach is left out.
+ * `/etc/prometheus` lies in `folder`, the replica relay and Alertmanager are at `relay` and `alertmanager` (host and port),
+ * and what else only the cluster's network could reach is left out.
  */
-export function localConfig(operatorConfig: string, folder: string, relay?: string): LocalConfig {
+export function localConfig(
+    operatorConfig: string,
+    folder: string,
+    { relay, alertmanager }: { relay?: string; alertmanager?: string } = {},
+): LocalConfig {
     const config = parse(operatorConfig.replaceAll(podFolder, `${folder}/`)) as Section & {
         scrape_configs?: Section[];
     };
@@ -27,7 +31,10 @@ export function localConfig(operatorConfig: string, folder: string, relay?: stri
         staticConfigs(section).some(({ targets }) => targets.some((target) => /\.svc:\d+$/.test(target)));
     const jobs = (config.scrape_configs ?? []).map((job) => (relay ? withRelayAt(job, relay) : job));
     const alerting = config.alerting as { alertmanagers?: Section[] } | undefined;
-    const alertmanagers = alerting?.alertmanagers?.filter((one) => !inCluster(one)) ?? [];
+    const alertmanagers = (alerting?.alertmanagers ?? []).flatMap((one) => {
+        if (!inCluster(one)) return [one];
+        return alertmanager ? [{ api_version: "v2", static_configs: [{ targets: [alertmanager] }] }] : [];
+    });
     const text = stringify({
         ...config,
         scrape_configs: jobs.filter((job) => !inCluster(job)),

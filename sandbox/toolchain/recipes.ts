@@ -12,6 +12,8 @@ export const tools = [
     "prometheus",
     "promtool",
     "prometheus-operator",
+    "alertmanager",
+    "amtool",
     "pulumi-resource-kubernetes",
 ] as const;
 
@@ -75,6 +77,17 @@ const prometheus = {
     set: { "github.com/prometheus/common/version.Version": "3.16.0" },
 };
 
+const alertmanager = {
+    module: "alertmanager",
+    // The newest whose module holds the pages of its web interface, without which it does not compile. Debian's 0.25 is
+    // too old: it does not read a webhook's address from a file.
+    version: "0.31.1",
+    versionArgs: ["--version"],
+    from: "0.27.0",
+    below: "1.0.0",
+    set: { "github.com/prometheus/common/version.Version": "0.31.1" },
+};
+
 export const recipes: Record<Tool, Recipe> = {
     etcd: {
         module: "etcd",
@@ -127,6 +140,8 @@ export const recipes: Record<Tool, Recipe> = {
         },
         coldSeconds: 71,
     },
+    alertmanager: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/alertmanager", coldSeconds: 45 },
+    amtool: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/amtool", coldSeconds: 20 },
     "pulumi-resource-kubernetes": {
         module: "pulumi-kubernetes",
         package: ".",

@@ -1,7 +1,9 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseCommand, type ServerArguments } from "./command-line";
+import { localConnection } from "./local-connection";
 import { processStartTime, replicaMetrics } from "./metrics";
 import { profileFor, type OwnProfile } from "./profile-file";
 import { kvBlocks, speedup, type Profile } from "./profiles";
@@ -50,6 +52,8 @@ export interface Replica {
     readonly usage: { cores: number; memory: number };
     /** How it ended, by itself or by `stop`. `reason` is the last line of the error, when there was one. */
     readonly exited: Promise<{ code: number; reason?: string }>;
+    /** A connection to its server from inside of this process. Throws when it does not listen. */
+    connect(): Duplex;
     /** Ends it. Requests under way have this many real seconds to finish (default 0), no new ones are taken. */
     stop(graceSeconds?: number): Promise<void>;
     /** Every step takes so many times as long from now on, and once it serves; 1: as it should. */
@@ -74,6 +78,7 @@ export function startReplica(options: ReplicaOptions): Replica {
     let containerPort: number | undefined;
     let phase: Phase = "starting";
     let slowness = 1;
+    const answering = new Set<ServerResponse>();
     let release: (() => void) | undefined;
     let hung: Promise<void> | undefined;
     let running: { server: Server; serving: Serving; port: number; profile: Profile } | undefined;
@@ -115,7 +120,11 @@ export function startReplica(options: ReplicaOptions): Replica {
             serving,
             metrics,
         );
-        server.listen(options.port, "127.0.0.1");
+        server.on("request", (_, answer) => {
+            answering.add(answer);
+            answer.on("close", () => answering.delete(answer));
+        });
+        server.listen({ port: options.port, host: "127.0.0.1", backlog: 2048 }); // uvicorn's
         await once(server, "listening");
         running = { server, serving, port: (server.address() as { port: number }).port, profile };
         phase = "serving";
@@ -132,12 +141,9 @@ export function startReplica(options: ReplicaOptions): Replica {
         phase = "draining";
         const closed = once(server, "close");
         server.close();
-        if (graceSeconds > 0) {
-            await Promise.race([serving.idle(), sleep(graceSeconds * 1000, undefined, { ref: false })]);
-        }
+        const end = performance.now() + graceSeconds * 1000;
+        while (answering.size > 0 && performance.now() < end) await sleep(10);
         serving.close();
-        server.closeIdleConnections();
-        if (graceSeconds > 0) await Promise.race([closed, sleep(50)]); // for the last bytes to leave
         server.closeAllConnections();
         await closed;
     }
@@ -183,6 +189,12 @@ export function startReplica(options: ReplicaOptions): Replica {
             return { cores: busy ? host.busyCores : host.idleCores, memory: host.memory };
         },
         exited,
+        connect() {
+            if (!running) throw new Error("connect ECONNREFUSED");
+            const [ours, its] = localConnection();
+            running.server.emit("connection", its);
+            return ours;
+        },
         async stop(seconds = 0) {
             graceSeconds = seconds;
             stopped.abort();

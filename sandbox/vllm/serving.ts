@@ -51,7 +51,6 @@ export class Serving {
     private readonly engine: Engine;
     private readonly pending = new Map<string, Pending>();
     private readonly aborted = new Set<string>();
-    private readonly idleWaiters: (() => void)[] = [];
     /** How many times as long as its profile says a step takes. */
     private slowness = 1;
     private stalled = false;
@@ -117,17 +116,11 @@ export class Serving {
         return () => this.abort(ids);
     }
 
-    /** Resolves when nothing runs or waits. */
-    idle(): Promise<void> {
-        return this.pending.size === 0 ? Promise.resolve() : new Promise((resolve) => this.idleWaiters.push(resolve));
-    }
-
     close(): void {
         this.closed = true;
         clearTimeout(this.timer);
         this.timer = undefined;
         this.pending.clear();
-        this.becameIdle();
     }
 
     /** Ends as an engine that dies: every request under way hears of it. */
@@ -147,11 +140,6 @@ export class Serving {
             if (this.timer) this.aborted.add(id);
             else this.engine.abort(id);
         }
-        if (this.pending.size === 0) this.becameIdle();
-    }
-
-    private becameIdle(): void {
-        for (const resolve of this.idleWaiters.splice(0)) resolve();
     }
 
     /** Begins a step; false when there is nothing to do. */
@@ -190,7 +178,6 @@ export class Serving {
             }
         } while (this.step(Math.max(this.due, now - mostLag)) && this.due <= now);
         for (const { heard, count, finished } of said.values()) heard.listener.tokens(heard.answer, count, finished);
-        if (this.pending.size === 0) this.becameIdle();
     }
 
     private count(result: StepResult, outputs: Output[]): void {

@@ -3,6 +3,7 @@ import * as random from "@pulumi/random";
 import { App, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
 import { appArgs, platformMonitoringUrl, tokenArgs } from "./app-args";
+import { maxNumSeqs } from "./max-num-seqs";
 
 export interface ModelArgs {
     settings: ModelSettings;
@@ -54,10 +55,22 @@ export class Model extends pulumi.ComponentResource {
         this.registerOutputs(this.outputs());
     }
 
-    /** What Prometheus needs to scrape this model. */
+    /** What the monitoring needs to scrape this model and to judge it. */
     monitored() {
-        const { scrape, replicas } = this.settings;
-        return { url: this.url, scrapeToken: this.scrapeToken, labels: scrape.labels, replicas };
+        const { region, image, replicas, scaling, targets, replicaPrice, scrape } = this.settings;
+        return {
+            url: this.url,
+            scrapeToken: this.scrapeToken,
+            labels: scrape.labels,
+            app: this.appId,
+            region,
+            image,
+            replicas,
+            scaling,
+            maxNumSeqs: maxNumSeqs(this.settings),
+            targets,
+            replicaPrice,
+        };
     }
 
     /** What the stack shows of this model. */

@@ -1,6 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
-import type { MonitoringSettings } from "../settings";
+import type { AlertingSettings, MonitoringSettings } from "../settings";
 import { overlay } from "../settings/defaults";
+import { alertmanagerConfig, receiversSecretName } from "./alertmanager";
+import type { RuleGroup } from "./rules";
 import type { ScrapeJob } from "./scrape-jobs";
 import { tokenSecretName } from "./scrape-jobs";
 
@@ -14,16 +16,42 @@ export const grafanaAdmin = { secret: "grafana-admin", userKey: "admin-user", pa
 /** Label by which Grafana's sidecar finds dashboards. */
 export const dashboardLabel = { grafana_dashboard: "1" };
 
-/** Values of kube-prometheus-stack. Anything the chart's defaults do right is left to them. */
-export function chartValues(settings: MonitoringSettings, jobs: Input<ScrapeJob>[]): Record<string, unknown> {
+/** Secret with Grafana's certificate, which ingress controllers expect in the keys `tls.crt` and `tls.key`. */
+export const grafanaTlsSecretName = "grafana-tls";
+
+/** What the values hold besides the settings of the monitoring itself. */
+export interface Watched {
+    jobs: Input<ScrapeJob>[];
+    rules: RuleGroup[];
+    alerting: AlertingSettings;
+}
+
+/**
+ * Values of kube-prometheus-stack. Anything the chart's defaults do right is left to them, network policies among it:
+ * there are none, since the cluster runs nothing else that would have to be kept away from Prometheus.
+ */
+export function chartValues(settings: MonitoringSettings, { jobs, rules, alerting }: Watched): Record<string, unknown> {
     const values = {
         nameOverride: releaseName,
         fullnameOverride: releaseName,
+        additionalPrometheusRulesMap: { [releaseName]: { groups: rules } },
+        // Ours takes its place: DeadMansSwitch, which has a route.
+        defaultRules: { disabled: { Watchdog: true } },
+        prometheusOperator: {
+            // The control plane would have to reach a pod, and hooks to make a certificate, before a rule is stored.
+            // Rules are checked before they get here; without the webhooks the operator needs no certificate either.
+            admissionWebhooks: { enabled: false },
+            tls: { enabled: false },
+            resources: resources("50m", "128Mi", "256Mi"),
+        },
         prometheus: {
             prometheusSpec: {
                 retention: settings.retention,
                 retentionSize: retentionSize(settings.storage.prometheus),
                 scrapeInterval: settings.scrapeInterval,
+                // Rules that see every sample, and not every other one.
+                evaluationInterval: settings.scrapeInterval,
+                resources: resources("250m", "1Gi", "4Gi"),
                 storageSpec: volumeClaim(settings.storage.class, settings.storage.prometheus),
                 secrets: [tokenSecretName],
                 additionalScrapeConfigs: jobs,
@@ -37,7 +65,12 @@ export function chartValues(settings: MonitoringSettings, jobs: Input<ScrapeJob>
         },
         alertmanager: {
             enabled: true,
-            alertmanagerSpec: { storage: volumeClaim(settings.storage.class, settings.storage.alertmanager) },
+            config: alertmanagerConfig(alerting),
+            alertmanagerSpec: {
+                storage: volumeClaim(settings.storage.class, settings.storage.alertmanager),
+                secrets: Object.keys(alerting.receivers).length > 0 ? [receiversSecretName] : [],
+                resources: resources("20m", "64Mi", "256Mi"),
+            },
         },
         grafana: {
             enabled: true,
@@ -55,7 +88,11 @@ export function chartValues(settings: MonitoringSettings, jobs: Input<ScrapeJob>
                 accessModes: ["ReadWriteOnce"],
                 size: settings.storage.grafana,
             },
+            // The volume belongs to Grafana's group already, and root is not needed to see to it.
+            initChownData: { enabled: false },
             service: grafanaServiceValues(settings.grafana),
+            ...ingressValues(settings.grafana),
+            resources: resources("100m", "256Mi", "512Mi"),
             // The sidecars read this namespace; the chart would let them read every Secret of the cluster.
             rbac: { namespaced: true },
             sidecar: {
@@ -76,8 +113,12 @@ export function chartValues(settings: MonitoringSettings, jobs: Input<ScrapeJob>
                     searchNamespace: settings.namespace,
                     resource: "configmap",
                 },
+                resources: resources("20m", "96Mi", "192Mi"),
             },
+            testFramework: { enabled: false },
         },
+        "kube-state-metrics": { resources: resources("20m", "64Mi", "256Mi") },
+        "prometheus-node-exporter": { resources: resources("50m", "32Mi", "128Mi") },
         nodeExporter: { enabled: true },
         kubeStateMetrics: { enabled: true },
         // OVHcloud runs the control plane out of reach, and kube-proxy keeps its metrics to its node: scraping them
@@ -91,8 +132,32 @@ export function chartValues(settings: MonitoringSettings, jobs: Input<ScrapeJob>
 }
 
 function grafanaServiceValues(grafana: MonitoringSettings["grafana"]): Record<string, unknown> {
-    if (grafana.access === "internal") return { type: "ClusterIP", port: 80 };
+    if (grafana.access !== "loadBalancer") return { type: "ClusterIP", port: 80 };
     return { type: "LoadBalancer", port: 80, loadBalancerSourceRanges: grafana.allowedSources };
+}
+
+/** Grafana by https: the ingress, and the address that Grafana writes into links and redirects. */
+function ingressValues({ access, ingress, allowedSources }: MonitoringSettings["grafana"]): Record<string, unknown> {
+    if (access !== "ingress" || !ingress) return {};
+    const { host, issuer } = ingress;
+    return {
+        ingress: {
+            enabled: true,
+            ingressClassName: ingress.class,
+            annotations: {
+                "nginx.ingress.kubernetes.io/whitelist-source-range": allowedSources.join(","),
+                ...(issuer && { "cert-manager.io/cluster-issuer": issuer }),
+            },
+            hosts: [host],
+            tls: [{ secretName: grafanaTlsSecretName, hosts: [host] }],
+        },
+        "grafana.ini": { server: { root_url: `https://${host}` } },
+    };
+}
+
+/** What a pod is given. CPU is not limited: a throttled Prometheus misses scrapes just when there is much to see. */
+function resources(cpu: string, memory: string, memoryLimit: string) {
+    return { requests: { cpu, memory }, limits: { memory: memoryLimit } };
 }
 
 function volumeClaim(storageClassName: string, storage: string) {

@@ -1,25 +1,38 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import type { ModelSettings, MonitoringSettings } from "../settings";
+import type { AlertingSettings, MonitoringSettings } from "../settings";
 import { durationSeconds } from "../settings/formats";
-import { chartSource, chartValues, dashboardLabel, grafanaAdmin, grafanaService, releaseName } from "./chart-values";
-import { dashboardFiles } from "./dashboards/files";
-import { dashboardPath } from "./dashboards/vllm";
+import { receiverSecrets, receiversSecretName } from "./alertmanager";
+import {
+    chartSource,
+    chartValues,
+    dashboardLabel,
+    grafanaAdmin,
+    grafanaService,
+    grafanaTlsSecretName,
+    releaseName,
+} from "./chart-values";
+import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
 import { relayName, relayPort } from "./relay/manifests";
 import { ReplicaRelay } from "./relay/replica-relay";
+import { ruleGroups, type WatchedModel } from "./rules";
 import { probeJob, relayedJob, relayJob, scrapeJob, tokenKey, tokenSecretName, type ScrapeJob } from "./scrape-jobs";
 
 /** A model to be watched. */
-export interface MonitoredModel {
+export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
     url: pulumi.Input<string>;
     scrapeToken: pulumi.Input<string>;
     labels: Record<string, string>;
-    replicas: ModelSettings["replicas"];
 }
 
 export interface MonitoringArgs {
     settings: MonitoringSettings;
+    alerting: AlertingSettings;
+    /** Private key of the certificate that Grafana's ingress is given. */
+    grafanaTlsKey?: pulumi.Input<string>;
+    /** Whether the chart's values hold secrets of the stack config. */
+    secretValues: boolean;
     /** By name of the model in the stack. */
     models: Record<string, MonitoredModel>;
     provider: k8s.Provider;
@@ -39,7 +52,7 @@ export class Monitoring extends pulumi.ComponentResource {
 
     constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.provider] });
-        const { settings, provider } = args;
+        const { settings, provider, alerting } = args;
 
         // After the node pool, so that on the way down volumes are given back while nodes can still let go of them.
         const namespace = new k8s.core.v1.Namespace(
@@ -64,9 +77,10 @@ export class Monitoring extends pulumi.ComponentResource {
             },
             { parent: this },
         );
+        const rotation = settings.grafana.passwordRotation;
         const password = new random.RandomPassword(
             `${name}-grafana-password`,
-            { length: 32, special: false },
+            { length: 32, special: false, ...(rotation !== undefined && { keepers: { rotation } }) },
             { parent: this },
         );
         const admin = new k8s.core.v1.Secret(
@@ -77,6 +91,31 @@ export class Monitoring extends pulumi.ComponentResource {
             },
             { parent: this },
         );
+        const secrets = [tokens, admin];
+        if (Object.keys(alerting.receivers).length > 0) {
+            const stringData = pulumi.secret(receiverSecrets(alerting.receivers));
+            secrets.push(
+                new k8s.core.v1.Secret(
+                    `${name}-${receiversSecretName}`,
+                    { metadata: metadata(receiversSecretName), stringData },
+                    { parent: this },
+                ),
+            );
+        }
+        const { certificate } = settings.grafana.ingress ?? {};
+        if (settings.grafana.access === "ingress" && certificate && args.grafanaTlsKey) {
+            secrets.push(
+                new k8s.core.v1.Secret(
+                    `${name}-${grafanaTlsSecretName}`,
+                    {
+                        metadata: metadata(grafanaTlsSecretName),
+                        type: "kubernetes.io/tls",
+                        stringData: { "tls.crt": certificate, "tls.key": args.grafanaTlsKey },
+                    },
+                    { parent: this },
+                ),
+            );
+        }
         // A ConfigMap each: one that holds too much can no longer be applied.
         const dashboards = Object.entries(dashboardFiles()).map(
             ([file, content]) =>
@@ -92,6 +131,7 @@ export class Monitoring extends pulumi.ComponentResource {
 
         // With one replica at most there are none to tell apart.
         const relayed = models.filter(([, { replicas }]) => settings.replicaMetrics === "relay" && replicas.max > 1);
+        const isRelayed = (model: string) => relayed.some(([name]) => name === model);
         if (relayed.length > 0) {
             new ReplicaRelay(
                 `${name}-relay`,
@@ -110,17 +150,24 @@ export class Monitoring extends pulumi.ComponentResource {
         const times = { interval: settings.scrapeInterval, timeout: settings.scrapeTimeout };
         const jobs: pulumi.Input<ScrapeJob>[] = models.flatMap(([model, { url, labels }]) => {
             const args = pulumi.output(url).apply((address) => ({ model, url: address, labels, ...times }));
-            if (!relayed.some(([name]) => name === model)) return [args.apply(scrapeJob)];
+            if (!isRelayed(model)) return [args.apply(scrapeJob)];
             return [args.apply((known) => relayedJob(known, relay)), args.apply(probeJob)];
         });
         if (relayed.length > 0) jobs.push(relayJob(relay, times));
+        const watched = models.map(([model, watch]): WatchedModel => ({
+            ...watch,
+            name: model,
+            relayed: isRelayed(model),
+        }));
+        const rules = ruleGroups(watched, alerting.runbooks);
+        const values = chartValues(settings, { jobs, rules, alerting });
         this.release = new k8s.helm.v3.Release(
             name,
             {
                 name: releaseName,
                 namespace: namespace.metadata.name,
                 ...chartSource(settings.chart),
-                values: chartValues(settings, jobs),
+                values: args.secretValues ? pulumi.secret(values) : values,
                 // Images are pulled, volumes attached and a load balancer made before it counts as deployed.
                 timeout: 900,
                 // Each kept revision is a Secret of up to 1 MiB, in an etcd of 400 MB on the free plan.
@@ -128,15 +175,18 @@ export class Monitoring extends pulumi.ComponentResource {
                 // What a failed install leaves behind says why it failed, and the next `up` goes on from there.
                 atomic: false,
             },
-            // Prometheus does not start without the Secret it mounts, nor Grafana without its administrator's.
-            { parent: this, dependsOn: [args.nodePool, tokens, admin, ...dashboards] },
+            // Pods do not start without the Secrets they mount, nor Grafana without its administrator's.
+            { parent: this, dependsOn: [args.nodePool, ...secrets, ...dashboards] },
         );
 
         this.grafanaPassword = pulumi.secret(password.result);
-        if (settings.grafana.access === "internal") {
+        const path = dashboardPath(modelsDashboard);
+        if (settings.grafana.access === "ingress") {
+            this.grafanaUrl = pulumi.output(`https://${settings.grafana.ingress!.host}${path}`);
+        } else if (settings.grafana.access === "internal") {
             const target = `--namespace ${settings.namespace} service/${grafanaService}`;
             this.grafanaPortForward = `kubectl port-forward ${target} 3000:80`;
-            this.grafanaUrl = pulumi.output(`http://localhost:3000${dashboardPath}`);
+            this.grafanaUrl = pulumi.output(`http://localhost:3000${path}`);
         } else {
             const service = k8s.core.v1.Service.get(
                 `${name}-grafana`,
@@ -147,7 +197,7 @@ export class Monitoring extends pulumi.ComponentResource {
                 // Typed as always there, but absent until the cloud has made the load balancer.
                 const [ingress] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];
                 const host: string | undefined = ingress?.ip ?? ingress?.hostname;
-                return host && `http://${host}${dashboardPath}`;
+                return host && `http://${host}${path}`;
             });
         }
         this.registerOutputs({ grafanaUrl: this.grafanaUrl });

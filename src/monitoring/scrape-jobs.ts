@@ -13,6 +13,14 @@ export function jobName(model: string): string {
     return `vllm-${model}`;
 }
 
+/** Name of the job that probes the public address of a relayed model. */
+export function probeJobName(model: string): string {
+    return `${jobName(model)}-direct`;
+}
+
+/** Name of the job of what the relay says of itself. */
+export const relayJobName = "replica-relay";
+
 export interface ScrapeJobArgs {
     /** Name of the model in the stack. */
     model: string;
@@ -84,7 +92,7 @@ export function relayedJob(args: ScrapeJobArgs, relay: string): ScrapeJob {
 export function probeJob(args: ScrapeJobArgs): ScrapeJob {
     return {
         ...scrapeJob(args),
-        job_name: `${jobName(args.model)}-direct`,
+        job_name: probeJobName(args.model),
         // What is in there is one replica's, which the relay's job has already: only `up` and `scrape_...` are left.
         metric_relabel_configs: [{ source_labels: ["__name__"], regex: ".+", action: "drop" }],
     };
@@ -93,7 +101,7 @@ export function probeJob(args: ScrapeJobArgs): ScrapeJob {
 /** The job of what the relay says of itself. Its series name the model they concern. */
 export function relayJob(relay: string, { interval, timeout }: { interval: string; timeout: string }): ScrapeJob {
     return {
-        job_name: "replica-relay",
+        job_name: relayJobName,
         scheme: "http",
         metrics_path: "/metrics",
         scrape_interval: interval,

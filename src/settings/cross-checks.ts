@@ -1,7 +1,25 @@
-import { vllmMetrics, type Metric } from "../monitoring/metrics";
+import type { z } from "zod";
+import { givenMaxNumSeqs } from "../inference/max-num-seqs";
+import {
+    conditionalMetrics,
+    goneMetrics,
+    metricsOf,
+    vllmMetrics,
+    vllmVersionOf,
+    vllmVersions,
+    type Metric,
+} from "../monitoring/metrics";
+import { largestBudget } from "../monitoring/rules";
 import { isMap } from "./defaults";
 import { durationSeconds, ipv4Range, nearest } from "./formats";
-import { clusterSchema, modelSchema, monitoringSchema, type ModelSettings } from "./schema";
+import {
+    alertingSchema,
+    clusterSchema,
+    modelSchema,
+    monitoringSchema,
+    receiverSchema,
+    type ModelSettings,
+} from "./schema";
 
 /** A fault between settings. `found` is given where the value at the path does not say it. */
 export interface CrossFault {
@@ -14,8 +32,19 @@ export interface CrossFault {
  * The rules that concern more than one setting. Takes the config with its defaults, before or after validation:
  * a part that does not fit the schema has been reported there and is passed over here.
  */
-export function crossChecks(config: { models: unknown; cluster: unknown; monitoring: unknown }): CrossFault[] {
-    return [...modelsFaults(config.models), ...clusterFaults(config.cluster), ...monitoringFaults(config.monitoring)];
+export function crossChecks(config: {
+    models: unknown;
+    cluster: unknown;
+    monitoring: unknown;
+    alerting: unknown;
+    grafanaTlsKey?: unknown;
+}): CrossFault[] {
+    return [
+        ...modelsFaults(config.models),
+        ...clusterFaults(config.cluster),
+        ...monitoringFaults(config.monitoring, config.grafanaTlsKey !== undefined),
+        ...alertingFaults(config.alerting),
+    ];
 }
 
 function modelsFaults(config: unknown): CrossFault[] {
@@ -51,7 +80,9 @@ function modelsFaults(config: unknown): CrossFault[] {
             faults.push({ path: at("vllm", "toolCallParser"), fix });
         }
         const scaling = part(shape.scaling, "scaling");
-        if (scaling) faults.push(...scalingFaults(scaling, vllm, replicas, at));
+        if (scaling) faults.push(...scalingFaults(scaling, part(shape.image, "image"), vllm, replicas, at));
+        const targets = part(shape.targets, "targets");
+        if (targets) faults.push(...targetFaults(targets, at));
         const mounted = new Set<string>();
         for (const [index, volume] of (part(shape.volumes, "volumes") ?? []).entries()) {
             if (mounted.has(volume.path)) {
@@ -107,16 +138,21 @@ const tolerance = 1.1;
 /** Refuses a rule that could never fire: it would mean no scale-up, silently. */
 function scalingFaults(
     scaling: ModelSettings["scaling"],
+    image: string | undefined,
     vllm: ModelSettings["vllm"] | undefined,
     replicas: ModelSettings["replicas"] | undefined,
     at: (...path: PropertyKey[]) => PropertyKey[],
 ): CrossFault[] {
     const { metric: name, target, aggregation } = scaling;
-    const catalogue: Metric[] = Object.values(vllmMetrics);
-    const metric = catalogue.find((known) => known.name === name);
+    const all: Metric[] = [...Object.values(vllmMetrics), ...Object.values(conditionalMetrics)];
+    const metric = all.find((known) => known.name === name);
+    const version = image && vllmVersionOf(image);
     if (!metric) {
         if (!name.startsWith("vllm:")) return [];
-        const gauges = catalogue.filter(({ type }) => type === "gauge").map((known) => known.name);
+        if (goneMetrics[name]) return [{ path: at("scaling", "metric"), fix: `give ${goneMetrics[name]}` }];
+        const gauges = metricsOf(version || vllmVersions[0])
+            .filter((known) => known.type === "gauge" && known.name.startsWith("vllm:"))
+            .map((known) => known.name);
         const guess = nearest(name, gauges);
         const fix = guess ? `did you mean "${guess}"?` : `give a gauge that vLLM exports: ${gauges.join(", ")}`;
         return [{ path: at("scaling", "metric"), fix }];
@@ -126,9 +162,13 @@ function scalingFaults(
             { path: at("scaling", "metric"), fix: `give a gauge: this one is a ${metric.type} and only ever grows` },
         ];
     }
+    if (version && metric.only && !metric.only.includes(version)) {
+        const fix = `give a metric that vLLM ${version} has: this one is known of ${metric.only.join(", ")} only`;
+        return [{ path: at("scaling", "metric"), fix }];
+    }
     const counted = aggregation === "SUM" ? (replicas?.min ?? 1) : 1;
     if (name === vllmMetrics.numRequestsRunning.name) {
-        const set = vllm && maxNumSeqsOf(vllm);
+        const set = vllm && givenMaxNumSeqs(vllm);
         const most = (set ?? assumedMaxNumSeqs) * counted;
         if (target * tolerance < most) return [];
         const limit = Math.ceil(most / tolerance) - 1;
@@ -145,12 +185,29 @@ function scalingFaults(
     return [];
 }
 
-/** The model's `--max-num-seqs`, from its setting or its extra arguments; undefined when neither names it. */
-function maxNumSeqsOf(vllm: ModelSettings["vllm"]): number | undefined {
-    const words = vllm.extraArgs.flatMap((word) => word.split(/[= ]/));
-    const index = words.findIndex((word) => /^--max[-_]num[-_]seqs$/.test(word));
-    const given = index < 0 ? NaN : Number(words[index + 1]);
-    return given > 0 ? given : vllm.maxNumSeqs;
+/** Refuses targets that no alert could watch. */
+function targetFaults(targets: ModelSettings["targets"], at: (...path: PropertyKey[]) => PropertyKey[]): CrossFault[] {
+    const faults: CrossFault[] = [];
+    const bounds = { timeToFirstToken: vllmMetrics.timeToFirstToken, interTokenLatency: vllmMetrics.interTokenLatency };
+    for (const [key, { buckets }] of Object.entries(bounds) as [
+        keyof typeof bounds,
+        { buckets: readonly number[] },
+    ][]) {
+        const target = targets[key];
+        if (buckets.includes(target)) continue;
+        const near = [...buckets].sort((a, b) => Math.abs(a - target) - Math.abs(b - target)).slice(0, 2);
+        const fix = `give ${near.sort((a, b) => a - b).join(" or ")} (seconds): vLLM counts requests between such bounds only`;
+        faults.push({ path: at("targets", key), fix });
+    }
+    if (1 - targets.withinTargets >= largestBudget) {
+        const fix = `give more than ${(1 - largestBudget).toFixed(3)}: with less no alert could tell a bad hour`;
+        faults.push({ path: at("targets", "withinTargets"), fix });
+    }
+    if (targets.errorBudget >= largestBudget) {
+        const fix = `give less than ${largestBudget.toFixed(3)}: with more no alert could tell a bad hour`;
+        faults.push({ path: at("targets", "errorBudget"), fix });
+    }
+    return faults;
 }
 
 /** Ranges that Managed Kubernetes uses inside: pods and services of each plan, and its container network. */
@@ -200,7 +257,7 @@ function overlap(a: { first: number; last: number }, b: { first: number; last: n
     return a.first <= b.last && b.first <= a.last;
 }
 
-function monitoringFaults(config: unknown): CrossFault[] {
+function monitoringFaults(config: unknown, keyGiven: boolean): CrossFault[] {
     const faults: CrossFault[] = [];
     const raw = (config ?? {}) as Record<string, unknown>;
     const interval = durationSeconds(String(raw.scrapeInterval));
@@ -210,11 +267,69 @@ function monitoringFaults(config: unknown): CrossFault[] {
         faults.push({ path: ["monitoring", "scrapeTimeout"], fix });
     }
     const grafana = monitoringSchema.shape.grafana.safeParse(raw.grafana).data;
-    if (grafana?.access === "loadBalancer" && grafana.allowedSources.length === 0) {
+    if (grafana) faults.push(...grafanaFaults(grafana, keyGiven));
+    return faults;
+}
+
+function grafanaFaults(grafana: z.output<typeof monitoringSchema>["grafana"], keyGiven: boolean): CrossFault[] {
+    const faults: CrossFault[] = [];
+    const at = (...path: PropertyKey[]) => ["monitoring", "grafana", ...path];
+    const { access, allowedSources, ingress } = grafana;
+    if (access !== "internal" && allowedSources.length === 0) {
         const fix =
             "name who may reach Grafana: pulumi config set --path 'monitoring.grafana.allowedSources[0]' <your address>/32 " +
             "(0.0.0.0/0 opens it to all), or set monitoring.grafana.access to internal";
-        faults.push({ path: ["monitoring", "grafana", "allowedSources"], fix });
+        faults.push({ path: at("allowedSources"), fix });
+    }
+    for (const [index, source] of allowedSources.entries()) {
+        const bits = Number(source.split("/")[1]);
+        // Half the world is no way to say the whole of it.
+        if (bits > 0 && bits < 8) {
+            const fix = "name the networks that are meant, or 0.0.0.0/0 if Grafana is to be open to all";
+            faults.push({ path: at("allowedSources", index), fix });
+        }
+    }
+    if (access === "ingress") {
+        if (!ingress) {
+            const fix = "give host and class, and an issuer of cert-manager or a certificate";
+            faults.push({ path: at("ingress"), fix });
+        } else if ((ingress.issuer === undefined) === (ingress.certificate === undefined)) {
+            const fix = "give one of issuer (of cert-manager) and certificate (with its key in grafanaTlsKey)";
+            faults.push({ path: at("ingress"), found: ingress.issuer ? "both" : "neither of the two", fix });
+        }
+    }
+    const certificate = access === "ingress" && ingress?.certificate !== undefined;
+    if (certificate && !keyGiven) {
+        const fix = "set the key of the certificate: pulumi config set --secret grafanaTlsKey < key.pem";
+        faults.push({ path: ["grafanaTlsKey"], fix });
+    }
+    if (!certificate && keyGiven) {
+        const fix = "remove it, or give the certificate that it belongs to: monitoring.grafana.ingress.certificate";
+        faults.push({ path: ["grafanaTlsKey"], found: "a key without a certificate", fix });
+    }
+    return faults;
+}
+
+function alertingFaults(config: unknown): CrossFault[] {
+    const faults: CrossFault[] = [];
+    const raw = (config ?? {}) as Record<string, unknown>;
+    const routes: Record<string, string[]> = alertingSchema.shape.routes.safeParse(raw.routes).data ?? {};
+    const names = isMap(raw.receivers) ? Object.keys(raw.receivers) : [];
+    for (const [tier, receivers] of Object.entries(routes)) {
+        for (const [index, name] of receivers.entries()) {
+            if (names.includes(name)) continue;
+            const fix =
+                names.length > 0
+                    ? `name one of alerting.receivers: ${names.join(", ")}`
+                    : "define it in alerting.receivers";
+            faults.push({ path: ["alerting", "routes", tier, index], fix });
+        }
+    }
+    for (const name of names) {
+        const receiver = receiverSchema.safeParse((raw.receivers as Record<string, unknown>)[name]).data;
+        if (!receiver || Object.values(routes).some((receivers) => receivers.includes(name))) continue;
+        const fix = "name it in a route (page, ticket, info or heartbeat), else it is told of nothing";
+        faults.push({ path: ["alerting", "receivers", name], found: "in no route", fix });
     }
     return faults;
 }

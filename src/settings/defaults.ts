@@ -28,6 +28,13 @@ export const defaultMonitoring = {
     grafana: { access: "loadBalancer", allowedSources: [] },
 };
 
+/** Nobody is told of alerts until receivers are named: Prometheus, Alertmanager and Grafana show them all the same. */
+export const defaultAlerting = {
+    receivers: {},
+    routes: { page: [], ticket: [], info: [], heartbeat: [] },
+    runbooks: "docs/operations",
+};
+
 /** The stack's models when none is configured. */
 export const defaultModels = { ministral: {} };
 
@@ -57,6 +64,8 @@ const anyModel = {
         readiness: { path: "/v1/models", initialDelaySeconds: 300 },
     },
     tokens: { label: "ai_deploy_token" },
+    // A chat that feels immediate, and text that flows faster than it is read.
+    targets: { timeToFirstToken: 1, interTokenLatency: 0.05, withinTargets: 0.95, errorBudget: 0.01 },
 };
 
 /** What the model named `ministral` adds, so that an empty entry is the reference architecture. */

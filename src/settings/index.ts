@@ -1,3 +1,11 @@
 export { loadSettings, type StackSettings } from "./load";
 export { parseSettings, SettingsError, type Fault, type RawConfig } from "./parse";
-export type { ClusterSettings, ModelSettings, MonitoringSettings, Settings } from "./schema";
+export type {
+    AlertingSettings,
+    ClusterSettings,
+    ModelSettings,
+    MonitoringSettings,
+    Receiver,
+    Settings,
+} from "./schema";
+export { settingsWarnings } from "./warnings";

@@ -1,12 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { parseSettings, SettingsError, type RawConfig } from "./parse";
 import type { Settings } from "./schema";
+import { settingsWarnings } from "./warnings";
 
 /** The settings of the stack, secrets marked. */
-export interface StackSettings extends Omit<Settings, "huggingFaceToken"> {
+export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "grafanaTlsKey"> {
     huggingFaceToken: pulumi.Output<string>;
+    grafanaTlsKey?: pulumi.Output<string>;
     /** True when a value inside `models` is encrypted; which one is not told, so all their variables are then secret. */
     modelsHoldSecrets: boolean;
+    /** The same of `monitoring`; the chart's values are then secret. */
+    monitoringHoldsSecrets: boolean;
 }
 
 /**
@@ -16,11 +20,14 @@ export interface StackSettings extends Omit<Settings, "huggingFaceToken"> {
 export function loadSettings(): StackSettings {
     const config = readStackConfig(pulumi.getProject());
     try {
-        const { huggingFaceToken, ...settings } = parseSettings(config, pulumi.getProject());
+        const { huggingFaceToken, grafanaTlsKey, ...settings } = parseSettings(config, pulumi.getProject());
+        for (const warning of settingsWarnings(settings)) void pulumi.log.warn(warning);
         return {
             ...settings,
             huggingFaceToken: pulumi.secret(huggingFaceToken),
+            ...(grafanaTlsKey && { grafanaTlsKey: pulumi.secret(grafanaTlsKey) }),
             modelsHoldSecrets: config.secretKeys.has("models"),
+            monitoringHoldsSecrets: config.secretKeys.has("monitoring"),
         };
     } catch (error) {
         if (error instanceof SettingsError) throw new pulumi.RunError(error.message);

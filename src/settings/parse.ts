@@ -1,5 +1,13 @@
 import type { z } from "zod";
-import { defaultCluster, defaultModel, defaultModels, defaultMonitoring, isMap, overlay } from "./defaults";
+import {
+    defaultAlerting,
+    defaultCluster,
+    defaultModel,
+    defaultModels,
+    defaultMonitoring,
+    isMap,
+    overlay,
+} from "./defaults";
 import { crossChecks } from "./cross-checks";
 import { nearest } from "./formats";
 import { settingsSchema, type Settings } from "./schema";
@@ -35,6 +43,8 @@ export class SettingsError extends Error {
 }
 
 const topLevelKeys = Object.keys(settingsSchema.shape);
+/** Settings that are a text of their own, not JSON; declared with an empty default, which means not set. */
+const texts = ["projectId", "huggingFaceToken", "grafanaTlsKey"];
 
 /**
  * Turns stack config into settings: defaults filled in, everything checked. Touches nothing outside.
@@ -45,15 +55,23 @@ export function parseSettings(config: RawConfig, project: string): Settings {
     const given: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(config.values)) {
         if (!topLevelKeys.includes(key)) faults.push(unknownKey([key], topLevelKeys));
-        else if (key === "projectId" || key === "huggingFaceToken") given[key] = value || undefined;
+        else if (texts.includes(key)) given[key] = value || undefined;
         // An empty entry of a YAML file is null, and means the defaults.
         else given[key] = asObject(value) ?? undefined;
     }
-    if (given.huggingFaceToken && !config.secretKeys.has("huggingFaceToken")) {
+    const { receivers } = isMap(given.alerting) ? given.alerting : {};
+    const secrets: Record<string, string | undefined> = {
+        huggingFaceToken: given.huggingFaceToken ? "huggingFaceToken" : undefined,
+        grafanaTlsKey: given.grafanaTlsKey ? "grafanaTlsKey" : undefined,
+        alerting: isMap(receivers) ? secretOf(receivers) : undefined,
+    };
+    for (const [key, setting] of Object.entries(secrets)) {
+        if (setting === undefined || config.secretKeys.has(key)) continue;
+        const path = setting === key ? "" : "--path ";
         faults.push({
-            key: "huggingFaceToken",
+            key: setting,
             found: "stored in plain text",
-            fix: "encrypt it: pulumi config set --secret huggingFaceToken",
+            fix: `encrypt it: pulumi config set --secret ${path}${setting}`,
         });
     }
 
@@ -63,6 +81,7 @@ export function parseSettings(config: RawConfig, project: string): Settings {
         models: isMap(models) ? modelsWithDefaults(models) : models,
         cluster: overlay(defaultCluster, given.cluster),
         monitoring: overlay(defaultMonitoring, given.monitoring),
+        alerting: overlay(defaultAlerting, given.alerting),
     };
     const parsed = settingsSchema.safeParse(complete, { error: wording });
     for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, complete, config.secretKeys));
@@ -75,6 +94,18 @@ export function parseSettings(config: RawConfig, project: string): Settings {
     }
     if (faults.length > 0 || !parsed.success) throw new SettingsError(faults, project);
     return parsed.data;
+}
+
+/** What is secret of a receiver, whatever its type. */
+const receiverSecrets = ["url", "password", "routingKey", "apiKey"];
+
+/** Path of the first secret among the receivers. */
+function secretOf(receivers: Record<string, unknown>): string | undefined {
+    for (const [name, receiver] of Object.entries(receivers)) {
+        const key = receiverSecrets.find((secret) => isMap(receiver) && receiver[secret] !== undefined);
+        if (key) return keyOf(["alerting", "receivers", name, key]);
+    }
+    return undefined;
 }
 
 function modelsWithDefaults(models: Record<string, unknown>): Record<string, unknown> {
@@ -127,7 +158,7 @@ const required: Record<string, string> = {
 
 function faultsOf(issue: z.core.$ZodIssue, root: unknown, secretKeys: ReadonlySet<string>): Fault[] {
     if (issue.code === "unrecognized_keys") {
-        const known = keysAt(settingsSchema, issue.path);
+        const known = keysAt(settingsSchema, issue.path, root);
         return issue.keys.map((key) => unknownKey([...issue.path, key], known));
     }
     const key = keyOf(issue.path);
@@ -149,16 +180,30 @@ interface Definition {
     shape?: Record<PropertyKey, { def: Definition }>;
     element?: { def: Definition };
     valueType?: { def: Definition };
+    /** Of a choice by the value of one key. */
+    options?: { def: Definition }[];
+    discriminator?: string;
+    values?: unknown[];
 }
 
-/** The settings that exist at a path of the schema. */
-function keysAt(schema: { def: unknown }, path: PropertyKey[]): string[] {
+/** The settings that exist at a path of the schema, for a config that is `root`. */
+function keysAt(schema: { def: unknown }, path: PropertyKey[], root: unknown): string[] {
     let definition = unwrap(schema.def as Definition);
+    let value = root;
     for (const step of path) {
         const inner = definition.shape?.[step] ?? definition.element ?? definition.valueType;
-        definition = unwrap(inner!.def);
+        value = (value as Record<PropertyKey, unknown>)[step];
+        definition = chosen(unwrap(inner!.def), value);
     }
     return Object.keys(definition.shape ?? {});
+}
+
+/** Of a choice, the part that the value has chosen. */
+function chosen(definition: Definition, value: unknown): Definition {
+    const { options, discriminator } = definition;
+    if (!options || !discriminator) return definition;
+    const kind = (value as Record<string, unknown>)[discriminator];
+    return options.find(({ def }) => def.shape?.[discriminator].def.values?.includes(kind))?.def ?? definition;
 }
 
 function unwrap(definition: Definition): Definition {
@@ -172,7 +217,10 @@ function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string
     let value = root;
     for (const step of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[step];
     if (value === undefined) return notSet;
-    const mayBeSecret = path[0] === "huggingFaceToken" || secretKeys.has(String(path[0])) || path.includes("env");
+    const secret = ["huggingFaceToken", "grafanaTlsKey"].includes(String(path[0]));
+    // Known by their names too: these can be in plain text by mistake, and are not to be repeated then.
+    const ofReceiver = path[0] === "alerting" && path[1] === "receivers";
+    const mayBeSecret = secret || ofReceiver || secretKeys.has(String(path[0])) || path.includes("env");
     if (mayBeSecret) return "[secret]";
     const text = JSON.stringify(value);
     return text.length > 80 ? `${text.slice(0, 77)}...` : text;

@@ -21,6 +21,14 @@ const written = <Schema extends z.ZodType<string>>(schema: Schema) =>
 /** A number. `pulumi config set --path` stores 0.9 as text, so that is taken too. */
 const decimal = (schema: z.ZodNumber) =>
     z.preprocess((value) => (typeof value === "string" && /^\d*\.\d+$/.test(value) ? Number(value) : value), schema);
+/** A PEM file. */
+const pem = (kind: string) =>
+    z
+        .string()
+        .regex(
+            new RegExp(`^-----BEGIN ${kind}-----\\n[\\s\\S]+-----END ${kind}-----\\s*$`),
+            `give a PEM file, which begins with -----BEGIN ${kind.replace("(.+ )?", "")}-----`,
+        );
 const path = text(/^\/\S*$/, "give a path that starts with /");
 
 const probe = {
@@ -131,6 +139,19 @@ export const modelSchema = z.strictObject({
             ),
         ),
     }),
+    /** What users can count on: alerts and the lines in dashboards follow from it. */
+    targets: z.strictObject({
+        /** Seconds; a bound of the metric's buckets. */
+        timeToFirstToken: decimal(z.number()),
+        /** Seconds; a bound of the metric's buckets. */
+        interTokenLatency: decimal(z.number()),
+        /** Share of first tokens, and of tokens, that is to be within these two. */
+        withinTargets: decimal(z.number().gt(0).lt(1)),
+        /** Share of the requests that may fail on the server. */
+        errorBudget: decimal(z.number().gt(0).lt(1)),
+    }),
+    /** Euros per hour of one replica, as on the project's price list: the dashboard of costs needs it. */
+    replicaPrice: decimal(z.number().gt(0)).optional(),
 });
 
 export const clusterSchema = z.strictObject({
@@ -185,10 +206,89 @@ export const monitoringSchema = z.strictObject({
         values: z.record(z.string(), z.unknown()),
     }),
     grafana: z.strictObject({
-        /** `loadBalancer`: port 80 of a public address. `internal`: reachable by `kubectl port-forward` only. */
-        access: z.enum(["loadBalancer", "internal"]),
+        /**
+         * `internal`: reachable by `kubectl port-forward` only. `loadBalancer`: port 80 of a public address, without
+         * TLS. `ingress`: https through an ingress controller that runs in the cluster already.
+         */
+        access: z.enum(["loadBalancer", "internal", "ingress"]),
         allowedSources: z.array(cidr),
+        /** Any text; a change makes a new password, which Grafana is then to be told (docs/operations/README.md). */
+        passwordRotation: written(z.string()).optional(),
+        /** With `access: ingress`; the certificate is either asked of cert-manager or given. */
+        ingress: z
+            .strictObject({
+                host: text(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'give a host name such as "grafana.example.org"'),
+                /** Class of the controller. Only ingress-nginx keeps to `allowedSources`. */
+                class: kubernetesName,
+                /** ClusterIssuer of cert-manager. */
+                issuer: kubernetesName.optional(),
+                /** Certificate chain, PEM; its key is `grafanaTlsKey`. */
+                certificate: pem("CERTIFICATE").optional(),
+            })
+            .optional(),
     }),
+});
+
+const secret = z.string().regex(/^\S+$/, "give the secret without spaces");
+/** Address with a secret in it. */
+const secretUrl = z.string().regex(/^https?:\/\/\S+$/, "give an address, http(s)://...");
+
+/** Someone who is told of alerts. What is secret of it ends in a Secret, as a file that Alertmanager reads. */
+export const receiverSchema = z.discriminatedUnion(
+    "type",
+    [
+        z.strictObject({ type: z.literal("webhook"), url: secretUrl }),
+        z.strictObject({
+            type: z.literal("slack"),
+            /** Of an incoming webhook. */
+            url: secretUrl,
+            channel: text(/^[#@]\S+$/, 'give a channel such as "#alerts"'),
+        }),
+        z.strictObject({
+            type: z.literal("email"),
+            to: text(/^\S+@\S+$/, "give an address"),
+            from: text(/^\S+@\S+$/, "give an address"),
+            /** Host and port of the mail server. */
+            smarthost: text(/^[^\s:]+:\d+$/, 'give host and port, such as "smtp.example.org:587"'),
+            username: z.string().min(1),
+            password: secret,
+        }),
+        z.strictObject({
+            type: z.literal("pagerduty"),
+            /** Of an integration of type Events API v2. */
+            routingKey: secret,
+        }),
+        z.strictObject({
+            type: z.literal("opsgenie"),
+            apiKey: secret,
+            /** Where the account is. */
+            region: z.enum(["us", "eu"]).optional(),
+        }),
+    ],
+    {
+        error: (issue) =>
+            issue.code === "invalid_union" ? "give one of webhook, slack, email, pagerduty, opsgenie" : undefined,
+    },
+);
+
+export const alertingSchema = z.strictObject({
+    /** By name. */
+    receivers: z.record(
+        text(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/, "use lower-case letters, digits and hyphens for a receiver's name"),
+        receiverSchema,
+    ),
+    /** Names of the receivers that are told of each tier. */
+    routes: z.strictObject({
+        /** Users feel it now. */
+        page: z.array(z.string()),
+        /** To be looked at in working hours. */
+        ticket: z.array(z.string()),
+        info: z.array(z.string()),
+        /** Told every 5 minutes that the monitoring lives; it is for them to raise the alarm when that ends. */
+        heartbeat: z.array(z.string()),
+    }),
+    /** Address of the folder docs/operations as alerts link to it, without a slash at the end. */
+    runbooks: text(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end"),
 });
 
 export const settingsSchema = z.strictObject({
@@ -203,9 +303,14 @@ export const settingsSchema = z.strictObject({
     ),
     cluster: clusterSchema,
     monitoring: monitoringSchema,
+    alerting: alertingSchema,
+    /** Private key of `monitoring.grafana.ingress.certificate`, PEM. */
+    grafanaTlsKey: pem("(.+ )?PRIVATE KEY").optional(),
 });
 
 export type ModelSettings = z.output<typeof modelSchema>;
 export type ClusterSettings = z.output<typeof clusterSchema>;
 export type MonitoringSettings = z.output<typeof monitoringSchema>;
+export type AlertingSettings = z.output<typeof alertingSchema>;
+export type Receiver = z.output<typeof receiverSchema>;
 export type Settings = z.output<typeof settingsSchema>;

@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Replica } from "../../sandbox/ovhcloud/platform";
@@ -81,6 +81,7 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
                 load: { running: 0, waiting: 0, kvUsage: 0 },
                 usage: { cores: 0, memory: 0 },
                 exited,
+                connect: () => connect(port, "127.0.0.1"),
                 stop: async () => end({ code: 0 }),
                 slow: () => undefined,
                 hang: () => undefined,

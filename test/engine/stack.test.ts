@@ -1,11 +1,13 @@
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
 import { proveStack, type StackOutputs } from "../../sandbox/proof";
+import { alertNames } from "../../src/monitoring/rules";
 import { openStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -62,16 +64,65 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(findings.length).toBeGreaterThan(10);
     });
 
-    it("the operator's Prometheus config holds our job", async () => {
+    it("the operator's Prometheus config holds our jobs", async () => {
         const secret = await cluster().readNamespacedSecret({
             namespace: "monitoring",
             name: "prometheus-monitoring-prometheus",
         });
         const config = gunzipSync(Buffer.from(secret.data!["prometheus.yaml.gz"], "base64")).toString();
-        const job = (parse(config).scrape_configs as Record<string, any>[]).find(
-            ({ job_name }) => job_name === "vllm-ministral",
-        );
-        expect(job).toMatchObject({ scheme: "https", metrics_path: "/metrics", authorization: { type: "Bearer" } });
+        const jobs = parse(config).scrape_configs as Record<string, any>[];
+        const job = (name: string) => jobs.find(({ job_name }) => job_name === name);
+        expect(job("vllm-ministral")).toMatchObject({ scheme: "http", metrics_path: "/metrics/ministral" });
+        expect(job("vllm-ministral-direct")).toMatchObject({
+            scheme: "https",
+            metrics_path: "/metrics",
+            authorization: { type: "Bearer" },
+        });
+    });
+
+    it("Prometheus works on every rule, and what fires reaches Alertmanager", async () => {
+        interface Rule {
+            name: string;
+            type: string;
+            health: string;
+            lastError?: string;
+        }
+        const rules = async () => {
+            const answer = await fetch(`${stage.prometheusUrl}/api/v1/rules`);
+            const { data } = (await answer.json()) as { data: { groups: { name: string; rules: Rule[] }[] } };
+            return data.groups
+                .filter(({ name }) => name === "vllm-ministral" || name === "monitoring")
+                .flatMap((group) => group.rules);
+        };
+        while ((await rules()).some(({ health }) => health === "unknown")) await sleep(1000);
+        const all = await rules();
+        expect(all.filter(({ health }) => health !== "ok")).toEqual([]);
+        const alerts = new Set(all.filter(({ type }) => type === "alerting").map(({ name }) => name));
+        expect(alerts).toEqual(new Set(alertNames));
+        const firing = async () => {
+            const answer = await fetch(`${stage.alertmanagerUrl}/api/v2/alerts`).catch(() => undefined);
+            const list = (await answer?.json()) as { labels: { alertname: string } }[] | undefined;
+            return (list ?? []).map(({ labels }) => labels.alertname);
+        };
+        while (!(await firing()).includes("DeadMansSwitch")) await sleep(1000);
+    });
+
+    it("a rotation makes another password for Grafana, and leaves the app alone", async () => {
+        const password = async () => {
+            const { data } = await cluster().readNamespacedSecret({ namespace: "monitoring", name: "grafana-admin" });
+            return Buffer.from(data!["admin-password"], "base64").toString();
+        };
+        const before = await password();
+        const writes = stage.writes().length;
+        stage.configure({ "monitoring.grafana.passwordRotation": "2026-12-01" });
+        await succeed(stage.up());
+        expect(await password()).not.toBe(before);
+        expect(
+            stage
+                .writes()
+                .slice(writes)
+                .filter((call) => !call.startsWith("POST /kube/")),
+        ).toEqual([]);
     });
 
     it("a new scaling target leaves app and cluster alone", async () => {
@@ -101,7 +152,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             const sample = await fetch(
                 `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="vllm-ministral"}')}`,
             );
-            value = ((await sample.json()) as any).data.result[0]?.value[1] as string | undefined;
+            value = ((await sample.json())).data.result[0]?.value[1] as string | undefined;
             await new Promise((resolve) => setTimeout(resolve, 500));
         }
         expect(value).toBe("0");

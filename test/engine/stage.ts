@@ -17,6 +17,7 @@ export interface Stage {
     toolchain: Toolchain;
     env: Record<string, string>;
     prometheusUrl: string;
+    alertmanagerUrl: string;
     /** Sets config values by path (`models.ministral.replicas.max`); `undefined` removes one. */
     configure(values: Record<string, unknown>): void;
     /** Sets a secret config value, encrypted. */
@@ -63,11 +64,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         });
     }
     const prometheusPort = await freePort();
+    const alertmanagerPort = await freePort();
     const cloud = await startLocalCloud({
         layout,
         bin: toolchain.bin,
         speed: 300,
         prometheusPort,
+        alertmanagerPort,
         log: (line) => log.push(line),
     });
     const env = { ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile), OVH_AI_DEPLOY_POLL_MS: "200" };
@@ -94,6 +97,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         toolchain,
         env,
         prometheusUrl: `http://127.0.0.1:${prometheusPort}`,
+        alertmanagerUrl: `http://127.0.0.1:${alertmanagerPort}`,
         configure(values) {
             for (const [path, value] of Object.entries(values)) {
                 const keys = path.split(".");

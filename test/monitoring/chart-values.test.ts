@@ -1,10 +1,19 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { chartSource, chartValues, retentionSize } from "../../src/monitoring/chart-values";
-import { defaultMonitoring, overlay } from "../../src/settings/defaults";
-import type { MonitoringSettings } from "../../src/settings";
+import { chartSource, chartValues, retentionSize, type Watched } from "../../src/monitoring/chart-values";
+import { ruleGroups } from "../../src/monitoring/rules";
+import type { AlertingSettings, MonitoringSettings } from "../../src/settings";
+import { defaultAlerting, defaultMonitoring, overlay } from "../../src/settings/defaults";
+import { relayed } from "./watched-models";
 
 const settings = (over: Record<string, unknown> = {}) => overlay(defaultMonitoring, over) as MonitoringSettings;
 type Values = Record<string, unknown>;
+const watched: Watched = {
+    jobs: [],
+    rules: ruleGroups([relayed], defaultAlerting.runbooks),
+    alerting: defaultAlerting,
+};
 
 /** Paths of the values, down to lists and single values. */
 function paths(values: Values, prefix = ""): string[] {
@@ -15,33 +24,109 @@ function paths(values: Values, prefix = ""): string[] {
     );
 }
 
-/** Values of kube-prometheus-stack 88.5.3 and its Grafana 12.11.1, as far as they are used: a wrong key is ignored silently. */
-const known = [
-    /^(nameOverride|fullnameOverride)$/,
-    /^prometheus\.prometheusSpec\.(retention|retentionSize|scrapeInterval|secrets|additionalScrapeConfigs)$/,
-    /^prometheus\.prometheusSpec\.(serviceMonitor|podMonitor|probe|rule|scrapeConfig)SelectorNilUsesHelmValues$/,
-    /^prometheus\.prometheusSpec\.storageSpec\.volumeClaimTemplate\.spec\./,
-    /^alertmanager\.(enabled|alertmanagerSpec\.storage\.volumeClaimTemplate\.spec\..*)$/,
-    /^grafana\.(enabled|admin\.(existingSecret|userKey|passwordKey)|deploymentStrategy\.type|rbac\.namespaced)$/,
-    /^grafana\.persistence\.(enabled|type|storageClassName|accessModes|size)$/,
-    /^grafana\.service\.(type|port|loadBalancerSourceRanges)$/,
-    /^grafana\.sidecar\.dashboards\.(enabled|label|labelValue|searchNamespace|resource)$/,
-    /^grafana\.sidecar\.datasources\.(enabled|defaultDatasourceEnabled|isDefaultDatasource|name|uid|url)$/,
-    /^grafana\.sidecar\.datasources\.(searchNamespace|resource)$/,
-    /^(nodeExporter|kubeStateMetrics|kubeEtcd|kubeScheduler|kubeControllerManager|kubeProxy)\.enabled$/,
-];
+/** Keys of the real chart, of which a wrong one is ignored silently; how they were taken down is said in the file. */
+const chartKeys = new Map(
+    readFileSync(join(__dirname, "chart-keys.txt"), "utf8")
+        .split("\n")
+        .filter((line) => line && !line.startsWith("#"))
+        .map((line): [key: string, open: boolean] => [line.replace(/ \*$/, ""), line.endsWith(" *")]),
+);
+
+/** What the chart passes on as it is: Alertmanager's own configuration, which amtool checks, and Grafana's. */
+const passedOn = /^(alertmanager\.config|grafana\.grafana\.ini)\./;
+
+/** Whether the chart has a key of this path, or lets anything be below a part of it. */
+function known(path: string): boolean {
+    if (passedOn.test(path)) return true;
+    const parts = path.split(".");
+    return parts.some((_, index) => {
+        const key = parts.slice(0, index + 1).join(".");
+        return chartKeys.has(key) && (index === parts.length - 1 || chartKeys.get(key)!);
+    });
+}
+
+/** What decides over data, money or access is not left to the chart unless it is said here why. */
+const decisions =
+    /^(prometheus\.prometheusSpec|alertmanager\.alertmanagerSpec|grafana|prometheusOperator|kube-state-metrics|prometheus-node-exporter)\.(resources|storage|storageSpec|retention|retentionSize|persistence\.(enabled|size|storageClassName)|service\.type|deploymentStrategy\.type|admin\.existingSecret|sidecar\.resources|admissionWebhooks\.enabled|tls\.enabled)$|^prometheus\.prometheusSpec\.(scrapeInterval|evaluationInterval|\w+SelectorNilUsesHelmValues)$|^(kubeEtcd|kubeScheduler|kubeControllerManager|kubeProxy|nodeExporter|kubeStateMetrics|alertmanager|grafana)\.enabled$/;
+const leftToTheChart: Record<string, string> = {
+    "alertmanager.alertmanagerSpec.retention": "120h of silences and notifications is enough",
+    "prometheusOperator.service.type": "ClusterIP",
+    "kube-state-metrics.service.type": "ClusterIP",
+    "prometheus-node-exporter.service.type": "ClusterIP",
+};
 
 describe("chartValues", () => {
-    it("sets only what the chart knows", () => {
-        expect(paths(chartValues(settings(), [])).filter((path) => !known.some((key) => key.test(path)))).toEqual([]);
+    it.each([
+        ["by default", {}],
+        ["inside", { grafana: { access: "internal" } }],
+        [
+            "by ingress",
+            { grafana: { access: "ingress", ingress: { host: "g.example.org", class: "nginx", issuer: "x" } } },
+        ],
+    ])("sets only what the chart knows: %s", (_, over) => {
+        const set = paths(chartValues(settings(over), watched));
+        expect(set.length).toBeGreaterThan(50);
+        expect(set.filter((path) => !known(path))).toEqual([]);
+    });
+
+    it("notices a key that the chart does not have", () => {
+        expect(["grafana.adminpassword", "prometheus.prometheusSpec.storage.size"].filter(known)).toEqual([]);
+    });
+
+    it("leaves nothing to the chart's defaults by accident", () => {
+        const set = paths(chartValues(settings(), watched));
+        const isSet = (key: string) => set.some((path) => path === key || path.startsWith(`${key}.`));
+        const open = [...chartKeys.keys()].filter((key) => decisions.test(key) && !isSet(key));
+        expect(open.filter((key) => !leftToTheChart[key])).toEqual([]);
+        expect(Object.keys(leftToTheChart).filter((key) => !open.includes(key))).toEqual([]);
+    });
+
+    it("hands the rules over as objects, and takes the place of the chart's dead man's switch", () => {
+        const values = chartValues(settings(), watched) as any;
+        expect(values.additionalPrometheusRulesMap.monitoring.groups).toEqual(watched.rules);
+        expect(values.defaultRules.disabled.Watchdog).toBe(true);
+    });
+
+    it("mounts the receivers' secrets where Alertmanager's config looks for them, and only then", () => {
+        const spec = (values: any) => values.alertmanager.alertmanagerSpec.secrets;
+        expect(spec(chartValues(settings(), watched))).toEqual([]);
+        const alerting = {
+            ...watched.alerting,
+            receivers: { hook: { type: "webhook", url: "https://example.org/secret-path" } },
+        } as AlertingSettings;
+        const values = chartValues(settings(), { ...watched, alerting });
+        expect(spec(values)).toEqual(["alertmanager-receivers"]);
+        expect(JSON.stringify(values)).not.toContain("secret-path");
+    });
+
+    it("serves Grafana by https through an ingress, to the sources named", () => {
+        const grafana = {
+            access: "ingress",
+            allowedSources: ["192.0.2.0/24", "198.51.100.7/32"],
+            ingress: { host: "grafana.example.org", class: "nginx", issuer: "letsencrypt" },
+        };
+        expect((chartValues(settings({ grafana }), watched) as any).grafana).toMatchObject({
+            service: { type: "ClusterIP" },
+            ingress: {
+                enabled: true,
+                ingressClassName: "nginx",
+                hosts: ["grafana.example.org"],
+                tls: [{ secretName: "grafana-tls", hosts: ["grafana.example.org"] }],
+                annotations: {
+                    "nginx.ingress.kubernetes.io/whitelist-source-range": "192.0.2.0/24,198.51.100.7/32",
+                    "cert-manager.io/cluster-issuer": "letsencrypt",
+                },
+            },
+            "grafana.ini": { server: { root_url: "https://grafana.example.org" } },
+        });
     });
 
     it("is the same text each time", () => {
-        expect(JSON.stringify(chartValues(settings(), []))).toBe(JSON.stringify(chartValues(settings(), [])));
+        expect(JSON.stringify(chartValues(settings(), watched))).toBe(JSON.stringify(chartValues(settings(), watched)));
     });
 
     it("opens Grafana to no one unless a load balancer is asked for, and then to the sources named", () => {
-        const service = (grafana: Values) => (chartValues(settings({ grafana }), []).grafana as Values).service;
+        const service = (grafana: Values) => (chartValues(settings({ grafana }), watched).grafana as Values).service;
         expect(service({ access: "internal", allowedSources: ["0.0.0.0/0"] })).toEqual({ type: "ClusterIP", port: 80 });
         expect(service({ access: "loadBalancer", allowedSources: ["192.0.2.0/24"] })).toMatchObject({
             loadBalancerSourceRanges: ["192.0.2.0/24"],
@@ -50,7 +135,9 @@ describe("chartValues", () => {
 
     it("takes storage, retention and interval from the settings", () => {
         const storage = { class: "csi-cinder-high-speed-gen2", prometheus: "200Gi" };
-        const text = JSON.stringify(chartValues(settings({ storage, retention: "90d", scrapeInterval: "30s" }), []));
+        const text = JSON.stringify(
+            chartValues(settings({ storage, retention: "90d", scrapeInterval: "30s" }), watched),
+        );
         for (const part of [
             '"storage":"200Gi"',
             '"retention":"90d"',
@@ -65,7 +152,7 @@ describe("chartValues", () => {
 
     it("lays the user's own values on top", () => {
         const values = { grafana: { resources: { limits: { memory: "512Mi" } } }, kubeProxy: { enabled: true } };
-        const merged = chartValues(settings({ chart: { values } }), []);
+        const merged = chartValues(settings({ chart: { values } }), watched);
         expect(merged).toMatchObject(values);
         expect(merged).toMatchObject({ grafana: { deploymentStrategy: { type: "Recreate" } } });
     });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { vllmMetrics } from "../../src/monitoring/metrics";
+import { dashboardMetrics } from "../../src/monitoring/metrics";
 import { deploy, type Deployment, type Json } from "./deploy";
 
 // The dev stack with nothing but what has to be set: the reference architecture, row by row.
@@ -165,7 +165,9 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "KubeNodePool cluster-monitoring",
                 "Secret monitoring-vllm-auth-token",
                 "Secret monitoring-grafana-admin",
+                "ConfigMap monitoring-dashboard-vllm-capacity-cost",
                 "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
+                "ConfigMap monitoring-dashboard-vllm-monitoring-path",
             ]),
         );
         expect(stack.find("Namespace").dependsOn).toContain("KubeNodePool cluster-monitoring");
@@ -226,13 +228,37 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         expect(admin.secrets).toContain("stringData");
     });
 
-    it("dashboard", () => {
-        const map = stack.find("ConfigMap", "monitoring-dashboard-vllm-ministral-monitoring");
-        expect(map.inputs.metadata.labels).toEqual({ grafana_dashboard: "1" });
-        const [[file, text], ...others] = Object.entries(map.inputs.data as Record<string, string>);
-        expect([file, others]).toEqual(["vllm-ministral-monitoring.json", []]);
+    it("dashboards", () => {
+        const maps = stack.resources.filter(({ name }) => name.startsWith("monitoring-dashboard-"));
+        const files = maps.flatMap(({ inputs }) => Object.entries(inputs.data as Record<string, string>));
+        expect(files.map(([file]) => file).sort()).toEqual([
+            "vllm-capacity-cost.json",
+            "vllm-ministral-monitoring.json",
+            "vllm-monitoring-path.json",
+        ]);
+        for (const { inputs } of maps) expect(inputs.metadata.labels).toEqual({ grafana_dashboard: "1" });
+        const text = Object.fromEntries(files)["vllm-ministral-monitoring.json"];
         expect(JSON.parse(text).uid).toBe("vllm-ministral-monitoring");
-        for (const { name } of Object.values(vllmMetrics)) expect(text).toContain(name);
+        for (const name of dashboardMetrics) expect(text).toContain(name);
+    });
+
+    it("rules: those of the model, with its targets, and of the monitoring", () => {
+        const { groups } = values().additionalPrometheusRulesMap.monitoring;
+        expect(groups.map(({ name }: Json) => name)).toEqual(["vllm-ministral", "monitoring"]);
+        const rules = groups.flatMap(({ rules }: Json) => rules);
+        const target = rules.find(({ record }: Json) => record === "model:time_to_first_token_target:seconds");
+        expect(target).toEqual({ record: target.record, expr: "vector(1)", labels: { model: "ministral" } });
+        const info = rules.find(({ record }: Json) => record === "model:info");
+        if (!preview) expect(info.labels.app).toMatch(/^11111111-/);
+        expect(rules.filter(({ alert }: Json) => alert === "VllmReplicaStuck")).toHaveLength(1);
+    });
+
+    it("alerts: shown, and nobody told until receivers are named", () => {
+        const { config, alertmanagerSpec } = values().alertmanager;
+        expect(alertmanagerSpec.secrets).toEqual([]);
+        expect(config.receivers.map(({ name, ...rest }: Json) => [name, rest])).toEqual(
+            ["null", "heartbeat", "page", "ticket", "info"].map((name) => [name, {}]),
+        );
     });
 
     it("rest: Alertmanager with 10Gi, node exporter, kube-state-metrics", () => {
@@ -313,7 +339,9 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
             [
                 "App ministral",
                 "Authorization authorization",
+                "ConfigMap monitoring-dashboard-vllm-capacity-cost",
                 "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
+                "ConfigMap monitoring-dashboard-vllm-monitoring-path",
                 "ConfigMap monitoring-relay",
                 "Deployment monitoring-relay",
                 "Kube cluster",

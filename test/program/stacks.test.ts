@@ -55,9 +55,13 @@ describe.each([{ preview: false }, { preview: true }])("prod stack, preview $pre
 });
 
 describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $preview", ({ preview }) => {
-    it("is complete as committed, and differs from dev in project, token and where the chart comes from", async () => {
+    it("is complete as committed, and differs from dev in project, token, price and where the chart comes from", async () => {
         const sandbox = await deploy({ stack: "sandbox", preview });
-        const config = { ...toSet, monitoring: { grafana: { allowedSources: ["203.0.113.0/24"] } } };
+        const config = {
+            ...toSet,
+            models: { ministral: { replicaPrice: 2.5 } },
+            monitoring: { grafana: { allowedSources: ["203.0.113.0/24"] } },
+        };
         const dev = await deploy({ stack: "dev", config, preview });
         const { chart, version, repositoryOpts } = sandbox.find("Release").inputs;
         expect([chart, version, repositoryOpts]).toEqual([
@@ -125,6 +129,90 @@ describe("several models", () => {
         const secretKeys = ["huggingFaceToken", "models"];
         const stack = await deploy({ stack: "dev", config, secretKeys });
         expect(stack.find("App", "qwen").secrets).toContain("envVars.LEVEL");
+    });
+});
+
+describe("alerting", () => {
+    const alerting = {
+        receivers: {
+            oncall: { type: "pagerduty", routingKey: "very-secret-key" },
+            mail: {
+                type: "email",
+                to: "ops@example.org",
+                from: "alerts@example.org",
+                smarthost: "smtp.example.org:587",
+                username: "alerts",
+                password: "very-secret-password",
+            },
+        },
+        routes: { page: ["oncall", "mail"], ticket: ["mail"] },
+    };
+
+    it("what is secret of receivers is in their Secret, marked, and nowhere else", async () => {
+        const config = { ...toSet, alerting, monitoring: { grafana } };
+        const secretKeys = ["huggingFaceToken", "alerting"];
+        const stack = await deploy({ stack: "dev", config, secretKeys });
+        const secret = stack.find("Secret", "monitoring-alertmanager-receivers");
+        expect(secret.inputs.metadata.name).toBe("alertmanager-receivers");
+        expect(secret.inputs.stringData).toEqual({ oncall: "very-secret-key", mail: "very-secret-password" });
+        expect(secret.secrets).toContain("stringData");
+        const release = stack.find("Release");
+        expect(release.dependsOn).toContain("Secret monitoring-alertmanager-receivers");
+        expect(release.secrets).toEqual([]);
+        expect(release.inputs.values.alertmanager.alertmanagerSpec.secrets).toEqual(["alertmanager-receivers"]);
+        const rest = stack.resources.filter((one) => one !== secret);
+        expect(JSON.stringify(rest)).not.toContain("very-secret");
+    });
+
+    it("an encrypted value of the monitoring makes the chart's values secret", async () => {
+        const values = { grafana: { smtp: { existingSecret: "x" } } };
+        const config = { ...toSet, monitoring: { grafana, chart: { values } } };
+        const secretKeys = ["huggingFaceToken", "monitoring"];
+        const stack = await deploy({ stack: "dev", config, secretKeys });
+        expect(stack.find("Release").secrets).toEqual(["values"]);
+    });
+});
+
+describe("Grafana", () => {
+    const ingress = { host: "grafana.example.org", class: "nginx" };
+    const pem = (kind: string) => `-----BEGIN ${kind}-----\nMIIB\n-----END ${kind}-----\n`;
+
+    it("by ingress with a given certificate: its key is in a Secret only", async () => {
+        const stack = await deploy({
+            stack: "dev",
+            config: {
+                ...toSet,
+                monitoring: {
+                    grafana: {
+                        ...grafana,
+                        access: "ingress",
+                        ingress: { ...ingress, certificate: pem("CERTIFICATE") },
+                    },
+                },
+                grafanaTlsKey: pem("PRIVATE KEY"),
+            },
+            secretKeys: ["huggingFaceToken", "grafanaTlsKey"],
+        });
+        const secret = stack.find("Secret", "monitoring-grafana-tls");
+        expect(secret.inputs).toMatchObject({
+            type: "kubernetes.io/tls",
+            metadata: { name: "grafana-tls" },
+            stringData: { "tls.crt": pem("CERTIFICATE"), "tls.key": pem("PRIVATE KEY") },
+        });
+        expect(secret.secrets).toContain("stringData");
+        expect((await stack.output("grafanaUrl")).value).toBe(
+            "https://grafana.example.org/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring",
+        );
+        expect(stack.resources.filter(({ read }) => read)).toEqual([]);
+    });
+
+    it("a changed rotation, and nothing else, asks for another password", async () => {
+        const keepers = async (more: object) => {
+            const config = { ...toSet, monitoring: { grafana: { ...grafana, ...more } } };
+            return (await deploy({ stack: "dev", config })).find("RandomPassword").inputs.keepers as unknown;
+        };
+        expect(await keepers({})).toBeUndefined();
+        expect(await keepers({ passwordRotation: "2026-12-01" })).toEqual({ rotation: "2026-12-01" });
     });
 });
 

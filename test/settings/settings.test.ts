@@ -43,7 +43,15 @@ describe("defaults", () => {
 
     it("are those that Pulumi.yaml declares, each key with type and description", () => {
         const { config } = readProjectFile();
-        expect(Object.keys(config)).toEqual(["projectId", "huggingFaceToken", "models", "cluster", "monitoring"]);
+        expect(Object.keys(config)).toEqual([
+            "projectId",
+            "huggingFaceToken",
+            "models",
+            "cluster",
+            "monitoring",
+            "alerting",
+            "grafanaTlsKey",
+        ]);
         for (const [key, declared] of Object.entries(config)) {
             expect(declared, key).toMatchObject({ type: expect.stringMatching(/^(string|object)$/) });
             expect(declared.description.length, key).toBeGreaterThan(20);
@@ -55,12 +63,13 @@ describe("defaults", () => {
         const grafana = { ...(watch.default.grafana as object), allowedSources: sources };
         expect(parse({ ...declared, monitoring: { ...watch.default, grafana } })).toEqual(parse({}));
         expect(parse({}).cluster).toEqual(cluster.default);
+        expect(parse({}).alerting).toEqual(config.alerting.default);
         expect(parse({}).monitoring).toEqual({ ...watch.default, grafana });
     });
 
     it("every setting is named in its description", () => {
         const { config } = readProjectFile();
-        for (const key of ["models", "cluster", "monitoring"] as const) {
+        for (const key of ["models", "cluster", "monitoring", "alerting"] as const) {
             const part = key === "models" ? parse({}).models.ministral : parse({})[key];
             for (const setting of Object.keys(part)) expect(config[key].description, key).toContain(setting);
         }

@@ -1,174 +1,375 @@
-import { scrapeMetrics, vllmMetrics as vllm } from "../metrics";
-import { datasource, distribution, gauge, layOut, rate, stat, timeseries, type Panel, type Row } from "./panels";
+import {
+    platformMetrics,
+    recordedMetrics as recorded,
+    scrapeMetrics as scrape,
+    serverMetrics as server,
+    vllmMetrics as vllm,
+    type Metric,
+} from "../metrics";
+import { aggregate, gauge, histogramRate, mean, quantile, rate, ratio, sumBy, type Always } from "../promql";
+import { modelsDashboard } from "./files";
+import {
+    chosen,
+    chosenModels,
+    interval,
+    of,
+    stat,
+    timeseries,
+    type DashboardSpec,
+    type Query,
+    type RowSpec,
+} from "./panels";
 
-const uid = "vllm-ministral-monitoring";
-/** Grafana makes the address's last part of the title. */
-const title = "Ministral 14B vLLM metrics monitoring";
-export const dashboardFile = `${uid}.json`;
-/** Path of the dashboard in Grafana. */
-export const dashboardPath = `/d/${uid}/${slug(title)}`;
-
-/** The part of an address that Grafana makes of a title of letters, digits and spaces. */
-export function slug(text: string): string {
-    return text.toLowerCase().replaceAll(" ", "-");
+/** p50, p95, p99 and mean of a histogram over all replicas chosen, for each model. */
+function distribution(metric: Always<"histogram">): Query[] {
+    return [
+        ...[0.5, 0.95, 0.99].map((q) => ({
+            expr: quantile(q, metric, chosen, interval, ["job"]),
+            legend: `p${q * 100} {{job}}`,
+        })),
+        { expr: mean(metric, chosen, interval, ["job"]), legend: "mean {{job}}" },
+    ];
 }
 
-const eachScrape =
-    "The app's address is load-balanced: with more than one replica each scrape shows one of them, " +
-    "so gauges are one replica's and rates read every change of replica as a restart.";
+const each = ["job", "replica"];
+const eachLegend = "{{job}} {{replica}}";
 
-const rows: Row[] = [
+/** A histogram's mean, as one of several that add up. */
+const meanOf = (metric: Always<"histogram">, legend: string): Query => ({
+    expr: mean(metric, chosen, interval),
+    legend,
+});
+
+const meaning = (...metrics: Metric[]) => metrics.map((metric) => metric.meaning).join(" ");
+
+const health: RowSpec = {
+    title: "Health: is it up, is it fast, is anything wrong",
+    height: 4,
+    panels: [
+        stat(
+            "Endpoint",
+            "Whether the last scrape of every model chosen reached it. Down: see the runbook VllmEndpointDown.",
+            "short",
+            `min(${aggregate("max", ["job"], gauge(scrape.up, { job: chosen.job }))})`,
+            {
+                words: { 0: "Down", 1: "Up" },
+                thresholds: [
+                    { from: 0, color: "red" },
+                    { from: 1, color: "green" },
+                ],
+            },
+        ),
+        stat(
+            "Alerts",
+            "Alerts firing for the models chosen: pages and tickets.",
+            "short",
+            `count(${gauge(platformMetrics.alerts, { alertstate: "=firing", severity: "=~page|ticket", model: "=~$model" })}) or vector(0)`,
+            {
+                thresholds: [
+                    { from: 0, color: "green" },
+                    { from: 1, color: "red" },
+                ],
+            },
+        ),
+        stat(
+            "Replicas",
+            `${recorded.replicas.meaning} Without the relay one is seen whatever their number.`,
+            "short",
+            sumBy([], gauge(recorded.replicas, chosenModels)),
+        ),
+        stat(
+            "Failed requests",
+            "Share of the requests of the last 5 minutes that failed on the server (5xx); of the worst model. The error " +
+                "budget is what alerts go by.",
+            "percentunit",
+            aggregate("max", [], gauge(recorded.errors5m, chosenModels)),
+            {
+                idle: "no requests",
+                thresholds: [
+                    { from: 0, color: "green" },
+                    { from: 0.01, color: "orange" },
+                    { from: 0.05, color: "red" },
+                ],
+            },
+        ),
+        stat(
+            "First token, p95",
+            `${vllm.timeToFirstToken.meaning} 95 of 100 requests are faster.`,
+            "s",
+            quantile(0.95, vllm.timeToFirstToken, chosen, interval),
+            { idle: "no requests" },
+        ),
+        stat(
+            "Between tokens",
+            `Mean. ${vllm.interTokenLatency.meaning}`,
+            "s",
+            mean(vllm.interTokenLatency, chosen, interval),
+            { idle: "no requests" },
+        ),
+        stat(
+            "Waiting",
+            `${recorded.waiting.meaning} More than a few for minutes: see the runbook VllmQueueNotDraining.`,
+            "short",
+            sumBy([], gauge(recorded.waiting, chosenModels)),
+        ),
+        stat(
+            "Generated",
+            "Tokens that all replicas chosen generate per second.",
+            "tokens/s",
+            sumBy([], rate(vllm.generationTokens, chosen, interval)),
+        ),
+    ],
+};
+
+const latency: RowSpec[] = [
     {
-        title: "Now",
-        height: 4,
+        title: "Latency: what users wait for",
+        height: 10,
         panels: [
-            stat("Scrape", "1 when the last scrape reached the model, 0 when not.", "short", {
-                expr: `min(${scrapeMetrics.up.name}{job=~"$job"})`,
-                legend: "up",
-            }),
-            stat("Running", vllm.numRequestsRunning.meaning, "short", {
-                expr: `sum(${gauge(vllm.numRequestsRunning)})`,
-                legend: "running",
-            }),
-            stat("Waiting", vllm.numRequestsWaiting.meaning, "short", {
-                expr: `sum(${gauge(vllm.numRequestsWaiting)})`,
-                legend: "waiting",
-            }),
-            stat("KV cache", vllm.kvCacheUsage.meaning, vllm.kvCacheUsage.unit, {
-                expr: `max(${gauge(vllm.kvCacheUsage)})`,
-                legend: "fullest replica",
-            }),
-            stat("Time to first token, p95", vllm.timeToFirstToken.meaning, vllm.timeToFirstToken.unit, {
-                expr: distribution(vllm.timeToFirstToken)[1].expr,
-                legend: "p95",
-            }),
-            stat("Generated tokens", vllm.generationTokens.meaning, "tokens/s", {
-                expr: `sum(${rate(vllm.generationTokens)})`,
-                legend: "tokens/s",
-            }),
-        ],
-    },
-    {
-        title: "Latency",
-        height: 9,
-        panels: [
-            timeseries(
-                "Time to first token",
-                vllm.timeToFirstToken.meaning,
-                vllm.timeToFirstToken.unit,
-                distribution(vllm.timeToFirstToken),
-            ),
-            timeseries(
-                "Inter-token latency",
-                vllm.interTokenLatency.meaning,
-                vllm.interTokenLatency.unit,
-                distribution(vllm.interTokenLatency),
-            ),
+            timeseries("Time to first token", vllm.timeToFirstToken.meaning, "s", [
+                ...distribution(vllm.timeToFirstToken),
+                of(recorded.firstTokenTarget, "target", true),
+            ], { logarithmic: true }),
+            timeseries("Inter-token latency", vllm.interTokenLatency.meaning, "s", [
+                ...distribution(vllm.interTokenLatency),
+                of(recorded.interTokenTarget, "target", true),
+            ], { logarithmic: true }),
             timeseries(
                 "End-to-end request latency",
-                vllm.e2eRequestLatency.meaning,
-                vllm.e2eRequestLatency.unit,
+                `${vllm.e2eRequestLatency.meaning} Long answers take long: judge by the two to the left.`,
+                "s",
                 distribution(vllm.e2eRequestLatency),
+                { logarithmic: true },
             ),
         ],
     },
     {
-        title: "Traffic",
+        title: "Latency: against the targets, and where the time goes",
         height: 9,
         panels: [
-            timeseries("Finished requests", vllm.requestSuccess.meaning, "reqps", [
-                { expr: `sum by (finished_reason) (${rate(vllm.requestSuccess)})`, legend: "{{finished_reason}}" },
-            ]),
             timeseries(
-                "Successful share",
-                "Requests that ended by themselves or at their length limit, of all that ended.",
+                "Within target",
+                "Share of first tokens and of tokens within their targets, over 5 minutes. Below the dashed objective the " +
+                    "budget of the month is being spent; alerts fire when it is spent fast.",
                 "percentunit",
                 [
-                    {
-                        expr:
-                            `sum(${rate(vllm.requestSuccess, "", ',finished_reason=~"stop|length"')})` +
-                            ` / (sum(${rate(vllm.requestSuccess)}) > 0)`,
-                        legend: "success",
-                    },
+                    { expr: `1 - ${gauge(recorded.firstTokenSlow5m, chosenModels)}`, legend: "first token {{model}}" },
+                    { expr: `1 - ${gauge(recorded.interTokenSlow5m, chosenModels)}`, legend: "tokens {{model}}" },
+                    of(recorded.withinTargetsObjective, "objective", true),
+                ],
+                { max: 1 },
+            ),
+            timeseries(
+                "Where a request spends its time",
+                "Means of finished requests: in the queue, on the prompt (prefill), on the answer (decode). A growing queue " +
+                    "asks for replicas, a growing prefill for shorter or cacheable prompts, a growing decode for smaller batches.",
+                "s",
+                [
+                    meanOf(vllm.requestQueueTime, "queue"),
+                    meanOf(vllm.requestPrefillTime, "prefill"),
+                    meanOf(vllm.requestDecodeTime, "decode"),
+                ],
+                { stacked: true },
+            ),
+            timeseries(
+                "Failed requests",
+                "Share of the requests that failed on the server (5xx), over 5 minutes and an hour, and the budget for it.",
+                "percentunit",
+                [
+                    of(recorded.errors5m, "5 min"),
+                    of(recorded.errors1h, "1 h"),
+                    of(recorded.errorBudget, "budget", true),
                 ],
             ),
-            timeseries("Token throughput", `${vllm.promptTokens.meaning} ${vllm.generationTokens.meaning}`, "tokens/s", [
-                { expr: `sum(${rate(vllm.promptTokens)})`, legend: "prompt" },
-                { expr: `sum(${rate(vllm.generationTokens)})`, legend: "generated" },
-            ]),
-        ],
-    },
-    {
-        title: "Saturation",
-        height: 9,
-        panels: [
-            timeseries("Requests running and waiting", `${vllm.numRequestsRunning.meaning} ${eachScrape}`, "short", [
-                { expr: `sum by (model_name) (${gauge(vllm.numRequestsRunning)})`, legend: "running {{model_name}}" },
-                { expr: `sum by (model_name) (${gauge(vllm.numRequestsWaiting)})`, legend: "waiting {{model_name}}" },
-            ]),
-            timeseries("KV cache usage", vllm.kvCacheUsage.meaning, vllm.kvCacheUsage.unit, [
-                { expr: `max by (model_name) (${gauge(vllm.kvCacheUsage)})`, legend: "{{model_name}}" },
-            ]),
-            timeseries("Preemptions", vllm.numPreemptions.meaning, "cps", [
-                { expr: `sum by (model_name) (${rate(vllm.numPreemptions)})`, legend: "{{model_name}}" },
-            ]),
         ],
     },
 ];
 
-/** The models' dashboard, as Grafana loads it from a file. */
-export function vllmDashboard(): { uid: string; title: string; panels: Panel[] } & Record<string, unknown> {
-    const running = vllm.numRequestsRunning.name;
-    return {
-        uid,
-        title,
-        description: `vLLM on AI Deploy. ${eachScrape}`,
-        tags: ["vllm", "ai-deploy"],
-        schemaVersion: 41,
-        version: 1,
-        editable: false,
-        timezone: "browser",
-        refresh: "15s",
-        time: { from: "now-1h", to: "now" },
-        templating: {
-            list: [
-                {
-                    name: "datasource",
-                    label: "Data source",
-                    type: "datasource",
-                    query: "prometheus",
-                    current: { text: "Prometheus", value: "prometheus" },
-                },
-                // All means all models: the cluster has scrape jobs of its own.
-                variable("job", "Scrape job", `label_values(${running}, job)`, "vllm-.+"),
-                variable("model_name", "Model", `label_values(${running}{job=~"$job"}, model_name)`),
+const traffic: RowSpec = {
+    title: "Traffic: what is asked of it",
+    height: 9,
+    panels: [
+        timeseries("Finished requests", vllm.requestSuccess.meaning, "reqps", [
+            {
+                expr: sumBy(["finished_reason"], rate(vllm.requestSuccess, chosen, interval)),
+                legend: "{{finished_reason}}",
+            },
+        ]),
+        timeseries("Answers by status", server.httpRequests.meaning, "reqps", [
+            {
+                expr: sumBy(["status"], rate(server.httpRequests, { ...chosen, method: "=POST" }, interval)),
+                legend: "{{status}}",
+            },
+        ]),
+        timeseries("Tokens", meaning(vllm.promptTokens, vllm.generationTokens), "tokens/s", [
+            { expr: sumBy(["job"], rate(vllm.promptTokens, chosen, interval)), legend: "prompt {{job}}" },
+            { expr: sumBy(["job"], rate(vllm.generationTokens, chosen, interval)), legend: "generated {{job}}" },
+        ]),
+        timeseries(
+            "Length of a request",
+            "Mean tokens of prompt and answer of finished requests. A change here explains a change of latency.",
+            "short",
+            [
+                meanOf(vllm.requestPromptTokens, "prompt tokens"),
+                meanOf(vllm.requestGenerationTokens, "generated tokens"),
             ],
-        },
-        annotations: { list: [] },
-        panels: layOut(rows),
-    };
-}
+        ),
+    ],
+};
 
-/** A choice among the values that a label has; all of them at first. */
-function variable(name: string, label: string, query: string, all = ".+"): Record<string, unknown> {
-    return {
-        name,
-        label,
-        type: "query",
-        datasource,
-        query: { query, refId: name },
-        definition: query,
-        // With each change of the time range, as models come and go.
-        refresh: 2,
-        sort: 1,
-        multi: true,
-        includeAll: true,
-        allValue: all,
-        current: { text: "All", value: "$__all" },
-    };
-}
+const saturation: RowSpec = {
+    title: "Saturation: how full it is",
+    height: 9,
+    panels: [
+        timeseries(
+            "Scaling metric against its target",
+            `${recorded.scalingValue.meaning} Above the dashed target (by more than 10 %) the platform adds replicas, up to the maximum.`,
+            "short",
+            [of(recorded.scalingValue, "now"), of(recorded.scalingTarget, "target", true)],
+        ),
+        timeseries(
+            "Requests running and waiting",
+            `${vllm.numRequestsRunning.meaning} ${vllm.numRequestsWaiting.meaning}`,
+            "short",
+            [
+                { expr: sumBy(["job"], gauge(vllm.numRequestsRunning, chosen)), legend: "running {{job}}" },
+                { expr: sumBy(["job"], gauge(vllm.numRequestsWaiting, chosen)), legend: "waiting {{job}}" },
+            ],
+        ),
+        timeseries(
+            "Places in the batch in use",
+            "Running requests as a share of what the replicas can run at once (max-num-seqs of each). At 100 % further " +
+                "requests wait, whatever memory is left.",
+            "percentunit",
+            [
+                {
+                    expr: ratio(
+                        gauge(recorded.running, chosenModels),
+                        `(${gauge(recorded.replicas, chosenModels)} * ${gauge(recorded.maxNumSeqs, chosenModels)})`,
+                    ),
+                    legend: "{{model}}",
+                },
+            ],
+            { max: 1 },
+        ),
+        timeseries("KV cache usage", vllm.kvCacheUsage.meaning, "percentunit", [
+            {
+                expr: aggregate("max", ["job"], gauge(vllm.kvCacheUsage, chosen)),
+                legend: "fullest replica {{job}}",
+            },
+            { expr: aggregate("avg", ["job"], gauge(vllm.kvCacheUsage, chosen)), legend: "mean {{job}}" },
+        ], { max: 1 }),
+        timeseries("Preemptions", `${vllm.numPreemptions.meaning} Any number above 0 for minutes is too many.`, "cps", [
+            { expr: sumBy(["job"], rate(vllm.numPreemptions, chosen, interval)), legend: "{{job}}" },
+        ]),
+    ],
+};
 
-/** The dashboard's file, byte for byte. */
-export function dashboardJson(): string {
-    return `${JSON.stringify(vllmDashboard(), null, 4)}\n`;
-}
+const efficiency: RowSpec = {
+    title: "Efficiency: how much it makes of its time",
+    height: 9,
+    panels: [
+        timeseries(
+            "Prefix cache hits",
+            "Share of prompt tokens found in the prefix cache, which need not be computed. Unreliable while requests wait.",
+            "percentunit",
+            [
+                {
+                    expr: ratio(
+                        sumBy(["job"], rate(vllm.prefixCacheHits, chosen, interval)),
+                        sumBy(["job"], rate(vllm.prefixCacheQueries, chosen, interval)),
+                    ),
+                    legend: "{{job}}",
+                },
+            ],
+            { max: 1 },
+        ),
+        timeseries(
+            "Tokens per step",
+            "Mean tokens that one step of the engine works on: the larger the batch, the more of the GPU is used.",
+            "short",
+            [{ expr: mean(vllm.iterationTokens, chosen, interval, ["job"]), legend: "{{job}}" }],
+        ),
+        timeseries(
+            "Prompt tokens computed",
+            "Share of prompt tokens of finished requests that were computed, not taken from a cache.",
+            "percentunit",
+            [
+                {
+                    expr: ratio(
+                        sumBy(["job"], histogramRate(vllm.requestPrefillKvComputedTokens, "sum", chosen, interval)),
+                        sumBy(["job"], histogramRate(vllm.requestPromptTokens, "sum", chosen, interval)),
+                    ),
+                    legend: "{{job}}",
+                },
+            ],
+            { max: 1 },
+        ),
+    ],
+};
+
+const replicas: RowSpec[] = [
+    {
+        title: "Replicas: how many, and whether one is unlike the others",
+        height: 9,
+        panels: [
+            timeseries(
+                "Replicas",
+                `${recorded.replicas.meaning} The dashed lines are the fewest and the most that the stack allows.`,
+                "short",
+                [
+                    of(recorded.replicas, "serving"),
+                    of(recorded.replicasMin, "min", true),
+                    of(recorded.replicasMax, "max", true),
+                ],
+            ),
+            timeseries(
+                "Running requests, each replica",
+                "Requests in the batch of each replica. One far above the others: the balancer does not spread evenly.",
+                "short",
+                [{ expr: sumBy(each, gauge(vllm.numRequestsRunning, chosen)), legend: eachLegend }],
+            ),
+            timeseries(
+                "Generated tokens, each replica",
+                "Tokens per second of each replica. Running requests without tokens: see the runbook VllmReplicaStuck.",
+                "tokens/s",
+                [{ expr: sumBy(each, rate(vllm.generationTokens, chosen, interval)), legend: eachLegend }],
+            ),
+        ],
+    },
+    {
+        title: "Replicas: memory, latency, age",
+        height: 9,
+        panels: [
+            timeseries("KV cache, each replica", vllm.kvCacheUsage.meaning, "percentunit", [
+                { expr: aggregate("max", each, gauge(vllm.kvCacheUsage, chosen)), legend: eachLegend },
+            ], { max: 1 }),
+            timeseries(
+                "Time to first token, each replica",
+                "Mean of each replica. A new replica is slow for its first requests.",
+                "s",
+                [{ expr: mean(vllm.timeToFirstToken, chosen, interval, ["job", "replica"]), legend: eachLegend }],
+            ),
+            timeseries(
+                "Age, each replica",
+                "Time since the server process of each replica started. A fall to 0 is a restart.",
+                "s",
+                [
+                    {
+                        expr: `time() - ${aggregate("max", each, gauge(server.processStartTime, chosen))}`,
+                        legend: eachLegend,
+                    },
+                ],
+            ),
+        ],
+    },
+];
+
+/** The on-call view of the models. */
+export const vllmDashboard: DashboardSpec = {
+    ...modelsDashboard,
+    description:
+        "vLLM on AI Deploy, for whoever is on call: from top to bottom, is it up, is it fast, what is asked of it, how full " +
+        "is it, how well is it used, and which replica. Red marks are alerts, blue ones changes of the number of replicas.",
+    rows: [health, ...latency, traffic, saturation, efficiency, ...replicas],
+};

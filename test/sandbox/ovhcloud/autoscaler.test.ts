@@ -90,7 +90,7 @@ describe("windows and limits", () => {
         const narrow = { ...rule, replicasMin: 2, replicasMax: 3 };
         const up = decide(narrow, 2, repeated(2, gives(500)), [], 0, 0);
         expect(up).toMatchObject({ to: 3 });
-        expect(up.reason).toContain("limits 2 to 3");
+        expect(up.reason).toContain("20 are asked for, the maximum is 3");
         expect(decide(narrow, 3, repeated(3, gives(0)), [], 0, 0).to).toBe(2);
     });
     it("changes nothing when no replica gives a value", () => {

@@ -27,6 +27,7 @@ export interface AskOptions {
     token?: string;
     body?: object;
     headers?: Record<string, string>;
+    signal?: AbortSignal;
 }
 
 export interface Answer {
@@ -35,8 +36,8 @@ export interface Answer {
     body: string;
 }
 
-const projectId = "0123456789abcdef0123456789abcdef";
-const accessToken = "made-up-access-token";
+export const projectId = "0123456789abcdef0123456789abcdef";
+export const accessToken = "made-up-access-token";
 
 export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Promise<TestCloud> {
     const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "cloud-"));
@@ -95,13 +96,14 @@ export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Pr
 }
 
 /** A request over a connection of its own; rejects when the connection is cut. */
-function ask(url: string, ca: Buffer, { method, token, body, headers }: AskOptions): Promise<Answer> {
+function ask(url: string, ca: Buffer, { method, token, body, headers, signal }: AskOptions): Promise<Answer> {
     return new Promise((resolve, reject) => {
         const call = request(
             url,
             {
                 ca,
                 agent: false,
+                signal,
                 method: method ?? (body ? "POST" : "GET"),
                 headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers },
             },

@@ -9,7 +9,8 @@ let token: string;
 
 beforeEach(async () => {
     cloud = await startTestCloud();
-    const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 300 };
+    // A boot of 200 s takes 0.2 s at this speed, or several times that on a busy machine.
+    const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 2000 };
     const scalingStrategy = { fixed: { replicas: 2 } };
     ({ id } = await cloud.api("POST", "/ai/app", appBody({ livenessProbe, scalingStrategy })));
     const made = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read" });

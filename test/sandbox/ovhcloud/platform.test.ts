@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { appBody, scaling, startTestCloud, type TestCloud } from "./cloud";
 
@@ -48,7 +49,14 @@ describe("boot", () => {
             expect(seen).toContain(phase);
         }
         const text = await log(cloud, id);
-        const order = ["vLLM API server version", "downloading weights", "Loading weights took", "torch.compile takes"];
+        const order = [
+            "Pulling image",
+            "the container starts",
+            "vLLM API server version",
+            "downloading weights",
+            "Loading weights took",
+            "torch.compile takes",
+        ];
         const places = [...order, "GPU KV cache size", "Application startup complete"].map((part) =>
             text.indexOf(part),
         );
@@ -70,8 +78,10 @@ describe("boot", () => {
 
     it("survives the same probe when it begins late enough", async () => {
         const cloud = await start();
-        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 300, periodSeconds: 5 };
-        await runningApp(cloud, { livenessProbe });
+        const livenessProbe = { path: "/health", port: 8000, initialDelaySeconds: 1500, periodSeconds: 5 };
+        const id = await runningApp(cloud, { livenessProbe });
+        await sleep(2000); // many times what three failures would take
+        expect(cloud.app(id)).toMatchObject({ state: "RUNNING", replicas: [{ index: 0, ready: true }] });
     });
 
     it("never becomes ready behind a probe of a port where nothing listens", async () => {
@@ -176,6 +186,31 @@ describe("gateway", () => {
         expect(wrong).toMatchObject({ status: 400, body: { message: expect.stringContaining("least-connections") } });
     });
 
+    it("tells the replica when a client goes away, and the client when its replica is lost", async () => {
+        const cloud = await start();
+        const id = await runningApp(cloud);
+        const app = cloud.app(id);
+        const value = await token(cloud);
+        const gone = new AbortController();
+        const body = chat({ max_tokens: 5000, ignore_eos: true, stream: true });
+        const asked = { token: value, body, signal: gone.signal };
+        const left = expect(cloud.ask(app, "/v1/chat/completions", asked)).rejects.toThrow();
+        await cloud.until(id, "1 running", ({ replicas }) => replicas[0].running === 1);
+        gone.abort();
+        await left;
+        await cloud.until(
+            id,
+            "none running",
+            ({ replicas }) => replicas[0].running === 0 && replicas[0].requests === 0,
+        );
+        const lost = expect(cloud.ask(app, "/v1/chat/completions", { token: value, body })).rejects.toThrow(
+            /aborted|hang up/,
+        );
+        await cloud.until(id, "1 running", ({ replicas }) => replicas[0].running === 1);
+        await cloud.control("POST", `apps/${id}/faults`, { kind: "crash" });
+        await lost;
+    });
+
     it("lets requests under way finish when their replica is scaled away", async () => {
         const cloud = await start();
         const id = await runningApp(cloud, { scalingStrategy: { fixed: { replicas: 2 } } });
@@ -210,12 +245,13 @@ describe("autoscaler", () => {
         );
         const grown = await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
         expect(grown.scaling).toMatchObject({ mode: "metric", min: 1, max: 3, target: 2.5, wanted: 3 });
-        const up = grown.decisions.find(({ from, to }) => from === 1 && to > 1)!;
-        const read = up.inputs[0].value!; // up to 8, as far as they had arrived
+        // To 2 first if only some of the 8 had arrived at the first look.
+        const up = grown.decisions.find(({ from, to }) => to > from)!;
+        const read = up.value!;
+        expect(up).toMatchObject({ from: 1, ratio: read / 2.5, recommended: Math.ceil(read / 2.5) });
         expect(up.inputs).toEqual([{ replica: 0, ready: true, value: read }]);
-        expect(up).toMatchObject({ value: read, ratio: read / 2.5, recommended: Math.ceil(read / 2.5) });
-        const line = `autoscaler test-app: 1 -> ${up.to} replicas: ${up.reason} (vllm:num_requests_running AVERAGE ${read} of [#0: ${read}], target 2.5`;
-        expect(cloud.lines.some((one) => one.startsWith(line))).toBe(true);
+        const line = `autoscaler test-app: 1 -> ${up.to} replicas: ${up.reason} (vllm:num_requests_running AVERAGE ${read} of [#0: ${read}], target 2.5, asks for ${up.recommended})`;
+        expect(cloud.lines).toContain(line);
         await Promise.all(streams);
         const back = await cloud.until(
             id,

@@ -1,4 +1,4 @@
-import { CoreV1Api, CustomObjectsApi, KubeConfig } from "@kubernetes/client-node";
+import { CoreV1Api, CustomObjectsApi, KubeConfig, setHeaderOptions } from "@kubernetes/client-node";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -9,8 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
 import { startMonitoringFeed, type MonitoringFeed } from "../../../sandbox/prometheus/feed";
+import { alertmanagerConfig, receiverSecrets, receiversSecretName } from "../../../src/monitoring/alertmanager";
 import { relayFiles, relayName, relayPort } from "../../../src/monitoring/relay/manifests";
 import { relayedJob, type ScrapeJob } from "../../../src/monitoring/scrape-jobs";
+import { defaultAlerting } from "../../../src/settings/defaults";
+import { alertingSchema } from "../../../src/settings/schema";
 import { prometheusOperatorCrds } from "../../../sandbox/toolchain/toolchain";
 import { controlPlanes, eventually, type ControlPlanes } from "../kubernetes/control-plane";
 
@@ -44,8 +47,13 @@ beforeAll(async () => {
     feed = await startMonitoringFeed({
         dir,
         kubeconfig,
-        bin: { prometheus: planes.bin.prometheus, prometheusOperator: planes.bin["prometheus-operator"] },
+        bin: {
+            prometheus: planes.bin.prometheus,
+            prometheusOperator: planes.bin["prometheus-operator"],
+            alertmanager: planes.bin.alertmanager,
+        },
         port: await freePort(),
+        alertmanagerPort: await freePort(),
         caFile: "/etc/ssl/certs/ca-certificates.crt",
         log: (line) => planes.log.push(line),
     });
@@ -161,12 +169,87 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
         expect(await eventually(() => valueOf(query))).toBe("7");
     });
 
+    it("runs Alertmanager from its Secrets, which tells a webhook of an alert that fires", async () => {
+        const received: { alerts: { labels: Record<string, string>; status: string }[] }[] = [];
+        const hook = createServer((request, answer) => {
+            let body = "";
+            request.on("data", (part: Buffer) => (body += part.toString()));
+            request.on("end", () => {
+                received.push(JSON.parse(body) as (typeof received)[number]);
+                answer.end();
+            });
+        });
+        await new Promise<void>((resolve) => hook.listen(0, "127.0.0.1", resolve));
+        try {
+            const url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/alerts`;
+            const alerting = alertingSchema.parse({
+                ...defaultAlerting,
+                receivers: { hook: { type: "webhook", url } },
+                routes: { ...defaultAlerting.routes, page: ["hook"] },
+            });
+            const amConfig = alertmanagerConfig(alerting) as { route: { group_wait: string } };
+            amConfig.route.group_wait = "1s";
+            const secret = (name: string, stringData: Record<string, string>) =>
+                core.createNamespacedSecret({ namespace, body: { metadata: { name }, stringData } });
+            await secret(receiversSecretName, receiverSecrets(alerting.receivers));
+            await secret("alertmanager-monitoring-alertmanager", { "alertmanager.yaml": stringify(amConfig) });
+            const custom = config.makeApiClient(CustomObjectsApi);
+            await custom.createNamespacedCustomObject({
+                ...{ group, version: "v1", namespace, plural: "alertmanagers" },
+                body: {
+                    ...{
+                        apiVersion: `${group}/v1`,
+                        kind: "Alertmanager",
+                        metadata: { name: "monitoring-alertmanager" },
+                    },
+                    spec: { replicas: 1, secrets: [receiversSecretName] },
+                },
+            });
+            await custom.patchNamespacedCustomObject(
+                {
+                    ...{ group, version: "v1", namespace, plural: "prometheuses", name: "monitoring-prometheus" },
+                    body: {
+                        spec: { alerting: { alertmanagers: [{ namespace, name: "alertmanager", port: "http-web" }] } },
+                    },
+                },
+                setHeaderOptions("Content-Type", "application/merge-patch+json"),
+            );
+            await custom.createNamespacedCustomObject({
+                ...{ group, version: "v1", namespace, plural: "prometheusrules" },
+                body: {
+                    ...{ apiVersion: `${group}/v1`, kind: "PrometheusRule", metadata: { name: "alert" } },
+                    spec: {
+                        groups: [
+                            {
+                                name: "alert",
+                                rules: [
+                                    {
+                                        alert: "VllmEndpointDown",
+                                        expr: "vector(1)",
+                                        labels: { severity: "page", model: "test" },
+                                    },
+                                ],
+                            },
+                        ],
+                    },
+                },
+            });
+            const told = await eventually(async () => received[0]);
+            expect(told.alerts[0]).toMatchObject({
+                status: "firing",
+                labels: { alertname: "VllmEndpointDown", model: "test", severity: "page" },
+            });
+        } finally {
+            hook.close();
+        }
+    });
+
     it("starts again what was killed", async () => {
         const before = sandboxProcesses(dir);
-        expect(before).toHaveLength(3);
+        expect(before).toHaveLength(4);
         for (const pid of before) process.kill(pid, "SIGKILL");
         await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
-        await eventually(async () => sandboxProcesses(dir).length === 3);
+        await eventually(async () => sandboxProcesses(dir).length === 4);
         await eventually(async () => (await valueOf('up{job="vllm-relayed"}')) === "1");
         expect(sandboxProcesses(dir)).not.toEqual(before);
     });

@@ -47,13 +47,20 @@ describe("localConfig", () => {
         });
     });
 
+    it("sends alerts to the Alertmanager of this machine in place of the cluster's", () => {
+        const { text } = localConfig(written, "/m", { alertmanager: "127.0.0.1:7791" });
+        expect((parse(text) as typeof config).alerting).toMatchObject({
+            alertmanagers: [{ api_version: "v2", static_configs: [{ targets: ["127.0.0.1:7791"] }] }],
+        });
+    });
+
     describe("jobs of the replica relay", () => {
         const job = (target: string) =>
             `scrape_configs: [{job_name: a, static_configs: [{targets: ["${target}"], labels: {m: x}}]}]`;
         const relayed = job("vllm-relay.monitoring.svc:9400");
 
         it("go to where it runs", () => {
-            const { text, leftOut } = localConfig(relayed, "/m", "127.0.0.1:5000");
+            const { text, leftOut } = localConfig(relayed, "/m", { relay: "127.0.0.1:5000" });
             expect(leftOut).toEqual([]);
             expect(parse(text)).toEqual(parse(job("127.0.0.1:5000")));
         });
@@ -63,10 +70,12 @@ describe("localConfig", () => {
         });
 
         it("are no others", () => {
-            expect(parse(localConfig(job("app.example.net"), "/m", "127.0.0.1:5000").text)).toEqual(
+            expect(parse(localConfig(job("app.example.net"), "/m", { relay: "127.0.0.1:5000" }).text)).toEqual(
                 parse(job("app.example.net")),
             );
-            expect(localConfig(job("other.monitoring.svc:9400"), "/m", "127.0.0.1:5000").leftOut).toEqual(["a"]);
+            expect(localConfig(job("other.monitoring.svc:9400"), "/m", { relay: "127.0.0.1:5000" }).leftOut).toEqual([
+                "a",
+            ]);
         });
     });
 

@@ -45,10 +45,10 @@ describe("plain paths", () => {
         const gone = new AbortController();
         const body = { model, prompt: "x", max_tokens: 4000, ignore_eos: true };
         const under = tracking.post("/v1/completions", body, gone.signal).catch(() => undefined);
-        await until(async () => ((await (await tracking.get("/load")).json()) as any).server_load === 1);
+        await until(async () => ((await (await tracking.get("/load")).json())).server_load === 1);
         gone.abort();
         await under;
-        await until(async () => ((await (await tracking.get("/load")).json()) as any).server_load === 0);
+        await until(async () => ((await (await tracking.get("/load")).json())).server_load === 0);
         await tracking.replica.stop();
     });
 

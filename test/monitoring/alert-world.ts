@@ -1,0 +1,115 @@
+import { metricsOf, seriesNames } from "../../src/monitoring/metrics";
+import type { WatchedModel } from "../../src/monitoring/rules";
+import { recordedPage, samples } from "./metrics-page";
+import type { InputSeries } from "./promtool";
+
+/** Hours that a world lasts: longer than the longest window of a rule. */
+const minutes = 7 * 60;
+
+/** A value that stays. */
+export const steady = (value: number) => `${value}x${minutes}`;
+/** A counter that grows by so much a minute. */
+export const growing = (perMinute: number) => `0+${perMinute}x${minutes}`;
+
+/** Of those the rules read, so that promtool is not fed a page of 500 series for nothing. */
+const read = new Set(
+    seriesNames(
+        metricsOf("0.13.0").filter(({ name }) =>
+            /num_requests|kv_cache_usage|preemptions|generation_tokens_total|request_success|first_token|inter_token|http_requests|process_start/.test(
+                name,
+            ),
+        ),
+    ),
+);
+
+/** What Prometheus holds of a model: replicas that idle, until something is changed. */
+export class AlertWorld {
+    readonly series: InputSeries = {};
+
+    constructor(
+        readonly model: WatchedModel,
+        readonly replicas: number,
+    ) {
+        const job = `vllm-${model.name}`;
+        const target = (jobName: string) => ({ job: jobName, instance: "app.example.net" });
+        this.add("up", target(job), steady(1));
+        for (let index = 0; index < replicas; index++) {
+            const replica: Record<string, string> = model.relayed ? { replica: replicaName(index) } : {};
+            for (const [series, value] of samples(recordedPage("0.13.0"))) {
+                const [name, labels = ""] = series.replace(/}$/, "").split("{");
+                if (!read.has(name)) continue;
+                // The page was written under way; here nothing is.
+                const idle = /num_requests_(running|waiting)|kv_cache_usage/.test(name) ? 0 : value;
+                this.add(name, { ...target(job), ...replica, ...parseLabels(labels) }, steady(idle));
+            }
+        }
+        const claim = {
+            namespace: "monitoring",
+            persistentvolumeclaim: "prometheus-monitoring-prometheus-db-prometheus-monitoring-prometheus-0",
+        };
+        this.add("kubelet_volume_stats_available_bytes", claim, steady(40e9));
+        this.add("kubelet_volume_stats_capacity_bytes", claim, steady(50e9));
+        if (!model.relayed) return;
+        const relay = { job: "replica-relay", instance: "vllm-relay:9400" };
+        this.add("up", target(`${job}-direct`), steady(1));
+        this.add("up", relay, steady(1));
+        const own = { ...relay, model: model.name };
+        this.add("vllm_relay_blind", own, steady(0));
+        this.add("vllm_relay_certificate_expiry_timestamp_seconds", own, steady(60 * 86400));
+        for (const kind of ["unauthorized", "timeout"]) {
+            this.add("vllm_relay_failures_total", { ...own, kind }, steady(0));
+        }
+        for (let index = 0; index < replicas; index++) {
+            this.add("vllm_relay_sample_age_seconds", { ...own, replica: replicaName(index) }, steady(5));
+        }
+    }
+
+    private add(name: string, labels: Record<string, string>, values: string): void {
+        const text = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+        this.series[`${name}{${text.join(",")}}`] = values;
+    }
+
+    /** Gives all series of this name, or those whose labels hold these, other samples; `undefined` removes them. */
+    set(name: string, values: string | undefined, labels: Record<string, string> = {}): this {
+        const parts = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+        const hit = Object.keys(this.series).filter(
+            (key) => key.startsWith(`${name}{`) && parts.every((part) => key.includes(part)),
+        );
+        if (hit.length === 0) throw new Error(`no series ${name} with ${parts.join(",")}`);
+        for (const key of hit) {
+            if (values === undefined) delete this.series[key];
+            else this.series[key] = values;
+        }
+        return this;
+    }
+
+    /** So many requests a minute at each replica, of which these shares are slow or fail. */
+    traffic({ requests = 60, firstTokenSlow = 0, tokensSlow = 0, failed = 0 } = {}): this {
+        const call = { handler: "/v1/chat/completions" };
+        const served = requests * (1 - failed);
+        this.set("http_requests_total", growing(served), { ...call, status: "2xx" });
+        this.set("http_requests_total", growing(requests * failed), { ...call, status: "5xx" });
+        this.set("vllm:request_success_total", growing(served), { finished_reason: "stop" });
+        this.set("vllm:generation_tokens_total", growing(100 * served));
+        this.histogram("vllm:time_to_first_token_seconds", 1, served, firstTokenSlow);
+        this.histogram("vllm:inter_token_latency_seconds", 0.05, 100 * served, tokensSlow);
+        return this;
+    }
+
+    private histogram(name: string, target: number, perMinute: number, slow: number): void {
+        for (const key of Object.keys(this.series).filter((series) => series.startsWith(`${name}_bucket{`))) {
+            const bound = Number(/le="([^"]+)"/.exec(key)![1].replace("+Inf", "Infinity"));
+            this.series[key] = growing(bound < target ? 0 : bound < 80 ? perMinute * (1 - slow) : perMinute);
+        }
+        this.set(`${name}_count`, growing(perMinute));
+    }
+}
+
+/** Name of a replica, as the relay gives it. */
+export function replicaName(index: number): string {
+    return `replica-${index}`;
+}
+
+function parseLabels(text: string): Record<string, string> {
+    return Object.fromEntries([...text.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value]));
+}

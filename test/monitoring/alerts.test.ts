@@ -1,0 +1,440 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { alertNames, ruleGroups, type AlertName, type AlertRule } from "../../src/monitoring/rules";
+import { AlertWorld, growing, replicaName, steady } from "./alert-world";
+import { firingAlerts, promtool, type Firing } from "./promtool";
+import { direct, relayed, single } from "./watched-models";
+
+const runbooks = join(__dirname, "../../docs/operations");
+
+/** Always there. */
+const deadMansSwitch: Firing = { alertname: "DeadMansSwitch", severity: "none" };
+
+interface Case {
+    alert: AlertName;
+    what: string;
+    world: AlertWorld;
+    /** Time of the question; half an hour into the world where nothing else is said. */
+    at?: string;
+    /** Every alert that fires then, besides the dead man's switch. None: the case is one of not firing. */
+    fires?: Firing[];
+}
+
+const world = (replicas = 2) => new AlertWorld(relayed, replicas);
+const page = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "page", ...more });
+const ticket = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "ticket", ...more });
+const fast = { window: "fast" };
+const slow = { window: "slow" };
+/** Present for 4 minutes, gone for 4, and so on. */
+const comingAndGoing = Array.from({ length: 10 }, () => "0x3 stale _x3").join(" ");
+
+const cases: Case[] = [
+    {
+        alert: "VllmEndpointDown",
+        what: "neither the relay nor the public address brings anything",
+        world: world()
+            .set("up", steady(0), { job: "vllm-ministral" })
+            .set("up", steady(0), { job: "vllm-ministral-direct" }),
+        fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "of a model without relay its one scrape is enough",
+        world: new AlertWorld(single, 1).set("up", steady(0)),
+        fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "the public address answers, the relay does not",
+        world: world().set("up", steady(0), { job: "vllm-ministral" }),
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "for two minutes only",
+        world: world()
+            .set("up", "1x28 0x400", { job: "vllm-ministral" })
+            .set("up", "1x28 0x400", { job: "vllm-ministral-direct" }),
+    },
+    {
+        alert: "VllmNoSuccessfulRequest",
+        what: "calls are answered and no generation ends",
+        world: world().set("http_requests_total", growing(5), { handler: "/v1/chat/completions", status: "2xx" }),
+        fires: [page("VllmNoSuccessfulRequest")],
+    },
+    {
+        alert: "VllmNoSuccessfulRequest",
+        what: "generations end, by themselves or at their length",
+        world: world().traffic(),
+    },
+    {
+        alert: "VllmNoSuccessfulRequest",
+        what: "calls are refused (4xx), and lists of models are fetched",
+        world: world()
+            .set("http_requests_total", growing(5), { handler: "/v1/chat/completions", status: "4xx" })
+            .set("http_requests_total", growing(5), { handler: "/v1/models" }),
+    },
+    {
+        alert: "VllmErrorBudgetBurn",
+        what: "a fifth of the requests fails for an hour",
+        world: world().traffic({ failed: 0.2 }),
+        at: "70m",
+        fires: [page("VllmErrorBudgetBurn", fast), ticket("VllmErrorBudgetBurn", slow)],
+    },
+    {
+        alert: "VllmErrorBudgetBurn",
+        what: "8 % fail, for hours",
+        world: world().traffic({ failed: 0.08 }),
+        at: "400m",
+        fires: [ticket("VllmErrorBudgetBurn", slow)],
+    },
+    {
+        alert: "VllmErrorBudgetBurn",
+        what: "half a percent fails",
+        world: world().traffic({ failed: 0.005 }),
+        at: "400m",
+    },
+    {
+        alert: "VllmErrorBudgetBurn",
+        what: "one of two requests in an hour fails",
+        world: world(1)
+            .set("http_requests_total", "0x50 1x400", { handler: "/v1/chat/completions", status: "5xx" })
+            .set("http_requests_total", "0x50 1x400", { handler: "/v1/chat/completions", status: "2xx" })
+            .set("vllm:request_success_total", "0x50 1x400", { finished_reason: "stop" }),
+        at: "60m",
+    },
+    {
+        alert: "VllmErrorBudgetBurn",
+        what: "they failed, and no longer do",
+        world: world()
+            .traffic()
+            .set("http_requests_total", "0+30x60 1800x400", { handler: "/v1/chat/completions", status: "5xx" }),
+        at: "100m",
+    },
+    {
+        alert: "VllmFirstTokenSlow",
+        what: "80 % of the answers begin late",
+        world: world().traffic({ firstTokenSlow: 0.8 }),
+        at: "70m",
+        fires: [page("VllmFirstTokenSlow", fast), ticket("VllmFirstTokenSlow", slow)],
+    },
+    {
+        alert: "VllmFirstTokenSlow",
+        what: "40 % begin late, for hours",
+        world: world().traffic({ firstTokenSlow: 0.4 }),
+        at: "400m",
+        fires: [ticket("VllmFirstTokenSlow", slow)],
+    },
+    {
+        alert: "VllmFirstTokenSlow",
+        what: "4 % begin late",
+        world: world().traffic({ firstTokenSlow: 0.04 }),
+        at: "400m",
+    },
+    {
+        alert: "VllmTokensSlow",
+        what: "80 % of the tokens come late",
+        world: world().traffic({ tokensSlow: 0.8 }),
+        at: "70m",
+        fires: [page("VllmTokensSlow", fast), ticket("VllmTokensSlow", slow)],
+    },
+    {
+        alert: "VllmTokensSlow",
+        what: "40 % come late, for hours",
+        world: world().traffic({ tokensSlow: 0.4 }),
+        at: "400m",
+        fires: [ticket("VllmTokensSlow", slow)],
+    },
+    { alert: "VllmTokensSlow", what: "4 % come late", world: world().traffic({ tokensSlow: 0.04 }), at: "400m" },
+    {
+        alert: "VllmQueueNotDraining",
+        what: "requests wait all the time",
+        world: world().traffic().set("vllm:num_requests_waiting", steady(5)),
+        fires: [ticket("VllmQueueNotDraining")],
+    },
+    {
+        alert: "VllmQueueNotDraining",
+        what: "the queue is empty every few minutes",
+        world: world()
+            .traffic()
+            .set("vllm:num_requests_waiting", Array.from({ length: 12 }, () => "9x4 0").join(" ")),
+    },
+    {
+        alert: "VllmQueueNotDraining",
+        what: "the gauge kept its value when the last request was aborted",
+        world: world().set("vllm:num_requests_waiting", steady(5)),
+    },
+    {
+        alert: "VllmKvCacheExhausted",
+        what: "a replica's cache is full, and requests are thrown out",
+        world: world()
+            .traffic()
+            .set("vllm:kv_cache_usage_perc", steady(0.99), { replica: replicaName(1) })
+            .set("vllm:num_preemptions_total", growing(3), { replica: replicaName(1) }),
+        fires: [ticket("VllmKvCacheExhausted", { replica: replicaName(1) })],
+    },
+    {
+        alert: "VllmKvCacheExhausted",
+        what: "full, and nothing is thrown out",
+        world: world().traffic().set("vllm:kv_cache_usage_perc", steady(0.99)),
+    },
+    {
+        alert: "VllmKvCacheExhausted",
+        what: "one replica is full, another one threw out",
+        world: world()
+            .traffic()
+            .set("vllm:kv_cache_usage_perc", steady(0.99), { replica: replicaName(1) })
+            .set("vllm:num_preemptions_total", growing(3), { replica: replicaName(0) }),
+    },
+    {
+        alert: "VllmAtMaxReplicas",
+        what: "three of three replicas, each over target",
+        world: world(3).traffic().set("vllm:num_requests_running", steady(60)),
+        fires: [ticket("VllmAtMaxReplicas")],
+    },
+    {
+        alert: "VllmAtMaxReplicas",
+        what: "one of one replica, of a model that scales on its queue",
+        world: new AlertWorld(single, 1).set("vllm:num_requests_waiting", steady(6)),
+        fires: [ticket("VllmAtMaxReplicas")],
+    },
+    {
+        alert: "VllmAtMaxReplicas",
+        what: "two of three replicas, each over target",
+        world: world(2).traffic().set("vllm:num_requests_running", steady(60)),
+    },
+    {
+        alert: "VllmAtMaxReplicas",
+        what: "three of three replicas, under target on average",
+        world: world(3)
+            .traffic()
+            .set("vllm:num_requests_running", steady(40))
+            .set("vllm:num_requests_running", steady(60), { replica: replicaName(1) }),
+    },
+    {
+        alert: "VllmScalingMetricMissing",
+        what: "the page has no such metric",
+        world: world().set("vllm:num_requests_running", undefined),
+        fires: [ticket("VllmScalingMetricMissing")],
+    },
+    {
+        alert: "VllmScalingMetricMissing",
+        what: "there is no page at all",
+        world: world().set("vllm:num_requests_running", undefined).set("up", steady(0), { job: "vllm-ministral" }),
+    },
+    {
+        alert: "VllmReplicaFlapping",
+        what: "a replica comes and goes",
+        world: world().set("vllm:num_requests_running", comingAndGoing, { replica: replicaName(1) }),
+        at: "60m",
+        fires: [{ alertname: "VllmReplicaFlapping", severity: "info" }],
+    },
+    {
+        alert: "VllmReplicaFlapping",
+        what: "one is added, and one taken away",
+        world: world().set("vllm:num_requests_running", "_x9 0x20 stale", { replica: replicaName(1) }),
+        at: "60m",
+    },
+    {
+        alert: "VllmReplicaStuck",
+        what: "a replica has requests and makes no token, while the other works",
+        world: world()
+            .traffic()
+            .set("vllm:num_requests_running", steady(8))
+            .set("vllm:generation_tokens_total", steady(1000), { replica: replicaName(1) }),
+        fires: [ticket("VllmReplicaStuck", { replica: replicaName(1) })],
+    },
+    {
+        alert: "VllmReplicaStuck",
+        what: "both work",
+        world: world().traffic().set("vllm:num_requests_running", steady(8)),
+    },
+    {
+        alert: "VllmReplicaStuck",
+        what: "the gauges kept their value when the last request was aborted",
+        world: world().set("vllm:num_requests_running", steady(8)),
+    },
+    {
+        alert: "VllmMetricsStale",
+        what: "the job is gone",
+        world: world().set("up", undefined, { job: "vllm-ministral" }),
+        fires: [ticket("VllmMetricsStale")],
+    },
+    {
+        alert: "VllmMetricsStale",
+        what: "the relay tells of minutes ago",
+        world: world().set("vllm_relay_sample_age_seconds", steady(300), { replica: replicaName(1) }),
+        fires: [ticket("VllmMetricsStale")],
+    },
+    {
+        alert: "VllmMetricsStale",
+        what: "the relay tells of a minute ago",
+        world: world().set("vllm_relay_sample_age_seconds", steady(60)),
+    },
+    {
+        alert: "VllmCertificateExpiring",
+        what: "it ends in ten days",
+        world: world().set("vllm_relay_certificate_expiry_timestamp_seconds", steady(10 * 86400)),
+        at: "120m",
+        fires: [ticket("VllmCertificateExpiring")],
+    },
+    {
+        alert: "VllmCertificateExpiring",
+        what: "it ends in twenty days",
+        world: world().set("vllm_relay_certificate_expiry_timestamp_seconds", steady(20 * 86400)),
+        at: "120m",
+    },
+    {
+        alert: "VllmTokenRejected",
+        what: "401, for the relay and for the probe; Alertmanager keeps the second page back",
+        world: world()
+            .set("vllm_relay_failures_total", growing(4), { kind: "unauthorized" })
+            .set("up", steady(0), { job: "vllm-ministral" })
+            .set("up", steady(0), { job: "vllm-ministral-direct" }),
+        fires: [page("VllmTokenRejected"), page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmTokenRejected",
+        what: "requests time out",
+        world: world().set("vllm_relay_failures_total", growing(4), { kind: "timeout" }),
+    },
+    {
+        alert: "VllmRelayBlind",
+        what: "the relay says that it misses replicas",
+        world: world().set("vllm_relay_blind", steady(1)),
+        fires: [ticket("VllmRelayBlind")],
+    },
+    {
+        alert: "VllmRelayBlind",
+        what: "the relay does not answer",
+        world: world().set("up", steady(0), { job: "replica-relay" }),
+        fires: [ticket("VllmRelayBlind")],
+    },
+    {
+        alert: "VllmRelayBlind",
+        what: "the relay's job is gone",
+        world: world().set("up", undefined, { job: "replica-relay" }),
+        fires: [ticket("VllmRelayBlind")],
+    },
+    {
+        alert: "VllmRelayBlind",
+        what: "it missed one for five minutes, as when a replica starts",
+        world: world().set("vllm_relay_blind", "0x10 1x5 0x400"),
+    },
+    {
+        alert: "PrometheusDiskFilling",
+        what: "little is left",
+        world: world().set("kubelet_volume_stats_available_bytes", steady(2e9)),
+        at: "60m",
+        fires: [ticket("PrometheusDiskFilling")],
+    },
+    {
+        alert: "PrometheusDiskFilling",
+        what: "a fifth is left, and gone within a day",
+        world: world().set("kubelet_volume_stats_available_bytes", "9e9-1e7x420"),
+        at: "300m",
+        fires: [ticket("PrometheusDiskFilling")],
+    },
+    {
+        alert: "PrometheusDiskFilling",
+        what: "a fifth is left, and it hardly changes",
+        world: world().set("kubelet_volume_stats_available_bytes", "9e9-1e5x420"),
+        at: "300m",
+    },
+    { alert: "DeadMansSwitch", what: "whatever happens", world: world(), fires: [] },
+];
+
+const groups = (model = relayed) => ruleGroups([model], "docs/operations");
+
+describe.each(alertNames)("%s", (alert) => {
+    const own = cases.filter((one) => one.alert === alert);
+
+    it.each(own.filter(({ fires }) => fires).map((one): [string, Case] => [one.what, one]))(
+        "fires: %s",
+        async (_, { world: { model, series }, at, fires }) => {
+            expect(await firingAlerts(groups(model), series, at ?? "30m", [...fires!, deadMansSwitch])).toBeUndefined();
+        },
+    );
+
+    it.each(own.filter(({ fires }) => !fires).map((one): [string, Case] => [one.what, one]))(
+        "does not fire: %s",
+        async (_, { world: { model, series }, at }) => {
+            expect(await firingAlerts(groups(model), series, at ?? "30m", [deadMansSwitch])).toBeUndefined();
+        },
+    );
+
+    it("has cases of firing and, but for the dead man's switch, of not firing", () => {
+        expect(own.filter(({ fires }) => fires?.length || alert === "DeadMansSwitch")).not.toEqual([]);
+        expect(own.some(({ fires }) => !fires)).toBe(alert !== "DeadMansSwitch");
+    });
+
+    it("has a runbook that says what it means, how to look, what to do and when to wait", () => {
+        const file = join(runbooks, `${alert}.md`);
+        expect(existsSync(file), file).toBe(true);
+        const text = readFileSync(file, "utf8");
+        for (const part of [`# ${alert}`, "## Meaning", "## How to look", "## What to do", "## When to wait"]) {
+            expect(text).toContain(part);
+        }
+    });
+});
+
+it.each([
+    ["one replica, seen by the relay", relayed, 1],
+    ["two replicas", relayed, 2],
+    ["three replicas", relayed, 3],
+    ["several behind one address", direct, 1],
+    ["one, without the relay", single, 1],
+])("idle for seven hours, nothing fires: %s", async (_, model, replicas) => {
+    const { series } = new AlertWorld(model, replicas);
+    for (const at of ["15m", "90m", "410m"]) {
+        expect(await firingAlerts(groups(model), series, at, [deadMansSwitch])).toBeUndefined();
+    }
+});
+
+it.each([
+    ["three replicas", relayed, 3],
+    ["several behind one address", direct, 1],
+    ["one, without the relay", single, 1],
+])("under an ordinary load nothing fires: %s", async (_, model, replicas) => {
+    const { series } = new AlertWorld(model, replicas).traffic().set("vllm:num_requests_running", steady(20));
+    for (const at of ["15m", "90m", "410m"]) {
+        expect(await firingAlerts(groups(model), series, at, [deadMansSwitch])).toBeUndefined();
+    }
+});
+
+describe("the rules of a stack", () => {
+    const all = ruleGroups([relayed, direct, single], "https://runbooks.example.org");
+    const alerts = all.flatMap(({ rules }) => rules).filter((rule): rule is AlertRule => "alert" in rule);
+
+    it("are accepted by promtool, with several models", async () => {
+        expect(
+            await promtool({ "rules.yaml": { groups: all } }, "check", "rules", "--lint-fatal", "rules.yaml"),
+        ).toBeUndefined();
+    });
+
+    it("link each alert to its runbook, and say what users feel in a sentence", () => {
+        expect(new Set(alerts.map(({ alert }) => alert))).toEqual(new Set(alertNames));
+        for (const { alert, annotations } of alerts) {
+            expect(annotations.runbook_url).toBe(`https://runbooks.example.org/${alert}.md`);
+            expect(annotations.summary, alert).toMatch(/^\S.{20,110}\.$/);
+            // What differs from time to time is in the description: a summary that changes is another notification.
+            if (alert !== "VllmCertificateExpiring") expect(annotations.summary, alert).not.toContain("{{");
+        }
+    });
+
+    it("judge no replica that cannot be told from others", () => {
+        const of = (model: string) => alerts.filter(({ labels }) => labels.model === model).map(({ alert }) => alert);
+        for (const alert of ["VllmAtMaxReplicas", "VllmReplicaFlapping", "VllmReplicaStuck"]) {
+            expect(of("ministral")).toContain(alert);
+            expect(of("single")).toContain(alert);
+            expect(of("direct")).not.toContain(alert);
+        }
+    });
+
+    it("have no runbook without an alert", () => {
+        const names = readdirSync(runbooks).map((name) => name.replace(/\.md$/, ""));
+        expect(names.filter((name) => /^[A-Z]\w+$/.test(name) && name !== "README").sort()).toEqual(
+            [...alertNames].sort(),
+        );
+    });
+});

@@ -1,0 +1,53 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { ensureToolchain } from "../../sandbox/toolchain/toolchain";
+import type { RuleGroup } from "../../src/monitoring/rules";
+
+/** Samples by series, in promtool's notation: `0+60x30` is 31 samples, each 60 more than the one before. */
+export type InputSeries = Record<string, string>;
+
+/** An alert that fires, by its labels without `model`, which all have. */
+export type Firing = Record<string, string>;
+
+/** Minutes between two samples, and between two evaluations. */
+export const everyMinute = "1m";
+
+/** Runs promtool over files of a folder of their own. Returns what it said when it refused, else undefined. */
+export async function promtool(files: Record<string, unknown>, ...args: string[]): Promise<string | undefined> {
+    const { bin } = await ensureToolchain({ log: () => undefined });
+    const folder = mkdtempSync(join(tmpdir(), "promtool-"));
+    try {
+        for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), stringify(content));
+        const { status, stdout, stderr } = spawnSync(bin.promtool, args, { cwd: folder, encoding: "utf8" });
+        return status === 0 ? undefined : `${stdout}${stderr}`;
+    } finally {
+        rmSync(folder, { recursive: true, force: true });
+    }
+}
+
+/** Checks which alerts fire at a time (`90m`): exactly these. Returns what promtool said when it is not so. */
+export function firingAlerts(
+    groups: RuleGroup[],
+    series: InputSeries,
+    at: string,
+    expected: Firing[],
+): Promise<string | undefined> {
+    const expr = 'count by (alertname, severity, window, replica) (ALERTS{alertstate="firing"})';
+    const samples = expected.map((labels) => {
+        const text = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
+        return { labels: `{${text.join(",")}}`, value: 1 };
+    });
+    const test = {
+        interval: everyMinute,
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        promql_expr_test: [{ expr, eval_time: at, exp_samples: samples }],
+    };
+    const files = {
+        "rules.yaml": { groups },
+        "test.yaml": { rule_files: ["rules.yaml"], evaluation_interval: everyMinute, tests: [test] },
+    };
+    return promtool(files, "test", "rules", "test.yaml");
+}

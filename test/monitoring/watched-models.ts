@@ -1,0 +1,28 @@
+import type { WatchedModel } from "../../src/monitoring/rules";
+
+/** The reference architecture: up to three replicas, each of them seen by the relay. */
+export const relayed: WatchedModel = {
+    name: "ministral",
+    app: "11111111-2222-4333-8444-555555555555",
+    region: "GRA",
+    image: "vllm/vllm-openai:v0.13.0",
+    replicas: { min: 1, max: 3 },
+    scaling: { metric: "vllm:num_requests_running", target: 50, aggregation: "AVERAGE" },
+    maxNumSeqs: 1024,
+    targets: { timeToFirstToken: 1, interTokenLatency: 0.05, withinTargets: 0.95, errorBudget: 0.01 },
+    replicaPrice: 2,
+    relayed: true,
+};
+
+/** Several replicas behind one address, as the guide scrapes them. */
+export const direct: WatchedModel = { ...relayed, name: "direct", relayed: false };
+
+/** One replica, which needs no relay; scaled on something else, of which there is no price. */
+export const single: WatchedModel = {
+    ...relayed,
+    name: "single",
+    replicas: { min: 1, max: 1 },
+    scaling: { metric: "vllm:num_requests_waiting", target: 5, aggregation: "SUM" },
+    replicaPrice: undefined,
+    relayed: false,
+};

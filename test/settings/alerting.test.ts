@@ -1,0 +1,225 @@
+import { describe, expect, it } from "vitest";
+import { parseSettings, SettingsError, settingsWarnings, type Fault } from "../../src/settings";
+
+const toSet = {
+    projectId: "0123456789abcdef0123456789abcdef",
+    huggingFaceToken: "hf_test",
+    monitoring: { grafana: { allowedSources: ["198.51.100.7/32"] } },
+};
+
+function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken", "alerting", "grafanaTlsKey"]) {
+    const values = Object.entries({ ...toSet, ...config }).map(([key, value]) => [
+        key,
+        typeof value === "string" ? value : JSON.stringify(value),
+    ]);
+    const raw = { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secretKeys) };
+    return parseSettings(raw, "ovhcloud-llm-serving");
+}
+
+function faultsOf(config: Record<string, unknown>, secretKeys?: string[]): Fault[] {
+    try {
+        parse(config, secretKeys);
+    } catch (error) {
+        if (error instanceof SettingsError) return error.faults;
+        throw error;
+    }
+    return [];
+}
+
+const hook = { type: "webhook", url: "https://alerts.example.org/very-secret" };
+const alerting = (receivers: unknown, routes: unknown = {}) => ({ alerting: { receivers, routes } });
+const targets = (over: object) => ({ models: { ministral: { targets: over } } });
+const grafana = (over: object) => ({
+    monitoring: { grafana: { allowedSources: ["198.51.100.7/32"], ...over } },
+});
+const pem = (kind: string) => `-----BEGIN ${kind}-----\nMIIB\n-----END ${kind}-----\n`;
+const ingress = { host: "grafana.example.org", class: "nginx" };
+
+describe("receivers", () => {
+    it("of every kind are taken, each in a route", () => {
+        const receivers = {
+            hook,
+            team: { type: "slack", url: "https://hooks.example.org/x", channel: "#llm" },
+            mail: {
+                type: "email",
+                to: "a@example.org",
+                from: "b@example.org",
+                smarthost: "smtp.example.org:587",
+                username: "b",
+                password: "x",
+            },
+            oncall: { type: "pagerduty", routingKey: "x" },
+            ops: { type: "opsgenie", apiKey: "x", region: "eu" },
+        };
+        const routes = { page: ["oncall", "ops"], ticket: ["team", "mail"], heartbeat: ["hook"] };
+        expect(parse(alerting(receivers, routes)).alerting).toMatchObject({ receivers, routes });
+    });
+
+    it.each<[string, Record<string, unknown>, string, RegExp]>([
+        ["no such kind", alerting({ x: { type: "pager" } }), "alerting.receivers.x.type", /webhook, slack, email/],
+        [
+            "a key of another kind",
+            alerting({ x: { ...hook, recipient: "#x" } }),
+            "alerting.receivers.x.recipient",
+            /settings here are type, url$/,
+        ],
+        [
+            "no channel",
+            alerting({ x: { ...hook, type: "slack" } }),
+            "alerting.receivers.x.channel",
+            /such as "#alerts"/,
+        ],
+        ["no address", alerting({ x: { type: "webhook", url: "example" } }), "alerting.receivers.x.url", /http\(s\)/],
+        ["name", alerting({ "On Call": hook }), 'alerting.receivers["On Call"]', /lower-case/],
+        [
+            "nobody of this name",
+            alerting({ hook }, { page: ["hock"], ticket: ["hook"] }),
+            "alerting.routes.page[0]",
+            /hook/,
+        ],
+        ["in no route", alerting({ hook }), "alerting.receivers.hook", /told of nothing/],
+        [
+            "no such tier",
+            alerting({ hook }, { pages: ["hook"], page: ["hook"] }),
+            "alerting.routes.pages",
+            /did you mean "page"/,
+        ],
+    ])("%s", (_, config, key, fix) => {
+        const faults = faultsOf(config);
+        expect(faults.map((fault) => fault.key)).toContain(key);
+        expect(faults.find((fault) => fault.key === key)!.fix).toMatch(fix);
+        expect(JSON.stringify(faults)).not.toContain("very-secret");
+    });
+
+    it("are refused in plain text, and not repeated", () => {
+        const faults = faultsOf(alerting({ hook }, { page: ["hook"] }), ["huggingFaceToken"]);
+        expect(faults).toEqual([
+            {
+                key: "alerting.receivers.hook.url",
+                found: "stored in plain text",
+                fix: "encrypt it: pulumi config set --secret --path alerting.receivers.hook.url",
+            },
+        ]);
+    });
+});
+
+describe("targets", () => {
+    it.each<[string, Record<string, unknown>, string, RegExp]>([
+        ["between two bounds", targets({ timeToFirstToken: 2 }), "timeToFirstToken", /give 1 or 2\.5 \(seconds\)/],
+        ["of no token", targets({ interTokenLatency: 0 }), "interTokenLatency", /give 0\.01 or/],
+        ["too loose to be watched", targets({ withinTargets: 0.9 }), "withinTargets", /more than 0\.931/],
+        ["too large a budget", targets({ errorBudget: 0.1 }), "errorBudget", /less than 0\.069/],
+        ["a percentage", targets({ withinTargets: 95 }), "withinTargets", /less than 1|too|most/],
+    ])("%s", (_, config, key, fix) => {
+        const [fault, ...others] = faultsOf(config);
+        expect(others).toEqual([]);
+        expect(fault.key).toBe(`models.ministral.targets.${key}`);
+        expect(fault.fix).toMatch(fix);
+    });
+
+    it("of the command line are text", () => {
+        const { ministral } = parse(targets({ timeToFirstToken: "0.5" })).models;
+        expect(ministral.targets).toEqual({
+            timeToFirstToken: 0.5,
+            interTokenLatency: 0.05,
+            withinTargets: 0.95,
+            errorBudget: 0.01,
+        });
+    });
+});
+
+describe("scaling metric", () => {
+    const scaling = (metric: string, image?: string) => ({
+        models: { ministral: { scaling: { metric, target: 5 }, ...(image && { image }) } },
+    });
+    it.each<[string, Record<string, unknown>, RegExp]>([
+        ["that is gone", scaling("vllm:gpu_cache_usage_perc"), /vllm:kv_cache_usage_perc, since 0\.12/],
+        ["of a later version", scaling("vllm:num_requests_waiting_by_reason"), /vLLM 0\.13\.0 has.*0\.33\.0 only/],
+    ])("%s", (_, config, fix) => {
+        expect(faultsOf(config)[0]).toMatchObject({ key: "models.ministral.scaling.metric" });
+        expect(faultsOf(config)[0].fix).toMatch(fix);
+    });
+
+    it("of the image's own version is taken, and of an image that is not known too", () => {
+        for (const image of ["vllm/vllm-openai:v0.33.0", "vllm/vllm-openai:v0.20.0"]) {
+            expect(faultsOf(scaling("vllm:num_requests_waiting_by_reason", image))).toEqual([]);
+        }
+    });
+});
+
+describe("Grafana's access", () => {
+    it.each<[string, Record<string, unknown>, string, RegExp]>([
+        [
+            "half the world",
+            grafana({ allowedSources: ["0.0.0.0/1"] }),
+            "monitoring.grafana.allowedSources[0]",
+            /0\.0\.0\.0\/0 if/,
+        ],
+        ["ingress without a host", grafana({ access: "ingress" }), "monitoring.grafana.ingress", /host and class/],
+        [
+            "ingress without a certificate",
+            grafana({ access: "ingress", ingress }),
+            "monitoring.grafana.ingress",
+            /issuer .* certificate/,
+        ],
+        [
+            "both certificates",
+            grafana({ access: "ingress", ingress: { ...ingress, issuer: "x", certificate: pem("CERTIFICATE") } }),
+            "monitoring.grafana.ingress",
+            /one of/,
+        ],
+        [
+            "certificate without key",
+            grafana({ access: "ingress", ingress: { ...ingress, certificate: pem("CERTIFICATE") } }),
+            "grafanaTlsKey",
+            /config set --secret grafanaTlsKey/,
+        ],
+        ["key without certificate", { grafanaTlsKey: pem("PRIVATE KEY") }, "grafanaTlsKey", /remove it/],
+        [
+            "no sources for the ingress",
+            { monitoring: { grafana: { access: "ingress", ingress: { ...ingress, issuer: "x" } } } },
+            "monitoring.grafana.allowedSources",
+            /who may reach/,
+        ],
+        ["a key that is none", { grafanaTlsKey: "secret" }, "grafanaTlsKey", /PEM/],
+    ])("%s", (_, config, key, fix) => {
+        const fault = faultsOf(config).find((one) => one.key === key);
+        expect(fault?.fix).toMatch(fix);
+    });
+
+    it("by ingress: with an issuer, or a certificate and its key", () => {
+        expect(faultsOf(grafana({ access: "ingress", ingress: { ...ingress, issuer: "letsencrypt" } }))).toEqual([]);
+        const certificate = grafana({ access: "ingress", ingress: { ...ingress, certificate: pem("CERTIFICATE") } });
+        const grafanaTlsKey = pem("EC PRIVATE KEY");
+        expect(faultsOf({ ...certificate, grafanaTlsKey })).toEqual([]);
+        expect(faultsOf({ ...certificate, grafanaTlsKey }, ["huggingFaceToken"])[0].found).toBe("stored in plain text");
+    });
+});
+
+describe("warnings", () => {
+    const warnings = (config: Record<string, unknown>) => settingsWarnings(parse(config));
+    const told = alerting({ hook }, { page: ["hook"] });
+
+    it("none when all is as it should be", () => {
+        expect(warnings(told)).toEqual([]);
+    });
+
+    it("of an image whose metrics are not known, and not of one whose are", () => {
+        const image = (tag: string) => ({ ...told, models: { ministral: { image: `vllm/vllm-openai:${tag}` } } });
+        expect(warnings(image("v0.14.1"))).toEqual([
+            expect.stringMatching(
+                /models\.ministral\.image: the metrics of ".*v0\.14\.1" are not known \(known: vLLM 0\.13\.0, 0\.33\.0\)/,
+            ),
+        ]);
+        expect(warnings(image("v0.33.0"))).toEqual([]);
+    });
+
+    it("of a Grafana that is open to all", () => {
+        const open = { ...told, ...grafana({ allowedSources: ["0.0.0.0/0"] }) };
+        expect(warnings(open)).toEqual([expect.stringMatching(/open to the whole internet, and its password travels/)]);
+    });
+
+    it("of pages that nobody gets", () => {
+        expect(warnings({})).toEqual([expect.stringMatching(/^alerting\.routes\.page: nobody is told/)]);
+    });
+});

@@ -1,0 +1,72 @@
+import { OvhClient } from "../../packages/ai-deploy/src/client";
+import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+
+/** What the platform says at one moment. */
+export interface ReplicaSample {
+    /** Seconds from the start of the run. */
+    t: number;
+    /** Replicas that take requests. */
+    ready: number;
+}
+
+/** An app in the AI Deploy API. */
+export interface AppAddress {
+    credentials: Credentials;
+    projectId: string;
+    appId: string;
+}
+
+/**
+ * Reads the app's `status.availableReplicas` again and again until it is stopped: the platform's own count, the same on
+ * an OVHcloud account and in the sandbox.
+ */
+export class ReplicaWatch {
+    readonly samples: ReplicaSample[] = [];
+    /** Why the last look failed; undefined when it did not. */
+    failure?: string;
+    private timer?: NodeJS.Timeout;
+    private stopped = false;
+    private readonly client: OvhClient;
+
+    constructor(
+        private readonly app: AppAddress,
+        private readonly now: () => number,
+        private readonly periodMs: number,
+    ) {
+        this.client = new OvhClient(app.credentials, { requestTimeoutMs: 5000 });
+    }
+
+    /** Looks at once, then every period. Resolves after the first look. */
+    async begin(): Promise<void> {
+        await this.look();
+        if (this.stopped) return;
+        this.timer = setTimeout(() => void this.begin(), this.periodMs);
+    }
+
+    stop(): void {
+        this.stopped = true;
+        clearTimeout(this.timer);
+    }
+
+    get ready(): number | undefined {
+        return this.samples.at(-1)?.ready;
+    }
+
+    private async look(): Promise<void> {
+        const { projectId, appId } = this.app;
+        try {
+            const { status } = await this.client.get<{ status: { availableReplicas?: number } }>(
+                `/cloud/project/${encodeURIComponent(projectId)}/ai/app/${encodeURIComponent(appId)}`,
+            );
+            this.failure = undefined;
+            this.samples.push({ t: this.now(), ready: status.availableReplicas ?? 0 });
+        } catch (error) {
+            this.failure = (error as Error).message;
+        }
+    }
+}
+
+/** The count at a time of the run; undefined before the first sample. */
+export function readyAt(samples: ReplicaSample[], t: number): number | undefined {
+    return samples.findLast((sample) => sample.t <= t)?.ready;
+}

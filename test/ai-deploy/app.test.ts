@@ -273,6 +273,15 @@ describe("update", () => {
         expect(writes(since())).toEqual([`PUT /ai/app/${id}`]);
     });
 
+    it("what a read that lags does not show yet is not sent again", async () => {
+        const { stack, id } = await upStack();
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        cloud.api.faults.add({ method: "GET", path: "/ai/app/", kind: "stale", staleMs: 50, times: 3 });
+        const since = cloud.mark();
+        await stack.up(appInputs({ image: "vllm/vllm-openai:v0.13.1" }));
+        expect(writes(since())).toEqual([`PUT /ai/app/${id}`]);
+    });
+
     it("waits for the new replicas, not for the old ones that still run", async () => {
         const { stack } = await upStack();
         cloud.script({ lines: ["api_server.py: error: unrecognized arguments: --no-such-flag"], exitCode: 2 });
@@ -441,6 +450,21 @@ describe("delete", () => {
         const { stack } = await upStack();
         cloud.api.faults.add({ kind: "status", status: 404 });
         expect((await failure(stack.destroy())).message).toMatch(/deleting app test-app[^]*check the project id/);
+        expect(stack.resource).toBeDefined();
+    });
+
+    it("a DELETE that did not find the app is sent again", async () => {
+        const { stack, id } = await upStack();
+        cloud.api.faults.add({ method: "DELETE", kind: "status", status: 404, times: 1 });
+        const since = cloud.mark();
+        await stack.destroy();
+        expect(writes(since())).toEqual([`PUT /ai/app/${id}/stop`, `DELETE /ai/app/${id}`, `DELETE /ai/app/${id}`]);
+    });
+
+    it("an app that is listed but cannot be read is not forgotten", async () => {
+        const { stack } = await upStack({ timeouts: { deleteSeconds: 0.2 } });
+        cloud.api.faults.add({ method: "GET", path: "/ai/app/", kind: "status", status: 404 });
+        expect((await failure(stack.destroy())).message).toMatch(/is listed but cannot be read/);
         expect(stack.resource).toBeDefined();
     });
 

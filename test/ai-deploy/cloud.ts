@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -43,7 +43,8 @@ export interface TestCloudOptions {
 
 /** The emulated OVHcloud without clusters, its replicas one tiny server that answers 200 to everything. */
 export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): Promise<TestCloud> {
-    const folder = mkdtempSync(join(tmpdir(), "ai-deploy-test-"));
+    // In memory where there is such a folder: the emulator saves its state at every change.
+    const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "ai-deploy-test-"));
     const replicas = createServer((_incoming, answer) => answer.end("ok"));
     await new Promise<void>((resolve) => replicas.listen(0, "127.0.0.1", resolve));
     const { port } = replicas.address() as AddressInfo;

@@ -1,5 +1,4 @@
 // `npm run test:faults -- --sequences N --seed S [--path P]`: see fault-sequences.ts.
-import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import fc from "fast-check";
 import { startTestCloud } from "./cloud";
@@ -13,16 +12,28 @@ export interface FaultRun {
     path?: string;
 }
 
+/** A sequence takes a second or two; one that takes this long waits for a time-out of minutes, which no fault here should lead to. */
+const slowestMs = 45_000;
+
+/** A sequence mostly waits, for polls and time-outs. */
+const manyLanes = 6;
+
 /** Runs random sequences in several lanes, each with a cloud and a provider process of its own. Throws the first failure. */
 export async function runFaultSequences({ sequences, seed, path }: FaultRun): Promise<void> {
-    const lanes = path === undefined ? Math.max(2, Math.min(4, cpus().length)) : 1;
+    const lanes = path === undefined ? manyLanes : 1;
     const runLane = async (lane: number): Promise<void> => {
         const cloud = await startTestCloud();
         const provider = await startProvider({ ...cloud.env, OVH_AI_DEPLOY_REQUEST_TIMEOUT_MS: "400" });
         try {
             await fc.assert(
                 fc.asyncProperty(sequence, (one) => runSequence(one, cloud, provider)),
-                { numRuns: Math.ceil(sequences / lanes), seed: seed + lane, path, endOnFailure: true },
+                {
+                    numRuns: Math.ceil(sequences / lanes),
+                    seed: seed + lane,
+                    path,
+                    endOnFailure: true,
+                    timeout: slowestMs,
+                },
             );
             if (cloud.api.violations().length > 0) throw new Error(cloud.api.violations().join("\n"));
         } finally {

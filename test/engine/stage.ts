@@ -26,7 +26,7 @@ export interface Stage {
     up(started?: (pid: number) => void): Promise<PulumiRun>;
     /** `pulumi preview --expect-no-changes`: exit code 0 when a second up would do nothing. */
     previewNothing(): Promise<PulumiRun>;
-    preview(): Promise<PulumiRun>;
+    preview(...options: string[]): Promise<PulumiRun>;
     refresh(): Promise<PulumiRun>;
     destroy(started?: (pid: number) => void): Promise<PulumiRun>;
     /** `pulumi cancel`: takes away the lock that a killed run left. */
@@ -114,7 +114,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         },
         up: (started) => onStack("up", ["--yes", "--skip-preview"], started),
         previewNothing: () => onStack("preview", ["--expect-no-changes", "--diff"]),
-        preview: () => onStack("preview", ["--diff"]),
+        preview: (...more) => onStack("preview", ["--diff", ...more]),
         refresh: () => onStack("refresh", ["--yes", "--skip-preview"]),
         destroy: (started) => onStack("destroy", ["--yes", "--skip-preview"], started),
         cancel: () => run(["cancel", "--yes", "--stack", "test"]),

@@ -168,6 +168,7 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
             await bringDown(context, known, appId, deadline);
             // Not found may also mean that the project is not: then this throws, and the state keeps the app.
             while ((await labelled(context, known)).some((app) => app.id === appId)) {
+                if (Date.now() > deadline) throw contradictory(known, appId);
                 await sleep(context.poller.pauseMs(0));
                 await bringDown(context, known, appId, deadline);
             }
@@ -365,8 +366,8 @@ async function bringDown(context: Context, inputs: AppInputs, id: string, deadli
                     await context.client.put(`${base}/stop`);
                     stopped = true;
                 } else if (["STOPPED", "FAILED", "ERROR"].includes(state) && !deleted) {
-                    await context.client.delete(base);
-                    deleted = true;
+                    // Not found, though it was seen just now: the next look tells.
+                    deleted = await context.client.delete(base);
                 } else if (Date.now() > forceAt && state !== "DELETING") {
                     await context.client.delete(`${base}?force=true`);
                 }
@@ -592,10 +593,14 @@ async function getSurely(context: Context, known: AppOutputs, id: string): Promi
         const listed = (await labelled(context, known)).some((app) => app.id === id);
         if (!listed && look >= looksWithoutApp) return undefined;
         if (look >= looksWithoutApp * 2) {
-            throw new Error(`app ${known.name} (${id}) is listed but cannot be read: run it again in a minute`);
+            throw contradictory(known, id);
         }
         await sleep(context.poller.pauseMs(0));
     }
+}
+
+function contradictory({ name }: AppInputs, id: string): Error {
+    return new Error(`app ${name} (${id}) is listed but cannot be read: run the same command again in a minute`);
 }
 
 /** Within the deadline, an answer that fails for now is no answer (null), not the end. */

@@ -95,12 +95,14 @@ export class OvhClient {
         return this.repeat("PUT", path, body);
     }
 
-    /** 404 is success: what is to be gone is gone. */
-    async delete(path: string): Promise<void> {
+    /** Whether the platform took it. False when it did not find it: gone already, which a caller who must be sure looks up. */
+    async delete(path: string): Promise<boolean> {
         try {
             await this.repeat("DELETE", path);
+            return true;
         } catch (error) {
-            if (!(error instanceof ApiError && error.gone)) throw error;
+            if (error instanceof ApiError && error.gone) return false;
+            throw error;
         }
     }
 

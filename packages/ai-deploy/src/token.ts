@@ -139,9 +139,12 @@ export async function read(
 
 export async function remove(context: Context, id: string, known: TokenOutputs): Promise<void> {
     try {
-        await context.client.delete(`${listPath(known)}/${id}`);
-        // Not found counts as deleted; but not when it is the project that is not found.
-        await context.client.get(listPath(known));
+        if (await context.client.delete(`${listPath(known)}/${id}`)) return;
+        // Not found counts as deleted, but not when it is the project that is not found, nor when it is listed.
+        const listed = (await context.client.get<LiveToken[]>(listPath(known))).some((token) => token.id === id);
+        if (listed) {
+            throw new Error(`token ${known.name} (${id}) is listed but cannot be deleted: run it again in a minute`);
+        }
     } catch (error) {
         throw explain(error, `deleting token ${known.name} (${id})`, [known.value]);
     }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { FaultRule } from "../../sandbox/ovhcloud/faults";
 import type { LoggedRequest } from "../../sandbox/ovhcloud/server";
@@ -85,6 +86,20 @@ describe("create", () => {
         const since = cloud.mark();
         await stack.up(appInputs());
         expect(writes(since())).toEqual([]);
+    });
+
+    it("stopped by somebody while it is waited for: the wait ends, and the next up starts it", async () => {
+        const stack = new Stack(provider);
+        // Not ready for longer than this test waits.
+        const slow = { readinessProbe: { path: "/v1/models", port: 8000, initialDelaySeconds: 1_000_000 } };
+        const waiting = failure(stack.up(appInputs(slow)));
+        while (cloud.api.apps()[0]?.state !== "SCALING") await sleep(5);
+        const { id } = theApp();
+        await cloud.outside(id, "stop outside");
+        expect((await waiting).message).toMatch(new RegExp(`${id}\\) was stopped while it was waited for`));
+        expect(stack.resource!.id).toBe(id);
+        await stack.up(appInputs());
+        expect(theApp()).toMatchObject({ id, state: "RUNNING" });
     });
 
     it("wanted stopped, it ends stopped", async () => {
@@ -176,6 +191,20 @@ describe("adoption", () => {
         const { stack } = await upStack();
         expect(stack.resource!.id).toBe(id);
         expect(theApp().state).toBe("RUNNING");
+    });
+
+    it("one that has been stopped is started, though the list still says that it runs", async () => {
+        const id = await killedCreation();
+        await sleep(50);
+        const whileItRan = Date.now();
+        // Room for the look to come a little later, and still see the time before the stop.
+        await sleep(2000);
+        await cloud.outside(id, "stop outside");
+        const staleMs = Date.now() - whileItRan;
+        cloud.api.faults.add({ method: "GET", path: "/ai/app$", kind: "stale", staleMs, times: 1 });
+        const { stack } = await upStack();
+        expect(stack.resource!.id).toBe(id);
+        expect(theApp()).toMatchObject({ id, state: "RUNNING" });
     });
 
     it("one that cannot become what is wanted now is deleted before another is made", async () => {

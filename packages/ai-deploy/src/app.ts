@@ -52,6 +52,8 @@ const maxPosts = 3;
 const maxRoundsOfCalls = 5;
 /** Answers in a row without the app after which it counts as deleted: a young app may not be everywhere yet. */
 const looksWithoutApp = 3;
+/** Looks in a row that must say STOPPED before a wait for RUNNING ends: one that lags may still show the time before. */
+const looksStopped = 3;
 /** Looks in a row that must say RUNNING after a change that restarts replicas, if nothing else shows that it began. */
 const looksAfterRestart = 3;
 const logLines = 20;
@@ -193,7 +195,7 @@ async function bringUp(context: Context, inputs: AppInputs, deadline: number): P
         const chosen = await asInitError(own, inputs, () => tolerate(Infinity, () => chooseOne(context, inputs, own)));
         // No answer now: the look of the next run tells.
         if (!chosen || chosen.id === own.id) return outs;
-        live = chosen;
+        live = await asItIs(context, chosen, inputs, deadline);
     }
 }
 
@@ -211,7 +213,7 @@ async function obtain(context: Context, inputs: AppInputs, deadline: number): Pr
                     : await chooseOne(context, inputs);
                 if (found) {
                     context.progress(`${inputs.name} (${found.id}) found from an earlier run, taken over`);
-                    return found;
+                    return await asItIs(context, found, inputs, deadline);
                 }
                 if (!unclear || look >= looksAfterUnclearPost) break;
                 if (found !== null) look++;
@@ -230,9 +232,21 @@ async function obtain(context: Context, inputs: AppInputs, deadline: number): Pr
             }
         }
     } catch (error) {
-        if (!unclear) throw error;
+        if (!unclear || "id" in (error as Error)) throw error;
         throw unresolved(context, inputs, error as Error);
     }
+}
+
+/**
+ * An app that a list showed, looked at by itself: a list that lags may say that it runs, or is about to, when it has been
+ * stopped. Whatever the look says, the app is there and must not be lost.
+ */
+function asItIs(context: Context, listed: LiveApp, inputs: AppInputs, deadline: number): Promise<LiveApp> {
+    return asInitError(
+        listed,
+        inputs,
+        async () => (await tolerate(deadline, () => get(context, inputs, listed.id))) ?? listed,
+    );
 }
 
 async function adopt(context: Context, inputs: AppInputs, id: string): Promise<LiveApp> {
@@ -492,6 +506,7 @@ async function waitUntilThere(
     told(first.status.state);
     let last = first;
     let absent = 0;
+    let stopped = 0;
     let quiet = 0;
     let moved = !restarts;
     return context.poller.until(async () => {
@@ -510,6 +525,12 @@ async function waitUntilThere(
             if (isThere(live, inputs) && (moved || ++quiet >= looksAfterRestart)) return live;
             const stale = staleFailure !== undefined && live.status.lastTransitionDate === staleFailure;
             if (failedStates.includes(live.status.state) && !stale) throw await appFailure(context, live, inputs);
+            stopped = live.status.state === "STOPPED" && !stale ? stopped + 1 : 0;
+            if (stopped >= looksStopped) {
+                throw new Error(
+                    `app ${inputs.name} (${first.id}) was stopped while it was waited for: run \`pulumi up\` again, it starts it`,
+                );
+            }
         }
         if (Date.now() > deadline) {
             throw new Error(

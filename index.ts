@@ -32,6 +32,7 @@ const monitoring = new Monitoring("monitoring", {
     models: Object.fromEntries(served.map(([name, model]) => [name, model.monitored()])),
     provider: cluster.provider,
     nodePool: cluster.nodePool,
+    protect: settings.cluster.protect,
 });
 
 // The outputs of one model lie flat: those of `ministral`, or of the first by name where there is none.

@@ -278,8 +278,8 @@ Try next (bash, in this folder):
   source .sandbox/env
   pulumi preview --stack sandbox
   kubectl get pods -A
-  curl --cacert "$OVH_SANDBOX_CA" "$(pulumi stack output openAiBaseUrl)/models" \\
-      -H "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"
+  echo "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)" |
+      curl --cacert "$OVH_SANDBOX_CA" "$(pulumi stack output openAiBaseUrl)/models" -H @-
   curl '${daemon.prometheus}/api/v1/query?query=up'
   npm run loadtest -- --stack sandbox
 

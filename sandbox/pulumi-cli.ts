@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
 
@@ -25,6 +26,8 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         OVH_SANDBOX_CA: caFile,
         NODE_EXTRA_CA_CERTS: caFile,
         KUBECONFIG: layout.kubeconfig,
+        // Of kubectl and of Helm in the Kubernetes plugin, else in the home folder, where `reset` would leave it.
+        KUBECACHEDIR: join(layout.dir, "kubectl-cache"),
     };
 }
 

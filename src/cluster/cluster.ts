@@ -77,8 +77,15 @@ export class Cluster extends pulumi.ComponentResource {
         this.kubeconfig = pulumi.secret(this.kube.kubeconfig);
         this.provider = new k8s.Provider(
             `${name}-kubernetes`,
-            // With the cluster's id as identity, a kubeconfig that is renewed does not replace everything deployed.
-            { kubeconfig: this.kubeconfig, clusterIdentifier: this.kube.id },
+            {
+                kubeconfig: this.kubeconfig,
+                // As identity: a kubeconfig that is renewed does not replace everything deployed.
+                clusterIdentifier: this.kube.id,
+                // Changed in place, which the pods that mount them see. By default each would be deleted and made anew,
+                // and what depends on it with it: a token's rotation would take the relay down.
+                enableConfigMapMutable: true,
+                enableSecretMutable: true,
+            },
             { parent: this },
         );
         this.registerOutputs({ kubeconfig: this.kubeconfig });

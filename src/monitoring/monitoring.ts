@@ -38,6 +38,8 @@ export interface MonitoringArgs {
     provider: k8s.Provider;
     /** What must be there for pods to run. */
     nodePool: pulumi.Resource;
+    /** Refuses to delete the namespace and the release, and with them the volumes. */
+    protect: boolean;
 }
 
 /** Prometheus, Grafana and Alertmanager, scraping every model and showing it. */
@@ -47,18 +49,18 @@ export class Monitoring extends pulumi.ComponentResource {
     readonly grafanaUrl: pulumi.Output<string | undefined>;
     /** Password of Grafana's user `admin`; secret. */
     readonly grafanaPassword: pulumi.Output<string>;
-    /** What makes `grafanaUrl` work when Grafana is internal. */
-    readonly grafanaPortForward: string | undefined;
+    /** Brings Grafana to http://localhost:3000 however it is reached otherwise; `grafanaUrl` needs it when it is internal. */
+    readonly grafanaPortForward: string;
 
     constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.provider] });
-        const { settings, provider, alerting } = args;
+        const { settings, provider, alerting, protect } = args;
 
         // After the node pool, so that on the way down volumes are given back while nodes can still let go of them.
         const namespace = new k8s.core.v1.Namespace(
             name,
             { metadata: { name: settings.namespace } },
-            { parent: this, dependsOn: args.nodePool },
+            { parent: this, protect, dependsOn: args.nodePool },
         );
         const metadata = (objectName: string, labels?: Record<string, string>) => ({
             name: objectName,
@@ -176,16 +178,15 @@ export class Monitoring extends pulumi.ComponentResource {
                 atomic: false,
             },
             // Pods do not start without the Secrets they mount, nor Grafana without its administrator's.
-            { parent: this, dependsOn: [args.nodePool, ...secrets, ...dashboards] },
+            { parent: this, protect, dependsOn: [args.nodePool, ...secrets, ...dashboards] },
         );
 
         this.grafanaPassword = pulumi.secret(password.result);
         const path = dashboardPath(modelsDashboard);
+        this.grafanaPortForward = `kubectl port-forward --namespace ${settings.namespace} service/${grafanaService} 3000:80`;
         if (settings.grafana.access === "ingress") {
             this.grafanaUrl = pulumi.output(`https://${settings.grafana.ingress!.host}${path}`);
         } else if (settings.grafana.access === "internal") {
-            const target = `--namespace ${settings.namespace} service/${grafanaService}`;
-            this.grafanaPortForward = `kubectl port-forward ${target} 3000:80`;
             this.grafanaUrl = pulumi.output(`http://localhost:3000${path}`);
         } else {
             const service = k8s.core.v1.Service.get(

@@ -182,7 +182,7 @@ export const clusterSchema = z.strictObject({
         /** Egress of nodes and pods by the router's address instead of each node's own. */
         routeThroughGateway: z.boolean(),
     }),
-    /** Refuses to delete the cluster and its network until this is false. */
+    /** Refuses to delete the cluster, its network and the monitoring's volumes until this is false. */
     protect: z.boolean(),
 });
 

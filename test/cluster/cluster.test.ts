@@ -45,7 +45,8 @@ describe("cluster", () => {
     it("is protected with all that it needs, when asked", async () => {
         const stack = await withCluster({ protect: true });
         expect([stack.find("Kube").protect, stack.find("KubeNodePool").protect]).toEqual([true, true]);
-        expect(stack.find("Release").protect).toBe(false);
+        expect([stack.find("Namespace").protect, stack.find("Release").protect]).toEqual([true, true]);
+        expect(stack.find("App").protect).toBe(false);
     });
 });
 

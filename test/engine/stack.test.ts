@@ -1,4 +1,4 @@
-import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,10 +31,10 @@ async function succeed(run: Promise<{ code: number; stdout: string; stderr: stri
     return stdout;
 }
 
-function cluster(): CoreV1Api {
+function cluster(): KubeConfig {
     const config = new KubeConfig();
     config.loadFromFile(stage.layout.kubeconfig);
-    return config.makeApiClient(CoreV1Api);
+    return config;
 }
 
 describe.sequential("the whole stack, real engine, real Kubernetes API, real Prometheus", () => {
@@ -85,7 +85,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
     });
 
     it("the operator's Prometheus config holds our jobs", async () => {
-        const secret = await cluster().readNamespacedSecret({
+        const secret = await cluster().makeApiClient(CoreV1Api).readNamespacedSecret({
             namespace: "monitoring",
             name: "prometheus-monitoring-prometheus",
         });
@@ -127,22 +127,39 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         while (!(await firing()).includes("DeadMansSwitch")) await sleep(1000);
     });
 
-    it("a rotation makes another password for Grafana, and leaves the app alone", async () => {
-        const password = async () => {
-            const { data } = await cluster().readNamespacedSecret({ namespace: "monitoring", name: "grafana-admin" });
-            return Buffer.from(data!["admin-password"], "base64").toString();
+    it("rotations renew password and token in place, and leave app and relay alone", async () => {
+        const secretOf = async (name: string) => {
+            const { metadata, data } = await cluster()
+                .makeApiClient(CoreV1Api)
+                .readNamespacedSecret({ namespace: "monitoring", name });
+            return { uid: metadata!.uid, data };
         };
-        const before = await password();
+        const seen = async () => ({
+            admin: await secretOf("grafana-admin"),
+            tokens: await secretOf("vllm-auth-token"),
+            relay: await cluster()
+                .makeApiClient(AppsV1Api)
+                .readNamespacedDeployment({ namespace: "monitoring", name: "vllm-relay" }),
+        });
+        const before = await seen();
         const writes = stage.writes().length;
-        stage.configure({ "monitoring.grafana.passwordRotation": "2026-12-01" });
+        stage.configure({
+            "monitoring.grafana.passwordRotation": "2026-12-01",
+            "models.ministral.tokens.scrapeRotation": "2026-12-01",
+        });
         await succeed(stage.up());
-        expect(await password()).not.toBe(before);
-        expect(
-            stage
-                .writes()
-                .slice(writes)
-                .filter((call) => !call.startsWith("POST /kube/")),
-        ).toEqual([]);
+        const after = await seen();
+        expect(after.admin.data!["admin-password"]).not.toBe(before.admin.data!["admin-password"]);
+        expect(after.tokens.data!.token).not.toBe(before.tokens.data!.token);
+        expect([after.admin.uid, after.tokens.uid]).toEqual([before.admin.uid, before.tokens.uid]);
+        expect(after.relay.metadata).toMatchObject({
+            uid: before.relay.metadata!.uid,
+            generation: before.relay.metadata!.generation,
+        });
+        const calls = stage.writes().slice(writes);
+        expect(calls.filter((call) => !call.startsWith("POST /kube/"))).toEqual([
+            expect.stringMatching(/^POST \/ai\/token\/[^/]+\/renew$/),
+        ]);
     });
 
     it("a new scaling target leaves app and cluster alone", async () => {

@@ -29,6 +29,8 @@ export interface Stage {
     preview(...options: string[]): Promise<PulumiRun>;
     refresh(): Promise<PulumiRun>;
     destroy(started?: (pid: number) => void): Promise<PulumiRun>;
+    /** As people run it: nothing is deleted when its preview fails. */
+    destroyAfterPreview(): Promise<PulumiRun>;
     /** `pulumi cancel`: takes away the lock that a killed run left. */
     cancel(): Promise<PulumiRun>;
     outputs(): Promise<Record<string, any>>;
@@ -117,6 +119,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         preview: (...more) => onStack("preview", ["--diff", ...more]),
         refresh: () => onStack("refresh", ["--yes", "--skip-preview"]),
         destroy: (started) => onStack("destroy", ["--yes", "--skip-preview"], started),
+        destroyAfterPreview: () => onStack("destroy", ["--yes"]),
         cancel: () => run(["cancel", "--yes", "--stack", "test"]),
         async outputs() {
             const answer = await run(["stack", "output", "--json", "--show-secrets", "--stack", "test"]);

@@ -314,7 +314,9 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         expect(await value("grafanaUrl")).toBe(
             "http://192.0.2.10/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring",
         );
-        expect(await value("grafanaPortForward")).toBeUndefined();
+        expect(await value("grafanaPortForward")).toBe(
+            "kubectl port-forward --namespace monitoring service/monitoring-grafana 3000:80",
+        );
         expect(await value("clientToken")).toBe("value-of-ministral-client");
         expect(await value("grafanaPassword")).toBe("generated-password");
         expect(parse((await value("kubeconfig")) as string)).toEqual({ apiVersion: "v1", kind: "Config" });

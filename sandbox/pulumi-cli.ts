@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
@@ -51,10 +52,13 @@ export interface RunOptions {
 /** Runs `pulumi` of the sandbox with the given arguments. Resolves with its exit code, whatever that is. */
 export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> {
     const colour = options.show && process.stdout.isTTY && !process.env.NO_COLOR ? "always" : "never";
+    // The Kubernetes plugin leaves a copy of the kubeconfig in the folder for temporary files for each release it handles.
+    const tmp = join(options.layout.dir, "tmp");
+    mkdirSync(tmp, { recursive: true });
     return new Promise((resolve, reject) => {
         const child = spawn("pulumi", [...args, "--non-interactive", "--color", colour], {
             cwd: options.cwd,
-            env: { ...process.env, ...options.env, PATH: `${options.layout.bin}:${process.env.PATH}` },
+            env: { ...process.env, ...options.env, TMPDIR: tmp, PATH: `${options.layout.bin}:${process.env.PATH}` },
             stdio: ["ignore", "pipe", "pipe"],
         });
         if (child.pid !== undefined) options.started?.(child.pid);

@@ -27,7 +27,7 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         OVH_SANDBOX_CA: caFile,
         NODE_EXTRA_CA_CERTS: caFile,
         KUBECONFIG: layout.kubeconfig,
-        // Of kubectl and of Helm in the Kubernetes plugin, else in the home folder, where `reset` would leave it.
+        // Of kubectl, else in the home folder, where `reset` would leave it.
         KUBECACHEDIR: join(layout.dir, "kubectl-cache"),
     };
 }

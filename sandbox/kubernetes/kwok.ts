@@ -45,7 +45,8 @@ export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
         const config = join(dir, "kwokctl.yaml");
         const settings = ["kind: KwokctlConfiguration", "apiVersion: config.kwok.x-k8s.io/v1alpha1"];
         writeFileSync(config, [...settings, "options:", "  bindAddress: 127.0.0.1", ""].join("\n"));
-        await run(bin.kwokctl, [...args, "--config", config], { ...process.env, KWOK_WORKDIR: dir });
+        // HOME: it caches what the API server tells in ~/.kube.
+        await run(bin.kwokctl, [...args, "--config", config], { ...process.env, HOME: dir, KWOK_WORKDIR: dir });
     }
 
     /** A client's configuration with the certificates inline, as MKS hands it out. */

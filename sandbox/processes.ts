@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Programs that a sandbox starts. Others that merely have one of its files open are left alone. */
+/** Programs that a sandbox starts with its files. Others that merely have one of them open are left alone. */
 const ownPrograms = new Set([
     "node",
     "etcd",
@@ -44,12 +44,16 @@ function processes(): Process[] {
         });
 }
 
-/** The processes of the sandbox in `dir`, told by their program and by a path in `dir` among their arguments. */
+/**
+ * The processes of the sandbox in `dir`: programs that lie in it (Pulumi's plugins outlive a `pulumi` that was killed),
+ * and those of its own that have a path in it among their arguments.
+ */
 export function sandboxProcesses(dir: string): number[] {
     return processes()
-        .filter(({ pid, argv }) => {
-            const named = argv.slice(1).some((arg) => arg === dir || arg.includes(`${dir}/`));
-            return pid !== process.pid && ownPrograms.has(basename(argv[0])) && named;
+        .filter(({ pid, argv: [program, ...args] }) => {
+            const named = args.some((arg) => arg === dir || arg.includes(`${dir}/`));
+            const own = program.startsWith(`${dir}/`) || (named && ownPrograms.has(basename(program)));
+            return own && pid !== process.pid;
         })
         .map(({ pid }) => pid);
 }

@@ -1,6 +1,6 @@
 import type { AuthorizationInputs } from "./args";
 import { checkProject, type CheckFailure } from "./app-check";
-import type { Context } from "./app";
+import type { Context } from "./context";
 import { isTransient } from "./client";
 import { explain } from "./failure";
 

@@ -8,6 +8,7 @@ import * as authorizationLife from "./authorization";
 import { assertFreshBuild } from "./build";
 import { Capabilities, type Offer } from "./capabilities";
 import { defaultRequestsPerMinute, OvhClient } from "./client";
+import type { Context, Run } from "./context";
 import { configFiles, resolveCredentials, secretsOf } from "./credentials";
 import * as dataSyncLife from "./data-sync";
 import { endWithEngine } from "./engine-watch";
@@ -26,8 +27,8 @@ interface Config {
 }
 
 let config: Config | undefined;
-let surroundings: { context: appLife.Context; capabilities: Capabilities; secrets: string[] } | undefined;
-let run: appLife.Run = { held: new Set(), given: new Set() };
+let surroundings: { context: Context; capabilities: Capabilities; secrets: string[] } | undefined;
+let run: Run = { held: new Set(), given: new Set() };
 
 /**
  * Takes the stack's config. Pulumi may call methods of another resource before this has returned, so nothing here waits.
@@ -69,7 +70,7 @@ function surround(): NonNullable<typeof surroundings> {
     return surroundings;
 }
 
-const context = (): appLife.Context => surround().context;
+const context = (): Context => surround().context;
 
 /** The same where it is of use but not needed: `undefined` without credentials. */
 function ifPossible(): NonNullable<typeof surroundings> | undefined {

@@ -1,6 +1,6 @@
 import type { TokenInputs } from "./args";
 import { checkProject, type CheckFailure } from "./app-check";
-import type { Context } from "./app";
+import type { Context } from "./context";
 import { ApiError, isTransient } from "./client";
 import { explain } from "./failure";
 import { hasUnknown } from "./unknown";

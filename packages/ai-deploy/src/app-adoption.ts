@@ -1,0 +1,103 @@
+/** How a creation ends with exactly one app: the one of an interrupted run, or a new one. */
+import { get, isOwned, labelled, looksAfterUnclearPost, oldest, tolerate } from "./app-find";
+import { canBecome } from "./app-plan";
+import { bringDown, deadlineIn, defaultSeconds } from "./app-run";
+import { createBody, type LiveApp } from "./app-spec";
+import { asInitError, unresolved } from "./app-state";
+import type { AppInputs } from "./args";
+import { ApiError, isTransient, sleep } from "./client";
+import type { Context } from "./context";
+
+const maxPosts = 3;
+
+/** The app to go on with: the one named by `adopt`, one that carries our label, or a new one. */
+export async function obtain(context: Context, inputs: AppInputs, deadline: number): Promise<LiveApp> {
+    // What this run has deleted to replace it cannot be taken over any more.
+    if (inputs.adopt && !context.run.held.has(inputs.adopt)) return adopt(context, inputs, inputs.adopt);
+    let unclear = false;
+    try {
+        for (let posts = 1; ; posts++) {
+            // After a POST without a clear answer only several looks in a row without the app mean that there is none.
+            for (let look = 1; ;) {
+                const found = unclear
+                    ? await tolerate(deadline, () => chooseOne(context, inputs))
+                    : await chooseOne(context, inputs);
+                if (found) {
+                    context.progress(`${inputs.name} (${found.id}) found from an earlier run, taken over`);
+                    return await asItIs(context, found, inputs, deadline);
+                }
+                if (!unclear || look >= looksAfterUnclearPost) break;
+                if (found !== null) look++;
+                await sleep(context.poller.pauseMs(look));
+            }
+            try {
+                const path = `/cloud/project/${inputs.serviceName}/ai/app`;
+                const live = await context.client.post<LiveApp | undefined>(path, createBody(inputs));
+                if (!live?.id) throw new ApiError("POST /ai/app", 500, "an answer without the app", undefined);
+                context.progress(`${inputs.name} (${live.id}) created`);
+                return live;
+            } catch (error) {
+                if (isTransient(error)) unclear = true;
+                if (!isTransient(error) || posts >= maxPosts) throw error;
+                await sleep(context.poller.pauseMs(0));
+            }
+        }
+    } catch (error) {
+        if (!unclear || "id" in (error as Error)) throw error;
+        throw unresolved(context, inputs, error as Error);
+    }
+}
+
+/**
+ * An app that a list showed, looked at by itself: a list that lags may say that it runs, or is about to, when it has been
+ * stopped. Whatever the look says, the app is there and must not be lost.
+ */
+export function asItIs(context: Context, listed: LiveApp, inputs: AppInputs, deadline: number): Promise<LiveApp> {
+    return asInitError(
+        listed,
+        inputs,
+        async () => (await tolerate(deadline, () => get(context, inputs, listed.id))) ?? listed,
+    );
+}
+
+async function adopt(context: Context, inputs: AppInputs, id: string): Promise<LiveApp> {
+    const live = await get(context, inputs, id);
+    if (!live || live.status.state === "DELETING") {
+        throw new Error(`adopt: app ${id} does not exist in project ${inputs.serviceName}`);
+    }
+    if (!canBecome(live, inputs)) {
+        throw new Error(
+            `adopt: app ${id} differs in what cannot be changed: give the name (${live.spec.name}), region (${live.spec.region}), ` +
+                "volumes, unsecureHttp, partnerId and flavorCount that it has, and each probe and grpcPort that it has",
+        );
+    }
+    context.progress(`${inputs.name} (${id}) taken over`);
+    return live;
+}
+
+/**
+ * Of all apps with our label that nobody owns, the one that stays, if any: the oldest that can become what is wanted,
+ * or `own`. The others go, since each is billed.
+ */
+export async function chooseOne(context: Context, inputs: AppInputs, own?: LiveApp): Promise<LiveApp | undefined> {
+    const found = (await labelled(context, inputs)).filter((app) => app.id === own?.id || !isOwned(context, app));
+    const chosen = oldest([...found.filter((app) => canBecome(app, inputs)), ...(own ? [own] : [])]);
+    for (const app of [...found, ...(own ? [own] : [])]) {
+        if (app.id === chosen?.id) continue;
+        context.run.given.delete(app.id);
+        await discard(context, inputs, app);
+    }
+    return chosen;
+}
+
+/** Deletes what carries our label and belongs to nobody. Without an answer now, the look of the next run tells. */
+export async function clearLeftovers(context: Context, inputs: AppInputs): Promise<void> {
+    for (const app of (await tolerate(Infinity, () => labelled(context, inputs))) ?? []) {
+        if (!isOwned(context, app)) await discard(context, inputs, app);
+    }
+}
+
+export async function discard(context: Context, inputs: AppInputs, { id }: LiveApp): Promise<void> {
+    context.progress(`${inputs.name}: ${id} is a leftover of an interrupted run, deleted`);
+    await bringDown(context, inputs, id, deadlineIn(inputs.timeouts?.deleteSeconds ?? defaultSeconds.delete));
+}

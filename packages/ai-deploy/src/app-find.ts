@@ -1,0 +1,127 @@
+/** Looks at apps of the platform: at one by its id, and at those that carry our label. */
+import { adoptionLabelName, type AppState, type LiveApp } from "./app-spec";
+import type { AppOutputs } from "./app-state";
+import type { AppInputs } from "./args";
+import { ApiError, isTransient, sleep } from "./client";
+import type { Context } from "./context";
+
+/** Looks for an app whose POST had no clear answer, before another is sent. */
+export const looksAfterUnclearPost = 4;
+/** Answers in a row without the app after which it counts as deleted: a young app may not be everywhere yet. */
+export const looksWithoutApp = 3;
+
+export const goingStates: AppState[] = ["DELETING", "DELETED"];
+
+/** The app; `undefined` for 404 and DELETED, and for nothing else. */
+export async function get(context: Context, inputs: AppInputs, id: string): Promise<LiveApp | undefined> {
+    try {
+        const live = await context.client.get<LiveApp>(pathOf(inputs, id));
+        return live.status.state === "DELETED" ? undefined : live;
+    } catch (error) {
+        if (error instanceof ApiError && error.gone) return undefined;
+        throw error;
+    }
+}
+
+/** The same, sure of an absence: not found several times, in a project that is found, and not listed there either. */
+export async function getSurely(context: Context, known: AppOutputs, id: string): Promise<LiveApp | undefined> {
+    for (let look = 1; ; look++) {
+        const live = await get(context, known, id);
+        if (live) return live;
+        const listed = (await labelled(context, known)).some((app) => app.id === id);
+        if (!listed && look >= looksWithoutApp) return undefined;
+        if (look >= looksWithoutApp * 2) {
+            throw contradictory(known, id);
+        }
+        await sleep(context.poller.pauseMs(0));
+    }
+}
+
+/** The app and its neighbours under the label, for a preview: `undefined` if that cannot be had quickly. */
+export async function glance(context: Context, id: string, olds: AppOutputs): Promise<{ apps: LiveApp[] } | undefined> {
+    try {
+        const apps = await listLabelled((path) => context.client.glance(path), olds);
+        if (apps.some((app) => app.id === id)) return { apps };
+        // Not listed: the label may have been taken off, or the list lag behind.
+        for (let look = 0; look < looksWithoutApp; look++) {
+            try {
+                const live = await context.client.glance<LiveApp>(pathOf(olds, id));
+                return { apps: live.status.state === "DELETED" ? apps : [...apps, live] };
+            } catch (error) {
+                if (!(error instanceof ApiError && error.gone)) throw error;
+                await sleep(context.poller.pauseMs(0));
+            }
+        }
+        return { apps };
+    } catch {
+        return undefined; // as the state says; whatever is wrong shows when it is needed
+    }
+}
+
+/** The app of a creation that had no clear answer. */
+export async function findUnresolved(context: Context, known: AppOutputs): Promise<LiveApp | undefined> {
+    for (let look = 1; ; look++) {
+        const ours = (await labelled(context, known)).filter((app) => !known.owned?.includes(app.id));
+        const found = oldest(ours.filter((app) => !isOwned(context, app)));
+        if (found || look >= looksAfterUnclearPost) return found;
+        await sleep(context.poller.pauseMs(look));
+    }
+}
+
+/** Every app that carries our label and is not on its way out. Throws unless the platform answers for the project. */
+export async function labelled(context: Context, inputs: AppInputs): Promise<LiveApp[]> {
+    return (await listLabelled((path) => context.client.get(path), inputs)).filter((app) => isOurs(app, inputs));
+}
+
+/** What the platform lists under our label, over all pages. */
+async function listLabelled(
+    get: (path: string) => Promise<LiveApp[]>,
+    { serviceName, adoptionLabel }: AppInputs,
+): Promise<LiveApp[]> {
+    const selector = encodeURIComponent(`${adoptionLabelName}=${adoptionLabel}`);
+    const path = `/cloud/project/${serviceName}/ai/app?labelSelector=${selector}`;
+    // The API does not say how long a page is, nor whether the first is 0 or 1; no page is shorter than this.
+    const shortestPage = 10;
+    let answer = await get(path);
+    const apps = new Map(answer.map((app) => [app.id, app]));
+    for (let page = 1; answer.length >= shortestPage; page++) {
+        const before = apps.size;
+        answer = await get(`${path}&page=${page}`);
+        for (const app of answer) apps.set(app.id, app);
+        if (apps.size === before && page > 1) break;
+    }
+    return [...apps.values()];
+}
+
+export function isOurs({ spec, status }: LiveApp, { adoptionLabel }: AppInputs): boolean {
+    // Never by an empty label: a state may hold one after somebody took the label off.
+    const carries = adoptionLabel !== "" && spec.labels?.[adoptionLabelName] === adoptionLabel;
+    return carries && !goingStates.includes(status.state);
+}
+
+export function isOwned({ run }: Context, app: LiveApp): boolean {
+    return run.held.has(app.id) || run.given.has(app.id);
+}
+
+export function oldest(apps: LiveApp[]): LiveApp | undefined {
+    const age = (app: LiveApp): string => `${app.createdAt ?? ""} ${app.id}`;
+    return [...apps].sort((a, b) => (age(a) < age(b) ? -1 : 1))[0];
+}
+
+export function contradictory({ name }: AppInputs, id: string): Error {
+    return new Error(`app ${name} (${id}) is listed but cannot be read: run the same command again in a minute`);
+}
+
+/** Within the deadline, an answer that fails for now is no answer (null), not the end. */
+export async function tolerate<T>(deadline: number, look: () => Promise<T>): Promise<T | null> {
+    try {
+        return await look();
+    } catch (error) {
+        if (isTransient(error) && Date.now() < deadline) return null;
+        throw error;
+    }
+}
+
+export function pathOf({ serviceName }: AppInputs, id: string): string {
+    return `/cloud/project/${serviceName}/ai/app/${id}`;
+}

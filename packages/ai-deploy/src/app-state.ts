@@ -1,0 +1,91 @@
+/** What the state keeps of an app, and the errors that bring it into the state. */
+import { fingerprint, type AppState, type LiveApp } from "./app-spec";
+import type { AppInputs } from "./args";
+import type { Context } from "./context";
+
+/** What the state keeps of an app. `__provider` is Pulumi's, and must survive errors too. */
+export interface AppOutputs extends AppInputs {
+    /** Empty while a creation has had no clear answer. */
+    appId: string;
+    url: string;
+    monitoringUrl: string;
+    /** UNKNOWN while a creation has had no clear answer. */
+    state: AppState | "UNKNOWN";
+    availableReplicas: number;
+    /** Of the app's fields when last looked at; absent in states of before. */
+    fingerprint?: string;
+    /** Only while UNKNOWN: apps that had an owner when the creation was tried, so none of them came of it. */
+    owned?: string[];
+    __provider?: string;
+}
+
+/** Pulumi's contract for "it exists, but is not well": the engine saves `id` and `properties`, and shows `reasons`. */
+export interface InitError extends Error {
+    id: string;
+    properties: AppOutputs;
+    reasons: string[];
+}
+
+export function outputs(live: LiveApp, inputs: AppInputs, provider?: string): AppOutputs {
+    return {
+        ...inputs,
+        ...(provider === undefined ? {} : { __provider: provider }),
+        appId: live.id,
+        url: live.status.url ?? "",
+        monitoringUrl: live.status.monitoringUrl ?? "",
+        state: live.status.state,
+        availableReplicas: live.status.availableReplicas ?? 0,
+        fingerprint: fingerprint(live),
+    };
+}
+
+export function inputsOf(known: AppOutputs): AppInputs {
+    const {
+        appId: _id,
+        url: _url,
+        monitoringUrl: _monitoring,
+        state: _state,
+        availableReplicas: _replicas,
+        owned: _owned,
+        fingerprint: _fingerprint,
+        __provider: _provider,
+        ...inputs
+    } = known;
+    return inputs;
+}
+
+/** The platform's id. The resource's id differs when the creation had no clear answer at first. */
+export function appIdOf(id: string, known: Pick<AppOutputs, "appId">): string {
+    return known.appId ?? id;
+}
+
+export function secretsOf(inputs: AppInputs): string[] {
+    return Object.values(inputs.envVars ?? {});
+}
+
+/** Runs what comes after an app is known to exist: its failure must not lose the app. */
+export async function asInitError<T>(live: LiveApp, inputs: AppInputs, work: () => Promise<T>): Promise<T> {
+    try {
+        return await work();
+    } catch (error) {
+        throw initError(live, inputs, error as Error);
+    }
+}
+
+export function initError(live: LiveApp, inputs: AppInputs, error: Error): Error {
+    return "id" in error ? error : Object.assign(error, { id: live.id, properties: outputs(live, inputs) });
+}
+
+/** A creation whose outcome cannot be learnt now. It is kept in the state, so that the next command looks again. */
+export function unresolved({ run }: Context, inputs: AppInputs, error: Error): Error {
+    const properties: AppOutputs = {
+        ...inputs,
+        appId: "",
+        url: "",
+        monitoringUrl: "",
+        state: "UNKNOWN",
+        availableReplicas: 0,
+        owned: [...run.held],
+    };
+    return Object.assign(error, { id: `unresolved-${inputs.adoptionLabel}`, properties });
+}

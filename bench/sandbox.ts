@@ -140,7 +140,7 @@ async function busy(ofApp: number, flags: string[], what: string): Promise<void>
 
 async function main(): Promise<void> {
     await idle();
-    await busy(1, [], "1 replica, 256 sequences at once, the rest waits");
+    await busy(1, [], "1 replica, 1,024 sequences at once, the rest waits");
     await busy(3, [], "3 replicas");
     await busy(1, ["--max-num-seqs", "2048"], "1 replica, as many at once as its KV cache holds");
 }

@@ -46,15 +46,17 @@ export interface Profile {
 
 const GiB = 1024 ** 3;
 
+/** vllm/engine/arg_utils.py, UsageContext.OPENAI_API_SERVER. */
+const defaultsBelow70GiB: Profile["defaults"] = { maxNumSeqs: 256, maxNumBatchedTokens: 2048 };
+
 /** Ministral 3 14B Instruct (FP8 weights) on one H100 SXM with 80 GB. */
 export const ministral14bOnH100: Profile = {
     name: "Ministral 3 14B (FP8) on one H100 80 GB",
     gpu: "H100",
     // The model card: 256k context.
     maxModelLen: 262_144,
-    // vLLM takes 256 sequences on GPUs with less than 70 GiB and 1,024 on larger ones other than the A100
-    // (EngineArgs, UsageContext.OPENAI_API_SERVER). The smaller is kept: queues show at a load that a laptop can send.
-    defaults: { maxNumSeqs: 256, maxNumBatchedTokens: 8192 },
+    // From 70 GiB up, the A100 excepted (vllm/engine/arg_utils.py, UsageContext.OPENAI_API_SERVER).
+    defaults: { maxNumSeqs: 1024, maxNumBatchedTokens: 8192 },
     memory: {
         // What vLLM logs as total memory of an H100: 79.19 GiB (kubernetes-sigs/gateway-api-inference-extension #550).
         gpu: 79.19 * GiB,
@@ -90,6 +92,7 @@ export const ministral14bOnL40s: Profile = {
     gpu: "L40S",
     // What the driver shows of 48 GB with ECC on. Guess.
     memory: { ...ministral14bOnH100.memory, gpu: 44.4 * GiB },
+    defaults: defaultsBelow70GiB,
     step: {
         // 15.5 GB over 864 GB/s (NVIDIA's figure for L40S) are 18 ms; with what is lost around it 22 ms. Guess.
         base: 0.022,
@@ -110,8 +113,7 @@ export const ministral14bOnL4: Profile = {
     gpu: "L4",
     // What the driver shows of 24 GB with ECC on; smaller batches are profiled, so activations take less. Guess.
     memory: { ...ministral14bOnH100.memory, gpu: 22.2 * GiB, activations: 1.9 * GiB },
-    // vLLM's default for GPUs below 70 GiB.
-    defaults: { maxNumSeqs: 256, maxNumBatchedTokens: 2048 },
+    defaults: defaultsBelow70GiB,
     step: {
         // 15.5 GB over 300 GB/s (NVIDIA's figure for L4) are 52 ms; with what is lost around it 60 ms. Guess.
         base: 0.06,

@@ -2,8 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { App, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
+import { maxNumSeqs } from "../settings/max-num-seqs";
 import { appArgs, platformMonitoringUrl, tokenArgs } from "./app-args";
-import { maxNumSeqs } from "./max-num-seqs";
 
 export interface ModelArgs {
     settings: ModelSettings;

@@ -1,5 +1,4 @@
 import type { z } from "zod";
-import { givenMaxNumSeqs } from "../inference/max-num-seqs";
 import {
     conditionalMetrics,
     goneMetrics,
@@ -12,6 +11,7 @@ import {
 import { largestBudget } from "../monitoring/rules";
 import { isMap } from "./defaults";
 import { durationSeconds, ipv4Range, nearest } from "./formats";
+import { givenMaxNumSeqs, maxNumSeqs } from "./max-num-seqs";
 import {
     alertingSchema,
     clusterSchema,
@@ -80,7 +80,8 @@ function modelsFaults(config: unknown): CrossFault[] {
             faults.push({ path: at("vllm", "toolCallParser"), fix });
         }
         const scaling = part(shape.scaling, "scaling");
-        if (scaling) faults.push(...scalingFaults(scaling, part(shape.image, "image"), vllm, replicas, at));
+        const known = { image: part(shape.image, "image"), flavor: part(shape.flavor, "flavor"), vllm, replicas };
+        if (scaling) faults.push(...scalingFaults(scaling, known, at));
         const targets = part(shape.targets, "targets");
         if (targets) faults.push(...targetFaults(targets, at));
         const mounted = new Set<string>();
@@ -129,18 +130,13 @@ function mapOf(model: unknown, key: string): Record<string, unknown> {
     return isMap(value) ? value : {};
 }
 
-/** The lowest of vLLM's defaults for `--max-num-seqs` in a server (0.13.0; GPUs with much memory get more). */
-const assumedMaxNumSeqs = 256;
-
 /** An autoscaler that follows Kubernetes' arithmetic leaves the replicas alone up to 10 % above the target. */
 const tolerance = 1.1;
 
 /** Refuses a rule that could never fire: it would mean no scale-up, silently. */
 function scalingFaults(
     scaling: ModelSettings["scaling"],
-    image: string | undefined,
-    vllm: ModelSettings["vllm"] | undefined,
-    replicas: ModelSettings["replicas"] | undefined,
+    { image, flavor, vllm, replicas }: Partial<Pick<ModelSettings, "image" | "flavor" | "vllm" | "replicas">>,
     at: (...path: PropertyKey[]) => PropertyKey[],
 ): CrossFault[] {
     const { metric: name, target, aggregation } = scaling;
@@ -168,13 +164,14 @@ function scalingFaults(
     }
     const counted = aggregation === "SUM" ? (replicas?.min ?? 1) : 1;
     if (name === vllmMetrics.numRequestsRunning.name) {
-        const set = vllm && givenMaxNumSeqs(vllm);
-        const most = (set ?? assumedMaxNumSeqs) * counted;
+        // Without them the faults of vllm or flavor are told first.
+        if (!vllm || !flavor) return [];
+        const most = maxNumSeqs({ vllm, flavor }) * counted;
         if (target * tolerance < most) return [];
         const limit = Math.ceil(most / tolerance) - 1;
-        const why = set
+        const why = givenMaxNumSeqs(vllm)
             ? `vLLM runs at most ${most} requests at once (max-num-seqs)`
-            : `vLLM may run no more than ${most} requests at once; if it runs more here, say so in vllm.maxNumSeqs`;
+            : `by default vLLM runs at most ${most} requests at once here (vllm.maxNumSeqs sets it)`;
         const fix = `give at most ${limit}: ${why}, and nothing scales until the target is passed by 10 %`;
         return [{ path: at("scaling", "target"), fix }];
     }

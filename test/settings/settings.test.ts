@@ -324,7 +324,7 @@ describe("faults", () => {
     it("all are in one message, a line each, with project, key, value and fix", () => {
         const config = {
             projectId: "",
-            ...ministral({ replicas: { max: 0 }, image: "x:latest", scaling: { target: 300 } }),
+            ...ministral({ replicas: { max: 0 }, image: "x:latest", scaling: { target: 3000 } }),
             cluster: { plan: "gold" },
             monitoring: { grafana: { allowedSources: ["not-a-network"] } },
         };
@@ -365,9 +365,9 @@ describe("faults", () => {
 describe("a scaling rule that could never fire", () => {
     it.each<[string, object, object, boolean]>([
         ["the default", {}, {}, true],
-        ["the most that passes vLLM's default of 256 by 10 %", { target: 232 }, {}, true],
-        ["one more", { target: 233 }, {}, false],
-        ["more requests at once allow more", { target: 233 }, { maxNumSeqs: 512 }, true],
+        ["the most that passes vLLM's default of 1,024 on an H100 by 10 %", { target: 930 }, {}, true],
+        ["one more", { target: 931 }, {}, false],
+        ["more requests at once allow more", { target: 931 }, { maxNumSeqs: 2048 }, true],
         ["fewer allow less", { target: 50 }, { maxNumSeqs: 32 }, false],
         ["an extra argument counts", { target: 50 }, { extraArgs: ["--max-num-seqs", "32"] }, false],
         ["in any spelling", { target: 50 }, { extraArgs: ["--max_num_seqs=32"] }, false],
@@ -383,8 +383,16 @@ describe("a scaling rule that could never fire", () => {
         expect(keys).toEqual(fine ? [] : [expect.stringMatching(/^models\.ministral\.scaling\.(target|metric)$/)]);
     });
 
+    it("a GPU with less memory runs fewer requests at once", () => {
+        const rule = (target: number) => ministral({ flavor: "l40s-1-gpu", scaling: { target } });
+        expect(faultsOf(rule(232))).toEqual([]);
+        expect(faultsOf(rule(233)).map(({ fix }) => fix)).toEqual([
+            expect.stringMatching(/^give at most 232: by default vLLM runs at most 256 requests at once here/),
+        ]);
+    });
+
     it("a sum counts every replica that always runs", () => {
-        const rule = (min: number) => ministral({ replicas: { min }, scaling: { aggregation: "SUM", target: 400 } });
+        const rule = (min: number) => ministral({ replicas: { min }, scaling: { aggregation: "SUM", target: 1000 } });
         expect(faultsOf(rule(1)).map(({ key }) => key)).toEqual(["models.ministral.scaling.target"]);
         expect(faultsOf(rule(2))).toEqual([]);
     });

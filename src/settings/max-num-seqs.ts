@@ -1,4 +1,4 @@
-import type { ModelSettings } from "../settings";
+import type { ModelSettings } from "./schema";
 
 /** The model's `--max-num-seqs`, from its setting or its extra arguments; undefined when neither names it. */
 export function givenMaxNumSeqs(vllm: ModelSettings["vllm"]): number | undefined {

@@ -6,17 +6,17 @@ export const mostPoints = 900;
 
 /** Remembers what each app did, one point per second, for pages that are opened later. */
 export class History {
-    private readonly apps = new Map<string, AppHistory & { answers: Record<string, number>; at: number }>();
+    private readonly apps = new Map<string, AppHistory & { gateway: AppStatus["gateway"]; at: number }>();
 
     /** Takes down what is so at `t`, Unix seconds. Apps that are gone are forgotten. */
     record(apps: AppStatus[], t: number): void {
         for (const id of this.apps.keys()) if (!apps.some((app) => app.id === id)) this.apps.delete(id);
         for (const app of apps) {
             const before = this.apps.get(app.id);
-            const history = before ?? { points: [], changes: [], answers: app.gateway.answers, at: t - 1 };
-            history.points.push(pointOf(app, t, history.answers, t - history.at));
+            const history = before ?? { points: [], changes: [], gateway: app.gateway, at: t - 1 };
+            history.points.push(pointOf(app, t, history.gateway, t - history.at));
             if (history.points.length > mostPoints) history.points.shift();
-            history.answers = app.gateway.answers;
+            history.gateway = app.gateway;
             history.at = t;
             this.noteChanges(app, history);
             this.apps.set(app.id, history);
@@ -42,17 +42,20 @@ export class History {
     }
 }
 
-/** One point; `answers` are the gateway's counts of `seconds` before. */
-function pointOf(app: AppStatus, t: number, answers: Record<string, number>, seconds: number): Point {
+/** One point; `before` is what the gateway had counted `seconds` ago. One that was opened anew counts from zero. */
+function pointOf(app: AppStatus, t: number, before: AppStatus["gateway"], seconds: number): Point {
     const sum = (value: (replica: AppStatus["replicas"][number]) => number): number =>
         app.replicas.reduce((total, replica) => total + value(replica), 0);
     const rate = (wanted: (status: number) => boolean): number => {
         const since = Object.entries(app.gateway.answers)
             .filter(([status]) => wanted(Number(status)))
-            // A gateway that was opened anew counts from zero.
-            .reduce((total, [status, count]) => total + Math.max(0, count - (answers[status] ?? 0)), 0);
+            .reduce((total, [status, count]) => total + Math.max(0, count - (before.answers[status] ?? 0)), 0);
         return seconds > 0 ? since / seconds : 0;
     };
+    const { served } = app.gateway;
+    const requests = served.requests - before.served.requests;
+    const mean = (of: "firstSeconds" | "seconds"): number | null =>
+        requests > 0 ? (served[of] - before.served[of]) / requests : null;
     return {
         t,
         ready: app.availableReplicas,
@@ -62,5 +65,7 @@ function pointOf(app: AppStatus, t: number, answers: Record<string, number>, sec
         value: app.scaling.current ?? null,
         ok: rate((status) => status < 400),
         failed: rate((status) => status >= 400),
+        first: mean("firstSeconds"),
+        latency: mean("seconds"),
     };
 }

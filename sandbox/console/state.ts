@@ -100,6 +100,9 @@ export interface Point {
     /** Answers of the gateway per second: those below 400, and the others. */
     ok: number;
     failed: number;
+    /** Means over the POSTs answered in that second, seconds to the first byte and to the end; null when there were none. */
+    first: number | null;
+    latency: number | null;
 }
 
 /** A decision that changed the number of replicas. */

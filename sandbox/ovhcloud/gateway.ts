@@ -67,6 +67,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     const { app } = options;
     const balance = balancer(options.balancing);
     const answers: Record<string, number> = {};
+    const served: GatewayStatus["served"] = { requests: 0, firstSeconds: 0, seconds: 0 };
     let open = 0;
 
     const server = createServer(
@@ -74,10 +75,16 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
         (incoming, answer) => {
             if (options.outage()) return void incoming.socket.destroy();
             open++;
+            const arrived = performance.now();
+            let first: number | undefined;
             answer.on("close", () => {
                 open--;
                 const status = answer.writableFinished ? String(answer.statusCode) : "499";
                 answers[status] = (answers[status] ?? 0) + 1;
+                if (incoming.method !== "POST" || first === undefined || Number(status) >= 400) return;
+                served.requests++;
+                served.firstSeconds += (first - arrived) / 1000;
+                served.seconds += (performance.now() - arrived) / 1000;
             });
             const refusal = refuse(options, incoming);
             if (refusal) return say(answer, refusal.status, refusal.message, refusal.headers);
@@ -87,7 +94,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
                 const retry = { "retry-after": "30" };
                 return say(answer, 503, `app ${app.id} has no replica that is ready`, retry);
             }
-            forward(app, balance(ready, incoming, answer), incoming, answer);
+            forward(app, balance(ready, incoming, answer), incoming, answer, () => (first = performance.now()));
             return undefined;
         },
     );
@@ -103,7 +110,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     app.port = (server.address() as { port: number }).port;
 
     return {
-        status: () => ({ balancing: options.balancing(), open, answers: { ...answers } }),
+        status: () => ({ balancing: options.balancing(), open, answers: { ...answers }, served: { ...served } }),
         drop: () => server.closeAllConnections(),
         close: () => closeServer(server),
     };
@@ -188,7 +195,14 @@ export function refuseToken(
     return undefined;
 }
 
-function forward(app: StoredApp, backend: Backend, incoming: IncomingMessage, answer: ServerResponse): void {
+/** `begun` is called when the answer's body begins. */
+function forward(
+    app: StoredApp,
+    backend: Backend,
+    incoming: IncomingMessage,
+    answer: ServerResponse,
+    begun: () => void,
+): void {
     if (!backend.listens) {
         const { defaultHttpPort } = app.spec;
         return say(answer, 502, `the replica does not listen on port ${defaultHttpPort}, the app's HTTP port`);
@@ -200,6 +214,7 @@ function forward(app: StoredApp, backend: Backend, incoming: IncomingMessage, an
         (reply) => {
             const { connection: __, "keep-alive": ___, ...rest } = reply.headers;
             answer.writeHead(reply.statusCode ?? 502, rest);
+            reply.once("data", begun);
             reply.pipe(answer);
             reply.on("data", () => silence.refresh());
             reply.on("error", () => answer.destroy());

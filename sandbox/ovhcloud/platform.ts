@@ -89,6 +89,9 @@ const probeDefaults = {
     successThreshold: 1,
 };
 
+/** Of a gateway that is not open. */
+const noTraffic = { open: 0, answers: {}, served: { requests: 0, firstSeconds: 0, seconds: 0 } };
+
 /** At a high speed or with many replicas, probes and metrics come later rather than take all of this machine. */
 const mostPerRealSecond = { probes: 200, metricReads: 100 };
 
@@ -679,7 +682,7 @@ export class Platform {
             replicas: slots.map(replicaStatus),
             scaling: scalingStatus(app, decisions.at(-1)),
             decisions,
-            gateway: gateway?.status() ?? { balancing: this.balancing, open: 0, answers: {} },
+            gateway: gateway?.status() ?? { balancing: this.balancing, ...noTraffic },
         };
     }
 

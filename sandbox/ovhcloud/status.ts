@@ -131,6 +131,8 @@ export interface GatewayStatus {
     open: number;
     /** Answers since the start, by their status; `499`: the client went away before the answer. */
     answers: Record<string, number>;
+    /** POSTs answered in full and below 400: how many, and all their seconds to the body's first byte and to its end. */
+    served: { requests: number; firstSeconds: number; seconds: number };
 }
 
 /** Faults of the replicas of one app. */

@@ -14,6 +14,8 @@ interface Line {
     stepped?: boolean;
     dashed?: boolean;
     filled?: boolean;
+    /** Drawn on over seconds without a value. */
+    spanning?: boolean;
 }
 
 const charts: Record<string, Line[]> = {
@@ -33,9 +35,13 @@ const charts: Record<string, Line[]> = {
         { label: "ok", colour: "--green", value: ({ ok }) => ok, filled: true },
         { label: "failed", colour: "--red", value: ({ failed }) => failed },
     ],
+    latency: [
+        { label: "to the end", colour: "--blue", value: ({ latency }) => latency, filled: true, spanning: true },
+        { label: "to the first byte", colour: "--orange", value: ({ first }) => first, spanning: true },
+    ],
 };
 
-/** The four charts of one app, with one cursor, and a mark at each change of the number of replicas. */
+/** The charts of one app, with one cursor, and a mark at each change of the number of replicas. */
 export class Charts {
     private plots: { name: string; plot: uPlot }[] = [];
     private changes: ScalingChange[] = [];
@@ -111,6 +117,7 @@ export class Charts {
                         width: 2,
                         dash: line.dashed ? [6, 4] : undefined,
                         points: { show: false },
+                        spanGaps: line.spanning,
                         paths: line.stepped ? uPlot.paths.stepped!({ align: 1 }) : undefined,
                     })),
                 ],

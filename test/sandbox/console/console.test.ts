@@ -154,7 +154,7 @@ describe("what it shows", () => {
     });
 
     it("charts whose description follows the figures", async () => {
-        for (const name of ["replicas", "metric", "requests", "answers"]) {
+        for (const name of ["replicas", "metric", "requests", "answers", "latency"]) {
             await tab.locator(`#plot-${name} canvas`).waitFor();
         }
         await tab.locator("#plot-replicas[aria-label*='ready 1']").waitFor();
@@ -172,6 +172,7 @@ describe("what it does", () => {
         await tab.locator("#load-state", { hasText: "Running: 120 workers" }).waitFor();
         expect(await tab.getByRole("button", { name: "Start load" }).isDisabled()).toBe(true);
         await tab.locator("#plot-requests[aria-label*='running']:not([aria-label*='running 0'])").waitFor();
+        await tab.locator("#plot-latency[aria-label*='to the end']:not([aria-label*='to the end none'])").waitFor();
         await tab.locator("#decisions li.up", { hasText: "1 →" }).waitFor();
         await tab.locator(".replica", { hasText: "#1" }).waitFor();
         await tab.locator("#load-state", { hasText: "360 ok, 0 errors" }).waitFor({ timeout: 120_000 });

@@ -141,6 +141,22 @@ describe("gateway", () => {
         expect(body).toContain("does not listen on port 9000");
     });
 
+    it("counts the seconds of answers that were served, not of reads and refusals", async () => {
+        const cloud = await start();
+        const id = await runningApp(cloud);
+        const value = await token(cloud);
+        const ask = (body: object) => cloud.ask(cloud.app(id), "/v1/chat/completions", { token: value, body });
+        await cloud.ask(cloud.app(id), "/metrics", { token: value });
+        expect((await ask({ ...chat(), model: "made/up" })).status).toBe(404);
+        expect(cloud.app(id).gateway.served).toEqual({ requests: 0, firstSeconds: 0, seconds: 0 });
+
+        for (const stream of [true, true]) await ask(chat({ max_tokens: 100, ignore_eos: true, stream }));
+        const { served } = cloud.app(id).gateway;
+        expect(served.requests).toBe(2);
+        expect(served.firstSeconds).toBeGreaterThan(0);
+        expect(served.seconds).toBeGreaterThan(served.firstSeconds);
+    });
+
     const shares = async (cloud: TestCloud, id: string, value: string, requests: number): Promise<number[]> => {
         const starts = new Map<string, number>();
         for (let i = 0; i < requests; i++) {

@@ -182,6 +182,8 @@ export async function runSequence(
         cloud.api.faults.clear();
 
         if (crash) tampered = true;
+        // It may have got as far as deleting what the state still has.
+        if (failed && known && !alive().some(({ id }) => id === known)) tampered = true;
         if (crash && !stack.resource && (action === "up" || action === "replace")) unknownToState = true;
         if (!failed && (action === "up" || action === "replace")) {
             unknownToState = false;

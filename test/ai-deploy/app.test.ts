@@ -207,6 +207,22 @@ describe("adoption", () => {
         expect(theApp()).toMatchObject({ id, state: "RUNNING" });
     });
 
+    it("one that has been deleted is not taken over, though the list still shows it, and nothing is deleted for it", async () => {
+        const id = await killedCreation();
+        await sleep(50);
+        const whileItRan = Date.now();
+        await sleep(2000);
+        await cloud.outside(id, "delete outside");
+        const staleMs = Date.now() - whileItRan;
+        // The look before the creation and the one after it.
+        cloud.api.faults.add({ method: "GET", path: "/ai/app$", kind: "stale", staleMs, times: 2 });
+        const since = cloud.mark();
+        const { stack } = await upStack();
+        expect(stack.resource!.id).not.toBe(id);
+        expect(theApp()).toMatchObject({ id: stack.resource!.id, state: "RUNNING" });
+        expect(writes(since())).toEqual(["POST /ai/app"]);
+    });
+
     it("one that cannot become what is wanted now is deleted before another is made", async () => {
         const id = await killedCreation();
         cloud.watch(`label-${labels}`);

@@ -1,5 +1,14 @@
 /** How a creation ends with exactly one app: the one of an interrupted run, or a new one. */
-import { get, isOwned, labelled, looksAfterUnclearPost, oldest, tolerate } from "./app-find";
+import {
+    get,
+    goingStates,
+    isOwned,
+    labelled,
+    looksAfterUnclearPost,
+    looksWithoutApp,
+    oldest,
+    tolerate,
+} from "./app-find";
 import { canBecome } from "./app-plan";
 import { bringDown, deadlineIn, defaultSeconds } from "./app-run";
 import { createBody, type LiveApp } from "./app-spec";
@@ -19,12 +28,11 @@ export async function obtain(context: Context, inputs: AppInputs, deadline: numb
         for (let posts = 1; ; posts++) {
             // After a POST without a clear answer only several looks in a row without the app mean that there is none.
             for (let look = 1; ;) {
-                const found = unclear
-                    ? await tolerate(deadline, () => chooseOne(context, inputs))
-                    : await chooseOne(context, inputs);
+                const choose = () => chooseOne(context, inputs, deadline);
+                const found = unclear ? await tolerate(deadline, choose) : await choose();
                 if (found) {
                     context.progress(`${inputs.name} (${found.id}) found from an earlier run, taken over`);
-                    return await asItIs(context, found, inputs, deadline);
+                    return found;
                 }
                 if (!unclear || look >= looksAfterUnclearPost) break;
                 if (found !== null) look++;
@@ -50,14 +58,18 @@ export async function obtain(context: Context, inputs: AppInputs, deadline: numb
 
 /**
  * An app that a list showed, looked at by itself: a list that lags may say that it runs, or is about to, when it has been
- * stopped. Whatever the look says, the app is there and must not be lost.
+ * stopped or is gone (`undefined`). Without an answer it counts as listed, for it must not be lost.
  */
-export function asItIs(context: Context, listed: LiveApp, inputs: AppInputs, deadline: number): Promise<LiveApp> {
-    return asInitError(
-        listed,
-        inputs,
-        async () => (await tolerate(deadline, () => get(context, inputs, listed.id))) ?? listed,
-    );
+function asItIs(context: Context, listed: LiveApp, inputs: AppInputs, deadline: number): Promise<LiveApp | undefined> {
+    return asInitError(listed, inputs, async () => {
+        for (let look = 1; ; look++) {
+            const live = await tolerate(deadline, () => get(context, inputs, listed.id));
+            if (live === null) return listed;
+            if (live) return goingStates.includes(live.status.state) ? undefined : live;
+            if (look >= looksWithoutApp) return undefined;
+            await sleep(context.poller.pauseMs(0));
+        }
+    });
 }
 
 async function adopt(context: Context, inputs: AppInputs, id: string): Promise<LiveApp> {
@@ -77,17 +89,29 @@ async function adopt(context: Context, inputs: AppInputs, id: string): Promise<L
 
 /**
  * Of all apps with our label that nobody owns, the one that stays, if any: the oldest that can become what is wanted,
- * or `own`. The others go, since each is billed.
+ * or `own`. The others go, since each is billed; but none for one that only a list still shows.
  */
-export async function chooseOne(context: Context, inputs: AppInputs, own?: LiveApp): Promise<LiveApp | undefined> {
-    const found = (await labelled(context, inputs)).filter((app) => app.id === own?.id || !isOwned(context, app));
-    const chosen = oldest([...found.filter((app) => canBecome(app, inputs)), ...(own ? [own] : [])]);
-    for (const app of [...found, ...(own ? [own] : [])]) {
-        if (app.id === chosen?.id) continue;
-        context.run.given.delete(app.id);
-        await discard(context, inputs, app);
+export async function chooseOne(
+    context: Context,
+    inputs: AppInputs,
+    deadline: number,
+    own?: LiveApp,
+): Promise<LiveApp | undefined> {
+    const others = (await labelled(context, inputs)).filter((app) => app.id !== own?.id && !isOwned(context, app));
+    for (let found = own ? [own, ...others] : others; ;) {
+        const chosen = oldest(found.filter((app) => app === own || canBecome(app, inputs)));
+        const live = chosen && chosen !== own ? await asItIs(context, chosen, inputs, deadline) : chosen;
+        if (chosen && !live) {
+            found = found.filter((app) => app !== chosen);
+            continue;
+        }
+        for (const app of found) {
+            if (app === chosen) continue;
+            context.run.given.delete(app.id);
+            await discard(context, inputs, app);
+        }
+        return live;
     }
-    return chosen;
 }
 
 /** Deletes what carries our label and belongs to nobody. Without an answer now, the look of the next run tells. */

@@ -88,8 +88,10 @@ async function applyPlan(
 /** An app that was brought down can be started once it is down. */
 async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, deadline: number): Promise<void> {
     if (live.status.state === "STOPPING") {
+        let absent = 0;
         await context.poller.until(async () => {
             const now = await tolerate(deadline, () => get(context, inputs, live.id));
+            if (now === undefined && ++absent >= looksWithoutApp) throw wasDeleted(inputs, live.id);
             return (now && now.status.state !== "STOPPING") || Date.now() > deadline ? true : undefined;
         });
     }
@@ -101,6 +103,12 @@ async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, de
         // Somebody else, or the change before, has started it already.
         if (!now || downStates.includes(now.status.state)) throw error;
     }
+}
+
+function wasDeleted({ name }: AppInputs, id: string): Error {
+    return new Error(
+        `app ${name} (${id}) was deleted while it was waited for: run \`pulumi up\` again, it makes a new one`,
+    );
 }
 
 interface WaitOptions {
@@ -127,11 +135,7 @@ async function waitUntilThere(
     let moved = !restarts;
     return context.poller.until(async () => {
         const live = await tolerate(deadline, () => get(context, inputs, first.id));
-        if (live === undefined && ++absent >= looksWithoutApp) {
-            throw new Error(
-                `app ${inputs.name} (${first.id}) was deleted while it was waited for: run \`pulumi up\` again, it makes a new one`,
-            );
-        }
+        if (live === undefined && ++absent >= looksWithoutApp) throw wasDeleted(inputs, first.id);
         if (live) {
             absent = 0;
             last = live;

@@ -1,5 +1,5 @@
 /** What Pulumi asks of an app: what would change, and to create, update, read and delete it. */
-import { asItIs, chooseOne, clearLeftovers, discard, obtain } from "./app-adoption";
+import { chooseOne, clearLeftovers, discard, obtain } from "./app-adoption";
 import {
     contradictory,
     findUnresolved,
@@ -151,9 +151,10 @@ async function bringUp(context: Context, inputs: AppInputs, deadline: number): P
         // A look again, now that time has passed: an app that the first look could not see yet, or another run made at
         // the same time, must not stay beside this one. Every run comes to the same choice.
         const own = live;
-        const chosen = await asInitError(own, inputs, () => tolerate(Infinity, () => chooseOne(context, inputs, own)));
+        const choose = () => chooseOne(context, inputs, deadline, own);
+        const chosen = await asInitError(own, inputs, () => tolerate(Infinity, choose));
         // No answer now: the look of the next run tells.
         if (!chosen || chosen.id === own.id) return outs;
-        live = await asItIs(context, chosen, inputs, deadline);
+        live = chosen;
     }
 }

@@ -68,12 +68,16 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
         const call = (path: string, token?: string, body?: object): Promise<Answer> =>
             https(model.appUrl + path, ca, token, body);
 
-        await check(`${name}: app is RUNNING`, async () => {
-            const app = (await sandboxStatus(input.api)).apps.find(({ id }) => id === model.appId);
-            expect(app, `the platform does not know app ${model.appId}`);
-            expect(app.state === "RUNNING", `app ${model.appId} is ${app.state}`);
-            return `${app.name} ${model.appId}, ${app.availableReplicas} replica(s)`;
-        });
+        const { speed } = await sandboxStatus(input.api);
+        await check(`${name}: app is RUNNING`, () =>
+            // After a stop of the sandbox its replicas boot again, which no `pulumi up` waits for.
+            eventually(async () => {
+                const app = (await sandboxStatus(input.api)).apps.find(({ id }) => id === model.appId);
+                expect(app, `the platform does not know app ${model.appId}`);
+                expect(app.state === "RUNNING", `app ${model.appId} is ${app.state}`);
+                return `${app.name} ${model.appId}, ${app.availableReplicas} replica(s)`;
+            }, longestBootSeconds / speed),
+        );
         await check(`${name}: chat completion 200 with the client token`, async () => {
             const started = Date.now();
             const answer = await call("/v1/chat/completions", model.clientToken, {
@@ -204,9 +208,12 @@ function decode(base64: string | undefined): string {
     return Buffer.from(base64 ?? "", "base64").toString();
 }
 
-/** Tries for up to 45 s: three scrape intervals. */
-async function eventually<T>(look: () => Promise<T>): Promise<T> {
-    const end = Date.now() + 45_000;
+/** Platform seconds; a guess with room for a download that takes long. */
+const longestBootSeconds = 900;
+
+/** Tries for so long, by default 45 s: three scrape intervals. */
+async function eventually<T>(look: () => Promise<T>, seconds = 45): Promise<T> {
+    const end = Date.now() + seconds * 1000;
     for (;;) {
         try {
             return await look();

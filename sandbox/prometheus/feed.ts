@@ -85,7 +85,11 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         if (prometheus && wanted === applied) return;
         writeMounted(dir, files);
         await updateRelay(files.relay);
-        const leftOut = writeConfig(dir, files, { relay: relay?.process.address, alertmanager: alertmanager.address });
+        const leftOut = writeConfig(dir, files, {
+            relay: relay?.process.address,
+            prometheus: `127.0.0.1:${options.port}`,
+            alertmanager: alertmanager.address,
+        });
         if (prometheus) {
             await reload(url);
             log("Prometheus took over a change of the cluster's config");
@@ -158,11 +162,7 @@ function writeMounted(dir: string, { mounted }: ClusterFiles): void {
 }
 
 /** Writes Prometheus' config. Returns the jobs that cannot be scraped from here. */
-function writeConfig(
-    dir: string,
-    { config }: ClusterFiles,
-    addresses: { relay?: string; alertmanager: string },
-): string[] {
+function writeConfig(dir: string, { config }: ClusterFiles, addresses: Parameters<typeof localConfig>[2]): string[] {
     const local = localConfig(config, join(dir, "mounted"), addresses);
     writeFileSync(join(dir, "prometheus.yaml"), local.text, { mode: 0o600 });
     return local.leftOut;
@@ -177,6 +177,8 @@ function startPrometheus(
         "storage.tsdb.path": join(dir, "data"),
         "storage.tsdb.retention.time": retention,
         "storage.tsdb.retention.size": retentionSize,
+        // Nothing marks the series of replicas that went while it was stopped: they would count for another five minutes.
+        "query.lookback-delta": "1m",
         "web.listen-address": `127.0.0.1:${port}`,
         "log.level": "warn",
     };

@@ -71,10 +71,9 @@ function drawTimeseries(
     const drawn = lines.map((line, index) => {
         const dash = line.reference ? ' stroke-dasharray="7 5"' : "";
         const path = linePath(line.points, x, y);
-        const area =
-            spec.stacked && line.points.length > 1
-                ? `<path d="${path} L${x(line.points.at(-1)![0]).toFixed(1)} ${y(0).toFixed(1)} L${x(line.points[0][0]).toFixed(1)} ${y(0).toFixed(1)} Z" fill="${colors[index]}" fill-opacity=".25"/>`
-                : "";
+        const area = spec.stacked
+            ? `<path d="${areaPath(line.points, x, y)}" fill="${colors[index]}" fill-opacity=".25"/>`
+            : "";
         return `${area}<path d="${path}" fill="none" stroke="${colors[index]}" stroke-width="1.6"${dash}/>`;
     });
     // The lowest of a stack is drawn last, so that it is not covered.
@@ -109,18 +108,37 @@ function stacked(lines: Line[]): Line[] {
     }));
 }
 
-function linePath(points: [number, number][], x: (t: number) => number, y: (value: number) => number): string {
+type Scale = (value: number) => number;
+
+/** A line that does not bridge times without data; a lone point is drawn as a dash. */
+function linePath(points: [number, number][], x: Scale, y: Scale): string {
+    return runsOf(points)
+        .map((run) => `M${run.map((point) => at(point, x, y)).join("L")}${run.length === 1 ? " h2" : ""}`)
+        .join("");
+}
+
+/** What lies between such a line and 0. */
+function areaPath(points: [number, number][], x: Scale, y: Scale): string {
+    return runsOf(points)
+        .map((run) => [[run[0][0], 0], ...run, [run.at(-1)![0], 0]] as [number, number][])
+        .map((outline) => `M${outline.map((point) => at(point, x, y)).join("L")}Z`)
+        .join("");
+}
+
+function at([t, value]: [number, number], x: Scale, y: Scale): string {
+    return `${x(t).toFixed(1)} ${y(value).toFixed(1)}`;
+}
+
+/** Points that follow each other at the usual distance. */
+function runsOf(points: [number, number][]): [number, number][][] {
     const gaps = points.slice(1).map(([t], index) => t - points[index][0]);
     const usual = Math.min(...gaps);
-    return points
-        .map(([t, value], index) => {
-            // A line does not bridge a time without data; a lone point is drawn as a dash.
-            const begins = index === 0 || gaps[index - 1] > 1.5 * usual;
-            const at = `${x(t).toFixed(1)} ${y(value).toFixed(1)}`;
-            const alone = begins && (index === points.length - 1 || gaps[index] > 1.5 * usual);
-            return `${begins ? "M" : "L"}${at}${alone ? " h2" : ""}`;
-        })
-        .join("");
+    const runs: [number, number][][] = [];
+    for (const [index, point] of points.entries()) {
+        if (index === 0 || gaps[index - 1] > 1.5 * usual) runs.push([]);
+        runs.at(-1)!.push(point);
+    }
+    return runs;
 }
 
 function scale({ from, to }: Span, width: number, offset = 0): (t: number) => number {

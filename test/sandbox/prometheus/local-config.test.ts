@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { localConfig } from "../../../sandbox/prometheus/local-config";
 
 const written = `
@@ -54,6 +54,40 @@ describe("localConfig", () => {
         });
     });
 
+    it("scrapes Prometheus and Alertmanager of this machine in place of the cluster's pods", () => {
+        const jobs = ["prometheus/0", "prometheus/1", "alertmanager/0"].map((name) => ({
+            job_name: `serviceMonitor/monitoring/monitoring-${name}`,
+            metrics_path: "/metrics",
+            kubernetes_sd_configs: [{ role: "endpoints" }],
+            relabel_configs: [{ source_labels: ["__meta_kubernetes_service_label_app"], action: "keep", regex: "x" }],
+        }));
+        const addresses = { prometheus: "127.0.0.1:7790", alertmanager: "127.0.0.1:7791" };
+        const { text, leftOut } = localConfig(stringify({ scrape_configs: jobs }), "/m", addresses);
+        // The second one is of the pod's config reloader.
+        expect(leftOut).toEqual(["serviceMonitor/monitoring/monitoring-prometheus/1"]);
+        const target = (container: string, address: string) => ({
+            job_name: `serviceMonitor/monitoring/monitoring-${container}/0`,
+            metrics_path: "/metrics",
+            static_configs: [
+                {
+                    targets: [address],
+                    labels: {
+                        job: `monitoring-${container}`,
+                        namespace: "monitoring",
+                        service: `monitoring-${container}`,
+                        endpoint: "http-web",
+                        pod: `${container}-monitoring-${container}-0`,
+                        container,
+                    },
+                },
+            ],
+        });
+        expect((parse(text) as typeof config).scrape_configs).toEqual([
+            target("prometheus", addresses.prometheus),
+            target("alertmanager", addresses.alertmanager),
+        ]);
+    });
+
     describe("jobs of the replica relay", () => {
         const job = (target: string) =>
             `scrape_configs: [{job_name: a, static_configs: [{targets: ["${target}"], labels: {m: x}}]}]`;
@@ -62,7 +96,11 @@ describe("localConfig", () => {
         it("go to where it runs", () => {
             const { text, leftOut } = localConfig(relayed, "/m", { relay: "127.0.0.1:5000" });
             expect(leftOut).toEqual([]);
-            expect(parse(text)).toEqual(parse(job("127.0.0.1:5000")));
+            const [{ static_configs: targets }] = (parse(text) as { scrape_configs: any[] }).scrape_configs;
+            // Its port is another one after each start, which must not make its series others.
+            expect(targets).toEqual([
+                { targets: ["127.0.0.1:5000"], labels: { instance: "vllm-relay.monitoring.svc:9400", m: "x" } },
+            ]);
         });
 
         it("are left out while it does not run", () => {

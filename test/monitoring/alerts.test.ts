@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, ruleGroups, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
 import { firingAlerts, promtool, type Firing } from "./promtool";
@@ -429,6 +430,24 @@ describe("the rules of a stack", () => {
             expect(of("single")).toContain(alert);
             expect(of("direct")).not.toContain(alert);
         }
+    });
+
+    it("send no one to a panel, row or dashboard that does not exist", () => {
+        const shown = dashboards.flatMap(({ title, rows }) => [
+            title,
+            ...rows.flatMap((row) => [row.title.split(":")[0], ...row.panels.map((panel) => panel.title)]),
+        ]);
+        // Prometheus' own pages.
+        const elsewhere = ["Alerts", "Status > Target health"];
+        let named = 0;
+        for (const file of readdirSync(runbooks).filter((name) => name.endsWith(".md"))) {
+            const text = readFileSync(join(runbooks, file), "utf8").replaceAll(/`[^`]*`/g, "");
+            for (const [, emphasized] of text.matchAll(/(?<!\w)_((?:[A-Z]|vLLM)[^_]+)_(?!\w)/g)) {
+                expect([...shown, ...elsewhere], file).toContain(emphasized.replaceAll(/\s+/g, " "));
+                named++;
+            }
+        }
+        expect(named).toBeGreaterThan(30);
     });
 
     it("have no runbook without an alert", () => {

@@ -452,9 +452,11 @@ describe("the rules of a stack", () => {
 
     it("put no secret on a command line, where a list of processes shows it", () => {
         const commands = readdirSync(runbooks).flatMap((file) =>
-            [...readFileSync(join(runbooks, file), "utf8").matchAll(/`([^`]+)`|^((?:pulumi|kubectl|curl) .+)$/gm)].map(
-                ([, quoted, line]) => quoted ?? line,
-            ),
+            [
+                ...readFileSync(join(runbooks, file), "utf8").matchAll(
+                    /(?<!`)`([^`\n]+)`(?!`)|^((?:pulumi|kubectl|curl) .+)$/gm,
+                ),
+            ].map(([, quoted, line]) => quoted ?? line),
         );
         const secrets = commands.filter((command) => /config set .*--secret|--show-secrets/.test(command));
         expect(secrets.length).toBeGreaterThan(5);

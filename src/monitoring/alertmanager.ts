@@ -1,5 +1,6 @@
 import type { AlertingSettings, Receiver } from "../settings";
 import type { AlertName } from "./rules";
+import { jobName, probeJobName } from "./scrape-jobs";
 
 /** The Secret with what is secret of the receivers, a key for each; mounted by Alertmanager. */
 export const receiversSecretName = "alertmanager-receivers";
@@ -51,8 +52,9 @@ const childrenOfDown: AlertName[] = [
 /**
  * Alertmanager's configuration. It holds no secret: those are read from files (`receiverSecrets`).
  * The chart's own alerts (critical, warning, info) go the way of page, ticket and info.
+ * @param models names of the models in the stack
  */
-export function alertmanagerConfig({ receivers, routes }: AlertingSettings): Record<string, unknown> {
+export function alertmanagerConfig({ receivers, routes }: AlertingSettings, models: string[]): Record<string, unknown> {
     const tier = (name: Tier): Record<string, unknown> => ({
         name,
         ...integrations(routes[name].map((receiver) => [receiver, receivers[receiver]])),
@@ -97,6 +99,14 @@ export function alertmanagerConfig({ receivers, routes }: AlertingSettings): Rec
                 [`alertname = "VllmTokenRejected"`],
                 [`alertname =~ "VllmEndpointDown|${childrenOfDown.join("|")}"`],
                 ["model"],
+            ),
+            // The chart's alert says the same of each of the model's jobs, and knows the model by these alone.
+            ...models.map((model) =>
+                inhibit(
+                    [`alertname =~ "VllmEndpointDown|VllmTokenRejected"`, `model = "${model}"`],
+                    [`alertname = "TargetDown"`, `job =~ "${jobName(model)}|${probeJobName(model)}"`],
+                    [],
+                ),
             ),
             inhibit([`severity = "page"`], [`severity = "ticket"`], ["alertname", "model"]),
             // Those that the chart comes with.

@@ -24,13 +24,18 @@ export interface Watched {
     jobs: Input<ScrapeJob>[];
     rules: RuleGroup[];
     alerting: AlertingSettings;
+    /** Names of the models in the stack. */
+    models: string[];
 }
 
 /**
  * Values of kube-prometheus-stack. Anything the chart's defaults do right is left to them, network policies among it:
  * there are none, since the cluster runs nothing else that would have to be kept away from Prometheus.
  */
-export function chartValues(settings: MonitoringSettings, { jobs, rules, alerting }: Watched): Record<string, unknown> {
+export function chartValues(
+    settings: MonitoringSettings,
+    { jobs, rules, alerting, models }: Watched,
+): Record<string, unknown> {
     const values = {
         nameOverride: releaseName,
         fullnameOverride: releaseName,
@@ -65,7 +70,7 @@ export function chartValues(settings: MonitoringSettings, { jobs, rules, alertin
         },
         alertmanager: {
             enabled: true,
-            config: alertmanagerConfig(alerting),
+            config: alertmanagerConfig(alerting, models),
             alertmanagerSpec: {
                 storage: volumeClaim(settings.storage.class, settings.storage.alertmanager),
                 secrets: Object.keys(alerting.receivers).length > 0 ? [receiversSecretName] : [],

@@ -162,7 +162,8 @@ export class Monitoring extends pulumi.ComponentResource {
             relayed: isRelayed(model),
         }));
         const rules = ruleGroups(watched, alerting.runbooks);
-        const values = chartValues(settings, { jobs, rules, alerting });
+        const names = models.map(([model]) => model);
+        const values = chartValues(settings, { jobs, rules, alerting, models: names });
         this.release = new k8s.helm.v3.Release(
             name,
             {

@@ -59,7 +59,10 @@ export function bucketLabel(bound: number): string {
     return Number.isInteger(bound) ? `${bound}.0` : String(bound);
 }
 
-/** The quantile (0 to 1) of a histogram over all series selected, one result for each value of the labels `by`. */
+/**
+ * The quantile (0 to 1) of a histogram over all series selected, one result for each value of the labels `by`; no result
+ * without observations, of which the quantile is NaN.
+ */
 export function quantile<M extends Always<"histogram">>(
     q: number,
     metric: M,
@@ -68,7 +71,7 @@ export function quantile<M extends Always<"histogram">>(
     by: Label<M>[] = [],
 ): string {
     const buckets = histogramRate(metric, "bucket", matchers, window);
-    return `histogram_quantile(${q}, sum by (${["le", ...by].join(", ")}) (${buckets}))`;
+    return `histogram_quantile(${q}, sum by (${["le", ...by].join(", ")}) (${buckets})) >= 0`;
 }
 
 /** The mean of a histogram's observations; no result without any. */

@@ -11,8 +11,8 @@ export const steady = (value: number) => `${value}x${minutes}`;
 /** A counter that grows by so much a minute. */
 export const growing = (perMinute: number) => `0+${perMinute}x${minutes}`;
 
-/** Of those the rules read, so that promtool is not fed a page of 500 series for nothing. */
-const read = new Set(
+/** Those that the rules read, so that promtool is not fed a page of 500 series for nothing. */
+const readByRules = new Set(
     seriesNames(
         metricsOf("0.13.0").filter(({ name }) =>
             /num_requests|kv_cache_usage|preemptions|generation_tokens_total|request_success|first_token|inter_token|http_requests|process_start/.test(
@@ -29,15 +29,17 @@ export class AlertWorld {
     constructor(
         readonly model: WatchedModel,
         readonly replicas: number,
+        /** Series of vLLM's page that there are. */
+        page: ReadonlySet<string> = readByRules,
     ) {
         const job = `vllm-${model.name}`;
         const target = (jobName: string) => ({ job: jobName, instance: "app.example.net" });
-        this.add("up", target(job), steady(1));
+        this.scraped(target(job));
         for (let index = 0; index < replicas; index++) {
             const replica: Record<string, string> = model.relayed ? { replica: replicaName(index) } : {};
             for (const [series, value] of samples(recordedPage("0.13.0"))) {
                 const [name, labels = ""] = series.replace(/}$/, "").split("{");
-                if (!read.has(name)) continue;
+                if (!page.has(name)) continue;
                 // The page was written under way; here nothing is.
                 const idle = /num_requests_(running|waiting)|kv_cache_usage/.test(name) ? 0 : value;
                 this.add(name, { ...target(job), ...replica, ...parseLabels(labels) }, steady(idle));
@@ -51,8 +53,8 @@ export class AlertWorld {
         this.add("kubelet_volume_stats_capacity_bytes", claim, steady(50e9));
         if (!model.relayed) return;
         const relay = { job: "replica-relay", instance: "vllm-relay:9400" };
-        this.add("up", target(`${job}-direct`), steady(1));
-        this.add("up", relay, steady(1));
+        this.scraped(target(`${job}-direct`));
+        this.scraped(relay);
         const own = { ...relay, model: model.name };
         this.add("vllm_relay_blind", own, steady(0));
         this.add("vllm_relay_certificate_expiry_timestamp_seconds", own, steady(60 * 86400));
@@ -62,6 +64,13 @@ export class AlertWorld {
         for (let index = 0; index < replicas; index++) {
             this.add("vllm_relay_sample_age_seconds", { ...own, replica: replicaName(index) }, steady(5));
         }
+    }
+
+    /** What Prometheus notes of each scrape. */
+    private scraped(labels: Record<string, string>): void {
+        this.add("up", labels, steady(1));
+        this.add("scrape_duration_seconds", labels, steady(0.1));
+        this.add("scrape_samples_scraped", labels, steady(350));
     }
 
     private add(name: string, labels: Record<string, string>, values: string): void {
@@ -93,6 +102,14 @@ export class AlertWorld {
         this.set("vllm:generation_tokens_total", growing(100 * served));
         this.histogram("vllm:time_to_first_token_seconds", 1, served, firstTokenSlow);
         this.histogram("vllm:inter_token_latency_seconds", 0.05, 100 * served, tokensSlow);
+        return this;
+    }
+
+    /** Everything that counts grows, and every gauge of the model's page is 1. */
+    busy(): this {
+        for (const key of Object.keys(this.series).filter((series) => /^(vllm:|http_)/.test(series))) {
+            this.series[key] = /(_total|_count|_sum|_bucket)\{/.test(key) ? growing(60) : steady(1);
+        }
         return this;
     }
 

@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
+import { startChild, type Child } from "../../sandbox/prometheus/child";
 import { ensureToolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig, receiverSecrets } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
@@ -34,7 +36,7 @@ const file = join(folder, "alertmanager.yaml");
 let amtool: string;
 beforeAll(async () => {
     amtool = (await ensureToolchain({ log: () => undefined })).bin.amtool;
-    writeFileSync(file, stringify(alertmanagerConfig(everyKind)));
+    writeFileSync(file, stringify(alertmanagerConfig(everyKind, ["ministral"])));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -50,18 +52,18 @@ describe("Alertmanager's configuration", () => {
         ["with none", defaultAlerting],
     ])("is accepted by amtool: %s", (_, alerting) => {
         const path = join(folder, "check.yaml");
-        writeFileSync(path, stringify(alertmanagerConfig(alerting)));
+        writeFileSync(path, stringify(alertmanagerConfig(alerting, ["ministral"])));
         expect(run("check-config", path)).toMatch(/SUCCESS/);
     });
 
     it("is refused by amtool when it is wrong, so that the test above can fail", () => {
         const path = join(folder, "wrong.yaml");
-        writeFileSync(path, stringify({ ...alertmanagerConfig(everyKind), receivers: [] }));
+        writeFileSync(path, stringify({ ...alertmanagerConfig(everyKind, ["ministral"]), receivers: [] }));
         expect(() => run("check-config", path)).toThrow(/undefined receiver/);
     });
 
     it("holds no secret: each is read from the file that the Secret becomes", () => {
-        const text = stringify(alertmanagerConfig(everyKind));
+        const text = stringify(alertmanagerConfig(everyKind, ["ministral"]));
         expect(text).not.toContain("very-secret");
         const secrets = receiverSecrets(everyKind.receivers);
         const files = [...text.matchAll(/_file: \/etc\/alertmanager\/secrets\/alertmanager-receivers\/(\S+)/g)];
@@ -90,7 +92,7 @@ describe("Alertmanager's configuration", () => {
     }
 
     it("groups what concerns a model into one message", () => {
-        const { route } = alertmanagerConfig(everyKind) as { route: Route };
+        const { route } = alertmanagerConfig(everyKind, ["ministral"]) as { route: Route };
         const tiers = route.routes!.filter(({ matchers }) => matchers![0].startsWith("severity"));
         expect(tiers).toHaveLength(3);
         for (const { routes } of tiers) {
@@ -99,13 +101,13 @@ describe("Alertmanager's configuration", () => {
     });
 
     it("names no alert that does not exist, and holds the children of a dead app back", () => {
-        const { inhibit_rules: rules } = parse(stringify(alertmanagerConfig(everyKind))) as {
+        const { inhibit_rules: rules } = parse(stringify(alertmanagerConfig(everyKind, ["ministral"]))) as {
             inhibit_rules: { source_matchers: string[]; target_matchers: string[]; equal: string[] }[];
         };
         const named = rules.flatMap(({ source_matchers: sources, target_matchers: targets }) =>
             [...sources, ...targets].flatMap((matcher) => /alertname =~? "(.+)"/.exec(matcher)?.[1].split("|") ?? []),
         );
-        const known: string[] = [...alertNames, "InfoInhibitor"];
+        const known: string[] = [...alertNames, "InfoInhibitor", "TargetDown"];
         expect(named.filter((name) => !known.includes(name))).toEqual([]);
         const down = rules.find(({ source_matchers: [source] }) => source.includes("VllmEndpointDown"))!;
         expect(down.equal).toEqual(["model"]);
@@ -113,5 +115,116 @@ describe("Alertmanager's configuration", () => {
         const children = /"(.+)"/.exec(down.target_matchers[0])![1].split("|");
         const told = alertNames.filter((name) => name.startsWith("Vllm") && !children.includes(name));
         expect(told).toEqual(["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected"]);
+    });
+});
+
+describe("a real Alertmanager with it", () => {
+    type Labels = Record<string, string>;
+    let alertmanager: Child;
+    let url: string;
+
+    beforeAll(async () => {
+        const { bin } = await ensureToolchain({ log: () => undefined });
+        const config = join(folder, "nobody.yaml");
+        writeFileSync(config, stringify(alertmanagerConfig(defaultAlerting, ["ministral", "qwen"])));
+        const port = await freePort();
+        url = `http://127.0.0.1:${port}/api/v2`;
+        alertmanager = await startChild({
+            program: bin.alertmanager,
+            args: [
+                `--config.file=${config}`,
+                `--storage.path=${join(folder, "data")}`,
+                `--web.listen-address=127.0.0.1:${port}`,
+                "--cluster.listen-address=",
+            ],
+            logFile: join(folder, "alertmanager.log"),
+        });
+        await eventually(async () => (await fetch(`${url}/status`).catch(() => undefined))?.ok === true);
+    });
+    afterAll(() => alertmanager?.stop());
+
+    function freePort(): Promise<number> {
+        return new Promise((resolve) => {
+            const probe = createServer().listen(0, "127.0.0.1", () => {
+                const { port } = probe.address() as AddressInfo;
+                probe.close(() => resolve(port));
+            });
+        });
+    }
+
+    /** Until it is so; the test's own time-out is the end of patience. */
+    async function eventually(check: () => Promise<boolean>): Promise<void> {
+        while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+
+    const of = (model: string, alertname: string, severity = "ticket"): Labels => ({ alertname, model, severity });
+    const targetDown = (job: string): Labels => ({ alertname: "TargetDown", severity: "warning", job });
+
+    /** Raises these alerts and no others, each told apart by the case; returns those that are not held back. */
+    async function told(alerts: Labels[], marker: string): Promise<Labels[]> {
+        const raised = alerts.map((labels) => ({ labels: { ...labels, case: marker } }));
+        const body = JSON.stringify(raised);
+        const answer = await fetch(`${url}/alerts`, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body,
+        });
+        expect(answer.status).toBe(200);
+        const read = async (query: string) => {
+            const found = await fetch(`${url}/alerts?filter=${encodeURIComponent(`case="${marker}"`)}&${query}`);
+            return ((await found.json()) as { labels: Labels }[]).map(({ labels: { case: _, ...labels } }) => labels);
+        };
+        await eventually(async () => (await read("")).length === alerts.length);
+        const left = await read("inhibited=false");
+        // They end with their case: an inhibition knows nothing of cases.
+        const ended = raised.map((alert) => ({ ...alert, endsAt: new Date(Date.now() - 1000).toISOString() }));
+        await fetch(`${url}/alerts`, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify(ended),
+        });
+        await eventually(async () => (await read("")).length === 0);
+        return left;
+    }
+
+    it("tells of an app that is down once, and of what has other causes as ever", async () => {
+        const down = of("ministral", "VllmEndpointDown", "page");
+        const others = [
+            of("ministral", "VllmCertificateExpiring"),
+            of("qwen", "VllmReplicaStuck"),
+            { alertname: "PrometheusDiskFilling", severity: "ticket" },
+            targetDown("kubelet"),
+            targetDown("vllm-qwen"),
+            targetDown("replica-relay"),
+        ];
+        const children = alertNames
+            .filter((name) => name.startsWith("Vllm"))
+            .filter((name) => !["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected"].includes(name))
+            .map((name) => of("ministral", name));
+        expect(children).toHaveLength(12);
+        const jobs = [targetDown("vllm-ministral"), targetDown("vllm-ministral-direct")];
+        const left = await told([down, ...children, ...jobs, ...others], "down");
+        expect(new Set(left)).toEqual(new Set([down, ...others]));
+        // Without the cause they are told.
+        expect(await told([...children, ...jobs], "up")).toHaveLength(children.length + jobs.length);
+    });
+
+    it("tells of a token that is refused, and not of what only seems to be down", async () => {
+        const rejected = of("ministral", "VllmTokenRejected", "page");
+        const seeming = [
+            of("ministral", "VllmEndpointDown", "page"),
+            of("ministral", "VllmMetricsStale"),
+            targetDown("vllm-ministral-direct"),
+        ];
+        const other = of("qwen", "VllmEndpointDown", "page");
+        const left = await told([rejected, ...seeming, other], "401");
+        expect(new Set(left)).toEqual(new Set([rejected, other]));
+    });
+
+    it("tells of a budget that burns fast by its page alone", async () => {
+        const page = { ...of("ministral", "VllmErrorBudgetBurn", "page"), window: "fast" };
+        const ticket = { ...of("ministral", "VllmErrorBudgetBurn"), window: "slow" };
+        const other = { ...of("ministral", "VllmTokensSlow"), window: "slow" };
+        expect(new Set(await told([page, ticket, other], "burn"))).toEqual(new Set([page, other]));
     });
 });

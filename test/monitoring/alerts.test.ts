@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, ruleGroups, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
 import { firingAlerts, promtool, type Firing } from "./promtool";
@@ -428,6 +429,40 @@ describe("the rules of a stack", () => {
             expect(of("ministral")).toContain(alert);
             expect(of("single")).toContain(alert);
             expect(of("direct")).not.toContain(alert);
+        }
+    });
+
+    it("send no one to a panel, row or dashboard that does not exist", () => {
+        const shown = dashboards.flatMap(({ title, rows }) => [
+            title,
+            ...rows.flatMap((row) => [row.title.split(":")[0], ...row.panels.map((panel) => panel.title)]),
+        ]);
+        // Prometheus' own pages.
+        const elsewhere = ["Alerts", "Status > Target health"];
+        let named = 0;
+        for (const file of readdirSync(runbooks).filter((name) => name.endsWith(".md"))) {
+            const text = readFileSync(join(runbooks, file), "utf8").replaceAll(/`[^`]*`/g, "");
+            for (const [, emphasized] of text.matchAll(/(?<!\w)_((?:[A-Z]|vLLM)[^_]+)_(?!\w)/g)) {
+                expect([...shown, ...elsewhere], file).toContain(emphasized.replaceAll(/\s+/g, " "));
+                named++;
+            }
+        }
+        expect(named).toBeGreaterThan(30);
+    });
+
+    it("put no secret on a command line, where a list of processes shows it", () => {
+        const commands = readdirSync(runbooks).flatMap((file) =>
+            [
+                ...readFileSync(join(runbooks, file), "utf8").matchAll(
+                    /(?<!`)`([^`\n]+)`(?!`)|^((?:pulumi|kubectl|curl) .+)$/gm,
+                ),
+            ].map(([, quoted, line]) => quoted ?? line),
+        );
+        const secrets = commands.filter((command) => /config set .*--secret|--show-secrets/.test(command));
+        expect(secrets.length).toBeGreaterThan(5);
+        for (const command of secrets) {
+            // Pulumi asks for a value that is not given; what it tells goes on by a pipe.
+            expect(command).toMatch(/config set (--\w+ )+\S+$|^echo [^|]*--show-secrets[^|]*\||--show-secrets \|/);
         }
     });
 

@@ -13,6 +13,7 @@ const watched: Watched = {
     jobs: [],
     rules: ruleGroups([relayed], defaultAlerting.runbooks),
     alerting: defaultAlerting,
+    models: [relayed.name],
 };
 
 /** Paths of the values, down to lists and single values. */

@@ -11,7 +11,7 @@ interface Placed {
     description?: string;
     gridPos: { x: number; y: number; w: number; h: number };
     datasource?: { uid: string };
-    targets?: { expr: string; datasource: { uid: string } }[];
+    targets?: { expr: string; datasource: { uid: string }; instant?: boolean; range?: boolean }[];
     fieldConfig?: { defaults: { unit?: string } };
 }
 interface Loaded {
@@ -78,6 +78,18 @@ describe.each(
             expect(datasource?.uid, title).toBe("${datasource}");
             expect(targets!.length, title).toBeGreaterThan(0);
             for (const target of targets!) expect(target.datasource.uid).toBe("${datasource}");
+        }
+    });
+
+    it("shows as a number what is, not what was last: that would be Up for an hour after the end", () => {
+        for (const { title, type, targets } of panels) {
+            for (const { instant, range } of targets!) {
+                expect({ title, instant: instant ?? false, range: range ?? false }).toEqual({
+                    title,
+                    instant: type === "stat",
+                    range: type !== "stat",
+                });
+            }
         }
     });
 

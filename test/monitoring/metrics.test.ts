@@ -98,6 +98,12 @@ describe("the catalogue", () => {
     it("is what the relay exports of itself", () => {
         const exported: Record<string, readonly string[]> = ownMetrics;
         for (const { name, type } of Object.values(relayMetrics)) expect(exported[name]?.[0], name).toBe(type);
+        const own = Object.keys(exported).filter((name) => name.startsWith("vllm_relay_"));
+        expect(own.sort()).toEqual(
+            Object.values<Metric>(relayMetrics)
+                .map(({ name }) => name)
+                .sort(),
+        );
     });
 
     it("lets no expression be written that some version or type does not allow", () => {

@@ -28,6 +28,31 @@ export async function promtool(files: Record<string, unknown>, ...args: string[]
     }
 }
 
+/** An expression, and exactly what it is to give: labels as text (`{model="x"}`) and value. */
+export interface Expectation {
+    expr: string;
+    samples: { labels: string; value: number }[];
+}
+
+/** Checks what expressions give at a time (`90m`), with the rules evaluated. Returns what promtool said when it is not so. */
+export function evaluated(
+    groups: RuleGroup[],
+    series: InputSeries,
+    at: string,
+    expected: Expectation[],
+): Promise<string | undefined> {
+    const test = {
+        interval: everyMinute,
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        promql_expr_test: expected.map(({ expr, samples }) => ({ expr, eval_time: at, exp_samples: samples })),
+    };
+    const files = {
+        "rules.yaml": { groups },
+        "test.yaml": { rule_files: ["rules.yaml"], evaluation_interval: everyMinute, tests: [test] },
+    };
+    return promtool(files, "test", "rules", "test.yaml");
+}
+
 /** Checks which alerts fire at a time (`90m`): exactly these. Returns what promtool said when it is not so. */
 export function firingAlerts(
     groups: RuleGroup[],
@@ -40,14 +65,5 @@ export function firingAlerts(
         const text = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
         return { labels: `{${text.join(",")}}`, value: 1 };
     });
-    const test = {
-        interval: everyMinute,
-        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-        promql_expr_test: [{ expr, eval_time: at, exp_samples: samples }],
-    };
-    const files = {
-        "rules.yaml": { groups },
-        "test.yaml": { rule_files: ["rules.yaml"], evaluation_interval: everyMinute, tests: [test] },
-    };
-    return promtool(files, "test", "rules", "test.yaml");
+    return evaluated(groups, series, at, [{ expr, samples }]);
 }

@@ -6,25 +6,19 @@ const palette = ["#1f77b4", "#e6862e", "#2c9c6a", "#9467bd", "#8c564b", "#17a2b8
 const referenceColor = "#d62728";
 const judged = { green: "#2c9c6a", orange: "#d9822b", red: "#d62728" } as const;
 
-/** A panel's content as HTML: lines over time, or one large number with its course. */
+/** A panel's content as HTML: lines over time, or one large number. */
 export function drawPanel({ spec, lines }: FilledPanel, marks: Mark[], span: Span, width: number): string {
-    if (spec.kind === "stat") return drawStat(spec, lines, span, width);
+    if (spec.kind === "stat") return drawStat(spec, lines);
     return drawTimeseries(spec, lines, marks, span, width);
 }
 
-function drawStat(spec: FilledPanel["spec"], lines: Line[], span: Span, width: number): string {
+function drawStat(spec: FilledPanel["spec"], lines: Line[]): string {
     const value = lines[0]?.points.at(-1)?.[1];
     if (value === undefined) return `<div class="stat">${escapeHtml(spec.idle ?? "no data")}</div>`;
     const step = spec.thresholds?.filter(({ from }, index) => index === 0 || value >= from).at(-1);
     const color = step ? judged[step.color] : "#1f2933";
     const text = spec.words?.[value] ?? formatValue(value, spec.unit);
-    const height = 34;
-    const top = Math.max(...lines[0].points.map(([, y]) => y)) || 1;
-    const path = linePath(lines[0].points, scale(span, width), (y) => height - 2 - (y / top) * (height - 6));
-    return (
-        `<div class="stat" style="color:${color}">${escapeHtml(text).replace(/ (.+)$/, " <small>$1</small>")}</div>` +
-        `<svg width="${width}" height="${height}"><path d="${path}" fill="none" stroke="${color}" stroke-opacity=".45"/></svg>`
-    );
+    return `<div class="stat" style="color:${color}">${escapeHtml(text).replace(/ (.+)$/, " <small>$1</small>")}</div>`;
 }
 
 const left = 62;

@@ -96,7 +96,7 @@ export class DashboardQueries {
         const faults: string[] = [];
         for (const query of spec.queries) {
             try {
-                const found = await this.lines(query);
+                const found = await (spec.kind === "stat" ? this.present(query) : this.lines(query));
                 if (found.length === 0) faults.push(`no data for ${query.expr}`);
                 lines.push(...found);
             } catch (error) {
@@ -104,6 +104,15 @@ export class DashboardQueries {
             }
         }
         return { spec, lines, faults };
+    }
+
+    /** The values at the end of the span, as Grafana asks for those of a stat. */
+    private async present({ expr }: Query): Promise<Line[]> {
+        const instant = { query: this.interpolate(expr), time: String(this.span.to) };
+        const { result } = (await this.ask("/api/v1/query", instant)) as { result: { value: [number, string] }[] };
+        return result
+            .map(({ value: [t, value] }): Line => ({ label: "", reference: false, points: [[t, Number(value)]] }))
+            .filter(({ points: [[, value]] }) => Number.isFinite(value));
     }
 
     private async lines({ expr, legend, reference }: Query): Promise<Line[]> {

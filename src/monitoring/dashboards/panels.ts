@@ -97,7 +97,7 @@ export function timeseries(
     return { kind: "timeseries", title, description, unit, queries, ...more };
 }
 
-/** One number, the present one, with its course behind it. */
+/** One number: the present one, or none. Of a range Grafana would go on to show the last one there was, an hour old. */
 export function stat(
     title: string,
     description: string,
@@ -160,7 +160,7 @@ function timeseriesPanel(spec: PanelSpec, id: number, place: grafana.GridPos): B
         .title(spec.title)
         .description(spec.description)
         .datasource(datasource)
-        .targets(targets(spec.queries))
+        .targets(targets(spec.queries).map((target) => target.range()))
         .unit(spec.unit)
         .lineWidth(1)
         .fillOpacity(spec.stacked ? 30 : 8)
@@ -203,12 +203,12 @@ function statPanel(spec: PanelSpec, id: number, place: grafana.GridPos): Builder
         .title(spec.title)
         .description(spec.description)
         .datasource(datasource)
-        .targets(targets(spec.queries))
+        .targets(targets(spec.queries).map((target) => target.instant()))
         .unit(spec.unit)
         .min(0)
         .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(["lastNotNull"]).values(false))
         .colorMode(spec.thresholds ? common.BigValueColorMode.Value : common.BigValueColorMode.None)
-        .graphMode(common.BigValueGraphMode.Area)
+        .graphMode(common.BigValueGraphMode.None)
         .textMode(common.BigValueTextMode.Auto);
     if (spec.idle) panel.noValue(spec.idle);
     if (spec.thresholds) {
@@ -229,7 +229,7 @@ function statPanel(spec: PanelSpec, id: number, place: grafana.GridPos): Builder
 
 function targets(queries: Query[]) {
     return queries.map(({ expr, legend }, index) =>
-        new DataqueryBuilder().refId(refId(index)).datasource(datasource).expr(expr).legendFormat(legend).range(),
+        new DataqueryBuilder().refId(refId(index)).datasource(datasource).expr(expr).legendFormat(legend),
     );
 }
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { relayMetrics, type Metric } from "../../../src/monitoring/metrics";
 import { relayScript } from "../../../src/monitoring/relay/manifests";
 import type * as Relay from "../../../src/monitoring/relay/relay";
 import { loadBalancer, seeded, SimulatedReplica, strategies, type LoadBalancer, type Strategy } from "./load-balancer";
@@ -405,6 +406,32 @@ describe("cost", () => {
         const { balancer, scrape } = await stage("least connections", spawnReplicas(3));
         await scrape();
         await vi.waitFor(() => expect(balancer.connections()).toBe(0));
+    });
+});
+
+describe("what the relay says of itself", () => {
+    it("carries the labels of the catalogue", async () => {
+        const { scrape, own } = await stage("random", spawnReplicas(2));
+        await scrape();
+        const found = new Map<string, string[]>();
+        for (const series of Object.keys(await own())) {
+            const [name, labels = ""] = series.split("{");
+            found.set(
+                `vllm_relay_${name}`,
+                [...labels.matchAll(/(\w+)=/g)].map(([, label]) => label),
+            );
+        }
+        const known = Object.values<Metric>(relayMetrics);
+        // There is no certificate without TLS.
+        const here = known.filter(({ name }) => name !== relayMetrics.certificateExpiry.name);
+        for (const { name, labels } of here) {
+            // `own` takes the model away; `replica` is a label of the target for all that is scraped.
+            const expected = labels.filter((label) => label !== "model");
+            expect(
+                found.get(name)?.filter((label) => label !== "replica"),
+                name,
+            ).toEqual(expected);
+        }
     });
 });
 

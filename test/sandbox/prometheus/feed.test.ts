@@ -187,7 +187,7 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
                 receivers: { hook: { type: "webhook", url } },
                 routes: { ...defaultAlerting.routes, page: ["hook"] },
             });
-            const amConfig = alertmanagerConfig(alerting) as { route: { group_wait: string } };
+            const amConfig = alertmanagerConfig(alerting, ["ministral"]) as { route: { group_wait: string } };
             amConfig.route.group_wait = "1s";
             const secret = (name: string, stringData: Record<string, string>) =>
                 core.createNamespacedSecret({ namespace, body: { metadata: { name }, stringData } });

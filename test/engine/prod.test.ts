@@ -78,9 +78,6 @@ describe.sequential("the prod stack, real engine, emulated OVHcloud", () => {
         for (const type of ["Release", "Namespace", "KubeNodePool", "Kube", "Network"]) {
             expect(ofType(type)).toBeDefined();
         }
-        const { code: answer } = await stage.up();
-        expect(answer).toBe(0);
-        expect(stage.cloud.api.apps()).toHaveLength(1);
     });
 
     it("with the protection taken off, destroy leaves nothing, the network included", async () => {

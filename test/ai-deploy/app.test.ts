@@ -214,8 +214,7 @@ describe("adoption", () => {
         await sleep(2000);
         await cloud.outside(id, "delete outside");
         const staleMs = Date.now() - whileItRan;
-        // The look before the creation and the one after it.
-        cloud.api.faults.add({ method: "GET", path: "/ai/app$", kind: "stale", staleMs, times: 2 });
+        cloud.api.faults.add({ method: "GET", path: "/ai/app$", kind: "stale", staleMs });
         const since = cloud.mark();
         const { stack } = await upStack();
         expect(stack.resource!.id).not.toBe(id);
@@ -223,11 +222,41 @@ describe("adoption", () => {
         expect(writes(since())).toEqual(["POST /ai/app"]);
     });
 
+    it("one that is listed but not found by itself for a while is waited for, not doubled", async () => {
+        const id = await killedCreation();
+        cloud.api.faults.add({ method: "GET", path: "/ai/app/[^/]+$", kind: "status", status: 404, times: 12 });
+        const since = cloud.mark();
+        const { stack } = await upStack();
+        expect(stack.resource!.id).toBe(id);
+        expect(writes(since())).toEqual([]);
+    });
+
+    it("one that is listed but never found ends in an error that keeps it, and the next up goes on", async () => {
+        const id = await killedCreation();
+        cloud.api.faults.add({ method: "GET", path: "/ai/app/[^/]+$", kind: "status", status: 404 });
+        const stack = new Stack(provider);
+        const error = await failure(stack.up(appInputs({ timeouts: { createSeconds: 1 } })));
+        expect(error.message).toMatch(/is listed but cannot be read: run the same command again/);
+        expect(stack.resource!.outputs.appId).toBe(id);
+        cloud.api.faults.clear();
+        await stack.up(appInputs());
+        expect(theApp()).toMatchObject({ id, state: "RUNNING" });
+    });
+
     it("one that cannot become what is wanted now is deleted before another is made", async () => {
         const id = await killedCreation();
         cloud.watch(`label-${labels}`);
         const { stack } = await upStack({ region: "BHS" });
         expect(stack.resource!.id).not.toBe(id);
+        expect(theApp().id).toBe(stack.resource!.id);
+        expect(cloud.mostAlive()).toBe(1);
+    });
+
+    it("nor is another made beside it while it only seems to be gone", async () => {
+        await killedCreation();
+        cloud.watch(`label-${labels}`);
+        cloud.api.faults.add({ method: "GET", path: "/ai/app/[^/]+$", kind: "status", status: 404, times: 3 });
+        const { stack } = await upStack({ region: "BHS" });
         expect(theApp().id).toBe(stack.resource!.id);
         expect(cloud.mostAlive()).toBe(1);
     });

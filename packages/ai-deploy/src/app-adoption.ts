@@ -1,14 +1,5 @@
 /** How a creation ends with exactly one app: the one of an interrupted run, or a new one. */
-import {
-    get,
-    goingStates,
-    isOwned,
-    labelled,
-    looksAfterUnclearPost,
-    looksWithoutApp,
-    oldest,
-    tolerate,
-} from "./app-find";
+import { get, getSurely, goingStates, isOwned, labelled, looksAfterUnclearPost, oldest, tolerate } from "./app-find";
 import { canBecome } from "./app-plan";
 import { bringDown, deadlineIn, defaultSeconds } from "./app-run";
 import { createBody, type LiveApp } from "./app-spec";
@@ -62,13 +53,9 @@ export async function obtain(context: Context, inputs: AppInputs, deadline: numb
  */
 function asItIs(context: Context, listed: LiveApp, inputs: AppInputs, deadline: number): Promise<LiveApp | undefined> {
     return asInitError(listed, inputs, async () => {
-        for (let look = 1; ; look++) {
-            const live = await tolerate(deadline, () => get(context, inputs, listed.id));
-            if (live === null) return listed;
-            if (live) return goingStates.includes(live.status.state) ? undefined : live;
-            if (look >= looksWithoutApp) return undefined;
-            await sleep(context.poller.pauseMs(0));
-        }
+        const live = await tolerate(deadline, () => getSurely(context, inputs, listed.id, deadline));
+        if (live === null) return listed;
+        return live && !goingStates.includes(live.status.state) ? live : undefined;
     });
 }
 

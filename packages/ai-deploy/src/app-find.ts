@@ -23,16 +23,22 @@ export async function get(context: Context, inputs: AppInputs, id: string): Prom
     }
 }
 
-/** The same, sure of an absence: not found several times, in a project that is found, and not listed there either. */
-export async function getSurely(context: Context, known: AppOutputs, id: string): Promise<LiveApp | undefined> {
+/**
+ * The same, sure of an absence: not found several times, in a project that is found, and not listed there either. A list
+ * that still has it is given time to agree, at least until `deadline`.
+ */
+export async function getSurely(
+    context: Context,
+    known: AppInputs,
+    id: string,
+    deadline = 0,
+): Promise<LiveApp | undefined> {
     for (let look = 1; ; look++) {
         const live = await get(context, known, id);
         if (live) return live;
         const listed = (await labelled(context, known)).some((app) => app.id === id);
         if (!listed && look >= looksWithoutApp) return undefined;
-        if (look >= looksWithoutApp * 2) {
-            throw contradictory(known, id);
-        }
+        if (look >= looksWithoutApp * 2 && Date.now() > deadline) throw contradictory(known, id);
         await sleep(context.poller.pauseMs(0));
     }
 }

@@ -1,5 +1,5 @@
 /** Brings an app that exists up, to its wanted fields and state, and down. */
-import { get, looksWithoutApp, pathOf, tolerate } from "./app-find";
+import { contradictory, get, labelled, looksWithoutApp, pathOf, tolerate } from "./app-find";
 import { downStates, planCalls } from "./app-plan";
 import type { AppState, LiveApp } from "./app-spec";
 import { initError, outputs, type AppOutputs } from "./app-state";
@@ -188,8 +188,22 @@ async function appFailure(context: Context, live: LiveApp, inputs: AppInputs): P
     );
 }
 
+/**
+ * Stops an app, deletes it, and waits until it is neither found by itself nor listed. Returns what else is listed under
+ * its label. Not found may also mean that the project is not: then this throws.
+ */
+export async function bringDown(context: Context, inputs: AppInputs, id: string, deadline: number): Promise<LiveApp[]> {
+    for (;;) {
+        await deleteOne(context, inputs, id, deadline);
+        const listed = await tolerate(deadline, () => labelled(context, inputs));
+        if (listed && !listed.some((app) => app.id === id)) return listed;
+        if (Date.now() > deadline) throw contradictory(inputs, id);
+        await sleep(context.poller.pauseMs(0));
+    }
+}
+
 /** Stops an app, deletes it, and waits until it is not found any more. */
-export async function bringDown(context: Context, inputs: AppInputs, id: string, deadline: number): Promise<void> {
+async function deleteOne(context: Context, inputs: AppInputs, id: string, deadline: number): Promise<void> {
     const forceAt = (Date.now() + deadline) / 2;
     const base = pathOf(inputs, id);
     const told = teller(context, inputs.name, id);

@@ -1,23 +1,11 @@
 /** What Pulumi asks of an app: what would change, and to create, update, read and delete it. */
 import { chooseOne, clearLeftovers, discard, obtain } from "./app-adoption";
-import {
-    contradictory,
-    findUnresolved,
-    get,
-    getSurely,
-    glance,
-    goingStates,
-    isOurs,
-    isOwned,
-    labelled,
-    tolerate,
-} from "./app-find";
+import { findUnresolved, get, getSurely, glance, goingStates, isOurs, isOwned, labelled, tolerate } from "./app-find";
 import { diffApp, downStates, inputsFromLive, type AppDiff } from "./app-plan";
 import { bringDown, deadlineIn, defaultSeconds, settle } from "./app-run";
 import { fingerprint, sameEnv } from "./app-spec";
 import { appIdOf, asInitError, inputsOf, outputs, secretsOf, type AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
-import { sleep } from "./client";
 import type { Context } from "./context";
 import { explain } from "./failure";
 
@@ -125,16 +113,8 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
         if (appId === "") appId = (await findUnresolved(context, known))?.id ?? "";
         context.run.held.add(appId);
         const deadline = deadlineIn(known.timeouts?.deleteSeconds ?? defaultSeconds.delete);
-        if (appId !== "") {
-            await bringDown(context, known, appId, deadline);
-            // Not found may also mean that the project is not: then this throws, and the state keeps the app.
-            while ((await labelled(context, known)).some((app) => app.id === appId)) {
-                if (Date.now() > deadline) throw contradictory(known, appId);
-                await sleep(context.poller.pauseMs(0));
-                await bringDown(context, known, appId, deadline);
-            }
-        }
-        for (const app of await labelled(context, known)) {
+        const others = appId === "" ? await labelled(context, known) : await bringDown(context, known, appId, deadline);
+        for (const app of others) {
             if (!isOwned(context, app)) await discard(context, known, app);
         }
     } catch (error) {

@@ -5,7 +5,8 @@ it(
     "killed at any moment, one up later there is exactly one app, and nothing left to do",
     { timeout: 1_800_000 },
     async () => {
-        const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
+        // The same moments each time; new ones: `npm run test:kill`.
+        const seed = Number(process.env.TEST_SEED ?? 7);
         const kills = await runKills({ moments: 20, seed });
         console.log([`seed ${seed}`, header, ...kills.map(row)].join("\n"));
         expect(kills.filter((kill) => !isAsPromised(kill))).toEqual([]);

@@ -22,7 +22,11 @@ const served = Object.entries(settings.models).map(([name, model]): [string, Mod
     }),
 ]);
 
-const cluster = new Cluster("cluster", { settings: settings.cluster, projectId });
+const cluster = new Cluster("cluster", {
+    settings: settings.cluster,
+    projectId,
+    namespace: settings.monitoring.namespace,
+});
 
 const monitoring = new Monitoring("monitoring", {
     settings: settings.monitoring,
@@ -30,8 +34,7 @@ const monitoring = new Monitoring("monitoring", {
     grafanaTlsKey: settings.grafanaTlsKey,
     secretValues: settings.monitoringHoldsSecrets,
     models: Object.fromEntries(served.map(([name, model]) => [name, model.monitored()])),
-    provider: cluster.provider,
-    nodePool: cluster.nodePool,
+    cluster,
     protect: settings.cluster.protect,
 });
 

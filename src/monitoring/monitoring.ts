@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import type { Cluster } from "../cluster/cluster";
 import type { AlertingSettings, MonitoringSettings } from "../settings";
 import { durationSeconds } from "../settings/formats";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
@@ -13,6 +14,7 @@ import {
     grafanaTlsSecretName,
     releaseName,
 } from "./chart-values";
+import { takeUpInterruptedRelease } from "./interrupted-release";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
 import { relayName, relayPort } from "./relay/manifests";
 import { ReplicaRelay } from "./relay/replica-relay";
@@ -35,9 +37,7 @@ export interface MonitoringArgs {
     secretValues: boolean;
     /** By name of the model in the stack. */
     models: Record<string, MonitoredModel>;
-    provider: k8s.Provider;
-    /** What must be there for pods to run. */
-    nodePool: pulumi.Resource;
+    cluster: Pick<Cluster, "kube" | "nodePool" | "provider" | "kubeconfig">;
     /** Refuses to delete the namespace and the release, and with them the volumes. */
     protect: boolean;
 }
@@ -53,14 +53,16 @@ export class Monitoring extends pulumi.ComponentResource {
     readonly grafanaPortForward: string;
 
     constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
-        super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.provider] });
-        const { settings, provider, alerting, protect } = args;
+        super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.cluster.provider] });
+        const { settings, cluster, alerting, protect } = args;
+        // They go with their cluster: one by one they could only be deleted by a cluster that answers.
+        const child = { parent: this, deletedWith: cluster.kube };
 
-        // After the node pool, so that on the way down volumes are given back while nodes can still let go of them.
+        // Pods need nodes.
         const namespace = new k8s.core.v1.Namespace(
             name,
             { metadata: { name: settings.namespace } },
-            { parent: this, protect, dependsOn: args.nodePool },
+            { ...child, protect, dependsOn: cluster.nodePool },
         );
         const metadata = (objectName: string, labels?: Record<string, string>) => ({
             name: objectName,
@@ -77,7 +79,7 @@ export class Monitoring extends pulumi.ComponentResource {
                     models.map(([model, { scrapeToken }]) => [tokenKey(model), pulumi.secret(scrapeToken)]),
                 ),
             },
-            { parent: this },
+            child,
         );
         const rotation = settings.grafana.passwordRotation;
         const password = new random.RandomPassword(
@@ -91,7 +93,7 @@ export class Monitoring extends pulumi.ComponentResource {
                 metadata: metadata(grafanaAdmin.secret),
                 stringData: { [grafanaAdmin.userKey]: "admin", [grafanaAdmin.passwordKey]: password.result },
             },
-            { parent: this },
+            child,
         );
         const secrets = [tokens, admin];
         if (Object.keys(alerting.receivers).length > 0) {
@@ -100,7 +102,7 @@ export class Monitoring extends pulumi.ComponentResource {
                 new k8s.core.v1.Secret(
                     `${name}-${receiversSecretName}`,
                     { metadata: metadata(receiversSecretName), stringData },
-                    { parent: this },
+                    child,
                 ),
             );
         }
@@ -114,7 +116,7 @@ export class Monitoring extends pulumi.ComponentResource {
                         type: "kubernetes.io/tls",
                         stringData: { "tls.crt": certificate, "tls.key": args.grafanaTlsKey },
                     },
-                    { parent: this },
+                    child,
                 ),
             );
         }
@@ -127,7 +129,7 @@ export class Monitoring extends pulumi.ComponentResource {
                         metadata: metadata(`dashboard-${file.replace(/\.json$/, "")}`, dashboardLabel),
                         data: { [file]: content },
                     },
-                    { parent: this },
+                    child,
                 ),
         );
 
@@ -145,7 +147,7 @@ export class Monitoring extends pulumi.ComponentResource {
                         pulumi.output({ name: model, url, tokenFile: tokenKey(model), replicas }),
                     ),
                 },
-                { parent: this },
+                child,
             );
         }
         const relay = `${relayName}.${settings.namespace}.svc:${relayPort}`;
@@ -179,7 +181,16 @@ export class Monitoring extends pulumi.ComponentResource {
                 atomic: false,
             },
             // Pods do not start without the Secrets they mount, nor Grafana without its administrator's.
-            { parent: this, protect, dependsOn: [args.nodePool, ...secrets, ...dashboards] },
+            {
+                ...child,
+                protect,
+                dependsOn: [cluster.nodePool, ...secrets, ...dashboards],
+                hooks: takeUpInterruptedRelease({
+                    kubeconfig: cluster.kubeconfig,
+                    namespace: settings.namespace,
+                    release: releaseName,
+                }),
+            },
         );
 
         this.grafanaPassword = pulumi.secret(password.result);
@@ -193,7 +204,7 @@ export class Monitoring extends pulumi.ComponentResource {
             const service = k8s.core.v1.Service.get(
                 `${name}-grafana`,
                 pulumi.interpolate`${this.release.status.namespace}/${grafanaService}`,
-                { parent: this, provider, dependsOn: this.release },
+                { ...child, provider: cluster.provider, dependsOn: this.release },
             );
             this.grafanaUrl = service.status.apply((status) => {
                 // Typed as always there, but absent until the cloud has made the load balancer.

@@ -16,17 +16,18 @@ export class ReplicaRelay extends pulumi.ComponentResource {
     constructor(name: string, args: ReplicaRelayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:monitoring:ReplicaRelay", name, {}, opts);
         const { interval, tokenSecret } = args;
+        const child = { parent: this, deletedWith: opts?.deletedWith };
         const metadata = { name: relayName, namespace: args.namespace };
         const data = pulumi.all(args.models).apply((models) => relayFiles({ interval, models }));
 
-        const files = new k8s.core.v1.ConfigMap(name, { metadata, data }, { parent: this });
+        const files = new k8s.core.v1.ConfigMap(name, { metadata, data }, child);
         new k8s.apps.v1.Deployment(
             name,
             { metadata, spec: relayDeployment(tokenSecret.name, data.apply(checksum)) },
             // It does not start without the files and tokens that it mounts.
-            { parent: this, dependsOn: [files, tokenSecret.resource] },
+            { ...child, dependsOn: [files, tokenSecret.resource] },
         );
-        new k8s.core.v1.Service(name, { metadata, spec: relayService() }, { parent: this });
+        new k8s.core.v1.Service(name, { metadata, spec: relayService() }, child);
         this.registerOutputs();
     }
 }

@@ -3,30 +3,22 @@
  *
  * The platform gives an app one load-balanced address, so a scrape of it reaches one replica, another one each time. The
  * relay asks `/metrics` of that address over fresh connections until it has seen every replica, and answers a scrape of
- * `/metrics/MODEL` with the pages of all of them, each series with a label `replica` and the time it was sampled at.
+ * `/replicas` with the pages of all of them, each series with a label `replica` and the time it was sampled at.
  * Its own state is at `/metrics`. How it decides, and what it cannot know: docs/relay.md.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
-import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { parseArgs } from "node:util";
 
 /** What the relay is told, as JSON in the file given by `--config`. */
 export interface RelayConfig {
-    /** Seconds between two scrapes. */
-    interval: number;
-    models: RelayModel[];
-}
-
-export interface RelayModel {
-    name: string;
     /** Address of the app as the platform gives it. */
     url: string;
-    /** The file that holds the bearer token, in the folder given by `--tokens`. */
-    tokenFile: string;
+    /** Seconds between two scrapes. */
+    interval: number;
     /** How many replicas the platform runs at least and at most. */
     replicas: { min: number; max: number };
 }
@@ -247,8 +239,8 @@ interface Answer {
  * Gets a page over a connection of its own, which stays open until `agent` is destroyed.
  * @throws RequestError
  */
-function getPage(model: RelayModel, token: string, agent: http.Agent): Promise<Answer> {
-    const url = new URL("/metrics", model.url);
+function getPage(app: string, token: string, agent: http.Agent): Promise<Answer> {
+    const url = new URL("/metrics", app);
     const headers = {
         authorization: `Bearer ${token}`,
         accept: "text/plain;version=0.0.4",
@@ -338,9 +330,7 @@ export class Sampler {
     >;
 
     constructor(
-        readonly model: RelayModel,
-        /** Seconds between two scrapes. */
-        private readonly interval: number,
+        private readonly config: RelayConfig,
         private readonly readToken: () => string,
         private readonly log: (line: string) => void,
     ) {}
@@ -351,7 +341,7 @@ export class Sampler {
      */
     async scrape(seconds: number): Promise<{ page?: string; round: Round }> {
         // Every sample carries its time, so a second Prometheus loses nothing by being given the same ones.
-        const recent = this.last && Date.now() - this.last.started < (this.interval * 1000) / 2;
+        const recent = this.last && Date.now() - this.last.started < (this.config.interval * 1000) / 2;
         const round = recent
             ? this.last!
             : await (this.running ??= this.sample(seconds).finally(() => (this.running = undefined)));
@@ -381,19 +371,19 @@ export class Sampler {
 
     /** Lets go of replicas that are no more, so that their series end instead of standing still. */
     private forget(round: Round): void {
-        const oldest = round.ended - 4 * this.interval * 1000;
+        const oldest = round.ended - 4 * this.config.interval * 1000;
         for (const [name, replica] of this.replicas) {
             if (round.seen.has(name)) continue;
             if (round.result === "complete") replica.missed++;
             // Once may be chance. With as many others as there can be, it has made room for one of them.
-            const replaced = replica.missed > 0 && round.seen.size >= this.model.replicas.max;
+            const replaced = replica.missed > 0 && round.seen.size >= this.config.replicas.max;
             if (replica.missed > 1 || replaced || replica.time < oldest) this.replicas.delete(name);
         }
     }
 
     /** How many replicas there may be, given those seen in this round so far; 0 when nobody is left to be seen. */
     private supposed(seen: Set<string>, before: Set<string>): number {
-        const { min, max } = this.model.replicas;
+        const { min, max } = this.config.replicas;
         const known = new Set([...before, ...seen]).size;
         if (known === seen.size && seen.size >= max) return 0;
         // One more than was seen may be there; and at first, nobody having answered, two.
@@ -432,11 +422,11 @@ export class Sampler {
             const one = async (): Promise<void> => {
                 // Kept open to the end of the round: a balancer that prefers the replica with the fewest connections
                 // has to move on to the others.
-                const protocol = this.model.url.startsWith("https:") ? https : http;
+                const protocol = this.config.url.startsWith("https:") ? https : http;
                 const agent = new protocol.Agent({ keepAlive: true });
                 agents.push(agent);
                 try {
-                    const answer = await getPage(this.model, token, agent);
+                    const answer = await getPage(this.config.url, token, agent);
                     if (over) return;
                     seen.add(this.accept(answer, seen));
                     draws++;
@@ -489,45 +479,44 @@ export class Sampler {
     private unseen(): number {
         if (!this.last || this.last.seen.size === 0) return 1;
         const { seen, draws } = this.last;
-        if (seen.size >= this.model.replicas.max) return 0;
+        if (seen.size >= this.config.replicas.max) return 0;
         const replicas = seen.size + 1;
         return Math.min(1, replicas * (1 - 1 / replicas) ** draws);
     }
 
-    /** The relay's own series of this model. */
+    /** The relay's own series. */
     series(): OwnSeries[] {
-        const { name, replicas } = this.model;
+        const { replicas } = this.config;
         const now = Date.now();
-        const model = { model: name };
         const exported = this.last && this.last.seen.size > 0 ? this.exported() : [];
         const blind = this.last !== undefined && (this.last.result !== "complete" || exported.length < replicas.min);
         const series: OwnSeries[] = [
-            ["vllm_relay_replicas", model, exported.length],
-            ["vllm_relay_replicas_min", model, replicas.min],
-            ["vllm_relay_replicas_max", model, replicas.max],
-            ["vllm_relay_blind", model, Number(blind)],
-            ["vllm_relay_spread_seen", model, Number(this.spread)],
-            ["vllm_relay_unseen_probability", model, this.unseen()],
-            ["vllm_relay_requests_total", model, this.totals.requests],
+            ["vllm_relay_replicas", {}, exported.length],
+            ["vllm_relay_replicas_min", {}, replicas.min],
+            ["vllm_relay_replicas_max", {}, replicas.max],
+            ["vllm_relay_blind", {}, Number(blind)],
+            ["vllm_relay_spread_seen", {}, Number(this.spread)],
+            ["vllm_relay_unseen_probability", {}, this.unseen()],
+            ["vllm_relay_requests_total", {}, this.totals.requests],
         ];
         for (const { replica, time } of exported) {
-            series.push(["vllm_relay_sample_age_seconds", { ...model, replica }, (now - time) / 1000]);
+            series.push(["vllm_relay_sample_age_seconds", { replica }, (now - time) / 1000]);
         }
         for (const [result, count] of Object.entries(this.totals.rounds)) {
-            series.push(["vllm_relay_rounds_total", { ...model, result }, count]);
+            series.push(["vllm_relay_rounds_total", { result }, count]);
         }
         for (const kind of failureKinds) {
-            series.push(["vllm_relay_failures_total", { ...model, kind }, this.failures[kind]]);
+            series.push(["vllm_relay_failures_total", { kind }, this.failures[kind]]);
         }
         if (this.last) {
-            series.push(["vllm_relay_round_requests", model, this.last.requests]);
-            series.push(["vllm_relay_round_duration_seconds", model, (this.last.ended - this.last.started) / 1000]);
+            series.push(["vllm_relay_round_requests", {}, this.last.requests]);
+            series.push(["vllm_relay_round_duration_seconds", {}, (this.last.ended - this.last.started) / 1000]);
         }
         if (this.lastSuccess) {
-            series.push(["vllm_relay_last_success_timestamp_seconds", model, this.lastSuccess / 1000]);
+            series.push(["vllm_relay_last_success_timestamp_seconds", {}, this.lastSuccess / 1000]);
         }
         if (this.certificateEnd) {
-            series.push(["vllm_relay_certificate_expiry_timestamp_seconds", model, this.certificateEnd]);
+            series.push(["vllm_relay_certificate_expiry_timestamp_seconds", {}, this.certificateEnd]);
         }
         return series;
     }
@@ -573,10 +562,10 @@ export const ownMetrics = {
     process_cpu_seconds_total: ["counter", "CPU time of the relay."],
 } as const satisfies Record<string, readonly ["gauge" | "counter", string]>;
 
-function ownPage(samplers: Sampler[]): string {
+function ownPage(sampler: Sampler): string {
     const { user, system } = process.cpuUsage();
     const series: OwnSeries[] = [
-        ...samplers.flatMap((sampler) => sampler.series()),
+        ...sampler.series(),
         ["process_start_time_seconds", {}, performance.timeOrigin / 1000],
         ["process_resident_memory_bytes", {}, process.memoryUsage.rss()],
         ["process_cpu_seconds_total", {}, (user + system) / 1e6],
@@ -599,18 +588,12 @@ function ownPage(samplers: Sampler[]): string {
 /** Seconds that a round may take when the scraper does not say how long it waits. */
 const defaultSeconds = 8;
 
-/** Serves `/metrics/MODEL`, `/metrics` and `/healthz`. The caller listens. */
-export function relayServer(config: RelayConfig, tokens: string, log: (line: string) => void): http.Server {
-    const samplers = new Map(
-        config.models.map((model) => {
-            // Read anew for each round: a rotated token reaches the file without a restart.
-            const readToken = (): string => readFileSync(join(tokens, model.tokenFile), "utf8").trim();
-            return [
-                model.name,
-                new Sampler(model, config.interval, readToken, (line) => log(`${model.name}: ${line}`)),
-            ];
-        }),
-    );
+/**
+ * Serves `/replicas`, `/metrics` and `/healthz`. The caller listens.
+ * @param readToken called for each round, so that a rotated token needs no restart
+ */
+export function relayServer(config: RelayConfig, readToken: () => string, log: (line: string) => void): http.Server {
+    const sampler = new Sampler(config, readToken, log);
     return http.createServer((request, response) => {
         const say = (status: number, text: string): void => {
             response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
@@ -619,20 +602,17 @@ export function relayServer(config: RelayConfig, tokens: string, log: (line: str
         const { pathname } = new URL(request.url!, "http://relay");
         if (request.method !== "GET") return say(405, "only GET\n");
         if (pathname === "/healthz") return say(200, "ok\n");
-        if (pathname === "/metrics") return say(200, ownPage([...samplers.values()]));
-        const sampler = samplers.get(pathname.replace(/^\/metrics\//, ""));
-        if (!sampler) {
-            return say(404, `no such page: /metrics and, for each model, /metrics/${[...samplers.keys()].join("|")}\n`);
-        }
+        if (pathname === "/metrics") return say(200, ownPage(sampler));
+        if (pathname !== "/replicas") return say(404, "no such page: /replicas, /metrics and /healthz\n");
         // A part of the scraper's patience, so that what was seen by then still reaches it.
         const patience = Number(request.headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
         sampler.scrape(patience > 0 ? patience : defaultSeconds).then(
             ({ page, round }) => {
                 if (page !== undefined) return say(200, page);
-                return say(503, `no replica of ${sampler.model.name} answers: ${describe(round)}\n`);
+                return say(503, `no replica answers: ${describe(round)}\n`);
             },
             (error: Error) => {
-                log(`${sampler.model.name}: ${error.message}`);
+                log(error.message);
                 say(500, `${error.message}\n`);
             },
         );
@@ -643,8 +623,8 @@ export function relayServer(config: RelayConfig, tokens: string, log: (line: str
 function main(): void {
     const { values } = parseArgs({
         options: {
-            config: { type: "string", default: "/etc/vllm-relay/config.json" },
-            tokens: { type: "string", default: "/etc/vllm-relay/tokens" },
+            config: { type: "string", default: "/etc/vllm-relay/files/config.json" },
+            "token-file": { type: "string", default: "/etc/vllm-relay/token/token" },
             listen: { type: "string", default: "0.0.0.0:9400" },
         },
     });
@@ -656,11 +636,12 @@ function main(): void {
     } catch (error) {
         return refuse(`--config ${values.config}: ${(error as Error).message}`);
     }
-    const server = relayServer(config, values.tokens, (line) => console.log(`${new Date().toISOString()} ${line}`));
+    const readToken = (): string => readFileSync(values["token-file"], "utf8").trim();
+    const server = relayServer(config, readToken, (line) => console.log(`${new Date().toISOString()} ${line}`));
     server.on("error", (error) => refuse(error.message));
     server.listen(Number(port), host, () => {
         const { port: bound } = server.address() as { port: number };
-        console.log(`listening on ${host}:${bound} for ${config.models.map(({ name }) => name).join(", ")}`);
+        console.log(`listening on ${host}:${bound} for ${config.url}`);
     });
     process.on("SIGTERM", () => process.exit(0));
 }

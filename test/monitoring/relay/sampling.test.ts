@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
@@ -16,6 +16,8 @@ const file = join(folder, "relay.cjs");
 writeFileSync(file, relayScript());
 const { relayServer, parsePage, drawsNeeded, maxRequests, failureKinds } = createRequire(file)(file) as typeof Relay;
 const interval = 15;
+
+const readToken = () => readFileSync(join(folder, "token"), "utf8").trim();
 
 beforeAll(() => writeFileSync(join(folder, "token"), "a-token\n"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -59,8 +61,8 @@ async function stage(
 ): Promise<Stage> {
     const balancer = await loadBalancer({ strategy, replicas, random: seeded(seed) });
     const logged: string[] = [];
-    const models = [{ name: "m", url: balancer.url, tokenFile: "token", replicas: { min, max } }];
-    const server: Server = relayServer({ interval, models }, folder, (line) => logged.push(line));
+    const config = { url: balancer.url, interval, replicas: { min, max } };
+    const server: Server = relayServer(config, readToken, (line) => logged.push(line));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     stop.push(
@@ -77,7 +79,7 @@ async function stage(
         logged,
         async scrape(timeout) {
             vi.setSystemTime(Date.now() + interval * 1000);
-            const { status, text } = await get("/metrics/m", timeout);
+            const { status, text } = await get("/replicas", timeout);
             const tokens = status === 200 ? byReplica(text, "vllm:generation_tokens_total") : new Map<string, number>();
             return { status, text, tokens };
         },
@@ -86,7 +88,7 @@ async function stage(
             const series = page.flatMap((family) => family.series);
             return Object.fromEntries(
                 series.map(({ name, labels, value }) => [
-                    name.replace("vllm_relay_", "") + labels.replace(/^model="m",?/, "").replace(/^(.+)$/, "{$1}"),
+                    name.replace("vllm_relay_", "") + labels.replace(/^(.+)$/, "{$1}"),
                     Number(value),
                 ]),
             );
@@ -203,7 +205,7 @@ describe("replicas come and go", () => {
         const after = await scrape();
         expect(after.text).not.toContain(gone);
         expect(total(after.tokens.values())).toBe(truth(balancer.replicas));
-        expect(logged.slice(-1)).toEqual([`m: replica ${gone} is gone`]);
+        expect(logged.slice(-1)).toEqual([`replica ${gone} is gone`]);
         expect(await own()).not.toHaveProperty(`sample_age_seconds{replica="${gone}"}`);
     });
 
@@ -338,7 +340,7 @@ describe("an app that cannot be reached", () => {
         balancer.replicas = [];
         const down = await scrape();
         expect(down.status).toBe(503);
-        expect(down.text).toMatch(/^no replica of m answers: \d+ requests, \d+ status\n$/);
+        expect(down.text).toMatch(/^no replica answers: \d+ requests, \d+ status\n$/);
         expect(await own()).toMatchObject({ replicas: 0, blind: 1, 'rounds_total{result="failed"}': 1 });
         await scrape();
         balancer.replicas = replicas;
@@ -436,16 +438,16 @@ describe("what the relay says of itself", () => {
 });
 
 describe("paths", () => {
-    it("knows its models, its own page and its health, and nothing else", async () => {
-        const models = [{ name: "m", url: "http://127.0.0.1:9", tokenFile: "token", replicas: { min: 1, max: 3 } }];
-        const server = relayServer({ interval, models }, folder, () => undefined);
+    it("knows the replicas' page, its own and its health, and nothing else", async () => {
+        const config = { url: "http://127.0.0.1:9", interval, replicas: { min: 1, max: 3 } };
+        const server = relayServer(config, readToken, () => undefined);
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
         stop.push(() => new Promise((resolve) => void (server.closeAllConnections(), server.close(() => resolve()))));
         const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
         const status = async (path: string, method = "GET") => (await fetch(url + path, { method })).status;
         expect(await status("/healthz")).toBe(200);
         expect(await status("/metrics")).toBe(200);
-        expect(await status("/metrics/other")).toBe(404);
+        expect(await status("/replicas/other")).toBe(404);
         expect(await status("/")).toBe(404);
         expect(await status("/metrics", "POST")).toBe(405);
     });

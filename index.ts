@@ -28,6 +28,7 @@ const cluster = new Cluster("cluster", { settings: settings.cluster, projectId }
 const monitoring = new Monitoring("monitoring", {
     settings: settings.monitoring,
     alerting: settings.alerting,
+    models: Object.keys(settings.models),
     grafanaTlsKey: settings.grafanaTlsKey,
     secretValues: settings.monitoringHoldsSecrets,
     provider: cluster.provider,

@@ -18,6 +18,8 @@ import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/fil
 export interface MonitoringArgs {
     settings: MonitoringSettings;
     alerting: AlertingSettings;
+    /** Names of the models in the stack, which the dashboards are called by. */
+    models: string[];
     /** Private key of the certificate that Grafana's ingress is given. */
     grafanaTlsKey?: pulumi.Input<string>;
     /** Whether the chart's values hold secrets of the stack config. */
@@ -64,7 +66,7 @@ export class Monitoring extends pulumi.ComponentResource {
             ...this.receivers(name, alerting),
             ...this.certificate(name, settings, args.grafanaTlsKey),
         ];
-        this.dashboards(name);
+        this.dashboards(name, args.models);
 
         const values = chartValues(settings, alerting);
         this.release = new k8s.helm.v3.Release(
@@ -87,7 +89,7 @@ export class Monitoring extends pulumi.ComponentResource {
 
         this.grafanaPassword = pulumi.secret(password.result);
         this.grafanaPortForward = `kubectl port-forward --namespace ${settings.namespace} service/${grafanaService} 3000:80`;
-        const path = dashboardPath(modelsDashboard);
+        const path = dashboardPath(modelsDashboard(args.models));
         this.grafanaUrl = this.grafanaAddress(name, settings).apply((address) => address && `${address}${path}`);
         this.registerOutputs({ grafanaUrl: this.grafanaUrl });
     }
@@ -130,8 +132,8 @@ export class Monitoring extends pulumi.ComponentResource {
     }
 
     /** A ConfigMap each: one that holds too much can no longer be applied. */
-    private dashboards(name: string): void {
-        for (const [file, content] of Object.entries(dashboardFiles())) {
+    private dashboards(name: string, models: string[]): void {
+        for (const [file, content] of Object.entries(dashboardFiles(models))) {
             const objectName = `dashboard-${file.replace(/\.json$/, "")}`;
             new k8s.core.v1.ConfigMap(
                 `${name}-${objectName}`,

@@ -187,7 +187,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         );
         // In a preview of a new stack the app's address is not known yet, and the job with it.
         if (preview) return;
-        const [relayed, guide] = names.map((name) => jobs.find(({ metadata }) => metadata.name === name)!.spec as Json);
+        const [relayed, guide] = names.map((name) => jobs.find(({ metadata }) => metadata.name === name)!.spec);
         expect(relayed).toMatchObject({ jobName: "vllm-ministral", metricsPath: "/replicas" });
         expect(guide).toEqual({
             ...guideJob,

@@ -229,8 +229,9 @@ const maxPageBytes = 4 * 1024 * 1024;
 
 interface Answer {
     text: string;
-    /** Unix time in milliseconds at which the answer began. */
+    /** When the answer began: Unix time in milliseconds, and by the relay's own clock. */
     time: number;
+    at: number;
     /** Unix time in seconds at which the certificate ends; undefined over plain HTTP. */
     certificateEnd?: number;
 }
@@ -249,7 +250,7 @@ function getPage(app: string, token: string, agent: http.Agent): Promise<Answer>
     const get = url.protocol === "https:" ? https.get : http.get;
     return new Promise((resolve, reject) => {
         const request = get(url, { agent, headers }, (response) => {
-            const time = Date.now();
+            const [time, at] = [Date.now(), performance.now()];
             const fail = (kind: FailureKind, message: string): void => reject(new RequestError(kind, message));
             const status = response.statusCode!;
             if (status !== 200) {
@@ -275,7 +276,7 @@ function getPage(app: string, token: string, agent: http.Agent): Promise<Answer>
             });
             response.on("end", () => {
                 const certificateEnd = end === undefined ? undefined : Date.parse(end) / 1000;
-                resolve({ text: Buffer.concat(chunks).toString("utf8"), time, certificateEnd });
+                resolve({ text: Buffer.concat(chunks).toString("utf8"), time, at, certificateEnd });
             });
             response.on("error", (error) => fail("truncated", error.message));
         });
@@ -294,9 +295,14 @@ const concurrency = { least: 4, most: 20 };
 /** Failures after which a round that has seen nobody gives up. */
 const hopeless = 8;
 
-/** A replica that lives, as far as is known. */
+/**
+ * A replica that lives, as far as is known. Ages are told by `performance.now()`, in milliseconds: by the time of day, which
+ * may be set back, an old sample could pass for a young one.
+ */
 interface Replica extends Sample {
-    /** Complete rounds since `time` that did not see it. */
+    /** When the sample was taken. */
+    at: number;
+    /** Complete rounds since `at` that did not see it. */
     missed: number;
 }
 
@@ -310,7 +316,7 @@ export interface Round {
     /** Pages that counted, so draws of a replica. */
     draws: number;
     failures: Partial<Record<FailureKind, number>>;
-    /** Unix times in milliseconds. */
+    /** By `performance.now()`. */
     started: number;
     ended: number;
 }
@@ -322,6 +328,7 @@ export class Sampler {
     private last?: Round;
     private spread = false;
     private certificateEnd?: number;
+    /** Unix time in milliseconds. */
     private lastSuccess?: number;
     private readonly totals = { requests: 0, rounds: { complete: 0, incomplete: 0, failed: 0 } };
     private readonly failures = Object.fromEntries(failureKinds.map((kind) => [kind, 0])) as Record<
@@ -330,7 +337,7 @@ export class Sampler {
     >;
 
     constructor(
-        private readonly config: RelayConfig,
+        readonly config: RelayConfig,
         private readonly readToken: () => string,
         private readonly log: (line: string) => void,
     ) {}
@@ -341,7 +348,7 @@ export class Sampler {
      */
     async scrape(seconds: number): Promise<{ page?: string; round: Round }> {
         // Every sample carries its time, so a second Prometheus loses nothing by being given the same ones.
-        const recent = this.last && Date.now() - this.last.started < (this.config.interval * 1000) / 2;
+        const recent = this.last && performance.now() - this.last.started < (this.config.interval * 1000) / 2;
         const round = recent
             ? this.last!
             : await (this.running ??= this.sample(seconds).finally(() => (this.running = undefined)));
@@ -359,7 +366,7 @@ export class Sampler {
         this.last = round;
         this.totals.requests += round.requests;
         this.totals.rounds[round.result]++;
-        if (round.seen.size > 0) this.lastSuccess = round.ended;
+        if (round.seen.size > 0) this.lastSuccess = Date.now();
         if (round.seen.size > 1) this.spread = true;
         this.forget(round);
         for (const replica of round.seen) if (!before.has(replica)) this.log(`replica ${replica} is new`);
@@ -377,7 +384,7 @@ export class Sampler {
             if (round.result === "complete") replica.missed++;
             // Once may be chance. With as many others as there can be, it has made room for one of them.
             const replaced = replica.missed > 0 && round.seen.size >= this.config.replicas.max;
-            if (replica.missed > 1 || replaced || replica.time < oldest) this.replicas.delete(name);
+            if (replica.missed > 1 || replaced || replica.at < oldest) this.replicas.delete(name);
         }
     }
 
@@ -391,7 +398,7 @@ export class Sampler {
     }
 
     private draw(milliseconds: number, before: Set<string>): Promise<Round> {
-        const started = Date.now();
+        const started = performance.now();
         const seen = new Set<string>();
         const failures: Round["failures"] = {};
         let over = false;
@@ -400,19 +407,22 @@ export class Sampler {
         let draws = 0;
         let failed = 0;
         let pending = 0;
-        return new Promise((resolve) => {
+        return new Promise((resolve, reject) => {
             const fail = (kind: FailureKind): void => {
                 failed++;
                 failures[kind] = (failures[kind] ?? 0) + 1;
                 this.failures[kind]++;
             };
-            const finish = (complete: boolean): void => {
+            const end = (): void => {
                 over = true;
                 clearTimeout(deadline);
                 // Ends the requests that are still under way, too.
                 for (const agent of agents) agent.destroy();
+            };
+            const finish = (complete: boolean): void => {
+                end();
                 const result = seen.size === 0 ? "failed" : complete ? "complete" : "incomplete";
-                resolve({ result, seen, requests: agents.length, draws, failures, started, ended: Date.now() });
+                resolve({ result, seen, requests: agents.length, draws, failures, started, ended: performance.now() });
             };
             const deadline = setTimeout(() => {
                 for (let i = 0; i < pending; i++) fail("timeout");
@@ -448,10 +458,16 @@ export class Sampler {
                 const atOnce = Math.min(Math.max(supposed + 1, concurrency.least), concurrency.most);
                 while (pending < atOnce && draws + pending < needed && agents.length < maxRequests) {
                     pending++;
-                    void one().then(() => {
-                        pending--;
-                        step();
-                    });
+                    one().then(
+                        () => {
+                            pending--;
+                            step();
+                        },
+                        (error: Error) => {
+                            end();
+                            reject(error);
+                        },
+                    );
                 }
                 // What is still on its way may come from a slow replica that nobody has seen.
                 if (pending === 0) finish(false);
@@ -461,7 +477,7 @@ export class Sampler {
     }
 
     /** Takes an answer as its replica's sample, unless this round has one, and returns the replica's name. */
-    private accept({ text, time, certificateEnd }: Answer, seen: Set<string>): string {
+    private accept({ text, time, at, certificateEnd }: Answer, seen: Set<string>): string {
         this.certificateEnd = certificateEnd;
         const replica = replicaName(text);
         // A second page of one round may be older than the first: answers overtake each other.
@@ -471,7 +487,7 @@ export class Sampler {
         const known = this.replicas.get(replica);
         const fallen = known && contradiction(known.page, page);
         if (fallen) throw new RequestError("contradicted", `${fallen} fell or is missing`);
-        this.replicas.set(replica, { replica, page, time, missed: 0 });
+        this.replicas.set(replica, { replica, page, time, at, missed: 0 });
         return replica;
     }
 
@@ -487,7 +503,7 @@ export class Sampler {
     /** The relay's own series. */
     series(): OwnSeries[] {
         const { replicas } = this.config;
-        const now = Date.now();
+        const now = performance.now();
         const exported = this.last && this.last.seen.size > 0 ? this.exported() : [];
         const blind = this.last !== undefined && (this.last.result !== "complete" || exported.length < replicas.min);
         const series: OwnSeries[] = [
@@ -499,8 +515,8 @@ export class Sampler {
             ["vllm_relay_unseen_probability", {}, this.unseen()],
             ["vllm_relay_requests_total", {}, this.totals.requests],
         ];
-        for (const { replica, time } of exported) {
-            series.push(["vllm_relay_sample_age_seconds", { replica }, (now - time) / 1000]);
+        for (const { replica, at } of exported) {
+            series.push(["vllm_relay_sample_age_seconds", { replica }, (now - at) / 1000]);
         }
         for (const [result, count] of Object.entries(this.totals.rounds)) {
             series.push(["vllm_relay_rounds_total", { result }, count]);
@@ -588,36 +604,51 @@ function ownPage(sampler: Sampler): string {
 /** Seconds that a round may take when the scraper does not say how long it waits. */
 const defaultSeconds = 8;
 
+/** Any pod of the cluster can send requests: these are short, have no body, and there are few at a time. */
+const limits = { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 };
+const maxConnections = 32;
+
 /**
  * Serves `/replicas`, `/metrics` and `/healthz`. The caller listens.
  * @param readToken called for each round, so that a rotated token needs no restart
  */
 export function relayServer(config: RelayConfig, readToken: () => string, log: (line: string) => void): http.Server {
     const sampler = new Sampler(config, readToken, log);
-    return http.createServer((request, response) => {
-        const say = (status: number, text: string): void => {
-            response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-            response.end(text);
-        };
-        const { pathname } = new URL(request.url!, "http://relay");
-        if (request.method !== "GET") return say(405, "only GET\n");
-        if (pathname === "/healthz") return say(200, "ok\n");
-        if (pathname === "/metrics") return say(200, ownPage(sampler));
-        if (pathname !== "/replicas") return say(404, "no such page: /replicas, /metrics and /healthz\n");
-        // A part of the scraper's patience, so that what was seen by then still reaches it.
-        const patience = Number(request.headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
-        sampler.scrape(patience > 0 ? patience : defaultSeconds).then(
-            ({ page, round }) => {
-                if (page !== undefined) return say(200, page);
-                return say(503, `no replica answers: ${describe(round)}\n`);
+    const server = http.createServer(limits, (request, response) => {
+        respond(request, sampler).then(
+            ([status, text]) => {
+                // The rest of a request that is refused is not waited for.
+                if (status >= 400 && status < 500) response.setHeader("connection", "close");
+                response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+                response.end(text);
             },
             (error: Error) => {
                 log(error.message);
-                say(500, `${error.message}\n`);
+                response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end(`${error.message}\n`);
             },
         );
-        return undefined;
     });
+    server.maxConnections = maxConnections;
+    return server;
+}
+
+async function respond(
+    { method, url, headers }: http.IncomingMessage,
+    sampler: Sampler,
+): Promise<[status: number, text: string]> {
+    if (method !== "GET") return [405, "only GET\n"];
+    if (Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"]) return [413, "no body\n"];
+    // Not parsed: of some paths, such as "//", no URL can be made.
+    const [path] = url!.split("?");
+    if (path === "/healthz") return [200, "ok\n"];
+    if (path === "/metrics") return [200, ownPage(sampler)];
+    if (path !== "/replicas") return [404, "no such page: /replicas, /metrics and /healthz\n"];
+    // A part of the scraper's patience, so that what was seen by then still reaches it.
+    const patience = Number(headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
+    const { page, round } = await sampler.scrape(
+        patience > 0 ? Math.min(patience, sampler.config.interval) : defaultSeconds,
+    );
+    return page === undefined ? [503, `no replica answers: ${describe(round)}\n`] : [200, page];
 }
 
 function main(): void {

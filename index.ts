@@ -1,6 +1,7 @@
 import { Authorization } from "pulumi-ovh-ai-deploy";
 import { Cluster } from "./src/cluster/cluster";
 import { Model } from "./src/inference/model";
+import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
 import { jobName } from "./src/monitoring/scrape-jobs";
 import { loadSettings } from "./src/settings";
@@ -31,12 +32,23 @@ const cluster = new Cluster("cluster", {
 const monitoring = new Monitoring("monitoring", {
     settings: settings.monitoring,
     alerting: settings.alerting,
+    models: Object.keys(settings.models),
     grafanaTlsKey: settings.grafanaTlsKey,
     secretValues: settings.monitoringHoldsSecrets,
-    models: Object.fromEntries(served.map(([name, model]) => [name, model.monitored()])),
     cluster,
     protect: settings.cluster.protect,
 });
+
+// Each model adds what is its own, so that one that fails or waits keeps nothing of the others unwatched.
+for (const [name, model] of served) {
+    new ModelMonitoring(name, {
+        model: model.monitored(),
+        settings: settings.monitoring,
+        runbooks: settings.alerting.runbooks,
+        monitoring,
+        cluster,
+    });
+}
 
 // The outputs of one model lie flat: those of `ministral`, or of the first by name where there is none.
 const main = served.find(([name]) => name === "ministral") ?? served[0];

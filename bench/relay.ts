@@ -20,7 +20,7 @@ import { ensureToolchain } from "../sandbox/toolchain/toolchain";
 import { vllmMetrics } from "../src/monitoring/metrics";
 import { relayScript } from "../src/monitoring/relay/manifests";
 import type { RelayConfig } from "../src/monitoring/relay/relay";
-import { probeJob, relayedJob, relayJob, scrapeJob, type ScrapeJob } from "../src/monitoring/scrape-jobs";
+import { jobName, probeJob, relayedJob, relayJob, scrapeJob } from "../src/monitoring/scrape-jobs";
 import {
     loadBalancer,
     SimulatedReplica,
@@ -28,6 +28,7 @@ import {
     type LoadBalancer,
     type Strategy,
 } from "../test/monitoring/relay/load-balancer";
+import { renderedJob } from "../test/monitoring/rendered-job";
 
 const interval = 5;
 const window = 60;
@@ -55,7 +56,7 @@ interface Row {
     relayError: number;
     /** Of the relay, for each scrape. */
     requestsPerScrape: number;
-    /** Of the relay's process, which serves all rows. */
+    /** Of the relay's process. */
     relayMemoryMiB: number;
 }
 
@@ -103,12 +104,13 @@ async function main(): Promise<void> {
         await new Promise<void>((resolve) => truth.listen(0, "127.0.0.1", resolve));
         closing.push(() => (truth.closeAllConnections(), truth.close()));
 
-        const relay = await startRelay(dir, cases, children);
+        const relays: Record<string, string> = {};
+        for (const one of cases) relays[one.name] = await startRelay(dir, one, children);
         const prometheus = await startPrometheus(
             bin.prometheus,
             dir,
             cases,
-            relay,
+            relays,
             truth.address() as AddressInfo,
             children,
         );
@@ -131,11 +133,12 @@ async function main(): Promise<void> {
             }
             return points.reduce((sum, value) => sum + value, 0) / points.length;
         };
-        const memory = (await mean('process_resident_memory_bytes{job="replica-relay"}')) / 1024 ** 2;
         const rows: Row[] = [];
         for (const { name, replicas, balancing } of cases) {
             const perScrape = `sum(increase(vllm_relay_requests_total{model="${name}"}[${window}s])) / sum(increase(vllm_relay_rounds_total{model="${name}"}[${window}s]))`;
             const requestsPerScrape = await mean(perScrape);
+            const own = `process_resident_memory_bytes{job="replica-relay",model="${name}"}`;
+            const memory = (await mean(own)) / 1024 ** 2;
             for (const [metric, query] of Object.entries(metrics)) {
                 const [right, direct, relayed] = [
                     await mean(query(`truth-${name}`)),
@@ -188,19 +191,12 @@ function step(replica: SimulatedReplica, index: number): void {
     }
 }
 
-async function startRelay(dir: string, cases: Case[], children: ChildProcess[]): Promise<string> {
-    const config: RelayConfig = {
-        interval,
-        models: cases.map(({ name, replicas, balancer }) => ({
-            name,
-            url: balancer.url,
-            tokenFile: "token",
-            replicas: { min: 1, max: Math.max(3, replicas.length) },
-        })),
-    };
+async function startRelay(dir: string, { name, replicas, balancer }: Case, children: ChildProcess[]): Promise<string> {
+    const max = Math.max(3, replicas.length);
+    const config: RelayConfig = { url: balancer.url, interval, replicas: { min: 1, max } };
     writeFileSync(join(dir, "relay.cjs"), relayScript());
-    writeFileSync(join(dir, "config.json"), JSON.stringify(config));
-    const args = [`--config=${dir}/config.json`, `--tokens=${dir}`, "--listen=127.0.0.1:0"];
+    writeFileSync(join(dir, `${name}.json`), JSON.stringify(config));
+    const args = [`--config=${dir}/${name}.json`, `--token-file=${dir}/token`, "--listen=127.0.0.1:0"];
     const child = spawn(process.execPath, ["--max-old-space-size=96", join(dir, "relay.cjs"), ...args], {
         env: { NODE_EXTRA_CA_CERTS: join(dir, "ca.pem") },
         stdio: ["ignore", "pipe", "inherit"],
@@ -219,21 +215,22 @@ async function startPrometheus(
     program: string,
     dir: string,
     cases: Case[],
-    relay: string,
+    relays: Record<string, string>,
     truth: AddressInfo,
     children: ChildProcess[],
 ): Promise<string> {
     const times = { interval: `${interval}s`, timeout: `${interval - 1}s` };
-    const jobs = cases.flatMap(({ name, replicas, balancer }): ScrapeJob[] => {
+    const jobs = cases.flatMap(({ name, replicas, balancer }) => {
         const args = { model: name, url: balancer.url, labels: { service: "vllm" }, ...times };
-        const local = (job: ScrapeJob): ScrapeJob => ({
-            ...job,
-            authorization: job.authorization && { type: "Bearer", credentials_file: join(dir, "token") },
-        });
+        const scraped = {
+            [`direct-${name}`]: { ...scrapeJob(args), jobName: `direct-${name}` },
+            [`probe-${name}`]: probeJob(args),
+            [jobName(name)]: relayedJob(args, relays[name]),
+            [`relay-${name}`]: relayJob(args, relays[name]),
+        };
         return [
             {
                 job_name: `truth-${name}`,
-                scheme: "http",
                 metrics_path: "/",
                 scrape_interval: times.interval,
                 scrape_timeout: times.timeout,
@@ -242,12 +239,10 @@ async function startPrometheus(
                     labels: { __metrics_path__: `/${name}/${index}`, instance: String(index) },
                 })),
             },
-            local({ ...scrapeJob(args), job_name: `direct-${name}` }),
-            local(probeJob(args)),
-            relayedJob(args, relay),
+            ...Object.entries(scraped).map(([object, job]) => renderedJob(object, job, token)),
         ];
     });
-    writeFileSync(join(dir, "prometheus.yaml"), stringify({ scrape_configs: [...jobs, relayJob(relay, times)] }));
+    writeFileSync(join(dir, "prometheus.yaml"), stringify({ scrape_configs: jobs }));
     const child = spawn(
         program,
         [
@@ -294,7 +289,8 @@ function report(rows: Row[]): void {
     }));
     console.table(table);
     const worst = Math.max(...rows.map(({ relayError }) => relayError));
-    console.log(`relay: off by ${percent(worst)} at most (goal 2 %), ${rows[0].relayMemoryMiB.toFixed(0)} MiB`);
+    const memory = Math.max(...rows.map(({ relayMemoryMiB }) => relayMemoryMiB));
+    console.log(`relay: off by ${percent(worst)} at most (goal 2 %), ${memory.toFixed(0)} MiB`);
 }
 
 main().catch((error: Error) => {

@@ -3,7 +3,9 @@ import { gunzipSync } from "node:zlib";
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
+import { modelsDashboard } from "../src/monitoring/dashboards/files";
 import { dashboardMetrics } from "../src/monitoring/metrics";
+import { tokenKey, tokenSecretName } from "../src/monitoring/scrape-jobs";
 import type { SandboxStatus } from "./ovhcloud/status";
 
 /** One promise of the stack, checked against what runs. */
@@ -155,11 +157,17 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
         const release = JSON.parse(gunzipSync(Buffer.from(decode(newest.data?.release), "base64")).toString());
         return `${release.chart.metadata.name} ${release.chart.metadata.version}, revision ${newest.metadata?.labels?.version}`;
     });
-    await check("Secret with the scrape token, as it is (no quotes)", async () => {
-        const { data } = await core.readNamespacedSecret({ namespace: "monitoring", name: "vllm-auth-token" });
-        const token = decode(data?.token);
-        expect(token !== "" && !/["'\s]/.test(token), "key `token` is empty or holds quotes or spaces");
-        return "vllm-auth-token, key token";
+    await check("Secrets with the scrape tokens, as they are (no quotes)", async () => {
+        const names = Object.keys(outputs.models).map(tokenSecretName);
+        for (const name of names) {
+            const { data } = await core.readNamespacedSecret({ namespace: "monitoring", name });
+            const token = decode(data?.[tokenKey]);
+            expect(
+                token !== "" && !/["'\s]/.test(token),
+                `key ${tokenKey} of ${name} is empty or holds quotes or spaces`,
+            );
+        }
+        return `${names.join(", ")}, key ${tokenKey}`;
     });
     await check("dashboard is where Grafana's sidecar loads it from", async () => {
         const { items } = await core.listNamespacedConfigMap({
@@ -169,16 +177,18 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
         const uids = items
             .flatMap(({ data }) => Object.values(data ?? {}))
             .map((text) => JSON.parse(text).uid as string);
-        expect(uids.includes("vllm-ministral-monitoring"), `uids found: ${uids.join(", ") || "none"}`);
-        expect(outputs.grafanaUrl.includes("/d/vllm-ministral-monitoring/"), `grafanaUrl is ${outputs.grafanaUrl}`);
-        return "uid vllm-ministral-monitoring (Grafana itself is not run here)";
+        const { uid } = modelsDashboard(Object.keys(outputs.models));
+        expect(uids.includes(uid), `uids found: ${uids.join(", ") || "none"}`);
+        expect(outputs.grafanaUrl.includes(`/d/${uid}/`), `grafanaUrl is ${outputs.grafanaUrl}`);
+        return `uid ${uid} (Grafana itself is not run here)`;
     });
     await check("Grafana is open to the named sources only", async () => {
-        const service = await core.readNamespacedService({ namespace: "monitoring", name: "monitoring-grafana" });
+        const service = await core.readNamespacedService({ namespace: "monitoring", name: "grafana" });
         const sources = service.spec?.loadBalancerSourceRanges ?? [];
         const address = service.status?.loadBalancer?.ingress?.[0]?.ip;
         expect(service.spec?.type === "LoadBalancer" && address, "no LoadBalancer address");
         expect(sources.length > 0, "no source ranges: open to all");
+        expect(outputs.grafanaUrl.startsWith(`http://${address}/`), `grafanaUrl is ${outputs.grafanaUrl}`);
         return `${address}:80 from ${sources.join(", ")}`;
     });
     await check("kubeconfig, Grafana password and client token are outputs", async () => {

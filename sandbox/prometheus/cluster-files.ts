@@ -1,6 +1,14 @@
-import { ApiException, CoreV1Api, CustomObjectsApi, type KubeConfig } from "@kubernetes/client-node";
+import {
+    ApiException,
+    AppsV1Api,
+    CoreV1Api,
+    CustomObjectsApi,
+    type KubeConfig,
+    type V1Deployment,
+} from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
-import { relayName } from "../../src/monitoring/relay/manifests";
+import { relayApp } from "../../src/monitoring/relay/manifests";
+import { tokenKey } from "../../src/monitoring/scrape-jobs";
 
 /** What a pod of the operator's Prometheus would mount, as it lies in the cluster now. */
 export interface ClusterFiles {
@@ -8,11 +16,17 @@ export interface ClusterFiles {
     config: string;
     /** Text by path below `/etc/prometheus`. */
     mounted: Record<string, string>;
-    /** Files of the replica relay's ConfigMap, where there is one. */
-    relay?: Record<string, string>;
+    /** What the pod of each replica relay would mount, by the relay's name. */
+    relays: Record<string, RelayFiles>;
     /** Settings of the Prometheus resource that become flags. */
     retention?: string;
     retentionSize?: string;
+}
+
+/** What the pod of a replica relay would mount: program and config by file name, and the token. */
+export interface RelayFiles {
+    files: Record<string, string>;
+    token: string;
 }
 
 interface PrometheusResource {
@@ -66,14 +80,42 @@ export async function readClusterFiles(
         for (const { metadata: of, data } of rules.items) {
             for (const [key, value] of Object.entries(data ?? {})) mounted[`rules/${of!.name}/${key}`] = value;
         }
-        const maps = await core.listNamespacedConfigMap({ namespace, fieldSelector: `metadata.name=${relayName}` });
-        const relay = maps.items[0]?.data;
+        const relays = await readRelays(cluster, namespace);
         const { retention, retentionSize } = spec;
-        return { config: gunzipSync(config).toString(), mounted, relay, retention, retentionSize };
+        return { config: gunzipSync(config).toString(), mounted, relays, retention, retentionSize };
     } catch (error) {
         if (isGone(error)) return undefined; // not all there yet, as for a pod that waits for its volumes
         throw error;
     }
+}
+
+/** Reads the files of every relay that could start: a pod whose volumes are not there waits for them. */
+async function readRelays(cluster: KubeConfig, namespace: string): Promise<ClusterFiles["relays"]> {
+    const apps = cluster.makeApiClient(AppsV1Api);
+    const { items } = await apps.listNamespacedDeployment({ namespace, labelSelector: `app=${relayApp}` });
+    const relays: ClusterFiles["relays"] = {};
+    for (const deployment of items) {
+        try {
+            relays[deployment.metadata!.name!] = await readRelay(cluster, namespace, deployment);
+        } catch (error) {
+            if (!isGone(error)) throw error;
+        }
+    }
+    return relays;
+}
+
+async function readRelay(cluster: KubeConfig, namespace: string, { spec }: V1Deployment): Promise<RelayFiles> {
+    const core = cluster.makeApiClient(CoreV1Api);
+    const volumes = spec?.template.spec?.volumes ?? [];
+    const files = await core.readNamespacedConfigMap({
+        name: volumes.find(({ configMap }) => configMap)!.configMap!.name!,
+        namespace,
+    });
+    const secret = await core.readNamespacedSecret({
+        name: volumes.find(({ secret }) => secret)!.secret!.secretName!,
+        namespace,
+    });
+    return { files: files.data ?? {}, token: Buffer.from(secret.data?.[tokenKey] ?? "", "base64").toString() };
 }
 
 /** Whether the cluster answers that it has no such thing. */

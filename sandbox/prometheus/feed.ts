@@ -1,14 +1,12 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
-import { tokenSecretName } from "../../src/monitoring/scrape-jobs";
 import { LocalAlertmanager } from "./alertmanager";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
-import { localConfig } from "./local-config";
-import { startRelay, type LocalRelay } from "./relay";
+import { localConfig, type LocalAddresses } from "./local-config";
+import { LocalRelays } from "./relay";
 
 export interface MonitoringFeedOptions {
     /** Holds config, data and logs of both programs. */
@@ -26,7 +24,7 @@ export interface MonitoringFeedOptions {
 }
 
 /**
- * A real Prometheus with its real operator, a real Alertmanager and the replica relay, which stand for the pods that do
+ * A real Prometheus with its real operator, a real Alertmanager and the replica relays, which stand for the pods that do
  * not run in the cluster.
  */
 export interface MonitoringFeed {
@@ -57,16 +55,26 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     let closed = false;
     let operator: Child | undefined;
     let prometheus: Child | undefined;
-    let relay: { files: ClusterFiles["relay"]; process: LocalRelay } | undefined;
     let applied = "";
+    /** A relay's next start is at another port, which Prometheus has to be told. */
+    let relayEnded = false;
     let notBefore = 0;
+    const relays = new LocalRelays({
+        dir: join(dir, "relays"),
+        caFile: options.caFile,
+        ended: () => {
+            relayEnded = true;
+            notBefore = Date.now() + restartMs;
+        },
+        log: (line) => closed || log(line),
+    });
 
     /** One look: starts what is missing, passes on what has changed. */
     async function look(): Promise<void> {
         const resource = await findPrometheus(cluster);
         if (!resource) {
-            await Promise.all([prometheus?.stop(), relay?.process.stop(), alertmanager.stop()]);
-            prometheus = relay = undefined;
+            await Promise.all([prometheus?.stop(), relays.stop(), alertmanager.stop()]);
+            prometheus = undefined;
             return;
         }
         if (!operator) {
@@ -82,11 +90,12 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         const files = await readClusterFiles(cluster, resource);
         if (!files) return;
         const wanted = JSON.stringify(files);
-        if (prometheus && wanted === applied) return;
+        if (prometheus && wanted === applied && !relayEnded) return;
+        relayEnded = false;
         writeMounted(dir, files);
-        await updateRelay(files.relay);
+        await relays.update(files.relays);
         const leftOut = writeConfig(dir, files, {
-            relay: relay?.process.address,
+            relays: relays.addresses(),
             prometheus: `127.0.0.1:${options.port}`,
             alertmanager: alertmanager.address,
         });
@@ -104,25 +113,6 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             log(`Prometheus runs at ${url}; left out, since no pod runs: ${leftOut.join(", ") || "nothing"}`);
         }
         applied = wanted;
-    }
-
-    /** Has the relay run from these files, or none. */
-    async function updateRelay(files: ClusterFiles["relay"]): Promise<void> {
-        if (isDeepStrictEqual(files, relay?.files)) return;
-        await relay?.process.stop();
-        relay = undefined;
-        if (!files) return;
-        const tokens = join(dir, "mounted", "secrets", tokenSecretName);
-        const started = await startRelay({ dir: join(dir, "relay"), files, tokens, caFile: options.caFile });
-        relay = { files, process: started };
-        void started.ended.then(() => {
-            if (relay?.process !== started) return;
-            relay = undefined;
-            // Its next start is at another port, which Prometheus has to be told.
-            applied = "";
-            notBefore = Date.now() + restartMs;
-            if (!closed) log(`the replica relay ended, see ${join(dir, "relay", "relay.log")}; it is started again`);
-        });
     }
 
     let said = "";
@@ -146,7 +136,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         async close() {
             closed = true;
             await looking;
-            await Promise.all([prometheus?.stop(), operator?.stop(), relay?.process.stop(), alertmanager.stop()]);
+            await Promise.all([prometheus?.stop(), operator?.stop(), relays.stop(), alertmanager.stop()]);
         },
     });
 }
@@ -162,7 +152,7 @@ function writeMounted(dir: string, { mounted }: ClusterFiles): void {
 }
 
 /** Writes Prometheus' config. Returns the jobs that cannot be scraped from here. */
-function writeConfig(dir: string, { config }: ClusterFiles, addresses: Parameters<typeof localConfig>[2]): string[] {
+function writeConfig(dir: string, { config }: ClusterFiles, addresses: LocalAddresses): string[] {
     const local = localConfig(config, join(dir, "mounted"), addresses);
     writeFileSync(join(dir, "prometheus.yaml"), local.text, { mode: 0o600 });
     return local.leftOut;

@@ -1,6 +1,6 @@
 import { parse, stringify } from "yaml";
 import { releaseName } from "../../src/monitoring/chart-values";
-import { relayName, relayPort } from "../../src/monitoring/relay/manifests";
+import { relayPort } from "../../src/monitoring/relay/manifests";
 
 /** Where a Prometheus pod of the operator finds its Secrets, rules and certificates. */
 const podFolder = "/etc/prometheus/";
@@ -14,15 +14,21 @@ export interface LocalConfig {
     leftOut: string[];
 }
 
+export interface LocalAddresses {
+    relays?: Record<string, string>;
+    prometheus?: string;
+    alertmanager?: string;
+}
+
 /**
  * Turns the config that the operator wrote for its pod into one for a process on this machine: what the pod has below
- * `/etc/prometheus` lies in `folder`; Prometheus itself, Alertmanager and the replica relay are at the addresses given (host
- * and port); and what else only the cluster's network could reach is left out.
+ * `/etc/prometheus` lies in `folder`; Prometheus itself, Alertmanager and the replica relays (by the names of their Services)
+ * are at the addresses given (host and port); and what else only the cluster's network could reach is left out.
  */
 export function localConfig(
     operatorConfig: string,
     folder: string,
-    { relay, prometheus, alertmanager }: { relay?: string; prometheus?: string; alertmanager?: string } = {},
+    { relays = {}, prometheus, alertmanager }: LocalAddresses = {},
 ): LocalConfig {
     const config = parse(operatorConfig.replaceAll(podFolder, `${folder}/`)) as Section & {
         scrape_configs?: Section[];
@@ -35,7 +41,7 @@ export function localConfig(
         { container: "alertmanager", address: alertmanager },
     ];
     const jobs = (config.scrape_configs ?? [])
-        .map((job) => (relay ? withRelayAt(job, relay) : job))
+        .map((job) => withRelaysAt(job, relays))
         .map((job) => pods.reduce((moved, { container, address }) => withPodAt(moved, container, address), job));
     const alerting = config.alerting as { alertmanagers?: Section[] } | undefined;
     const alertmanagers = (alerting?.alertmanagers ?? []).flatMap((one) => {
@@ -76,15 +82,14 @@ function withPodAt(job: Section, container: string, address: string | undefined)
     return { ...rest, static_configs: [{ targets: [address], labels }] };
 }
 
-/** The job with the relay's Service replaced by another address, where it is a target; its series stay the same. */
-function withRelayAt(job: Section, relay: string): Section {
-    const isRelay = (target: string): boolean =>
-        target.startsWith(`${relayName}.`) && target.endsWith(`.svc:${relayPort}`);
+/** The job with the Service of a relay that runs replaced by its address, where it is a target; its series stay the same. */
+function withRelaysAt(job: Section, relays: Record<string, string>): Section {
     if (!("static_configs" in job)) return job;
-    const moved = staticConfigs(job).map((config) =>
-        config.targets.some(isRelay)
-            ? { targets: [relay], labels: { instance: config.targets[0], ...config.labels } }
-            : config,
-    );
+    const moved = staticConfigs(job).map((config) => {
+        const [, service] = new RegExp(`^([^.]+)\\.[^.]+\\.svc:${relayPort}$`).exec(config.targets[0]) ?? [];
+        const address = relays[service];
+        if (address === undefined) return config;
+        return { targets: [address], labels: { instance: config.targets[0], ...config.labels } };
+    });
     return { ...job, static_configs: moved };
 }

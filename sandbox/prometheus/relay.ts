@@ -1,30 +1,32 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { configFile, scriptFile } from "../../src/monitoring/relay/manifests";
+import { tokenKey } from "../../src/monitoring/scrape-jobs";
 import { startChild, type Child } from "./child";
+import type { RelayFiles } from "./cluster-files";
 
 export interface LocalRelayOptions {
-    /** Holds the relay's files and log. */
+    /** Holds the relay's files, token and log. */
     dir: string;
-    /** What the relay's ConfigMap in the cluster holds: program and config, by file name. */
-    files: Record<string, string>;
-    /** Folder of the models' tokens, as the Secret is mounted. */
-    tokens: string;
+    /** What the relay's pod in the cluster would mount. */
+    mounted: RelayFiles;
     /** The authority of the app gateways. */
     caFile: string;
 }
 
-/** The replica relay as a process of this machine, for the pod that does not run in the cluster. */
+/** A replica relay as a process of this machine, for the pod that does not run in the cluster. */
 export interface LocalRelay extends Child {
     /** Host and port on 127.0.0.1. */
     address: string;
 }
 
-/** Starts the relay. Rejects, with the end of its log, when it ends before it listens. */
-export async function startRelay({ dir, files, tokens, caFile }: LocalRelayOptions): Promise<LocalRelay> {
+/** Starts a relay. Rejects, with the end of its log, when it ends before it listens. */
+export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): Promise<LocalRelay> {
     mkdirSync(dir, { recursive: true });
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+    for (const [name, text] of Object.entries(mounted.files)) writeFileSync(join(dir, name), text);
+    writeToken(dir, mounted);
     const logFile = join(dir, "relay.log");
     // The line looked for below is to be this run's.
     rmSync(logFile, { force: true });
@@ -33,7 +35,7 @@ export async function startRelay({ dir, files, tokens, caFile }: LocalRelayOptio
         args: [
             join(dir, scriptFile),
             `--config=${join(dir, configFile)}`,
-            `--tokens=${tokens}`,
+            `--token-file=${join(dir, tokenKey)}`,
             "--listen=127.0.0.1:0",
         ],
         env: { NODE_EXTRA_CA_CERTS: caFile },
@@ -47,5 +49,72 @@ export async function startRelay({ dir, files, tokens, caFile }: LocalRelayOptio
         if (address) return { ...child, address };
         if (ended) throw new Error(`the replica relay does not start: ${said.trim().split("\n").slice(-5).join("\n")}`);
         await sleep(50);
+    }
+}
+
+function writeToken(dir: string, { token }: RelayFiles): void {
+    writeFileSync(join(dir, tokenKey), token, { mode: 0o600 });
+}
+
+export interface LocalRelaysOptions {
+    /** Holds a folder for each relay. */
+    dir: string;
+    caFile: string;
+    /** Called when one has ended by itself, or did not start: it is to be looked at again. */
+    ended: () => void;
+    log: (line: string) => void;
+}
+
+/** The replica relays of a cluster: one that fails keeps none of the others from running. */
+export class LocalRelays {
+    private readonly running = new Map<string, { files: RelayFiles["files"]; process: LocalRelay }>();
+
+    constructor(private readonly options: LocalRelaysOptions) {}
+
+    /** Host and port of each that runs, by name. */
+    addresses(): Record<string, string> {
+        return Object.fromEntries([...this.running].map(([name, { process }]) => [name, process.address]));
+    }
+
+    /** Has these run, from these files, and no others. A new token is read by the one that runs. */
+    async update(wanted: Record<string, RelayFiles>): Promise<void> {
+        for (const [name, { files }] of this.running) {
+            if (isDeepStrictEqual(files, wanted[name]?.files)) writeToken(this.folder(name), wanted[name]);
+            else await this.end(name);
+        }
+        for (const [name, mounted] of Object.entries(wanted)) {
+            if (!this.running.has(name)) await this.start(name, mounted);
+        }
+    }
+
+    async stop(): Promise<void> {
+        await Promise.all([...this.running.keys()].map((name) => this.end(name)));
+    }
+
+    private folder(name: string): string {
+        return join(this.options.dir, name);
+    }
+
+    private async start(name: string, mounted: RelayFiles): Promise<void> {
+        const { caFile, ended, log } = this.options;
+        try {
+            const process = await startRelay({ dir: this.folder(name), mounted, caFile });
+            this.running.set(name, { files: mounted.files, process });
+            void process.ended.then(() => {
+                if (this.running.get(name)?.process !== process) return;
+                this.running.delete(name);
+                log(`${name} ended, see ${join(this.folder(name), "relay.log")}; it is started again`);
+                ended();
+            });
+        } catch (error) {
+            log(`${name}: ${(error as Error).message}`);
+            ended();
+        }
+    }
+
+    private async end(name: string): Promise<void> {
+        const { process } = this.running.get(name)!;
+        this.running.delete(name);
+        await process.stop();
     }
 }

@@ -107,4 +107,12 @@ export class Cluster extends pulumi.ComponentResource {
         );
         this.registerOutputs({ kubeconfig: this.kubeconfig });
     }
+
+    /**
+     * Options of an object in the cluster. It goes with its cluster: one by one, objects could only be deleted by a
+     * cluster that answers, and one that does not would keep the rest of the stack from being deleted.
+     */
+    inside(parent: pulumi.Resource): pulumi.CustomResourceOptions {
+        return { parent, deletedWith: this.kube };
+    }
 }

@@ -1,6 +1,6 @@
 import type { AlertingSettings, Receiver } from "../settings";
 import type { AlertName } from "./rules";
-import { jobName, probeJobName } from "./scrape-jobs";
+import { jobName } from "./scrape-jobs";
 
 /** The Secret with what is secret of the receivers, a key for each; mounted by Alertmanager. */
 export const receiversSecretName = "alertmanager-receivers";
@@ -51,10 +51,10 @@ const childrenOfDown: AlertName[] = [
 
 /**
  * Alertmanager's configuration. It holds no secret: those are read from files (`receiverSecrets`).
- * The chart's own alerts (critical, warning, info) go the way of page, ticket and info.
- * @param models names of the models in the stack
+ * The chart's own alerts (critical, warning, info) go the way of page, ticket and info. Models are told by the label
+ * `model` alone, so that it stays the same whichever there are.
  */
-export function alertmanagerConfig({ receivers, routes }: AlertingSettings, models: string[]): Record<string, unknown> {
+export function alertmanagerConfig({ receivers, routes }: AlertingSettings): Record<string, unknown> {
     const tier = (name: Tier): Record<string, unknown> => ({
         name,
         ...integrations(routes[name].map((receiver) => [receiver, receivers[receiver]])),
@@ -100,13 +100,11 @@ export function alertmanagerConfig({ receivers, routes }: AlertingSettings, mode
                 [`alertname =~ "VllmEndpointDown|${childrenOfDown.join("|")}"`],
                 ["model"],
             ),
-            // The chart's alert says the same of each of the model's jobs, and knows the model by these alone.
-            ...models.map((model) =>
-                inhibit(
-                    [`alertname =~ "VllmEndpointDown|VllmTokenRejected"`, `model = "${model}"`],
-                    [`alertname = "TargetDown"`, `job =~ "${jobName(model)}|${probeJobName(model)}"`],
-                    [],
-                ),
+            // The chart's alert says the same of each of the model's jobs.
+            inhibit(
+                [`alertname =~ "VllmEndpointDown|VllmTokenRejected"`],
+                [`alertname = "TargetDown"`, `model != ""`],
+                ["model"],
             ),
             inhibit([`severity = "page"`], [`severity = "ticket"`], ["alertname", "model"]),
             // Those that the chart comes with.
@@ -116,6 +114,19 @@ export function alertmanagerConfig({ receivers, routes }: AlertingSettings, mode
         ],
     };
 }
+
+/**
+ * Relabelling of alerts on their way to Alertmanager: those of the chart that concern a model's job are given its label
+ * `model`, which they lack.
+ */
+export const alertRelabelConfigs = [
+    {
+        source_labels: ["model", "job"],
+        regex: `;${jobName("(.+?)")}(-direct)?`,
+        target_label: "model",
+        replacement: "$1",
+    },
+];
 
 function inhibit(source: string[], target: string[], equal: string[]) {
     return { source_matchers: source, target_matchers: target, equal };

@@ -1,15 +1,13 @@
-import type { Input } from "@pulumi/pulumi";
 import type { AlertingSettings, MonitoringSettings } from "../settings";
 import { overlay } from "../settings/defaults";
-import { alertmanagerConfig, receiversSecretName } from "./alertmanager";
-import type { RuleGroup } from "./rules";
-import type { ScrapeJob } from "./scrape-jobs";
-import { tokenSecretName } from "./scrape-jobs";
+import { alertmanagerConfig, alertRelabelConfigs, receiversSecretName } from "./alertmanager";
+import { stackRules } from "./rules";
 
 /** Name of the Helm release, and through `fullnameOverride` of what it makes. Sub-charts follow the release's name. */
 export const releaseName = "monitoring";
 /** Service of Prometheus, as the chart names it. */
 export const prometheusUrl = `http://${releaseName}-prometheus:9090`;
+/** Service of Grafana inside the cluster, as the chart names it. */
 export const grafanaService = `${releaseName}-grafana`;
 /** Secret with Grafana's administrator, in the keys that the chart expects. */
 export const grafanaAdmin = { secret: "grafana-admin", userKey: "admin-user", passwordKey: "admin-password" };
@@ -19,27 +17,16 @@ export const dashboardLabel = { grafana_dashboard: "1" };
 /** Secret with Grafana's certificate, which ingress controllers expect in the keys `tls.crt` and `tls.key`. */
 export const grafanaTlsSecretName = "grafana-tls";
 
-/** What the values hold besides the settings of the monitoring itself. */
-export interface Watched {
-    jobs: Input<ScrapeJob>[];
-    rules: RuleGroup[];
-    alerting: AlertingSettings;
-    /** Names of the models in the stack. */
-    models: string[];
-}
-
 /**
- * Values of kube-prometheus-stack. Anything the chart's defaults do right is left to them, network policies among it:
- * there are none, since the cluster runs nothing else that would have to be kept away from Prometheus.
+ * Values of kube-prometheus-stack. They hold nothing of the models, so that none of them keeps the release waiting, and
+ * none that comes, goes or changes is an upgrade of it. Anything the chart's defaults do right is left to them, network
+ * policies among it: there are none, since the cluster runs nothing else that would have to be kept away from Prometheus.
  */
-export function chartValues(
-    settings: MonitoringSettings,
-    { jobs, rules, alerting, models }: Watched,
-): Record<string, unknown> {
+export function chartValues(settings: MonitoringSettings, alerting: AlertingSettings): Record<string, unknown> {
     const values = {
         nameOverride: releaseName,
         fullnameOverride: releaseName,
-        additionalPrometheusRulesMap: { [releaseName]: { groups: rules } },
+        additionalPrometheusRulesMap: { [releaseName]: { groups: [stackRules(alerting.runbooks)] } },
         // Ours takes its place: DeadMansSwitch, which has a route.
         defaultRules: { disabled: { Watchdog: true } },
         prometheusOperator: {
@@ -58,9 +45,8 @@ export function chartValues(
                 evaluationInterval: settings.scrapeInterval,
                 resources: resources("250m", "1Gi", "4Gi"),
                 storageSpec: volumeClaim(settings.storage.class, settings.storage.prometheus),
-                secrets: [tokenSecretName],
-                additionalScrapeConfigs: jobs,
-                // Monitors and rules of any release count, not this one's alone.
+                additionalAlertRelabelConfigs: alertRelabelConfigs,
+                // Monitors, jobs and rules of any release count, not this one's alone: those of the models are of none.
                 serviceMonitorSelectorNilUsesHelmValues: false,
                 podMonitorSelectorNilUsesHelmValues: false,
                 probeSelectorNilUsesHelmValues: false,
@@ -70,7 +56,7 @@ export function chartValues(
         },
         alertmanager: {
             enabled: true,
-            config: alertmanagerConfig(alerting, models),
+            config: alertmanagerConfig(alerting),
             alertmanagerSpec: {
                 storage: volumeClaim(settings.storage.class, settings.storage.alertmanager),
                 secrets: Object.keys(alerting.receivers).length > 0 ? [receiversSecretName] : [],
@@ -95,7 +81,8 @@ export function chartValues(
             },
             // The volume belongs to Grafana's group already, and root is not needed to see to it.
             initChownData: { enabled: false },
-            service: grafanaServiceValues(settings.grafana),
+            // Inside the cluster; what opens it to others is a Service of its own (`grafanaLoadBalancer`).
+            service: { type: "ClusterIP", port: 80 },
             ...ingressValues(settings.grafana),
             resources: resources("100m", "256Mi", "512Mi"),
             // The sidecars read this namespace; the chart would let them read every Secret of the cluster.
@@ -136,11 +123,6 @@ export function chartValues(
     return overlay(values, settings.chart.values) as Record<string, unknown>;
 }
 
-function grafanaServiceValues(grafana: MonitoringSettings["grafana"]): Record<string, unknown> {
-    if (grafana.access !== "loadBalancer") return { type: "ClusterIP", port: 80 };
-    return { type: "LoadBalancer", port: 80, loadBalancerSourceRanges: grafana.allowedSources };
-}
-
 /** Grafana by https: the ingress, and the address that Grafana writes into links and redirects. */
 function ingressValues({ access, ingress, allowedSources }: MonitoringSettings["grafana"]): Record<string, unknown> {
     if (access !== "ingress" || !ingress) return {};
@@ -157,6 +139,16 @@ function ingressValues({ access, ingress, allowedSources }: MonitoringSettings["
             tls: [{ secretName: grafanaTlsSecretName, hosts: [host] }],
         },
         "grafana.ini": { server: { root_url: `https://${host}` } },
+    };
+}
+
+/** Port 80 of a public address, open to the sources named and leading to the chart's Grafana. */
+export function grafanaLoadBalancer(allowedSources: string[]) {
+    return {
+        type: "LoadBalancer",
+        loadBalancerSourceRanges: allowedSources,
+        selector: { "app.kubernetes.io/name": "grafana", "app.kubernetes.io/instance": releaseName },
+        ports: [{ name: "http", port: 80, targetPort: 3000 }],
     };
 }
 

@@ -641,7 +641,8 @@ export const scrapeMetrics = {
         name: "up",
         type: "gauge",
         unit: "short",
-        labels: [],
+        // Of the relays' jobs.
+        labels: ["model"],
         max: 1,
         meaning: "1 when the last scrape succeeded, else 0.",
     },

@@ -3,47 +3,42 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { Cluster } from "../cluster/cluster";
 import type { AlertingSettings, MonitoringSettings } from "../settings";
-import { durationSeconds } from "../settings/formats";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
 import {
     chartSource,
     chartValues,
     dashboardLabel,
     grafanaAdmin,
+    grafanaLoadBalancer,
     grafanaService,
     grafanaTlsSecretName,
     releaseName,
 } from "./chart-values";
-import { takeUpInterruptedRelease } from "./interrupted-release";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
-import { relayName, relayPort } from "./relay/manifests";
-import { ReplicaRelay } from "./relay/replica-relay";
-import { ruleGroups, type WatchedModel } from "./rules";
-import { probeJob, relayedJob, relayJob, scrapeJob, tokenKey, tokenSecretName, type ScrapeJob } from "./scrape-jobs";
-
-/** A model to be watched. */
-export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
-    url: pulumi.Input<string>;
-    scrapeToken: pulumi.Input<string>;
-    labels: Record<string, string>;
-}
+import { takeUpInterruptedRelease } from "./interrupted-release";
 
 export interface MonitoringArgs {
     settings: MonitoringSettings;
     alerting: AlertingSettings;
+    /** Names of the models in the stack, which the dashboards are called by. */
+    models: string[];
     /** Private key of the certificate that Grafana's ingress is given. */
     grafanaTlsKey?: pulumi.Input<string>;
     /** Whether the chart's values hold secrets of the stack config. */
     secretValues: boolean;
-    /** By name of the model in the stack. */
-    models: Record<string, MonitoredModel>;
-    cluster: Pick<Cluster, "kube" | "nodePool" | "provider" | "kubeconfig">;
+    cluster: Cluster;
     /** Refuses to delete the namespace and the release, and with them the volumes. */
     protect: boolean;
 }
 
-/** Prometheus, Grafana and Alertmanager, scraping every model and showing it. */
+/**
+ * Prometheus, Grafana and Alertmanager. It waits for no model and holds nothing of any: what a model adds to it is a
+ * `ModelMonitoring`.
+ */
 export class Monitoring extends pulumi.ComponentResource {
+    /** Name of the namespace, once it is there. */
+    readonly namespace: pulumi.Output<string>;
+    /** Brings the operator and its kinds (ScrapeConfig, PrometheusRule). */
     readonly release: k8s.helm.v3.Release;
     /** Address of the models' dashboard; undefined while the load balancer has none. */
     readonly grafanaUrl: pulumi.Output<string | undefined>;
@@ -51,129 +46,38 @@ export class Monitoring extends pulumi.ComponentResource {
     readonly grafanaPassword: pulumi.Output<string>;
     /** Brings Grafana to http://localhost:3000 however it is reached otherwise; `grafanaUrl` needs it when it is internal. */
     readonly grafanaPortForward: string;
+    private readonly child: pulumi.CustomResourceOptions;
 
     constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.cluster.provider] });
-        const { settings, cluster, alerting, protect } = args;
-        // They go with their cluster: one by one they could only be deleted by a cluster that answers.
-        const child = { parent: this, deletedWith: cluster.kube };
+        const { settings, alerting, cluster, protect } = args;
+        this.child = cluster.inside(this);
 
-        // Pods need nodes.
         const namespace = new k8s.core.v1.Namespace(
             name,
             { metadata: { name: settings.namespace } },
-            { ...child, protect, dependsOn: cluster.nodePool },
+            { ...this.child, protect, dependsOn: cluster.nodePool },
         );
-        const metadata = (objectName: string, labels?: Record<string, string>) => ({
-            name: objectName,
-            namespace: namespace.metadata.name,
-            labels,
-        });
-
-        const models = Object.entries(args.models);
-        const tokens = new k8s.core.v1.Secret(
-            `${name}-${tokenSecretName}`,
-            {
-                metadata: metadata(tokenSecretName),
-                stringData: Object.fromEntries(
-                    models.map(([model, { scrapeToken }]) => [tokenKey(model), pulumi.secret(scrapeToken)]),
-                ),
-            },
-            child,
-        );
-        const rotation = settings.grafana.passwordRotation;
-        const password = new random.RandomPassword(
-            `${name}-grafana-password`,
-            { length: 32, special: false, ...(rotation !== undefined && { keepers: { rotation } }) },
-            { parent: this },
-        );
-        const admin = new k8s.core.v1.Secret(
-            `${name}-${grafanaAdmin.secret}`,
-            {
-                metadata: metadata(grafanaAdmin.secret),
+        this.namespace = namespace.metadata.name;
+        const password = this.password(name, settings);
+        const secrets = [
+            this.secret(name, grafanaAdmin.secret, {
                 stringData: { [grafanaAdmin.userKey]: "admin", [grafanaAdmin.passwordKey]: password.result },
-            },
-            child,
-        );
-        const secrets = [tokens, admin];
-        if (Object.keys(alerting.receivers).length > 0) {
-            const stringData = pulumi.secret(receiverSecrets(alerting.receivers));
-            secrets.push(
-                new k8s.core.v1.Secret(
-                    `${name}-${receiversSecretName}`,
-                    { metadata: metadata(receiversSecretName), stringData },
-                    child,
-                ),
-            );
-        }
-        const { certificate } = settings.grafana.ingress ?? {};
-        if (settings.grafana.access === "ingress" && certificate && args.grafanaTlsKey) {
-            secrets.push(
-                new k8s.core.v1.Secret(
-                    `${name}-${grafanaTlsSecretName}`,
-                    {
-                        metadata: metadata(grafanaTlsSecretName),
-                        type: "kubernetes.io/tls",
-                        stringData: { "tls.crt": certificate, "tls.key": args.grafanaTlsKey },
-                    },
-                    child,
-                ),
-            );
-        }
-        // A ConfigMap each: one that holds too much can no longer be applied.
-        const dashboards = Object.entries(dashboardFiles()).map(
-            ([file, content]) =>
-                new k8s.core.v1.ConfigMap(
-                    `${name}-dashboard-${file.replace(/\.json$/, "")}`,
-                    {
-                        metadata: metadata(`dashboard-${file.replace(/\.json$/, "")}`, dashboardLabel),
-                        data: { [file]: content },
-                    },
-                    child,
-                ),
-        );
+            }),
+            ...this.receivers(name, alerting),
+            ...this.certificate(name, settings, args.grafanaTlsKey),
+        ];
+        this.dashboards(name, args.models);
 
-        // With one replica at most there are none to tell apart.
-        const relayed = models.filter(([, { replicas }]) => settings.replicaMetrics === "relay" && replicas.max > 1);
-        const isRelayed = (model: string) => relayed.some(([name]) => name === model);
-        if (relayed.length > 0) {
-            new ReplicaRelay(
-                `${name}-relay`,
-                {
-                    namespace: namespace.metadata.name,
-                    tokenSecret: { name: tokenSecretName, resource: tokens },
-                    interval: durationSeconds(settings.scrapeInterval)!,
-                    models: relayed.map(([model, { url, replicas }]) =>
-                        pulumi.output({ name: model, url, tokenFile: tokenKey(model), replicas }),
-                    ),
-                },
-                child,
-            );
-        }
-        const relay = `${relayName}.${settings.namespace}.svc:${relayPort}`;
-        const times = { interval: settings.scrapeInterval, timeout: settings.scrapeTimeout };
-        const jobs: pulumi.Input<ScrapeJob>[] = models.flatMap(([model, { url, labels }]) => {
-            const args = pulumi.output(url).apply((address) => ({ model, url: address, labels, ...times }));
-            if (!isRelayed(model)) return [args.apply(scrapeJob)];
-            return [args.apply((known) => relayedJob(known, relay)), args.apply(probeJob)];
-        });
-        if (relayed.length > 0) jobs.push(relayJob(relay, times));
-        const watched = models.map(([model, watch]): WatchedModel => ({
-            ...watch,
-            name: model,
-            relayed: isRelayed(model),
-        }));
-        const rules = ruleGroups(watched, alerting.runbooks);
-        const names = models.map(([model]) => model);
-        const values = chartValues(settings, { jobs, rules, alerting, models: names });
+        const values = chartValues(settings, alerting);
         this.release = new k8s.helm.v3.Release(
             name,
             {
                 name: releaseName,
-                namespace: namespace.metadata.name,
+                namespace: this.namespace,
                 ...chartSource(settings.chart),
                 values: args.secretValues ? pulumi.secret(values) : values,
-                // Images are pulled, volumes attached and a load balancer made before it counts as deployed.
+                // Images are pulled and volumes attached before it counts as deployed.
                 timeout: 900,
                 // Each kept revision is a Secret of up to 1 MiB, in an etcd of 400 MB on the free plan.
                 maxHistory: 3,
@@ -182,9 +86,9 @@ export class Monitoring extends pulumi.ComponentResource {
             },
             // Pods do not start without the Secrets they mount, nor Grafana without its administrator's.
             {
-                ...child,
+                ...this.child,
                 protect,
-                dependsOn: [cluster.nodePool, ...secrets, ...dashboards],
+                dependsOn: [cluster.nodePool, ...secrets],
                 hooks: takeUpInterruptedRelease({
                     kubeconfig: cluster.kubeconfig,
                     namespace: settings.namespace,
@@ -194,25 +98,76 @@ export class Monitoring extends pulumi.ComponentResource {
         );
 
         this.grafanaPassword = pulumi.secret(password.result);
-        const path = dashboardPath(modelsDashboard);
         this.grafanaPortForward = `kubectl port-forward --namespace ${settings.namespace} service/${grafanaService} 3000:80`;
-        if (settings.grafana.access === "ingress") {
-            this.grafanaUrl = pulumi.output(`https://${settings.grafana.ingress!.host}${path}`);
-        } else if (settings.grafana.access === "internal") {
-            this.grafanaUrl = pulumi.output(`http://localhost:3000${path}`);
-        } else {
-            const service = k8s.core.v1.Service.get(
-                `${name}-grafana`,
-                pulumi.interpolate`${this.release.status.namespace}/${grafanaService}`,
-                { ...child, provider: cluster.provider, dependsOn: this.release },
-            );
-            this.grafanaUrl = service.status.apply((status) => {
-                // Typed as always there, but absent until the cloud has made the load balancer.
-                const [ingress] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];
-                const host: string | undefined = ingress?.ip ?? ingress?.hostname;
-                return host && `http://${host}${path}`;
-            });
-        }
+        const path = dashboardPath(modelsDashboard(args.models));
+        this.grafanaUrl = this.grafanaAddress(name, settings).apply((address) => address && `${address}${path}`);
         this.registerOutputs({ grafanaUrl: this.grafanaUrl });
+    }
+
+    private metadata(name: string, labels?: Record<string, string>) {
+        return { name, namespace: this.namespace, labels };
+    }
+
+    private secret(
+        name: string,
+        objectName: string,
+        content: Pick<k8s.core.v1.SecretArgs, "type" | "stringData">,
+    ): k8s.core.v1.Secret {
+        const metadata = this.metadata(objectName);
+        return new k8s.core.v1.Secret(`${name}-${objectName}`, { metadata, ...content }, this.child);
+    }
+
+    private password(name: string, { grafana: { passwordRotation: rotation } }: MonitoringSettings) {
+        return new random.RandomPassword(
+            `${name}-grafana-password`,
+            { length: 32, special: false, ...(rotation !== undefined && { keepers: { rotation } }) },
+            { parent: this },
+        );
+    }
+
+    private receivers(name: string, { receivers }: AlertingSettings): k8s.core.v1.Secret[] {
+        if (Object.keys(receivers).length === 0) return [];
+        return [this.secret(name, receiversSecretName, { stringData: pulumi.secret(receiverSecrets(receivers)) })];
+    }
+
+    private certificate(
+        name: string,
+        { grafana }: MonitoringSettings,
+        key: pulumi.Input<string> | undefined,
+    ): k8s.core.v1.Secret[] {
+        const { certificate } = grafana.ingress ?? {};
+        if (grafana.access !== "ingress" || !certificate || !key) return [];
+        const stringData = { "tls.crt": certificate, "tls.key": key };
+        return [this.secret(name, grafanaTlsSecretName, { type: "kubernetes.io/tls", stringData })];
+    }
+
+    /** A ConfigMap each: one that holds too much can no longer be applied. */
+    private dashboards(name: string, models: string[]): void {
+        for (const [file, content] of Object.entries(dashboardFiles(models))) {
+            const objectName = `dashboard-${file.replace(/\.json$/, "")}`;
+            new k8s.core.v1.ConfigMap(
+                `${name}-${objectName}`,
+                { metadata: this.metadata(objectName, dashboardLabel), data: { [file]: content } },
+                this.child,
+            );
+        }
+    }
+
+    /** Scheme and host of Grafana as its readers reach it; undefined while the load balancer has no address. */
+    private grafanaAddress(name: string, { grafana }: MonitoringSettings): pulumi.Output<string | undefined> {
+        if (grafana.access === "ingress") return pulumi.output(`https://${grafana.ingress!.host}`);
+        if (grafana.access === "internal") return pulumi.output("http://localhost:3000");
+        // After Grafana's pods, which it waits for.
+        const service = new k8s.core.v1.Service(
+            `${name}-grafana`,
+            { metadata: this.metadata("grafana"), spec: grafanaLoadBalancer(grafana.allowedSources) },
+            { ...this.child, dependsOn: this.release },
+        );
+        return service.status.apply((status) => {
+            // Typed as always there, but absent until the cloud has made the load balancer.
+            const [ingress] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];
+            const host: string | undefined = ingress?.ip ?? ingress?.hostname;
+            return host && `http://${host}`;
+        });
     }
 }

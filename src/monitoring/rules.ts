@@ -12,7 +12,7 @@ import {
 import { aggregate, bucketLabel, gauge, gaugeOver, histogramRate, increase, rate, ratio, sumBy } from "./promql";
 import { jobName, probeJobName, relayJobName } from "./scrape-jobs";
 
-/** Recording rules and alerts, in Prometheus' own format, as the chart makes PrometheusRule objects of them. */
+/** Recording rules and alerts, in Prometheus' own format, which a PrometheusRule object holds as it is. */
 export interface RuleGroup {
     name: string;
     rules: Rule[];
@@ -111,17 +111,19 @@ const calls = { handler: "=~/v1/.+", method: "=POST" } as const;
 const perReplica = ["instance", "replica"];
 
 /**
- * Every rule of a stack: a group for each model, and one for the monitoring itself.
+ * The rules of a model.
  * @param runbooks address under which the runbooks are found, without a slash at the end
  */
-export function ruleGroups(models: WatchedModel[], runbooks: string): RuleGroup[] {
-    return [
-        ...models.map((model) => ({
-            name: `vllm-${model.name}`,
-            rules: [...recordingRules(model, runbooks), ...alertRules(model, runbooks)],
-        })),
-        { name: "monitoring", rules: monitoringRules(runbooks) },
-    ];
+export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
+    return {
+        name: `vllm-${model.name}`,
+        rules: [...recordingRules(model, runbooks), ...alertRules(model, runbooks)],
+    };
+}
+
+/** The rules of the monitoring itself, which concern no model. */
+export function stackRules(runbooks: string): RuleGroup {
+    return { name: "monitoring", rules: monitoringRules(runbooks) };
 }
 
 function recordingRules(model: WatchedModel, runbooks: string): RecordingRule[] {
@@ -201,6 +203,7 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
     const job = jobName(name);
     const series = { job: `=${job}` } as const;
     const own = { model: `=${name}` } as const;
+    const relayUp = gauge(scrape.up, { job: `=${relayJobName}`, ...own });
     const alert = (
         alert: AlertName,
         severity: Severity,
@@ -364,8 +367,7 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
                   alert("VllmRelayBlind", "ticket", {
                       expr:
                           `${aggregate("max", [], gauge(relay.blind, own))} == 1 or on () ` +
-                          `${aggregate("max", [], gauge(scrape.up, { job: `=${relayJobName}` }))} == 0 ` +
-                          `or on () absent(${gauge(scrape.up, { job: `=${relayJobName}` })})`,
+                          `${aggregate("max", [], relayUp)} == 0 or on () absent(${relayUp})`,
                       for: "10m",
                       summary: `The numbers of ${name} are too low: not every replica is seen.`,
                       description: "The relay misses replicas, or does not run.",

@@ -1,11 +1,9 @@
-import type { Input } from "@pulumi/pulumi";
+/** Key of a model's token in its Secret. */
+export const tokenKey = "token";
 
-/** The Secret that Prometheus mounts: one key per model, so that a further model does not restart it. */
-export const tokenSecretName = "vllm-auth-token";
-
-/** The key of a model's token. Follows from the model's own name alone: no model added or removed renames another's. */
-export function tokenKey(model: string): string {
-    return model === "ministral" ? "token" : model;
+/** Name of the Secret with the token that a model is scraped with. */
+export function tokenSecretName(model: string): string {
+    return model === "ministral" ? "vllm-auth-token" : `vllm-auth-token-${model}`;
 }
 
 /** Name of a model's job, and so the label `job` of its series. */
@@ -18,7 +16,7 @@ export function probeJobName(model: string): string {
     return `${jobName(model)}-direct`;
 }
 
-/** Name of the job of what the relay says of itself. */
+/** Name of the jobs of what the relays say of themselves: one for each relay, told apart by the label `model`. */
 export const relayJobName = "replica-relay";
 
 export interface ScrapeJobArgs {
@@ -31,17 +29,21 @@ export interface ScrapeJobArgs {
     timeout: string;
 }
 
-/** A job in Prometheus' own configuration format; certificates are verified, which is its default. */
+/**
+ * A job as the Prometheus operator takes it, in `spec` of a ScrapeConfig (monitoring.coreos.com/v1alpha1). Certificates
+ * are verified, which is Prometheus' default. The operator reads the token from the Secret, which has to be in the
+ * namespace of the job, writes it into Prometheus' configuration, and does so again when the Secret changes.
+ */
 export interface ScrapeJob {
-    job_name: string;
-    scheme: string;
-    metrics_path: string;
-    scrape_interval: string;
-    scrape_timeout: string;
-    authorization?: { type: "Bearer"; credentials_file: string };
-    track_timestamps_staleness?: boolean;
-    static_configs: { targets: Input<string>[]; labels: Record<string, string> }[];
-    metric_relabel_configs?: Record<string, unknown>[];
+    jobName: string;
+    scheme: "HTTP" | "HTTPS";
+    metricsPath: string;
+    scrapeInterval: string;
+    scrapeTimeout: string;
+    authorization?: { type: "Bearer"; credentials: { name: string; key: string } };
+    trackTimestampsStaleness?: boolean;
+    staticConfigs: { targets: string[]; labels: Record<string, string> }[];
+    metricRelabelings?: { sourceLabels: string[]; regex: string; action: "drop" }[];
 }
 
 /**
@@ -57,34 +59,30 @@ export function scrapeJob({ model, url, labels, interval, timeout }: ScrapeJobAr
     }
     const { protocol, host } = new URL(url);
     return {
-        job_name: jobName(model),
-        scheme: protocol.slice(0, -1),
-        metrics_path: "/metrics",
-        scrape_interval: interval,
-        scrape_timeout: timeout,
-        authorization: {
-            type: "Bearer",
-            // The operator mounts each Secret it is told of here, a file for each key, and keeps the files current.
-            credentials_file: `/etc/prometheus/secrets/${tokenSecretName}/${tokenKey(model)}`,
-        },
-        static_configs: [{ targets: [host], labels }],
+        jobName: jobName(model),
+        scheme: protocol === "https:" ? "HTTPS" : "HTTP",
+        metricsPath: "/metrics",
+        scrapeInterval: interval,
+        scrapeTimeout: timeout,
+        authorization: { type: "Bearer", credentials: { name: tokenSecretName(model), key: tokenKey } },
+        staticConfigs: [{ targets: [host], labels }],
     };
 }
 
 /**
- * The job that scrapes every replica of a model through the relay (`relay`: its host and port). Its series look as those
- * of `scrapeJob` do, with the label `replica` besides.
+ * The job that scrapes every replica of a model through its relay (`relay`: host and port). Its series look as those of
+ * `scrapeJob` do, with the label `replica` besides.
  */
 export function relayedJob(args: ScrapeJobArgs, relay: string): ScrapeJob {
     const { authorization: _, ...job } = scrapeJob(args);
-    const [{ targets, labels }] = job.static_configs;
+    const [{ targets, labels }] = job.staticConfigs;
     return {
         ...job,
-        scheme: "http",
-        metrics_path: `/metrics/${args.model}`,
+        scheme: "HTTP",
+        metricsPath: "/replicas",
         // Samples bring the time they were taken at. Series of a replica that is gone end all the same.
-        track_timestamps_staleness: true,
-        static_configs: [{ targets: [relay], labels: { ...labels, instance: targets[0] as string } }],
+        trackTimestampsStaleness: true,
+        staticConfigs: [{ targets: [relay], labels: { ...labels, instance: targets[0] } }],
     };
 }
 
@@ -92,20 +90,23 @@ export function relayedJob(args: ScrapeJobArgs, relay: string): ScrapeJob {
 export function probeJob(args: ScrapeJobArgs): ScrapeJob {
     return {
         ...scrapeJob(args),
-        job_name: probeJobName(args.model),
+        jobName: probeJobName(args.model),
         // What is in there is one replica's, which the relay's job has already: only `up` and `scrape_...` are left.
-        metric_relabel_configs: [{ source_labels: ["__name__"], regex: ".+", action: "drop" }],
+        metricRelabelings: [{ sourceLabels: ["__name__"], regex: ".+", action: "drop" }],
     };
 }
 
-/** The job of what the relay says of itself. Its series name the model they concern. */
-export function relayJob(relay: string, { interval, timeout }: { interval: string; timeout: string }): ScrapeJob {
+/** The job of what a model's relay says of itself. */
+export function relayJob(
+    { model, interval, timeout }: Omit<ScrapeJobArgs, "url" | "labels">,
+    relay: string,
+): ScrapeJob {
     return {
-        job_name: relayJobName,
-        scheme: "http",
-        metrics_path: "/metrics",
-        scrape_interval: interval,
-        scrape_timeout: timeout,
-        static_configs: [{ targets: [relay], labels: { service: "vllm-relay" } }],
+        jobName: relayJobName,
+        scheme: "HTTP",
+        metricsPath: "/metrics",
+        scrapeInterval: interval,
+        scrapeTimeout: timeout,
+        staticConfigs: [{ targets: [relay], labels: { service: "vllm-relay", model } }],
     };
 }

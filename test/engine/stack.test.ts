@@ -11,6 +11,9 @@ import { checkout } from "../../sandbox/layout";
 import { proveStack, type StackOutputs } from "../../sandbox/proof";
 import type { Report } from "../../tools/loadtest/report";
 import { alertNames } from "../../src/monitoring/rules";
+import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
+import { defaultModel } from "../../src/settings/defaults";
+import { renderedJob } from "../monitoring/rendered-job";
 import { openStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -84,20 +87,32 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(run.stdout + run.stderr + JSON.stringify(report)).not.toContain(clientToken);
     });
 
-    it("the operator's Prometheus config holds our jobs", async () => {
-        const secret = await cluster().makeApiClient(CoreV1Api).readNamespacedSecret({
-            namespace: "monitoring",
-            name: "prometheus-monitoring-prometheus",
-        });
-        const config = gunzipSync(Buffer.from(secret.data!["prometheus.yaml.gz"], "base64")).toString();
-        const jobs = parse(config).scrape_configs as Record<string, any>[];
-        const job = (name: string) => jobs.find(({ job_name }) => job_name === name);
-        expect(job("vllm-ministral")).toMatchObject({ scheme: "http", metrics_path: "/metrics/ministral" });
-        expect(job("vllm-ministral-direct")).toMatchObject({
-            scheme: "https",
-            metrics_path: "/metrics",
-            authorization: { type: "Bearer" },
-        });
+    it("a refresh finds nothing that has drifted", async () => {
+        await succeed(stage.refreshNothing());
+    });
+
+    it("the operator's Prometheus config holds our jobs, written as the tests without it take for granted", async () => {
+        const core = cluster().makeApiClient(CoreV1Api);
+        const secret = async (name: string, key: string) => {
+            const { data } = await core.readNamespacedSecret({ namespace: "monitoring", name });
+            return Buffer.from(data![key], "base64");
+        };
+        const config = gunzipSync(await secret("prometheus-monitoring-prometheus", "prometheus.yaml.gz")).toString();
+        const written = (parse(config) as { scrape_configs: { job_name: string }[] }).scrape_configs;
+        const { appUrl } = (await stage.outputs()) as StackOutputs;
+        const { labels } = defaultModel("ministral").scrape as { labels: Record<string, string> };
+        const args = { model: "ministral", url: appUrl, labels, interval: "15s", timeout: "10s" };
+        const relay = "vllm-relay-ministral.monitoring.svc:9400";
+        const token = (await secret("vllm-auth-token", "token")).toString();
+        const jobs = {
+            "vllm-ministral": relayedJob(args, relay),
+            "vllm-ministral-direct": probeJob(args),
+            "replica-relay-ministral": relayJob(args, relay),
+        };
+        for (const [name, job] of Object.entries(jobs)) {
+            const found = written.find(({ job_name }) => job_name === `scrapeConfig/monitoring/${name}`);
+            expect(found, name).toEqual(renderedJob(name, job, token));
+        }
     });
 
     it("Prometheus works on every rule, and what fires reaches Alertmanager", async () => {
@@ -139,7 +154,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             tokens: await secretOf("vllm-auth-token"),
             relay: await cluster()
                 .makeApiClient(AppsV1Api)
-                .readNamespacedDeployment({ namespace: "monitoring", name: "vllm-relay" }),
+                .readNamespacedDeployment({ namespace: "monitoring", name: "vllm-relay-ministral" }),
         });
         const before = await seen();
         const writes = stage.writes().length;

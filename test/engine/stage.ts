@@ -28,6 +28,8 @@ export interface Stage {
     previewNothing(): Promise<PulumiRun>;
     preview(...options: string[]): Promise<PulumiRun>;
     refresh(): Promise<PulumiRun>;
+    /** `pulumi refresh --preview-only --expect-no-changes`: exit code 0 when nothing has drifted. */
+    refreshNothing(): Promise<PulumiRun>;
     destroy(started?: (pid: number) => void): Promise<PulumiRun>;
     /** As people run it: nothing is deleted when its preview fails. */
     destroyAfterPreview(): Promise<PulumiRun>;
@@ -118,6 +120,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         previewNothing: () => onStack("preview", ["--expect-no-changes", "--diff"]),
         preview: (...more) => onStack("preview", ["--diff", ...more]),
         refresh: () => onStack("refresh", ["--yes", "--skip-preview"]),
+        refreshNothing: () => onStack("refresh", ["--preview-only", "--expect-no-changes", "--diff"]),
         destroy: (started) => onStack("destroy", ["--yes", "--skip-preview"], started),
         destroyAfterPreview: () => onStack("destroy", ["--yes"]),
         cancel: () => run(["cancel", "--yes", "--stack", "test"]),

@@ -52,10 +52,10 @@ export class AlertWorld {
         this.add("kubelet_volume_stats_available_bytes", claim, steady(40e9));
         this.add("kubelet_volume_stats_capacity_bytes", claim, steady(50e9));
         if (!model.relayed) return;
-        const relay = { job: "replica-relay", instance: "vllm-relay:9400" };
+        const relay = { job: "replica-relay", instance: "vllm-relay:9400", model: model.name };
         this.scraped(target(`${job}-direct`));
         this.scraped(relay);
-        const own = { ...relay, model: model.name };
+        const own = relay;
         this.add("vllm_relay_blind", own, steady(0));
         this.add("vllm_relay_certificate_expiry_timestamp_seconds", own, steady(60 * 86400));
         for (const kind of ["unauthorized", "timeout"]) {

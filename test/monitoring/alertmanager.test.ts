@@ -36,7 +36,7 @@ const file = join(folder, "alertmanager.yaml");
 let amtool: string;
 beforeAll(async () => {
     amtool = (await ensureToolchain({ log: () => undefined })).bin.amtool;
-    writeFileSync(file, stringify(alertmanagerConfig(everyKind, ["ministral"])));
+    writeFileSync(file, stringify(alertmanagerConfig(everyKind)));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -52,18 +52,18 @@ describe("Alertmanager's configuration", () => {
         ["with none", defaultAlerting],
     ])("is accepted by amtool: %s", (_, alerting) => {
         const path = join(folder, "check.yaml");
-        writeFileSync(path, stringify(alertmanagerConfig(alerting, ["ministral"])));
+        writeFileSync(path, stringify(alertmanagerConfig(alerting)));
         expect(run("check-config", path)).toMatch(/SUCCESS/);
     });
 
     it("is refused by amtool when it is wrong, so that the test above can fail", () => {
         const path = join(folder, "wrong.yaml");
-        writeFileSync(path, stringify({ ...alertmanagerConfig(everyKind, ["ministral"]), receivers: [] }));
+        writeFileSync(path, stringify({ ...alertmanagerConfig(everyKind), receivers: [] }));
         expect(() => run("check-config", path)).toThrow(/undefined receiver/);
     });
 
     it("holds no secret: each is read from the file that the Secret becomes", () => {
-        const text = stringify(alertmanagerConfig(everyKind, ["ministral"]));
+        const text = stringify(alertmanagerConfig(everyKind));
         expect(text).not.toContain("very-secret");
         const secrets = receiverSecrets(everyKind.receivers);
         const files = [...text.matchAll(/_file: \/etc\/alertmanager\/secrets\/alertmanager-receivers\/(\S+)/g)];
@@ -92,7 +92,7 @@ describe("Alertmanager's configuration", () => {
     }
 
     it("groups what concerns a model into one message", () => {
-        const { route } = alertmanagerConfig(everyKind, ["ministral"]) as { route: Route };
+        const { route } = alertmanagerConfig(everyKind) as { route: Route };
         const tiers = route.routes!.filter(({ matchers }) => matchers![0].startsWith("severity"));
         expect(tiers).toHaveLength(3);
         for (const { routes } of tiers) {
@@ -101,7 +101,7 @@ describe("Alertmanager's configuration", () => {
     });
 
     it("names no alert that does not exist, and holds the children of a dead app back", () => {
-        const { inhibit_rules: rules } = parse(stringify(alertmanagerConfig(everyKind, ["ministral"]))) as {
+        const { inhibit_rules: rules } = parse(stringify(alertmanagerConfig(everyKind))) as {
             inhibit_rules: { source_matchers: string[]; target_matchers: string[]; equal: string[] }[];
         };
         const named = rules.flatMap(({ source_matchers: sources, target_matchers: targets }) =>
@@ -126,7 +126,7 @@ describe("a real Alertmanager with it", () => {
     beforeAll(async () => {
         const { bin } = await ensureToolchain({ log: () => undefined });
         const config = join(folder, "nobody.yaml");
-        writeFileSync(config, stringify(alertmanagerConfig(defaultAlerting, ["ministral", "qwen"])));
+        writeFileSync(config, stringify(alertmanagerConfig(defaultAlerting)));
         const port = await freePort();
         url = `http://127.0.0.1:${port}/api/v2`;
         alertmanager = await startChild({

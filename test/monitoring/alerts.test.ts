@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { dashboards } from "../../src/monitoring/dashboards/all";
-import { alertNames, ruleGroups, type AlertName, type AlertRule } from "../../src/monitoring/rules";
+import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
 import { firingAlerts, promtool, type Firing } from "./promtool";
-import { direct, relayed, single } from "./watched-models";
+import { allRules, direct, relayed, single } from "./watched-models";
 
 const runbooks = join(__dirname, "../../docs/operations");
 
@@ -345,7 +345,7 @@ const cases: Case[] = [
     { alert: "DeadMansSwitch", what: "whatever happens", world: world(), fires: [] },
 ];
 
-const groups = (model = relayed) => ruleGroups([model], "docs/operations");
+const groups = (model = relayed) => allRules([model]);
 
 describe.each(alertNames)("%s", (alert) => {
     const own = cases.filter((one) => one.alert === alert);
@@ -404,7 +404,7 @@ it.each([
 });
 
 describe("the rules of a stack", () => {
-    const all = ruleGroups([relayed, direct, single], "https://runbooks.example.org");
+    const all = allRules([relayed, direct, single], "https://runbooks.example.org");
     const alerts = all.flatMap(({ rules }) => rules).filter((rule): rule is AlertRule => "alert" in rule);
 
     it("are accepted by promtool, with several models", async () => {

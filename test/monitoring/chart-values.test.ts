@@ -1,20 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { chartSource, chartValues, retentionSize, type Watched } from "../../src/monitoring/chart-values";
-import { ruleGroups } from "../../src/monitoring/rules";
+import { chartSource, chartValues, grafanaLoadBalancer, retentionSize } from "../../src/monitoring/chart-values";
+import { stackRules } from "../../src/monitoring/rules";
 import type { AlertingSettings, MonitoringSettings } from "../../src/settings";
 import { defaultAlerting, defaultMonitoring, overlay } from "../../src/settings/defaults";
-import { relayed } from "./watched-models";
 
 const settings = (over: Record<string, unknown> = {}) => overlay(defaultMonitoring, over) as MonitoringSettings;
 type Values = Record<string, unknown>;
-const watched: Watched = {
-    jobs: [],
-    rules: ruleGroups([relayed], defaultAlerting.runbooks),
-    alerting: defaultAlerting,
-    models: [relayed.name],
-};
+const alerting = defaultAlerting as AlertingSettings;
 
 /** Paths of the values, down to lists and single values. */
 function paths(values: Values, prefix = ""): string[] {
@@ -65,7 +59,7 @@ describe("chartValues", () => {
             { grafana: { access: "ingress", ingress: { host: "g.example.org", class: "nginx", issuer: "x" } } },
         ],
     ])("sets only what the chart knows: %s", (_, over) => {
-        const set = paths(chartValues(settings(over), watched));
+        const set = paths(chartValues(settings(over), alerting));
         expect(set.length).toBeGreaterThan(50);
         expect(set.filter((path) => !known(path))).toEqual([]);
     });
@@ -75,7 +69,7 @@ describe("chartValues", () => {
     });
 
     it("leaves nothing to the chart's defaults by accident", () => {
-        const set = paths(chartValues(settings(), watched));
+        const set = paths(chartValues(settings(), alerting));
         const isSet = (key: string) => set.some((path) => path === key || path.startsWith(`${key}.`));
         const open = [...chartKeys.keys()].filter((key) => decisions.test(key) && !isSet(key));
         expect(open.filter((key) => !leftToTheChart[key])).toEqual([]);
@@ -83,19 +77,16 @@ describe("chartValues", () => {
     });
 
     it("hands the rules over as objects, and takes the place of the chart's dead man's switch", () => {
-        const values = chartValues(settings(), watched) as any;
-        expect(values.additionalPrometheusRulesMap.monitoring.groups).toEqual(watched.rules);
+        const values = chartValues(settings(), alerting) as any;
+        expect(values.additionalPrometheusRulesMap.monitoring.groups).toEqual([stackRules("docs/operations")]);
         expect(values.defaultRules.disabled.Watchdog).toBe(true);
     });
 
     it("mounts the receivers' secrets where Alertmanager's config looks for them, and only then", () => {
         const spec = (values: any) => values.alertmanager.alertmanagerSpec.secrets;
-        expect(spec(chartValues(settings(), watched))).toEqual([]);
-        const alerting = {
-            ...watched.alerting,
-            receivers: { hook: { type: "webhook", url: "https://example.org/secret-path" } },
-        } as AlertingSettings;
-        const values = chartValues(settings(), { ...watched, alerting });
+        expect(spec(chartValues(settings(), alerting))).toEqual([]);
+        const receivers = { hook: { type: "webhook", url: "https://example.org/secret-path" } };
+        const values = chartValues(settings(), { ...alerting, receivers } as AlertingSettings);
         expect(spec(values)).toEqual(["alertmanager-receivers"]);
         expect(JSON.stringify(values)).not.toContain("secret-path");
     });
@@ -106,7 +97,7 @@ describe("chartValues", () => {
             allowedSources: ["192.0.2.0/24", "198.51.100.7/32"],
             ingress: { host: "grafana.example.org", class: "nginx", issuer: "letsencrypt" },
         };
-        expect((chartValues(settings({ grafana }), watched) as any).grafana).toMatchObject({
+        expect((chartValues(settings({ grafana }), alerting) as any).grafana).toMatchObject({
             service: { type: "ClusterIP" },
             ingress: {
                 enabled: true,
@@ -123,21 +114,27 @@ describe("chartValues", () => {
     });
 
     it("is the same text each time", () => {
-        expect(JSON.stringify(chartValues(settings(), watched))).toBe(JSON.stringify(chartValues(settings(), watched)));
+        expect(JSON.stringify(chartValues(settings(), alerting))).toBe(
+            JSON.stringify(chartValues(settings(), alerting)),
+        );
     });
 
-    it("opens Grafana to no one unless a load balancer is asked for, and then to the sources named", () => {
-        const service = (grafana: Values) => (chartValues(settings({ grafana }), watched).grafana as Values).service;
-        expect(service({ access: "internal", allowedSources: ["0.0.0.0/0"] })).toEqual({ type: "ClusterIP", port: 80 });
-        expect(service({ access: "loadBalancer", allowedSources: ["192.0.2.0/24"] })).toMatchObject({
+    it("opens Grafana to no one: what does is a Service of its own, to the sources named", () => {
+        for (const access of ["internal", "loadBalancer", "ingress"]) {
+            const { grafana } = chartValues(settings({ grafana: { access } }), alerting) as any;
+            expect(grafana.service).toEqual({ type: "ClusterIP", port: 80 });
+        }
+        expect(grafanaLoadBalancer(["192.0.2.0/24"])).toMatchObject({
+            type: "LoadBalancer",
             loadBalancerSourceRanges: ["192.0.2.0/24"],
+            ports: [{ port: 80 }],
         });
     });
 
     it("takes storage, retention and interval from the settings", () => {
         const storage = { class: "csi-cinder-high-speed-gen2", prometheus: "200Gi" };
         const text = JSON.stringify(
-            chartValues(settings({ storage, retention: "90d", scrapeInterval: "30s" }), watched),
+            chartValues(settings({ storage, retention: "90d", scrapeInterval: "30s" }), alerting),
         );
         for (const part of [
             '"storage":"200Gi"',
@@ -153,7 +150,7 @@ describe("chartValues", () => {
 
     it("lays the user's own values on top", () => {
         const values = { grafana: { resources: { limits: { memory: "512Mi" } } }, kubeProxy: { enabled: true } };
-        const merged = chartValues(settings({ chart: { values } }), watched);
+        const merged = chartValues(settings({ chart: { values } }), alerting);
         expect(merged).toMatchObject(values);
         expect(merged).toMatchObject({ grafana: { deploymentStrategy: { type: "Recreate" } } });
     });

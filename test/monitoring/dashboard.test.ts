@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dashboardJson, dashboards } from "../../src/monitoring/dashboards/all";
-import { dashboardFiles, dashboardPath, modelsDashboard } from "../../src/monitoring/dashboards/files";
+import { dashboardFiles, dashboardPath, guideDashboard, modelsDashboard } from "../../src/monitoring/dashboards/files";
 import { grafanaDashboard, type PanelSpec } from "../../src/monitoring/dashboards/panels";
 import { dashboardMetrics } from "../../src/monitoring/metrics";
 
@@ -24,31 +24,55 @@ interface Loaded {
 
 describe("the committed dashboards", () => {
     it("are what the builders make (else: npm run dashboards)", () => {
-        expect(dashboardFiles()).toEqual(dashboardJson());
+        expect(dashboardFiles(["ministral"])).toEqual(dashboardJson());
     });
 
-    it("can be loaded from files by Grafana, side by side", () => {
-        const files = Object.entries(dashboardFiles());
-        expect(files.length).toBe(3);
-        const loaded = files.map(([file, text]) => {
-            const { uid, title, ...rest } = JSON.parse(text) as Loaded;
-            expect(uid, file).toMatch(/^[\w-]{1,40}$/);
-            expect(`${uid}.json`).toBe(file);
-            // Exported dashboards are wrapped or hold inputs to be asked for: neither works from a file.
-            expect(rest).not.toHaveProperty("dashboard");
-            expect(rest).not.toHaveProperty("__inputs");
-            expect(rest).not.toHaveProperty("id");
-            expect(Buffer.byteLength(text)).toBeLessThan(256 * 1024);
-            return { uid, title };
-        });
-        for (const key of ["uid", "title"] as const) expect(new Set(loaded.map((one) => one[key])).size).toBe(3);
-    });
+    it.each([[["ministral", "qwen"]], [["qwen"]]])(
+        "can be loaded from files by Grafana, side by side: %s",
+        (models) => {
+            const files = Object.entries(dashboardFiles(models));
+            expect(files.length).toBe(3);
+            const loaded = files.map(([file, text]) => {
+                const { uid, title, ...rest } = JSON.parse(text) as Loaded;
+                expect(uid, file).toMatch(/^[\w-]{1,40}$/);
+                expect(`${uid}.json`).toBe(file);
+                // Exported dashboards are wrapped or hold inputs to be asked for: neither works from a file.
+                expect(rest).not.toHaveProperty("dashboard");
+                expect(rest).not.toHaveProperty("__inputs");
+                expect(rest).not.toHaveProperty("id");
+                expect(Buffer.byteLength(text)).toBeLessThan(256 * 1024);
+                return { uid, title };
+            });
+            for (const key of ["uid", "title"] as const) expect(new Set(loaded.map((one) => one[key])).size).toBe(3);
+        },
+    );
 });
 
 it("have the promised address", () => {
-    expect(dashboardPath(modelsDashboard)).toBe("/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring");
+    expect(dashboardPath(guideDashboard)).toBe("/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring");
     // Nothing that Grafana would turn into more than one hyphen.
     for (const { title } of dashboards) expect(title).toMatch(/^[A-Za-z0-9]+( [A-Za-z0-9]+)*$/);
+});
+
+describe("a stack without Ministral", () => {
+    it("has a dashboard that is called by its own models, and is found under that name by the others", () => {
+        const { uid, title } = modelsDashboard(["qwen3-8b", "llama"]);
+        expect(title).toBe("llama qwen3-8b vLLM metrics monitoring");
+        expect(dashboardPath({ uid, title })).toBe(`/d/${uid}/llama-qwen3-8b-vllm-metrics-monitoring`);
+        const files = dashboardFiles(["qwen3-8b", "llama"]);
+        expect(JSON.stringify(files)).not.toMatch(/ministral/i);
+        const loaded = Object.values(files).map((text) => JSON.parse(text) as Loaded);
+        expect(loaded.filter((one) => one.uid === uid).map((one) => one.title)).toEqual([title]);
+        const links = loaded.flatMap((one) => one.links.filter(({ url }) => url === `/d/${uid}`));
+        expect(links.map((link) => link.title)).toEqual([title, title]);
+    });
+
+    it("keeps its address when a model comes or goes, and a title that can be read with many", () => {
+        const many = ["a", "b", "c", "d"].map((letter) => letter.repeat(40));
+        expect(modelsDashboard(many).uid).toBe(modelsDashboard(["a"]).uid);
+        expect(modelsDashboard(many).title).toBe("4 models vLLM metrics monitoring");
+        expect(modelsDashboard([...many, "ministral"])).toEqual(guideDashboard);
+    });
 });
 
 it("the first one shows the ten metrics of the reference architecture", () => {

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { metricsOf, seriesNames } from "../../src/monitoring/metrics";
-import { ruleGroups } from "../../src/monitoring/rules";
 import { AlertWorld } from "./alert-world";
 import { evaluated, type Expectation, type InputSeries } from "./promtool";
-import { direct, relayed, single } from "./watched-models";
+import { allRules, direct, relayed, single } from "./watched-models";
 
 // Every query of every panel, evaluated by Prometheus' own engine over the rules of a stack.
 const page = new Set(seriesNames(metricsOf("0.13.0")));
@@ -47,7 +46,7 @@ function asked({ models }: Stack): Asked[] {
 
 /** Asks promtool, which names the expressions that are not as expected. */
 const ask = ({ models, series }: Stack, expected: Expectation[]) =>
-    evaluated(ruleGroups(models, "docs/operations"), series, "90m", expected);
+    evaluated(allRules(models), series, "90m", expected);
 
 /** Nothing that is no number: it would be drawn as NaN, and judged by no threshold. */
 const isSound = ({ expr }: Asked): Expectation => ({

@@ -12,13 +12,12 @@ import {
     vllmVersions,
     type Metric,
 } from "../../src/monitoring/metrics";
-import { ruleGroups } from "../../src/monitoring/rules";
 import { parsePromql } from "./promql";
-import { direct, relayed, single } from "./watched-models";
+import { allRules, direct, relayed, single } from "./watched-models";
 
 /** Every expression of the project, and where it stands. */
 const expressions: [where: string, expr: string][] = [
-    ...ruleGroups([relayed, direct, single], "docs/operations").flatMap(({ name, rules }) =>
+    ...allRules([relayed, direct, single]).flatMap(({ name, rules }) =>
         rules.map((rule): [string, string] => [`${name}: ${"alert" in rule ? rule.alert : rule.record}`, rule.expr]),
     ),
     ...dashboards.flatMap(({ uid, rows }) =>

@@ -1,4 +1,4 @@
-import type { WatchedModel } from "../../src/monitoring/rules";
+import { modelRules, stackRules, type RuleGroup, type WatchedModel } from "../../src/monitoring/rules";
 
 /** The reference architecture: up to three replicas, each of them seen by the relay. */
 export const relayed: WatchedModel = {
@@ -26,3 +26,8 @@ export const single: WatchedModel = {
     replicaPrice: undefined,
     relayed: false,
 };
+
+/** All rules of a stack of these models, as Prometheus works on them. */
+export function allRules(models: WatchedModel[], runbooks = "docs/operations"): RuleGroup[] {
+    return [...models.map((model) => modelRules(model, runbooks)), stackRules(runbooks)];
+}

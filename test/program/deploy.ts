@@ -43,7 +43,7 @@ export interface Options {
     /** Keys of the config that are encrypted; the token by default. */
     secretKeys?: string[];
     preview?: boolean;
-    /** State that the load balancer's Service is read with. */
+    /** State that the load balancer's Service has after it was made. */
     grafanaService?: Record<string, unknown>;
 }
 
@@ -151,7 +151,7 @@ function computed(type: string, name: string, inputs: Json, options: Options): R
     if (type.endsWith("RandomPassword")) return { result: "generated-password" };
     if (type.endsWith("RandomId")) return { hex: `hex-of-${name}` };
     if (type.endsWith("v3:Release")) return { status: { namespace: inputs.namespace, name: inputs.name } };
-    if (type.endsWith("v1:Service")) {
+    if (inputs.spec?.type === "LoadBalancer") {
         return options.grafanaService ?? { status: { loadBalancer: { ingress: [{ ip: "192.0.2.10" }] } } };
     }
     return {};

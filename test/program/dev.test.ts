@@ -12,19 +12,22 @@ const toSet = {
 const project = toSet.projectId;
 /** The guide's job, row by row: what the stack has as `vllm-ministral` when it scrapes as the guide does. */
 const guideJob = {
-    job_name: "vllm-ministral",
-    scheme: "https",
-    metrics_path: "/metrics",
-    scrape_interval: "15s",
-    scrape_timeout: "10s",
-    authorization: { type: "Bearer", credentials_file: "/etc/prometheus/secrets/vllm-auth-token/token" },
-    static_configs: [
+    jobName: "vllm-ministral",
+    scheme: "HTTPS",
+    metricsPath: "/metrics",
+    scrapeInterval: "15s",
+    scrapeTimeout: "10s",
+    authorization: { type: "Bearer", credentials: { name: "vllm-auth-token", key: "token" } },
+    staticConfigs: [
         {
             targets: [expect.stringMatching(/^[0-9a-z-]+\.app\.gra\.ai\.cloud\.ovh\.net$/)],
             labels: { service: "vllm", model: "ministral", environment: "production" },
         },
     ],
 };
+/** The type under which an object of the operator's kinds is known to Pulumi. */
+const operatorKind = (kind: string, version: string) => `kubernetes:monitoring.coreos.com/${version}:${kind}`;
+const scrapeConfig = operatorKind("ScrapeConfig", "v1alpha1");
 const appName = "vllm-ministral-14B-autoscaling-custom-metric";
 
 describe.each([{ preview: false }, { preview: true }])("dev stack, preview $preview", ({ preview }) => {
@@ -141,12 +144,12 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
 
     it("monitoring: namespace, Secret, release", () => {
         expect(stack.find("Namespace").inputs.metadata.name).toBe("monitoring");
-        const tokens = stack.find("Secret", "monitoring-vllm-auth-token");
-        expect(tokens.inputs.metadata).toMatchObject({ name: "vllm-auth-token", namespace: "monitoring" });
+        const token = stack.find("Secret", "ministral-scrape-token");
+        expect(token.inputs.metadata).toMatchObject({ name: "vllm-auth-token", namespace: "monitoring" });
         // In a preview of a new stack the token is not known yet.
         if (!preview) {
-            expect(tokens.inputs.stringData).toEqual({ token: "value-of-ministral-scrape" });
-            expect(tokens.secrets).toContain("stringData");
+            expect(token.inputs.stringData).toEqual({ token: "value-of-ministral-scrape" });
+            expect(token.secrets).toContain("stringData");
         }
 
         const release = stack.find("Release");
@@ -161,52 +164,53 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
             values: { nameOverride: "monitoring", fullnameOverride: "monitoring" },
         });
         expect(release.dependsOn).toEqual(
-            expect.arrayContaining([
-                "KubeNodePool cluster-monitoring",
-                "Secret monitoring-vllm-auth-token",
-                "Secret monitoring-grafana-admin",
-                "ConfigMap monitoring-dashboard-vllm-capacity-cost",
-                "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
-                "ConfigMap monitoring-dashboard-vllm-monitoring-path",
-            ]),
+            expect.arrayContaining(["KubeNodePool cluster-monitoring", "Secret monitoring-grafana-admin"]),
         );
         expect(stack.find("Namespace").dependsOn).toContain("KubeNodePool cluster-monitoring");
     });
 
     it("Prometheus", () => {
         const spec = values().prometheus.prometheusSpec;
-        expect(spec).toMatchObject({ retention: "15d", scrapeInterval: "15s", secrets: ["vllm-auth-token"] });
+        expect(spec).toMatchObject({ retention: "15d", scrapeInterval: "15s" });
         expect(spec.storageSpec.volumeClaimTemplate.spec).toEqual({
             storageClassName: "csi-cinder-high-speed",
             accessModes: ["ReadWriteOnce"],
             resources: { requests: { storage: "50Gi" } },
         });
+    });
+
+    it("scrape jobs: the guide's, whose name is taken by the one that tells replicas apart", () => {
+        const names = ["vllm-ministral", "vllm-ministral-direct", "replica-relay-ministral"];
+        const jobs = stack.resources.filter(({ type }) => type === scrapeConfig).map(({ inputs }) => inputs);
+        expect(new Set(jobs.map(({ metadata }) => metadata as unknown))).toEqual(
+            new Set(names.map((name) => ({ name, namespace: "monitoring" }))),
+        );
         // In a preview of a new stack the app's address is not known yet, and the job with it.
         if (preview) return;
-        const jobs = spec.additionalScrapeConfigs as Json[];
-        // The guide's job; its own name is taken by the one that tells replicas apart.
-        const guide = jobs.find(({ job_name }) => job_name === "vllm-ministral-direct");
-        const appUrl: string = `https://${guide.static_configs[0].targets[0]}`;
+        const [relayed, guide] = names.map((name) => jobs.find(({ metadata }) => metadata.name === name)!.spec);
+        expect(relayed).toMatchObject({ jobName: "vllm-ministral", metricsPath: "/replicas" });
         expect(guide).toEqual({
             ...guideJob,
-            job_name: "vllm-ministral-direct",
-            metric_relabel_configs: [{ source_labels: ["__name__"], regex: ".+", action: "drop" }],
+            jobName: "vllm-ministral-direct",
+            metricRelabelings: [{ sourceLabels: ["__name__"], regex: ".+", action: "drop" }],
         });
-        expect(jobs.map(({ job_name }) => job_name)).toEqual([
-            "vllm-ministral",
-            "vllm-ministral-direct",
-            "replica-relay",
-        ]);
+        const appUrl: string = `https://${guide.staticConfigs[0].targets[0]}`;
         return expect(stack.output("appUrl")).resolves.toMatchObject({ value: appUrl });
     });
 
     it("Grafana", () => {
         const { grafana } = values();
-        expect(grafana.service).toEqual({
-            type: "LoadBalancer",
-            port: 80,
-            loadBalancerSourceRanges: ["198.51.100.7/32"],
+        expect(grafana.service).toEqual({ type: "ClusterIP", port: 80 });
+        const loadBalancer = stack.find("Service", "monitoring-grafana");
+        expect(loadBalancer.inputs).toMatchObject({
+            metadata: { name: "grafana", namespace: "monitoring" },
+            spec: {
+                type: "LoadBalancer",
+                loadBalancerSourceRanges: ["198.51.100.7/32"],
+                ports: [{ port: 80, targetPort: 3000 }],
+            },
         });
+        expect(loadBalancer.dependsOn).toContain("Release monitoring");
         expect(grafana.persistence).toMatchObject({ enabled: true, size: "10Gi" });
         expect(grafana.deploymentStrategy).toEqual({ type: "Recreate" });
         expect(grafana.adminPassword).toBeUndefined();
@@ -242,10 +246,14 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         for (const name of dashboardMetrics) expect(text).toContain(name);
     });
 
-    it("rules: those of the model, with its targets, and of the monitoring", () => {
+    it("rules: those of the model, with its targets, apart from those of the monitoring", () => {
         const { groups } = values().additionalPrometheusRulesMap.monitoring;
-        expect(groups.map(({ name }: Json) => name)).toEqual(["vllm-ministral", "monitoring"]);
-        const rules = groups.flatMap(({ rules }: Json) => rules);
+        expect(groups.map(({ name }: Json) => name)).toEqual(["monitoring"]);
+        const { inputs, dependsOn } = stack.find(operatorKind("PrometheusRule", "v1"));
+        expect(inputs.metadata).toEqual({ name: "vllm-ministral", namespace: "monitoring" });
+        expect(dependsOn).toContain("Release monitoring");
+        const [{ name, rules }, ...others] = inputs.spec.groups;
+        expect([name, others]).toEqual(["vllm-ministral", []]);
         const target = rules.find(({ record }: Json) => record === "model:time_to_first_token_target:seconds");
         expect(target).toEqual({ record: target.record, expr: "vector(1)", labels: { model: "ministral" } });
         const info = rules.find(({ record }: Json) => record === "model:info");
@@ -344,17 +352,22 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "ConfigMap monitoring-dashboard-vllm-capacity-cost",
                 "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
                 "ConfigMap monitoring-dashboard-vllm-monitoring-path",
-                "ConfigMap monitoring-relay",
-                "Deployment monitoring-relay",
+                "ConfigMap ministral-relay",
+                "Deployment ministral-relay",
                 "Kube cluster",
                 "KubeNodePool cluster-monitoring",
                 "Namespace monitoring",
                 "RandomId ministral-adoption",
                 "RandomPassword monitoring-grafana-password",
+                "PrometheusRule ministral-rules",
                 "Release monitoring",
+                "ScrapeConfig ministral-job",
+                "ScrapeConfig ministral-probe-job",
+                "ScrapeConfig ministral-relay-job",
+                "Secret ministral-scrape-token",
                 "Secret monitoring-grafana-admin",
-                "Secret monitoring-vllm-auth-token",
-                "Service monitoring-relay",
+                "Service ministral-relay",
+                "Service monitoring-grafana",
                 "Token ministral-client",
                 "Token ministral-scrape",
                 "kubernetes cluster-kubernetes",
@@ -366,7 +379,6 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
 it("dev stack that scrapes as the guide does: the guide's job alone, and no relay", async () => {
     const monitoring = { ...toSet.monitoring, replicaMetrics: "direct" };
     const stack = await deploy({ stack: "dev", config: { ...toSet, monitoring } });
-    const { additionalScrapeConfigs } = stack.find("Release").inputs.values.prometheus.prometheusSpec;
-    expect(additionalScrapeConfigs).toEqual([guideJob]);
+    expect(stack.find(scrapeConfig).inputs.spec).toEqual(guideJob);
     expect(stack.resources.filter(({ name }) => name.includes("relay"))).toEqual([]);
 });

@@ -14,30 +14,29 @@ const config = {
 };
 
 describe("replica relay", () => {
-    it("is one for all models that may have several replicas", async () => {
+    it("is one for each model that may have several replicas", async () => {
         const stack = await deploy({ stack: "dev", config });
-        const files = stack.find("ConfigMap", "monitoring-relay").inputs.data as Record<string, string>;
+        const relays = stack.resources.filter(({ type }) => type.endsWith(":Deployment"));
+        expect(relays.map(({ name }) => name)).toEqual(["ministral-relay", "qwen-relay"]);
+        const files = stack.find("ConfigMap", "ministral-relay").inputs.data as Record<string, string>;
         expect(Object.keys(files).sort()).toEqual(["config.json", "relay.cjs"]);
         expect(files["relay.cjs"]).toBe(relayScript());
-        const url = (name: string) => stack.output("models").then(({ value }) => value[name].appUrl as string);
-        expect(JSON.parse(files["config.json"])).toEqual({
-            interval: 30,
-            models: [
-                { name: "ministral", url: await url("ministral"), tokenFile: "token", replicas: { min: 2, max: 5 } },
-                { name: "qwen", url: await url("qwen"), tokenFile: "qwen", replicas: { min: 1, max: 3 } },
-            ],
-        });
+        const { value } = await stack.output("models");
+        const url: string = value.ministral.appUrl;
+        expect(JSON.parse(files["config.json"])).toEqual({ url, interval: 30, replicas: { min: 2, max: 5 } });
         // No token in the ConfigMap: it is mounted from the Secret.
         expect(JSON.stringify(files)).not.toMatch(/value-of-/);
-        const jobs = stack.find("Release").inputs.values.prometheus.prometheusSpec.additionalScrapeConfigs;
-        expect(jobs.find(({ job_name }: { job_name: string }) => job_name === "vllm-single").scheme).toBe("https");
+        expect(stack.find("ScrapeConfig", "ministral-job").inputs.spec.staticConfigs[0].targets).toEqual([
+            "vllm-relay-ministral.monitoring.svc:9400",
+        ]);
+        expect(stack.find("ScrapeConfig", "single-job").inputs.spec.scheme).toBe("HTTPS");
     });
 
-    it("runs without any privilege, from the ConfigMap, with the tokens' Secret mounted", async () => {
+    it("runs without any privilege, from the ConfigMap, with the token's Secret mounted", async () => {
         const stack = await deploy({ stack: "dev", config });
-        const deployment = stack.find("Deployment", "monitoring-relay");
+        const deployment = stack.find("Deployment", "qwen-relay");
         expect(deployment.dependsOn).toEqual(
-            expect.arrayContaining(["ConfigMap monitoring-relay", "Secret monitoring-vllm-auth-token"]),
+            expect.arrayContaining(["ConfigMap qwen-relay", "Secret qwen-scrape-token"]),
         );
         const { spec, metadata } = deployment.inputs.spec.template;
         expect(spec.automountServiceAccountToken).toBe(false);
@@ -52,11 +51,11 @@ describe("replica relay", () => {
         });
         expect(container.resources.limits).toEqual({ cpu: "500m", memory: "256Mi" });
         expect(spec.volumes).toMatchObject([
-            { configMap: { name: "vllm-relay" } },
-            { secret: { secretName: "vllm-auth-token" } },
+            { configMap: { name: "vllm-relay-qwen" } },
+            { secret: { secretName: "vllm-auth-token-qwen" } },
         ]);
-        const service = stack.find("Service", "monitoring-relay").inputs;
-        expect(service.metadata).toMatchObject({ name: "vllm-relay", namespace: "monitoring" });
+        const service = stack.find("Service", "qwen-relay").inputs;
+        expect(service.metadata).toMatchObject({ name: "vllm-relay-qwen", namespace: "monitoring" });
         expect(service.spec.selector).toEqual(metadata.labels);
     });
 
@@ -64,7 +63,7 @@ describe("replica relay", () => {
         const annotations = async (max: number): Promise<Json> => {
             const models = { ministral: { replicas: { max } } };
             const stack = await deploy({ stack: "dev", config: { ...config, models } });
-            return stack.find("Deployment", "monitoring-relay").inputs.spec.template.metadata.annotations;
+            return stack.find("Deployment", "ministral-relay").inputs.spec.template.metadata.annotations;
         };
         expect(await annotations(3)).toEqual(await annotations(3));
         expect(await annotations(3)).not.toEqual(await annotations(4));

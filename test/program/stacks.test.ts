@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
-import { deploy, type Json } from "./deploy";
+import { deploy, type Deployment, type Planned } from "./deploy";
 
 const toSet = { projectId: "0123456789abcdef0123456789abcdef", huggingFaceToken: "hf_test" };
 const grafana = { allowedSources: ["198.51.100.7/32"] };
@@ -35,7 +35,7 @@ describe.each([{ preview: false }, { preview: true }])("prod stack, preview $pre
     it("keeps Grafana inside and says how to reach it", async () => {
         const stack = await deploy({ stack: "prod", config: toSet, preview });
         expect(stack.find("Release").inputs.values.grafana.service).toEqual({ type: "ClusterIP", port: 80 });
-        expect(stack.resources.filter(({ read }) => read)).toEqual([]);
+        expect(stack.resources.filter(({ inputs }) => inputs.spec?.type === "LoadBalancer")).toEqual([]);
         expect((await stack.output("grafanaUrl")).value).toBe(
             "http://localhost:3000/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring",
         );
@@ -80,7 +80,7 @@ describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $
 describe("several models", () => {
     const models = { ministral: {}, qwen: { model: "Qwen/Qwen3-8B", env: { HF_HOME: null, LEVEL: "2" } } };
 
-    it("each has its app, tokens, key in the Secret and scrape job", async () => {
+    it("each has its app, tokens, Secret and scrape jobs", async () => {
         const stack = await deploy({ stack: "dev", config: { ...toSet, models, monitoring: { grafana } } });
         expect(stack.find("App", "qwen").inputs).toMatchObject({
             name: "vllm-qwen",
@@ -95,21 +95,28 @@ describe("several models", () => {
             "OUTLINES_CACHE_DIR",
         ]);
         expect(stack.find("Token", "qwen-scrape").inputs.labelSelector).toBe("ai_deploy_token=qwen");
-        expect(stack.find("Secret", "monitoring-vllm-auth-token").inputs.stringData).toEqual({
-            token: "value-of-ministral-scrape",
-            qwen: "value-of-qwen-scrape",
+        expect(stack.find("Secret", "ministral-scrape-token").inputs).toMatchObject({
+            metadata: { name: "vllm-auth-token" },
+            stringData: { token: "value-of-ministral-scrape" },
         });
-        const { secrets, additionalScrapeConfigs } = stack.find("Release").inputs.values.prometheus.prometheusSpec;
-        expect(secrets).toEqual(["vllm-auth-token"]);
-        expect(additionalScrapeConfigs.map((job: Json) => [job.job_name, job.authorization?.credentials_file])).toEqual(
-            [
-                ["vllm-ministral", undefined],
-                ["vllm-ministral-direct", "/etc/prometheus/secrets/vllm-auth-token/token"],
-                ["vllm-qwen", undefined],
-                ["vllm-qwen-direct", "/etc/prometheus/secrets/vllm-auth-token/qwen"],
-                ["replica-relay", undefined],
-            ],
-        );
+        expect(stack.find("Secret", "qwen-scrape-token").inputs).toMatchObject({
+            metadata: { name: "vllm-auth-token-qwen" },
+            stringData: { token: "value-of-qwen-scrape" },
+        });
+        const jobs = stack.resources.filter(({ type }) => type.endsWith(":ScrapeConfig"));
+        const described = jobs.map(({ inputs: { metadata, spec } }) => [
+            metadata.name,
+            spec.jobName,
+            spec.authorization?.credentials.name,
+        ]);
+        expect(described.sort()).toEqual([
+            ["replica-relay-ministral", "replica-relay", undefined],
+            ["replica-relay-qwen", "replica-relay", undefined],
+            ["vllm-ministral", "vllm-ministral", undefined],
+            ["vllm-ministral-direct", "vllm-ministral-direct", "vllm-auth-token"],
+            ["vllm-qwen", "vllm-qwen", undefined],
+            ["vllm-qwen-direct", "vllm-qwen-direct", "vllm-auth-token-qwen"],
+        ]);
         const { value } = await stack.output("models");
         expect(Object.keys(value as object)).toEqual(["ministral", "qwen"]);
         expect((await stack.output("appId")).value).toBe(value.ministral.appId);
@@ -203,7 +210,7 @@ describe("Grafana", () => {
         expect((await stack.output("grafanaUrl")).value).toBe(
             "https://grafana.example.org/d/vllm-ministral-monitoring/ministral-14b-vllm-metrics-monitoring",
         );
-        expect(stack.resources.filter(({ read }) => read)).toEqual([]);
+        expect(stack.resources.filter(({ inputs }) => inputs.spec?.type === "LoadBalancer")).toEqual([]);
     });
 
     it("a changed rotation, and nothing else, asks for another password", async () => {
@@ -213,6 +220,54 @@ describe("Grafana", () => {
         };
         expect(await keepers({})).toBeUndefined();
         expect(await keepers({ passwordRotation: "2026-12-01" })).toEqual({ rotation: "2026-12-01" });
+    });
+});
+
+describe("halves that cannot hurt each other", () => {
+    const stackOf = (models: object) => deploy({ stack: "dev", config: { ...toSet, models, monitoring: { grafana } } });
+    const ofTheStack = ({ resources }: Deployment) =>
+        resources
+            .filter(({ type, name }) => type.startsWith("kubernetes:") && name.startsWith("monitoring"))
+            .map(({ type, name, inputs, dependsOn }) => ({ type, name, inputs, dependsOn }));
+
+    it("nothing of the stack's monitoring waits for a model, its token or its address", async () => {
+        const stack = await stackOf({ ministral: {}, qwen: { model: "Qwen/Qwen3-8B" } });
+        const waitsFor = (one: Planned, seen = new Set<string>()): Set<string> => {
+            for (const name of one.dependsOn.filter((name) => !seen.has(name))) {
+                seen.add(name);
+                const [type, ...rest] = name.split(" ");
+                const found = stack.resources.filter(
+                    (other) => other.type.split(":").pop() === type && other.name === rest.join(" "),
+                );
+                for (const other of found) waitsFor(other, seen);
+            }
+            return seen;
+        };
+        const objects = stack.resources.filter(
+            ({ type, name }) => type.startsWith("kubernetes:") && name.startsWith("monitoring"),
+        );
+        expect(objects.map(({ type }) => type.split(":").pop())).toEqual(
+            expect.arrayContaining(["Namespace", "Release", "Secret", "ConfigMap", "Service"]),
+        );
+        for (const one of objects) {
+            expect(
+                [...waitsFor(one)].filter((name) => /^(App|Token|Authorization|RandomId) /.test(name)),
+                one.name,
+            ).toEqual([]);
+        }
+        // And a model waits for no other one.
+        const ofQwen = stack.resources.filter(({ name }) => name.startsWith("qwen"));
+        expect(ofQwen.length).toBeGreaterThan(8);
+        for (const one of ofQwen) expect([...waitsFor(one)].filter((name) => /ministral/.test(name))).toEqual([]);
+    });
+
+    it("a model that comes, goes or changes is no change of the stack's monitoring", async () => {
+        const before = ofTheStack(await stackOf({ ministral: {} }));
+        const changed = { replicas: { max: 7 }, targets: { timeToFirstToken: 5 }, scrape: { labels: { team: "x" } } };
+        for (const models of [{ ministral: {}, qwen: { model: "Qwen/Qwen3-8B" } }, { ministral: changed }]) {
+            expect(ofTheStack(await stackOf(models))).toEqual(before);
+        }
+        expect(before.map(({ type }) => type)).toContain("kubernetes:helm.sh/v3:Release");
     });
 });
 

@@ -7,7 +7,7 @@ import {
     type Metric,
 } from "../metrics";
 import { aggregate, gauge, histogramRate, mean, quantile, rate, ratio, sumBy, type Always } from "../promql";
-import { modelsDashboard } from "./files";
+import { guideDashboard } from "./files";
 import {
     chosen,
     chosenModels,
@@ -367,7 +367,7 @@ const replicas: RowSpec[] = [
 
 /** The on-call view of the models. */
 export const vllmDashboard: DashboardSpec = {
-    ...modelsDashboard,
+    ...guideDashboard,
     description:
         "vLLM on AI Deploy, for whoever is on call: from top to bottom, is it up, is it fast, what is asked of it, how full " +
         "is it, how well is it used, and which replica. Red marks are alerts, blue ones changes of the number of replicas.",

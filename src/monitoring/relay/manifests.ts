@@ -3,11 +3,22 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as ts from "typescript";
+import { tokenKey, tokenSecretName } from "../scrape-jobs";
 import type { RelayConfig } from "./relay";
 
-/** Name of the relay's Deployment, Service and ConfigMap. */
-export const relayName = "vllm-relay";
+/** Label `app` of all relays' objects. */
+export const relayApp = "vllm-relay";
 export const relayPort = 9400;
+
+/** Name of the Deployment, Service and ConfigMap of a model's relay. */
+export function relayName(model: string): string {
+    return `${relayApp}-${model}`;
+}
+
+export function relayLabels(model: string) {
+    return { app: relayApp, model };
+}
+
 /** Files of the ConfigMap. */
 export const scriptFile = "relay.cjs";
 export const configFile = "config.json";
@@ -33,15 +44,20 @@ export function checksum(files: Record<string, string>): string {
     return createHash("sha256").update(JSON.stringify(files)).digest("hex");
 }
 
-const labels = { app: relayName };
-const folder = `/etc/${relayName}`;
+const folder = `/etc/${relayApp}`;
 
-export function relayDeployment(tokenSecret: string, filesChecksum: Input<string>) {
+/** @param filesChecksum changes with what the relay reads once */
+export function relayDeployment<Text extends Input<string>>(model: string, filesChecksum: Text) {
+    const labels = relayLabels(model);
     const container = {
         name: "relay",
         image,
         command: ["node", "--max-old-space-size=96", `${folder}/files/${scriptFile}`],
-        args: [`--config=${folder}/files/${configFile}`, `--tokens=${folder}/tokens`, `--listen=0.0.0.0:${relayPort}`],
+        args: [
+            `--config=${folder}/files/${configFile}`,
+            `--token-file=${folder}/token/${tokenKey}`,
+            `--listen=0.0.0.0:${relayPort}`,
+        ],
         ports: [{ name: "metrics", containerPort: relayPort }],
         readinessProbe: { httpGet: { path: "/healthz", port: "metrics" } },
         livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 30 },
@@ -56,7 +72,7 @@ export function relayDeployment(tokenSecret: string, filesChecksum: Input<string
         },
         volumeMounts: [
             { name: "files", mountPath: `${folder}/files`, readOnly: true },
-            { name: "tokens", mountPath: `${folder}/tokens`, readOnly: true },
+            { name: "token", mountPath: `${folder}/token`, readOnly: true },
         ],
     };
     return {
@@ -75,15 +91,15 @@ export function relayDeployment(tokenSecret: string, filesChecksum: Input<string
                 },
                 containers: [container],
                 volumes: [
-                    { name: "files", configMap: { name: relayName } },
+                    { name: "files", configMap: { name: relayName(model) } },
                     // Readable to the group, which is the container's.
-                    { name: "tokens", secret: { secretName: tokenSecret, defaultMode: 0o440 } },
+                    { name: "token", secret: { secretName: tokenSecretName(model), defaultMode: 0o440 } },
                 ],
             },
         },
     };
 }
 
-export function relayService() {
-    return { selector: labels, ports: [{ name: "metrics", port: relayPort, targetPort: "metrics" }] };
+export function relayService(model: string) {
+    return { selector: relayLabels(model), ports: [{ name: "metrics", port: relayPort, targetPort: "metrics" }] };
 }

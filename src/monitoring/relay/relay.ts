@@ -3,30 +3,22 @@
  *
  * The platform gives an app one load-balanced address, so a scrape of it reaches one replica, another one each time. The
  * relay asks `/metrics` of that address over fresh connections until it has seen every replica, and answers a scrape of
- * `/metrics/MODEL` with the pages of all of them, each series with a label `replica` and the time it was sampled at.
+ * `/replicas` with the pages of all of them, each series with a label `replica` and the time it was sampled at.
  * Its own state is at `/metrics`. How it decides, and what it cannot know: docs/relay.md.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
-import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { parseArgs } from "node:util";
 
 /** What the relay is told, as JSON in the file given by `--config`. */
 export interface RelayConfig {
-    /** Seconds between two scrapes. */
-    interval: number;
-    models: RelayModel[];
-}
-
-export interface RelayModel {
-    name: string;
     /** Address of the app as the platform gives it. */
     url: string;
-    /** The file that holds the bearer token, in the folder given by `--tokens`. */
-    tokenFile: string;
+    /** Seconds between two scrapes. */
+    interval: number;
     /** How many replicas the platform runs at least and at most. */
     replicas: { min: number; max: number };
 }
@@ -237,8 +229,9 @@ const maxPageBytes = 4 * 1024 * 1024;
 
 interface Answer {
     text: string;
-    /** Unix time in milliseconds at which the answer began. */
+    /** When the answer began: Unix time in milliseconds, and by the relay's own clock. */
     time: number;
+    at: number;
     /** Unix time in seconds at which the certificate ends; undefined over plain HTTP. */
     certificateEnd?: number;
 }
@@ -247,8 +240,8 @@ interface Answer {
  * Gets a page over a connection of its own, which stays open until `agent` is destroyed.
  * @throws RequestError
  */
-function getPage(model: RelayModel, token: string, agent: http.Agent): Promise<Answer> {
-    const url = new URL("/metrics", model.url);
+function getPage(app: string, token: string, agent: http.Agent): Promise<Answer> {
+    const url = new URL("/metrics", app);
     const headers = {
         authorization: `Bearer ${token}`,
         accept: "text/plain;version=0.0.4",
@@ -257,7 +250,7 @@ function getPage(model: RelayModel, token: string, agent: http.Agent): Promise<A
     const get = url.protocol === "https:" ? https.get : http.get;
     return new Promise((resolve, reject) => {
         const request = get(url, { agent, headers }, (response) => {
-            const time = Date.now();
+            const [time, at] = [Date.now(), performance.now()];
             const fail = (kind: FailureKind, message: string): void => reject(new RequestError(kind, message));
             const status = response.statusCode!;
             if (status !== 200) {
@@ -283,7 +276,7 @@ function getPage(model: RelayModel, token: string, agent: http.Agent): Promise<A
             });
             response.on("end", () => {
                 const certificateEnd = end === undefined ? undefined : Date.parse(end) / 1000;
-                resolve({ text: Buffer.concat(chunks).toString("utf8"), time, certificateEnd });
+                resolve({ text: Buffer.concat(chunks).toString("utf8"), time, at, certificateEnd });
             });
             response.on("error", (error) => fail("truncated", error.message));
         });
@@ -302,9 +295,14 @@ const concurrency = { least: 4, most: 20 };
 /** Failures after which a round that has seen nobody gives up. */
 const hopeless = 8;
 
-/** A replica that lives, as far as is known. */
+/**
+ * A replica that lives, as far as is known. Ages are told by `performance.now()`, in milliseconds: by the time of day, which
+ * may be set back, an old sample could pass for a young one.
+ */
 interface Replica extends Sample {
-    /** Complete rounds since `time` that did not see it. */
+    /** When the sample was taken. */
+    at: number;
+    /** Complete rounds since `at` that did not see it. */
     missed: number;
 }
 
@@ -318,7 +316,7 @@ export interface Round {
     /** Pages that counted, so draws of a replica. */
     draws: number;
     failures: Partial<Record<FailureKind, number>>;
-    /** Unix times in milliseconds. */
+    /** By `performance.now()`. */
     started: number;
     ended: number;
 }
@@ -330,6 +328,7 @@ export class Sampler {
     private last?: Round;
     private spread = false;
     private certificateEnd?: number;
+    /** Unix time in milliseconds. */
     private lastSuccess?: number;
     private readonly totals = { requests: 0, rounds: { complete: 0, incomplete: 0, failed: 0 } };
     private readonly failures = Object.fromEntries(failureKinds.map((kind) => [kind, 0])) as Record<
@@ -338,9 +337,7 @@ export class Sampler {
     >;
 
     constructor(
-        readonly model: RelayModel,
-        /** Seconds between two scrapes. */
-        private readonly interval: number,
+        readonly config: RelayConfig,
         private readonly readToken: () => string,
         private readonly log: (line: string) => void,
     ) {}
@@ -351,7 +348,7 @@ export class Sampler {
      */
     async scrape(seconds: number): Promise<{ page?: string; round: Round }> {
         // Every sample carries its time, so a second Prometheus loses nothing by being given the same ones.
-        const recent = this.last && Date.now() - this.last.started < (this.interval * 1000) / 2;
+        const recent = this.last && performance.now() - this.last.started < (this.config.interval * 1000) / 2;
         const round = recent
             ? this.last!
             : await (this.running ??= this.sample(seconds).finally(() => (this.running = undefined)));
@@ -369,7 +366,7 @@ export class Sampler {
         this.last = round;
         this.totals.requests += round.requests;
         this.totals.rounds[round.result]++;
-        if (round.seen.size > 0) this.lastSuccess = round.ended;
+        if (round.seen.size > 0) this.lastSuccess = Date.now();
         if (round.seen.size > 1) this.spread = true;
         this.forget(round);
         for (const replica of round.seen) if (!before.has(replica)) this.log(`replica ${replica} is new`);
@@ -381,19 +378,19 @@ export class Sampler {
 
     /** Lets go of replicas that are no more, so that their series end instead of standing still. */
     private forget(round: Round): void {
-        const oldest = round.ended - 4 * this.interval * 1000;
+        const oldest = round.ended - 4 * this.config.interval * 1000;
         for (const [name, replica] of this.replicas) {
             if (round.seen.has(name)) continue;
             if (round.result === "complete") replica.missed++;
             // Once may be chance. With as many others as there can be, it has made room for one of them.
-            const replaced = replica.missed > 0 && round.seen.size >= this.model.replicas.max;
-            if (replica.missed > 1 || replaced || replica.time < oldest) this.replicas.delete(name);
+            const replaced = replica.missed > 0 && round.seen.size >= this.config.replicas.max;
+            if (replica.missed > 1 || replaced || replica.at < oldest) this.replicas.delete(name);
         }
     }
 
     /** How many replicas there may be, given those seen in this round so far; 0 when nobody is left to be seen. */
     private supposed(seen: Set<string>, before: Set<string>): number {
-        const { min, max } = this.model.replicas;
+        const { min, max } = this.config.replicas;
         const known = new Set([...before, ...seen]).size;
         if (known === seen.size && seen.size >= max) return 0;
         // One more than was seen may be there; and at first, nobody having answered, two.
@@ -401,7 +398,7 @@ export class Sampler {
     }
 
     private draw(milliseconds: number, before: Set<string>): Promise<Round> {
-        const started = Date.now();
+        const started = performance.now();
         const seen = new Set<string>();
         const failures: Round["failures"] = {};
         let over = false;
@@ -410,19 +407,22 @@ export class Sampler {
         let draws = 0;
         let failed = 0;
         let pending = 0;
-        return new Promise((resolve) => {
+        return new Promise((resolve, reject) => {
             const fail = (kind: FailureKind): void => {
                 failed++;
                 failures[kind] = (failures[kind] ?? 0) + 1;
                 this.failures[kind]++;
             };
-            const finish = (complete: boolean): void => {
+            const end = (): void => {
                 over = true;
                 clearTimeout(deadline);
                 // Ends the requests that are still under way, too.
                 for (const agent of agents) agent.destroy();
+            };
+            const finish = (complete: boolean): void => {
+                end();
                 const result = seen.size === 0 ? "failed" : complete ? "complete" : "incomplete";
-                resolve({ result, seen, requests: agents.length, draws, failures, started, ended: Date.now() });
+                resolve({ result, seen, requests: agents.length, draws, failures, started, ended: performance.now() });
             };
             const deadline = setTimeout(() => {
                 for (let i = 0; i < pending; i++) fail("timeout");
@@ -432,11 +432,11 @@ export class Sampler {
             const one = async (): Promise<void> => {
                 // Kept open to the end of the round: a balancer that prefers the replica with the fewest connections
                 // has to move on to the others.
-                const protocol = this.model.url.startsWith("https:") ? https : http;
+                const protocol = this.config.url.startsWith("https:") ? https : http;
                 const agent = new protocol.Agent({ keepAlive: true });
                 agents.push(agent);
                 try {
-                    const answer = await getPage(this.model, token, agent);
+                    const answer = await getPage(this.config.url, token, agent);
                     if (over) return;
                     seen.add(this.accept(answer, seen));
                     draws++;
@@ -458,10 +458,16 @@ export class Sampler {
                 const atOnce = Math.min(Math.max(supposed + 1, concurrency.least), concurrency.most);
                 while (pending < atOnce && draws + pending < needed && agents.length < maxRequests) {
                     pending++;
-                    void one().then(() => {
-                        pending--;
-                        step();
-                    });
+                    one().then(
+                        () => {
+                            pending--;
+                            step();
+                        },
+                        (error: Error) => {
+                            end();
+                            reject(error);
+                        },
+                    );
                 }
                 // What is still on its way may come from a slow replica that nobody has seen.
                 if (pending === 0) finish(false);
@@ -471,7 +477,7 @@ export class Sampler {
     }
 
     /** Takes an answer as its replica's sample, unless this round has one, and returns the replica's name. */
-    private accept({ text, time, certificateEnd }: Answer, seen: Set<string>): string {
+    private accept({ text, time, at, certificateEnd }: Answer, seen: Set<string>): string {
         this.certificateEnd = certificateEnd;
         const replica = replicaName(text);
         // A second page of one round may be older than the first: answers overtake each other.
@@ -481,7 +487,7 @@ export class Sampler {
         const known = this.replicas.get(replica);
         const fallen = known && contradiction(known.page, page);
         if (fallen) throw new RequestError("contradicted", `${fallen} fell or is missing`);
-        this.replicas.set(replica, { replica, page, time, missed: 0 });
+        this.replicas.set(replica, { replica, page, time, at, missed: 0 });
         return replica;
     }
 
@@ -489,45 +495,44 @@ export class Sampler {
     private unseen(): number {
         if (!this.last || this.last.seen.size === 0) return 1;
         const { seen, draws } = this.last;
-        if (seen.size >= this.model.replicas.max) return 0;
+        if (seen.size >= this.config.replicas.max) return 0;
         const replicas = seen.size + 1;
         return Math.min(1, replicas * (1 - 1 / replicas) ** draws);
     }
 
-    /** The relay's own series of this model. */
+    /** The relay's own series. */
     series(): OwnSeries[] {
-        const { name, replicas } = this.model;
-        const now = Date.now();
-        const model = { model: name };
+        const { replicas } = this.config;
+        const now = performance.now();
         const exported = this.last && this.last.seen.size > 0 ? this.exported() : [];
         const blind = this.last !== undefined && (this.last.result !== "complete" || exported.length < replicas.min);
         const series: OwnSeries[] = [
-            ["vllm_relay_replicas", model, exported.length],
-            ["vllm_relay_replicas_min", model, replicas.min],
-            ["vllm_relay_replicas_max", model, replicas.max],
-            ["vllm_relay_blind", model, Number(blind)],
-            ["vllm_relay_spread_seen", model, Number(this.spread)],
-            ["vllm_relay_unseen_probability", model, this.unseen()],
-            ["vllm_relay_requests_total", model, this.totals.requests],
+            ["vllm_relay_replicas", {}, exported.length],
+            ["vllm_relay_replicas_min", {}, replicas.min],
+            ["vllm_relay_replicas_max", {}, replicas.max],
+            ["vllm_relay_blind", {}, Number(blind)],
+            ["vllm_relay_spread_seen", {}, Number(this.spread)],
+            ["vllm_relay_unseen_probability", {}, this.unseen()],
+            ["vllm_relay_requests_total", {}, this.totals.requests],
         ];
-        for (const { replica, time } of exported) {
-            series.push(["vllm_relay_sample_age_seconds", { ...model, replica }, (now - time) / 1000]);
+        for (const { replica, at } of exported) {
+            series.push(["vllm_relay_sample_age_seconds", { replica }, (now - at) / 1000]);
         }
         for (const [result, count] of Object.entries(this.totals.rounds)) {
-            series.push(["vllm_relay_rounds_total", { ...model, result }, count]);
+            series.push(["vllm_relay_rounds_total", { result }, count]);
         }
         for (const kind of failureKinds) {
-            series.push(["vllm_relay_failures_total", { ...model, kind }, this.failures[kind]]);
+            series.push(["vllm_relay_failures_total", { kind }, this.failures[kind]]);
         }
         if (this.last) {
-            series.push(["vllm_relay_round_requests", model, this.last.requests]);
-            series.push(["vllm_relay_round_duration_seconds", model, (this.last.ended - this.last.started) / 1000]);
+            series.push(["vllm_relay_round_requests", {}, this.last.requests]);
+            series.push(["vllm_relay_round_duration_seconds", {}, (this.last.ended - this.last.started) / 1000]);
         }
         if (this.lastSuccess) {
-            series.push(["vllm_relay_last_success_timestamp_seconds", model, this.lastSuccess / 1000]);
+            series.push(["vllm_relay_last_success_timestamp_seconds", {}, this.lastSuccess / 1000]);
         }
         if (this.certificateEnd) {
-            series.push(["vllm_relay_certificate_expiry_timestamp_seconds", model, this.certificateEnd]);
+            series.push(["vllm_relay_certificate_expiry_timestamp_seconds", {}, this.certificateEnd]);
         }
         return series;
     }
@@ -573,10 +578,10 @@ export const ownMetrics = {
     process_cpu_seconds_total: ["counter", "CPU time of the relay."],
 } as const satisfies Record<string, readonly ["gauge" | "counter", string]>;
 
-function ownPage(samplers: Sampler[]): string {
+function ownPage(sampler: Sampler): string {
     const { user, system } = process.cpuUsage();
     const series: OwnSeries[] = [
-        ...samplers.flatMap((sampler) => sampler.series()),
+        ...sampler.series(),
         ["process_start_time_seconds", {}, performance.timeOrigin / 1000],
         ["process_resident_memory_bytes", {}, process.memoryUsage.rss()],
         ["process_cpu_seconds_total", {}, (user + system) / 1e6],
@@ -599,52 +604,58 @@ function ownPage(samplers: Sampler[]): string {
 /** Seconds that a round may take when the scraper does not say how long it waits. */
 const defaultSeconds = 8;
 
-/** Serves `/metrics/MODEL`, `/metrics` and `/healthz`. The caller listens. */
-export function relayServer(config: RelayConfig, tokens: string, log: (line: string) => void): http.Server {
-    const samplers = new Map(
-        config.models.map((model) => {
-            // Read anew for each round: a rotated token reaches the file without a restart.
-            const readToken = (): string => readFileSync(join(tokens, model.tokenFile), "utf8").trim();
-            return [
-                model.name,
-                new Sampler(model, config.interval, readToken, (line) => log(`${model.name}: ${line}`)),
-            ];
-        }),
-    );
-    return http.createServer((request, response) => {
-        const say = (status: number, text: string): void => {
-            response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-            response.end(text);
-        };
-        const { pathname } = new URL(request.url!, "http://relay");
-        if (request.method !== "GET") return say(405, "only GET\n");
-        if (pathname === "/healthz") return say(200, "ok\n");
-        if (pathname === "/metrics") return say(200, ownPage([...samplers.values()]));
-        const sampler = samplers.get(pathname.replace(/^\/metrics\//, ""));
-        if (!sampler) {
-            return say(404, `no such page: /metrics and, for each model, /metrics/${[...samplers.keys()].join("|")}\n`);
-        }
-        // A part of the scraper's patience, so that what was seen by then still reaches it.
-        const patience = Number(request.headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
-        sampler.scrape(patience > 0 ? patience : defaultSeconds).then(
-            ({ page, round }) => {
-                if (page !== undefined) return say(200, page);
-                return say(503, `no replica of ${sampler.model.name} answers: ${describe(round)}\n`);
+/** Any pod of the cluster can send requests: these are short, have no body, and there are few at a time. */
+const limits = { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 };
+const maxConnections = 32;
+
+/**
+ * Serves `/replicas`, `/metrics` and `/healthz`. The caller listens.
+ * @param readToken called for each round, so that a rotated token needs no restart
+ */
+export function relayServer(config: RelayConfig, readToken: () => string, log: (line: string) => void): http.Server {
+    const sampler = new Sampler(config, readToken, log);
+    const server = http.createServer(limits, (request, response) => {
+        respond(request, sampler).then(
+            ([status, text]) => {
+                // The rest of a request that is refused is not waited for.
+                if (status >= 400 && status < 500) response.setHeader("connection", "close");
+                response.writeHead(status, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+                response.end(text);
             },
             (error: Error) => {
-                log(`${sampler.model.name}: ${error.message}`);
-                say(500, `${error.message}\n`);
+                log(error.message);
+                response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end(`${error.message}\n`);
             },
         );
-        return undefined;
     });
+    server.maxConnections = maxConnections;
+    return server;
+}
+
+async function respond(
+    { method, url, headers }: http.IncomingMessage,
+    sampler: Sampler,
+): Promise<[status: number, text: string]> {
+    if (method !== "GET") return [405, "only GET\n"];
+    if (Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"]) return [413, "no body\n"];
+    // Not parsed: of some paths, such as "//", no URL can be made.
+    const [path] = url!.split("?");
+    if (path === "/healthz") return [200, "ok\n"];
+    if (path === "/metrics") return [200, ownPage(sampler)];
+    if (path !== "/replicas") return [404, "no such page: /replicas, /metrics and /healthz\n"];
+    // A part of the scraper's patience, so that what was seen by then still reaches it.
+    const patience = Number(headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
+    const { page, round } = await sampler.scrape(
+        patience > 0 ? Math.min(patience, sampler.config.interval) : defaultSeconds,
+    );
+    return page === undefined ? [503, `no replica answers: ${describe(round)}\n`] : [200, page];
 }
 
 function main(): void {
     const { values } = parseArgs({
         options: {
-            config: { type: "string", default: "/etc/vllm-relay/config.json" },
-            tokens: { type: "string", default: "/etc/vllm-relay/tokens" },
+            config: { type: "string", default: "/etc/vllm-relay/files/config.json" },
+            "token-file": { type: "string", default: "/etc/vllm-relay/token/token" },
             listen: { type: "string", default: "0.0.0.0:9400" },
         },
     });
@@ -656,11 +667,12 @@ function main(): void {
     } catch (error) {
         return refuse(`--config ${values.config}: ${(error as Error).message}`);
     }
-    const server = relayServer(config, values.tokens, (line) => console.log(`${new Date().toISOString()} ${line}`));
+    const readToken = (): string => readFileSync(values["token-file"], "utf8").trim();
+    const server = relayServer(config, readToken, (line) => console.log(`${new Date().toISOString()} ${line}`));
     server.on("error", (error) => refuse(error.message));
     server.listen(Number(port), host, () => {
         const { port: bound } = server.address() as { port: number };
-        console.log(`listening on ${host}:${bound} for ${config.models.map(({ name }) => name).join(", ")}`);
+        console.log(`listening on ${host}:${bound} for ${config.url}`);
     });
     process.on("SIGTERM", () => process.exit(0));
 }

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { createRequire } from "node:module";
+import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,10 +18,12 @@ writeFileSync(file, relayScript());
 const { relayServer, parsePage, drawsNeeded, maxRequests, failureKinds } = createRequire(file)(file) as typeof Relay;
 const interval = 15;
 
+const readToken = () => readFileSync(join(folder, "token"), "utf8").trim();
+
 beforeAll(() => writeFileSync(join(folder, "token"), "a-token\n"));
 afterAll(() => rmSync(folder, { recursive: true }));
 // The relay's clock: a test says when a scrape interval has passed. Timers run on.
-beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: Date.UTC(2026, 0, 1) }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "performance"], now: Date.UTC(2026, 0, 1) }));
 afterEach(() => void vi.useRealTimers());
 
 let stop: (() => Promise<void>)[] = [];
@@ -38,8 +41,8 @@ interface Answer {
 
 interface Stage {
     balancer: LoadBalancer;
-    /** Scrapes, after an interval has passed since the last time. */
-    scrape: (timeout?: number) => Promise<Answer>;
+    /** Scrapes, after an interval, or so many seconds, have passed since the last time. */
+    scrape: (timeout?: number, after?: number) => Promise<Answer>;
     /** The relay's own series, by name and labels. */
     own: () => Promise<Record<string, number>>;
     logged: string[];
@@ -59,8 +62,8 @@ async function stage(
 ): Promise<Stage> {
     const balancer = await loadBalancer({ strategy, replicas, random: seeded(seed) });
     const logged: string[] = [];
-    const models = [{ name: "m", url: balancer.url, tokenFile: "token", replicas: { min, max } }];
-    const server: Server = relayServer({ interval, models }, folder, (line) => logged.push(line));
+    const config = { url: balancer.url, interval, replicas: { min, max } };
+    const server: Server = relayServer(config, readToken, (line) => logged.push(line));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     stop.push(
@@ -75,9 +78,9 @@ async function stage(
     return {
         balancer,
         logged,
-        async scrape(timeout) {
-            vi.setSystemTime(Date.now() + interval * 1000);
-            const { status, text } = await get("/metrics/m", timeout);
+        async scrape(timeout, after = interval) {
+            vi.advanceTimersByTime(after * 1000);
+            const { status, text } = await get("/replicas", timeout);
             const tokens = status === 200 ? byReplica(text, "vllm:generation_tokens_total") : new Map<string, number>();
             return { status, text, tokens };
         },
@@ -86,7 +89,7 @@ async function stage(
             const series = page.flatMap((family) => family.series);
             return Object.fromEntries(
                 series.map(({ name, labels, value }) => [
-                    name.replace("vllm_relay_", "") + labels.replace(/^model="m",?/, "").replace(/^(.+)$/, "{$1}"),
+                    name.replace("vllm_relay_", "") + labels.replace(/^(.+)$/, "{$1}"),
                     Number(value),
                 ]),
             );
@@ -203,7 +206,7 @@ describe("replicas come and go", () => {
         const after = await scrape();
         expect(after.text).not.toContain(gone);
         expect(total(after.tokens.values())).toBe(truth(balancer.replicas));
-        expect(logged.slice(-1)).toEqual([`m: replica ${gone} is gone`]);
+        expect(logged.slice(-1)).toEqual([`replica ${gone} is gone`]);
         expect(await own()).not.toHaveProperty(`sample_age_seconds{replica="${gone}"}`);
     });
 
@@ -338,14 +341,14 @@ describe("an app that cannot be reached", () => {
         balancer.replicas = [];
         const down = await scrape();
         expect(down.status).toBe(503);
-        expect(down.text).toMatch(/^no replica of m answers: \d+ requests, \d+ status\n$/);
+        expect(down.text).toMatch(/^no replica answers: \d+ requests, \d+ status\n$/);
         expect(await own()).toMatchObject({ replicas: 0, blind: 1, 'rounds_total{result="failed"}': 1 });
         await scrape();
         balancer.replicas = replicas;
         expect((await scrape()).tokens.size).toBe(3);
         expect(logged.filter((line) => line.includes("answer"))).toEqual([
-            expect.stringMatching(/^m: no replica answers: /),
-            "m: replicas answer again",
+            expect.stringMatching(/^no replica answers: /),
+            "replicas answer again",
         ]);
     });
 
@@ -389,8 +392,7 @@ describe("cost", () => {
         const { scrape, own } = await stage("random", spawnReplicas(3), { max: 3 });
         const answers = await Promise.all([scrape(), scrape()]);
         const cost = (await own()).requests_total;
-        vi.setSystemTime(Date.now() - interval * 1000 + 2000);
-        answers.push(await scrape());
+        answers.push(await scrape(undefined, 2));
         expect((await own()).requests_total).toBe(cost);
         for (const { text } of answers) expect(text).toBe(answers[0].text);
     });
@@ -435,17 +437,81 @@ describe("what the relay says of itself", () => {
     });
 });
 
+describe("a time of day that is set back by an hour", () => {
+    const setBack = () => void vi.setSystemTime(Date.now() - 3600_000);
+
+    it("makes no old sample a young one", async () => {
+        const replicas = spawnReplicas(3);
+        const { scrape, own } = await stage("random", replicas, { max: 3 });
+        await scrape();
+        await scrape();
+        replicas[2].behaviour = "hang";
+        await scrape(1);
+        setBack();
+        await scrape(1);
+        const ages = Object.entries(await own()).filter(([name]) => name.startsWith("sample_age_seconds"));
+        expect(ages.map(([, age]) => Math.round(age)).sort((a, b) => a - b)).toEqual([0, 0, 2 * interval]);
+        // Past four intervals its numbers are not shown any more.
+        let last = await scrape(1);
+        for (let i = 0; i < 3; i++) last = await scrape(1);
+        expect(last.tokens.size).toBe(2);
+    });
+
+    it("keeps no scrape from sampling anew", async () => {
+        const { balancer, scrape } = await stage("round robin", spawnReplicas(1));
+        await scrape();
+        setBack();
+        balancer.replicas[0].work(5, 0);
+        expect([...(await scrape()).tokens.values()]).toEqual([1005]);
+    });
+});
+
+describe("requests of whoever", () => {
+    /** What the relay writes to a connection on which this is sent, until it ends it or stops for a moment. */
+    const send = (port: number, text: string): Promise<string> =>
+        new Promise((resolve) => {
+            let said = "";
+            const socket = connect(port, "127.0.0.1", () => socket.write(text));
+            socket.setTimeout(2000, () => socket.destroy());
+            socket.on("data", (part) => (said += part.toString()));
+            socket.on("error", () => undefined);
+            socket.on("close", () => resolve(said));
+        });
+    const request = (line: string, headers = "") => `${line} HTTP/1.1\r\nhost: relay\r\n${headers}\r\n`;
+
+    it.each([
+        ["a path that is no URL", request("GET //"), 404],
+        ["a whole URL", request("GET http://relay/metrics"), 404],
+        ["a path that is none", request("GET \\u0000%"), 404],
+        ["no HTTP", "hello\r\n\r\n", 400],
+        ["a header without end", request("GET /metrics", `x: ${"a".repeat(20_000)}\r\n`), 431],
+        ["a body", request("GET /metrics", "content-length: 1000000\r\n"), 413],
+        ["a body without end", request("GET /metrics", "transfer-encoding: chunked\r\n") + "1\r\na\r\n", 413],
+        ["another method, with a body to come", request("POST /replicas", "content-length: 10\r\n"), 405],
+        ["a patience without end", request("GET /replicas", "x-prometheus-scrape-timeout-seconds: Infinity\r\n"), 503],
+    ])("%s: answered, and the relay lives on", async (_, text, status) => {
+        const config = { url: "http://127.0.0.1:9", interval, replicas: { min: 1, max: 3 } };
+        const server = relayServer(config, readToken, () => undefined);
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        stop.push(() => new Promise((resolve) => void (server.closeAllConnections(), server.close(() => resolve()))));
+        const { port } = server.address() as AddressInfo;
+        const said = await send(port, text);
+        expect(said).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+        expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    });
+});
+
 describe("paths", () => {
-    it("knows its models, its own page and its health, and nothing else", async () => {
-        const models = [{ name: "m", url: "http://127.0.0.1:9", tokenFile: "token", replicas: { min: 1, max: 3 } }];
-        const server = relayServer({ interval, models }, folder, () => undefined);
+    it("knows the replicas' page, its own and its health, and nothing else", async () => {
+        const config = { url: "http://127.0.0.1:9", interval, replicas: { min: 1, max: 3 } };
+        const server = relayServer(config, readToken, () => undefined);
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
         stop.push(() => new Promise((resolve) => void (server.closeAllConnections(), server.close(() => resolve()))));
         const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
         const status = async (path: string, method = "GET") => (await fetch(url + path, { method })).status;
         expect(await status("/healthz")).toBe(200);
         expect(await status("/metrics")).toBe(200);
-        expect(await status("/metrics/other")).toBe(404);
+        expect(await status("/replicas/other")).toBe(404);
         expect(await status("/")).toBe(404);
         expect(await status("/metrics", "POST")).toBe(405);
     });

@@ -1,4 +1,4 @@
-import { CoreV1Api, CustomObjectsApi, KubeConfig, setHeaderOptions } from "@kubernetes/client-node";
+import { AppsV1Api, CoreV1Api, CustomObjectsApi, KubeConfig, setHeaderOptions } from "@kubernetes/client-node";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -10,8 +10,14 @@ import { stringify } from "yaml";
 import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
 import { startMonitoringFeed, type MonitoringFeed } from "../../../sandbox/prometheus/feed";
 import { alertmanagerConfig, receiverSecrets, receiversSecretName } from "../../../src/monitoring/alertmanager";
-import { relayFiles, relayName, relayPort } from "../../../src/monitoring/relay/manifests";
-import { relayedJob, type ScrapeJob } from "../../../src/monitoring/scrape-jobs";
+import {
+    relayDeployment,
+    relayFiles,
+    relayLabels,
+    relayName,
+    relayPort,
+} from "../../../src/monitoring/relay/manifests";
+import { relayedJob, scrapeJob, tokenKey, tokenSecretName, type ScrapeJob } from "../../../src/monitoring/scrape-jobs";
 import { defaultAlerting } from "../../../src/settings/defaults";
 import { alertingSchema } from "../../../src/settings/schema";
 import { prometheusOperatorCrds } from "../../../sandbox/toolchain/toolchain";
@@ -86,19 +92,21 @@ async function valueOf(query: string): Promise<string | undefined> {
     return result[0]?.value[1];
 }
 
-const relayAddress = `${relayName}.${namespace}.svc:${relayPort}`;
+const targetUrl = () => `http://127.0.0.1:${(target.address() as AddressInfo).port}`;
+const jobArgs = (model: string, interval: string) => ({ model, url: targetUrl(), labels: {}, interval, timeout: "1s" });
 
-const jobs = (interval: string, more: ScrapeJob[] = []): string =>
-    stringify([
-        ...more,
-        {
-            job_name: "vllm-test",
-            scrape_interval: interval,
-            scrape_timeout: "1s",
-            authorization: { credentials_file: "/etc/prometheus/secrets/vllm-auth-token/token" },
-            static_configs: [{ targets: [`127.0.0.1:${(target.address() as AddressInfo).port}`] }],
-        },
-    ]);
+/** Makes an object of a kind of the operator's, as soon as the cluster knows the kind. */
+function create(version: string, plural: string, kind: string, name: string, spec: object): Promise<unknown> {
+    const custom = config.makeApiClient(CustomObjectsApi);
+    return eventually(() =>
+        custom.createNamespacedCustomObject({
+            ...{ group, version, namespace, plural },
+            body: { apiVersion: `${group}/${version}`, kind, metadata: { name }, spec },
+        }),
+    );
+}
+
+const createJob = (name: string, job: ScrapeJob) => create("v1alpha1", "scrapeconfigs", "ScrapeConfig", name, job);
 
 async function replaceSecret(name: string, stringData: Record<string, string>): Promise<void> {
     await core.deleteNamespacedSecret({ name, namespace });
@@ -112,29 +120,20 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
         expect(planes.log.filter((line) => line.startsWith("monitoring feed"))).toEqual([]);
     });
 
-    it("runs what the cluster says, with the mounted token", async () => {
+    it("runs what the cluster says, with the token of the Secret", async () => {
         const crds = ["create", "--kubeconfig", join(dir, "kubeconfig"), "-f", prometheusOperatorCrds()];
         execFileSync(planes.bin.kubectl, crds);
         await core.createNamespace({ body: { metadata: { name: namespace } } });
         const secret = (name: string, stringData: Record<string, string>) =>
             core.createNamespacedSecret({ namespace, body: { metadata: { name }, stringData } });
-        await secret("vllm-auth-token", { token: accepted });
-        await secret("jobs", { "jobs.yaml": jobs("1s") });
-        const custom = config.makeApiClient(CustomObjectsApi);
-        const create = (plural: string, kind: string, name: string, spec: object) =>
-            eventually(() =>
-                custom.createNamespacedCustomObject({
-                    ...{ group, version: "v1", namespace, plural },
-                    body: { apiVersion: `${group}/v1`, kind, metadata: { name }, spec },
-                }),
-            );
-        await create("prometheusrules", "PrometheusRule", "rules", {
+        await secret(tokenSecretName("test"), { [tokenKey]: accepted });
+        await create("v1", "prometheusrules", "PrometheusRule", "rules", {
             groups: [{ name: "test", rules: [{ record: "test:doubled", expr: "2 * vllm:num_requests_running" }] }],
         });
-        await create("prometheuses", "Prometheus", "monitoring-prometheus", {
-            ...{ replicas: 1, retention: "15d", evaluationInterval: "1s", secrets: ["vllm-auth-token"] },
-            additionalScrapeConfigs: { name: "jobs", key: "jobs.yaml" },
-            ...{ ruleSelector: {}, serviceMonitorSelector: {}, serviceAccountName: "default" },
+        await createJob("vllm-test", scrapeJob(jobArgs("test", "1s")));
+        await create("v1", "prometheuses", "Prometheus", "monitoring-prometheus", {
+            ...{ replicas: 1, retention: "15d", evaluationInterval: "1s", serviceAccountName: "default" },
+            ...{ ruleSelector: {}, serviceMonitorSelector: {}, scrapeConfigSelector: {} },
         });
         expect(await eventually(() => valueOf('up{job="vllm-test"}'))).toBe("1");
         expect(await eventually(() => valueOf("test:doubled"))).toBe("14");
@@ -144,29 +143,48 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
     it("takes over a new token", async () => {
         accepted = "second-token";
         await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "0");
-        await replaceSecret("vllm-auth-token", { token: accepted });
+        await replaceSecret(tokenSecretName("test"), { [tokenKey]: accepted });
         await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
     });
 
     it("takes over a changed job", async () => {
-        await replaceSecret("jobs", { "jobs.yaml": jobs("2s") });
+        const custom = config.makeApiClient(CustomObjectsApi);
+        await custom.patchNamespacedCustomObject(
+            {
+                ...{ group, version: "v1alpha1", namespace, plural: "scrapeconfigs", name: "vllm-test" },
+                body: { spec: { scrapeInterval: "2s" } },
+            },
+            setHeaderOptions("Content-Type", "application/merge-patch+json"),
+        );
         await eventually(async () =>
             (await ask<{ yaml: string }>("status/config")).yaml.includes("scrape_interval: 2s"),
         );
     });
 
-    it("runs the replica relay from its ConfigMap, and finds it where the jobs name its Service", async () => {
-        const url = `http://127.0.0.1:${(target.address() as AddressInfo).port}`;
-        const models = [{ name: "test", url, tokenFile: "token", replicas: { min: 1, max: 3 } }];
-        await core.createNamespacedConfigMap({
-            namespace,
-            body: { metadata: { name: relayName }, data: relayFiles({ interval: 1, models }) },
-        });
-        const args = { model: "relayed", url, labels: {}, interval: "1s", timeout: "1s" };
-        const job = { ...relayedJob(args, relayAddress), metrics_path: "/metrics/test" };
-        await replaceSecret("jobs", { "jobs.yaml": jobs("2s", [job]) });
-        const query = 'vllm:num_requests_running{job="vllm-relayed",replica!=""}';
+    it("runs each model's replica relay from what it would mount, and finds it where the jobs name its Service", async () => {
+        const apps = config.makeApiClient(AppsV1Api);
+        for (const model of ["one", "two"]) {
+            const name = relayName(model);
+            const metadata = { name, labels: relayLabels(model) };
+            await core.createNamespacedSecret({
+                namespace,
+                body: { metadata: { name: tokenSecretName(model) }, stringData: { [tokenKey]: accepted } },
+            });
+            // One that cannot start keeps nothing from the other.
+            const files = relayFiles({ url: targetUrl(), interval: 1, replicas: { min: 1, max: 3 } });
+            if (model === "two") files["config.json"] = "{";
+            await core.createNamespacedConfigMap({ namespace, body: { metadata, data: files } });
+            await apps.createNamespacedDeployment({
+                namespace,
+                body: { metadata, spec: relayDeployment(model, "checksum") },
+            });
+            const address = `${name}.${namespace}.svc:${relayPort}`;
+            await createJob(`vllm-${model}`, relayedJob(jobArgs(model, "1s"), address));
+        }
+        const query = 'vllm:num_requests_running{job="vllm-one",replica!=""}';
         expect(await eventually(() => valueOf(query))).toBe("7");
+        expect(planes.log.filter((line) => line.startsWith(`${relayName("two")}: `))).not.toEqual([]);
+        await apps.deleteNamespacedDeployment({ name: relayName("two"), namespace });
     });
 
     it("runs Alertmanager from its Secrets, which tells a webhook of an alert that fires", async () => {
@@ -187,7 +205,7 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
                 receivers: { hook: { type: "webhook", url } },
                 routes: { ...defaultAlerting.routes, page: ["hook"] },
             });
-            const amConfig = alertmanagerConfig(alerting, ["ministral"]) as { route: { group_wait: string } };
+            const amConfig = alertmanagerConfig(alerting) as { route: { group_wait: string } };
             amConfig.route.group_wait = "1s";
             const secret = (name: string, stringData: Record<string, string>) =>
                 core.createNamespacedSecret({ namespace, body: { metadata: { name }, stringData } });
@@ -250,7 +268,7 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
         for (const pid of before) process.kill(pid, "SIGKILL");
         await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
         await eventually(async () => sandboxProcesses(dir).length === 4);
-        await eventually(async () => (await valueOf('up{job="vllm-relayed"}')) === "1");
+        await eventually(async () => (await valueOf('up{job="vllm-one"}')) === "1");
         expect(sandboxProcesses(dir)).not.toEqual(before);
     });
 

@@ -88,18 +88,18 @@ describe("localConfig", () => {
         ]);
     });
 
-    describe("jobs of the replica relay", () => {
+    describe("jobs of the replica relays", () => {
         const job = (target: string) =>
             `scrape_configs: [{job_name: a, static_configs: [{targets: ["${target}"], labels: {m: x}}]}]`;
-        const relayed = job("vllm-relay.monitoring.svc:9400");
+        const relayed = job("vllm-relay-a.monitoring.svc:9400");
 
-        it("go to where it runs", () => {
-            const { text, leftOut } = localConfig(relayed, "/m", { relay: "127.0.0.1:5000" });
+        it("go to where each runs", () => {
+            const { text, leftOut } = localConfig(relayed, "/m", { relays: { "vllm-relay-a": "127.0.0.1:5000" } });
             expect(leftOut).toEqual([]);
             const [{ static_configs: targets }] = (parse(text) as { scrape_configs: any[] }).scrape_configs;
             // Its port is another one after each start, which must not make its series others.
             expect(targets).toEqual([
-                { targets: ["127.0.0.1:5000"], labels: { instance: "vllm-relay.monitoring.svc:9400", m: "x" } },
+                { targets: ["127.0.0.1:5000"], labels: { instance: "vllm-relay-a.monitoring.svc:9400", m: "x" } },
             ]);
         });
 
@@ -108,12 +108,13 @@ describe("localConfig", () => {
         });
 
         it("are no others", () => {
-            expect(parse(localConfig(job("app.example.net"), "/m", { relay: "127.0.0.1:5000" }).text)).toEqual(
-                parse(job("app.example.net")),
-            );
-            expect(localConfig(job("other.monitoring.svc:9400"), "/m", { relay: "127.0.0.1:5000" }).leftOut).toEqual([
-                "a",
-            ]);
+            expect(
+                parse(localConfig(job("app.example.net"), "/m", { relays: { "vllm-relay-a": "127.0.0.1:5000" } }).text),
+            ).toEqual(parse(job("app.example.net")));
+            expect(
+                localConfig(job("other.monitoring.svc:9400"), "/m", { relays: { "vllm-relay-a": "127.0.0.1:5000" } })
+                    .leftOut,
+            ).toEqual(["a"]);
         });
     });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -8,14 +8,11 @@ import { relayFiles } from "../../../src/monitoring/relay/manifests";
 import { loadBalancer, SimulatedReplica, type LoadBalancer } from "../../monitoring/relay/load-balancer";
 
 const folder = mkdtempSync(join(tmpdir(), "local-relay-"));
-const tokens = join(folder, "tokens");
 const caFile = join(folder, "ca.pem");
 let balancer: LoadBalancer;
 
 beforeAll(async () => {
     const tls = await makeCertificates();
-    mkdirSync(tokens);
-    writeFileSync(join(tokens, "token"), "a-token\n");
     writeFileSync(caFile, tls.ca);
     const replicas = [1, 2, 3].map((n) => new SimulatedReplica({ startTime: 1764000000 + n }));
     balancer = await loadBalancer({ strategy: "round robin", replicas, tls });
@@ -25,20 +22,22 @@ afterAll(async () => {
     rmSync(folder, { recursive: true });
 });
 
-const filesOf = (url: string) =>
-    relayFiles({ interval: 15, models: [{ name: "m", url, tokenFile: "token", replicas: { min: 1, max: 3 } }] });
+const mountedOf = (url: string) => ({
+    files: relayFiles({ url, interval: 15, replicas: { min: 1, max: 3 } }),
+    token: "a-token\n",
+});
 
 describe("startRelay", () => {
     it("runs the ConfigMap's program over HTTPS, as a process of this machine", async () => {
-        const relay = await startRelay({ dir: join(folder, "a"), files: filesOf(balancer.url), tokens, caFile });
+        const relay = await startRelay({ dir: join(folder, "a"), mounted: mountedOf(balancer.url), caFile });
         try {
             expect(relay.address).toMatch(/^127\.0\.0\.1:\d+$/);
-            const answer = await fetch(`http://${relay.address}/metrics/m`);
+            const answer = await fetch(`http://${relay.address}/replicas`);
             expect(answer.status).toBe(200);
             const names = [...(await answer.text()).matchAll(/^process_start_time_seconds\{replica="(\w+)"/gm)];
             expect(new Set(names.map(([, name]) => name)).size).toBe(3);
             const own = await (await fetch(`http://${relay.address}/metrics`)).text();
-            const end = /^vllm_relay_certificate_expiry_timestamp_seconds\{model="m"\} (\d+)$/m.exec(own)![1];
+            const end = /^vllm_relay_certificate_expiry_timestamp_seconds (\d+)$/m.exec(own)![1];
             expect(Number(end)).toBeGreaterThan(Date.now() / 1000 + 300 * 86400);
         } finally {
             await relay.stop();
@@ -49,10 +48,9 @@ describe("startRelay", () => {
     it("does not trust a certificate of another authority", async () => {
         const other = join(folder, "other.pem");
         writeFileSync(other, (await makeCertificates()).ca);
-        const files = filesOf(balancer.url);
-        const relay = await startRelay({ dir: join(folder, "b"), files, tokens, caFile: other });
+        const relay = await startRelay({ dir: join(folder, "b"), mounted: mountedOf(balancer.url), caFile: other });
         try {
-            const answer = await fetch(`http://${relay.address}/metrics/m`);
+            const answer = await fetch(`http://${relay.address}/replicas`);
             expect(answer.status).toBe(503);
             expect(await answer.text()).toMatch(/\d certificate\n/);
         } finally {
@@ -61,7 +59,8 @@ describe("startRelay", () => {
     });
 
     it("says why it does not start", async () => {
-        const files = { ...filesOf(balancer.url), "config.json": "{" };
-        await expect(startRelay({ dir: join(folder, "c"), files, tokens, caFile })).rejects.toThrow(/JSON/);
+        const mounted = mountedOf(balancer.url);
+        mounted.files["config.json"] = "{";
+        await expect(startRelay({ dir: join(folder, "c"), mounted, caFile })).rejects.toThrow(/JSON/);
     });
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -9,6 +9,7 @@ import { ensureToolchain } from "../../../sandbox/toolchain/toolchain";
 import { relayFiles } from "../../../src/monitoring/relay/manifests";
 import { probeJob, relayedJob, relayJob } from "../../../src/monitoring/scrape-jobs";
 import { loadBalancer, SimulatedReplica, type LoadBalancer } from "../../monitoring/relay/load-balancer";
+import { renderedJob } from "../../monitoring/rendered-job";
 
 // What a real Prometheus makes of the relay's pages: times of samples, and series that end.
 const folder = mkdtempSync(join(tmpdir(), "relayed-job-"));
@@ -24,21 +25,18 @@ let prometheus: string;
 beforeAll(async () => {
     const { bin } = await ensureToolchain({ log: console.log });
     balancer = await loadBalancer({ strategy: "round robin", replicas });
-    mkdirSync(join(folder, "tokens"));
-    writeFileSync(join(folder, "tokens/token"), "a-token");
-    const models = [{ name: "m", url: balancer.url, tokenFile: "token", replicas: { min: 1, max: 3 } }];
+    const files = relayFiles({ url: balancer.url, interval: 1, replicas: { min: 1, max: 3 } });
     const relay = await startRelay({
         dir: join(folder, "relay"),
-        files: relayFiles({ interval: 1, models }),
-        tokens: join(folder, "tokens"),
+        mounted: { files, token: "a-token" },
         caFile: "/dev/null",
     });
     running.push(relay);
     const times = { interval: "1s", timeout: "1s" };
     const args = { model: "m", url: balancer.url, labels: { model: "m" }, ...times };
-    const probe = probeJob(args);
-    probe.authorization!.credentials_file = join(folder, "tokens/token");
-    const jobs = [relayedJob(args, relay.address), probe, relayJob(relay.address, times)];
+    const jobs = [relayedJob(args, relay.address), probeJob(args), relayJob(args, relay.address)].map((job) =>
+        renderedJob(job.jobName, job, "a-token"),
+    );
     writeFileSync(join(folder, "prometheus.yaml"), stringify({ scrape_configs: jobs }));
     const logFile = join(folder, "prometheus.log");
     running.push(

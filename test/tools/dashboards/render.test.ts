@@ -9,9 +9,8 @@ import { stringify } from "yaml";
 import { ensureToolchain } from "../../../sandbox/toolchain/toolchain";
 import { startReplica, type Replica } from "../../../sandbox/vllm/replica";
 import { dashboards } from "../../../src/monitoring/dashboards/all";
-import { ruleGroups } from "../../../src/monitoring/rules";
 import { render } from "../../../tools/dashboards/render";
-import { single } from "../../monitoring/watched-models";
+import { allRules, single } from "../../monitoring/watched-models";
 
 // A real Prometheus with the rules of a stack, reading a simulated vLLM that is asked something.
 const dir = mkdtempSync(join(tmpdir(), "render-"));
@@ -35,7 +34,7 @@ beforeAll(async () => {
     url = `http://127.0.0.1:${port}`;
     mkdirSync(join(dir, "data"));
     const watched = { ...single, replicaPrice: 2 };
-    writeFileSync(join(dir, "rules.yaml"), stringify({ groups: ruleGroups([watched], "docs/operations") }));
+    writeFileSync(join(dir, "rules.yaml"), stringify({ groups: allRules([watched]) }));
     const config = {
         global: { scrape_interval: "1s", evaluation_interval: "1s" },
         rule_files: ["rules.yaml"],

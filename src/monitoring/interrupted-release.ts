@@ -12,7 +12,11 @@ export interface ReleaseIdentity {
  * operation stays "in progress" in its record, and a release that Pulumi could not note any more has its name "still in
  * use". Only one `up` is at work on a stack at a time, so nothing that is in progress there still is.
  */
-export function takeUpInterruptedRelease({ kubeconfig, namespace, release }: ReleaseIdentity): pulumi.ResourceHookBinding {
+export function takeUpInterruptedRelease({
+    kubeconfig,
+    namespace,
+    release,
+}: ReleaseIdentity): pulumi.ResourceHookBinding {
     const known = new Promise<string>((resolve) => kubeconfig.apply(resolve));
     const hook = (when: string, mend: (history: HelmHistory) => Promise<string[]>) =>
         new pulumi.ResourceHook(`${release}-${when}`, async () => {

@@ -43,7 +43,12 @@ export class ModelMonitoring extends pulumi.ComponentResource {
 
     /** @param name name of the model in the stack */
     constructor(name: string, args: ModelMonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
-        super("ovhcloud-llm-serving:monitoring:ModelMonitoring", name, {}, { ...opts, providers: [args.cluster.provider] });
+        super(
+            "ovhcloud-llm-serving:monitoring:ModelMonitoring",
+            name,
+            {},
+            { ...opts, providers: [args.cluster.provider] },
+        );
         const { model, settings, monitoring } = args;
         this.monitoring = monitoring;
         this.child = args.cluster.inside(this);

@@ -62,7 +62,10 @@ export async function giveBack(inputs: ClusterContentsInputs, surroundings: Surr
 }
 
 /** The cluster's API by a kubeconfig of today; undefined when there is nothing to talk to, which is told. */
-async function reach(inputs: ClusterContentsInputs, { client, progress }: Surroundings): Promise<KubernetesApi | undefined> {
+async function reach(
+    inputs: ClusterContentsInputs,
+    { client, progress }: Surroundings,
+): Promise<KubernetesApi | undefined> {
     const path = `/cloud/project/${encodeURIComponent(inputs.serviceName)}/kube/${encodeURIComponent(inputs.kubeId)}`;
     let status: string | undefined;
     try {

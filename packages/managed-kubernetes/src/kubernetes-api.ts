@@ -137,7 +137,8 @@ function accessOf(kubeconfig: string): Access {
     const context = named("contexts", config?.["current-context"])?.context as Record<string, any> | undefined;
     const cluster = named("clusters", context?.cluster)?.cluster as Record<string, any> | undefined;
     const user = named("users", context?.user)?.user as Record<string, any> | undefined;
-    const text = (base64: unknown) => (typeof base64 === "string" ? Buffer.from(base64, "base64").toString() : undefined);
+    const text = (base64: unknown) =>
+        typeof base64 === "string" ? Buffer.from(base64, "base64").toString() : undefined;
     const access = {
         ca: text(cluster?.["certificate-authority-data"]),
         cert: text(user?.["client-certificate-data"]),

@@ -1,5 +1,6 @@
 import type { DataSyncInputs } from "./args";
 import { checkProject, type CheckFailure } from "./app-check";
+import { pathOf } from "./app-find";
 import type { Context } from "./context";
 import { ApiError, isTransient } from "./client";
 import { explain } from "./failure";
@@ -113,11 +114,11 @@ async function listSyncs(context: Context, inputs: DataSyncInputs): Promise<Live
     } catch (error) {
         if (!(error instanceof ApiError && error.gone)) throw error;
         // Not when it is the project that is not found.
-        await context.client.get(`/cloud/project/${inputs.serviceName}/ai/authorization`);
+        await context.client.get(pathOf(inputs).replace(/app$/, "authorization"));
         return undefined;
     }
 }
 
-function appPath({ serviceName, appId }: DataSyncInputs): string {
-    return `/cloud/project/${serviceName}/ai/app/${appId}`;
+function appPath(inputs: DataSyncInputs): string {
+    return pathOf(inputs, inputs.appId);
 }

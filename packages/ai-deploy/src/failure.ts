@@ -1,36 +1,41 @@
 /** Why something did not work, in words that say what to do. */
 import { ApiError, NoAnswerError } from "./client";
+import type { Named } from "./names";
 
-const hints: { pattern: RegExp; hint: string }[] = [
+const hints: { pattern: RegExp; hint: (named: Named) => string }[] = [
     {
         pattern:
             /gated|cannot access.*repo|invalid user token|RepositoryNotFound|not a valid model identifier|huggingface.*(401|403)|\b(401|403) Client Error/i,
-        hint: "The model is gated or the Hugging Face token is wrong: accept the model's terms with the account of HF_TOKEN, and check the token and the model's name.",
+        hint: (named) =>
+            `The model is gated or the Hugging Face token is wrong: accept the model's terms with the account of ${named("HF_TOKEN")}, and check the token and the model's name.`,
     },
     {
         pattern: /image.*(cannot be pulled|pull|not found)|IMAGE_PULL|IMAGE_INSPECT|manifest unknown|INVALID_IMAGE/i,
-        hint: "The image cannot be pulled: check its name and tag, and the registry's access.",
+        hint: (named) =>
+            `The image cannot be pulled: check its name and tag (${named("image")}), and the registry's access.`,
     },
     {
         pattern:
             /CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks|larger than the available KV cache|larger than the maximum number of tokens that can be stored in KV cache|less than desired GPU memory utilization/i,
-        hint: "The GPU's memory does not suffice: lower --max-model-len or --gpu-memory-utilization, quantize, or take a larger flavor.",
+        hint: (named) =>
+            `The GPU's memory does not suffice: lower ${named("--max-model-len")} or ${named("--gpu-memory-utilization")}, quantize, or take a larger ${named("flavor")}.`,
     },
     {
         pattern: /liveness probe/i,
-        hint: "The platform killed the replica before it was up: raise livenessProbe.initialDelaySeconds above the model's load time.",
+        hint: (named) =>
+            `The platform killed the replica before it was up: raise ${named("livenessProbe.initialDelaySeconds")} above the model's load time.`,
     },
-    { pattern: /quota/i, hint: "The project's quota is used up: ask OVHcloud for more, or stop another app." },
+    { pattern: /quota/i, hint: () => "The project's quota is used up: ask OVHcloud for more, or stop another app." },
     {
         pattern:
             /unrecognized arguments|expected one argument|error: argument|invalid choice|requires --|command not found|No module named/i,
-        hint: "The command is wrong: the log line above names the argument.",
+        hint: () => "The command is wrong: the log line above names the argument.",
     },
 ];
 
-/** What to do about a failure, if its cause is known. */
-export function hintFor(text: string): string | undefined {
-    return hints.find(({ pattern }) => pattern.test(text))?.hint;
+/** What to do about a failure, if its cause is known. `named`: how the user calls a property. */
+export function hintFor(text: string, named: Named = (property) => property): string | undefined {
+    return hints.find(({ pattern }) => pattern.test(text))?.hint(named);
 }
 
 /** What to do about an answer of the API, by its kind. */

@@ -35,6 +35,9 @@ const monitoring = new Monitoring("monitoring", {
     protect: settings.cluster.protect,
 });
 
+// Last, so that a model that does not come up keeps nothing else from being there and watched.
+for (const [, model] of served) model.awaitRunning([monitoring]);
+
 // The outputs of one model lie flat: those of `ministral`, or of the first by name where there is none.
 const main = served.find(([name]) => name === "ministral") ?? served[0];
 export const { appId, appUrl, openAiBaseUrl, platformMonitoringUrl, clientToken } = main[1].outputs();

@@ -513,7 +513,9 @@ describe("delete", () => {
         const own = await startProvider(slow.env);
         const stack = new Stack(own);
         const failed = await failure(stack.up(appInputs({ timeouts: { createSeconds: 0.05 } })));
-        expect(failed.message).toMatch(/is QUEUED after the time-out: it goes on and may be billed/);
+        expect(failed.message).toMatch(
+            /is QUEUED after the time-out \(the app waits for resources\): it goes on and may be billed/,
+        );
         await stack.destroy();
         expect(slow.api.apps()).toEqual([]);
         await own.close();

@@ -7,6 +7,7 @@ import { isUp, waitUntil, type Awaited } from "./app-wait";
 import type { AppReadyInputs } from "./args";
 import type { Context } from "./context";
 import { explain } from "./failure";
+import { namesOf } from "./names";
 import { hasUnknown } from "./unknown";
 
 /** What the state keeps of a wait that has ended well. */
@@ -54,7 +55,7 @@ async function awaitApp(context: Context, inputs: AppReadyInputs, seconds: numbe
         const live = isReady ? first : await waitUntil(context, app, first, { there, deadline, restarts });
         return { ...inputs, state: live.status.state };
     } catch (error) {
-        throw explain(error, `waiting for app ${appId}`, []);
+        throw explain(error, `waiting for app ${appId}`, [], namesOf(inputs));
     }
 }
 

@@ -27,7 +27,9 @@ export async function diff(
     if (!context || !seen) return toldOfReplacement(context, diffApp(olds, news), olds, news);
     const { app, listed } = seen;
     if (!app || goingStates.includes(app.status.state)) {
-        context.progress(`${olds.name} (${known}) does not exist any more`);
+        context.progress(
+            `${olds.name} (${known}) does not exist any more; if it is protected, \`pulumi refresh\` takes it out of the state`,
+        );
         return { changes: true, replaces: ["appId"] };
     }
     const { state } = app.status;
@@ -87,7 +89,7 @@ export async function create(context: Context, inputs: AppInputs): Promise<{ id:
         const outs = await bringUp(context, inputs, deadline);
         return { id: outs.appId, outs };
     } catch (error) {
-        throw explain(error, `creating app ${inputs.name}`, secretsOf(inputs));
+        throw explain(error, `creating app ${inputs.name}`, secretsOf(inputs), namesOf(inputs));
     }
 }
 
@@ -116,7 +118,12 @@ export async function update(
         await asInitError(live, inputs, () => clearLeftovers(context, inputs));
         return { outs };
     } catch (error) {
-        throw explain(error, `updating app ${inputs.name} (${known || "id unknown"})`, secretsOf(inputs));
+        throw explain(
+            error,
+            `updating app ${inputs.name} (${known || "id unknown"})`,
+            secretsOf(inputs),
+            namesOf(inputs),
+        );
     }
 }
 
@@ -138,7 +145,7 @@ export async function read(
         const kept = appId === "" ? { unsettled: true } : { revision, marks: marks && marksOf(live), unsettled };
         return { id: live.id, outs: outputs(live, inputs, { ...kept, __provider }), inputs };
     } catch (error) {
-        throw explain(error, `reading app ${known.name} (${appId || "id unknown"})`, secretsOf(known));
+        throw explain(error, `reading app ${known.name} (${appId || "id unknown"})`, secretsOf(known), namesOf(known));
     }
 }
 
@@ -161,7 +168,7 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
             if (!isOwned(context, app)) await discard(context, known, app);
         }
     } catch (error) {
-        throw explain(error, `deleting app ${known.name} (${appId || "id unknown"})`, secretsOf(known));
+        throw explain(error, `deleting app ${known.name} (${appId || "id unknown"})`, secretsOf(known), namesOf(known));
     }
 }
 

@@ -34,22 +34,22 @@ const hints: { pattern: RegExp; hint: (named: Named) => string }[] = [
 ];
 
 /** What to do about a failure, if its cause is known. `named`: how the user calls a property. */
-export function hintFor(text: string, named: Named = (property) => property): string | undefined {
+export function hintFor(text: string, named: Named): string | undefined {
     return hints.find(({ pattern }) => pattern.test(text))?.hint(named);
 }
 
 /** What to do about an answer of the API, by its kind. */
-function advice(error: ApiError | NoAnswerError): string {
+function advice(error: ApiError | NoAnswerError, named: Named): string {
     if (error instanceof NoAnswerError || error.status === 408 || error.status >= 500) {
         return "OVHcloud cannot be reached or is not well. Nothing is lost: the same command later goes on where this one stopped.";
     }
-    const hint = hintFor(error.said);
+    const hint = hintFor(error.said, named);
     if (hint) return hint;
     if (error.status === 401 || error.status === 403) {
         return "OVHcloud refuses these credentials: they need GET, POST, PUT and DELETE on /cloud/project/PROJECT/ai/*, and the endpoint they were made for.";
     }
     if (error.status === 404) {
-        return "OVHcloud does not know this: check the project id (serviceName) and that the endpoint is the project's.";
+        return `OVHcloud does not know this: check the project id (${named("serviceName")}) and that the endpoint is the project's.`;
     }
     if (error.status === 429) {
         return "The rate limit of about 60 requests a minute per credential is used up: run it again in a minute, and look what else uses the credential.";
@@ -61,12 +61,20 @@ function advice(error: ApiError | NoAnswerError): string {
  * The error as a person needs it: what was being done, what OVHcloud said, what to do; secrets masked, no stack. What
  * Pulumi needs of a partial success (`id`, `properties`, `reasons`) stays with it.
  */
-export function explain(error: unknown, doing: string, secrets: string[]): Error {
+export function explain(
+    error: unknown,
+    doing: string,
+    secrets: string[],
+    named: Named = (property) => property,
+): Error {
     const plain = error instanceof Error ? error : new Error(String(error));
     const known = plain instanceof ApiError || plain instanceof NoAnswerError;
     const { id, properties } = plain as { id?: string; properties?: object };
     const whose = id === undefined || doing.includes(id) ? "" : ` (${id})`;
-    const message = mask(known ? `${doing}${whose}: ${plain.message}\n  ${advice(plain)}` : plain.message, secrets);
+    const message = mask(
+        known ? `${doing}${whose}: ${plain.message}\n  ${advice(plain, named)}` : plain.message,
+        secrets,
+    );
     const told = new Error(message);
     // Pulumi's provider process prints the stack of what it catches.
     told.stack = "";

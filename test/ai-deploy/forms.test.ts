@@ -10,7 +10,6 @@ import { appInputs } from "./app-inputs";
 type Json = any;
 
 const oneOf = fc.constantFrom;
-const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
 
 const dataStore = fc.record(
     { alias: oneOf("GRA", "models"), container: oneOf("weights"), prefix: oneOf("v1/", "v2") },

@@ -59,10 +59,12 @@ function toldOfReplacement(
     const named = namesOf(news);
     const why = plan.replaces.map(named).join(", ");
     const start = startMinutes(live, news);
+    const setting = news.settingNames?.replaceFirst;
+    const otherWay = setting ? `${setting}: true` : "The resource option deleteBeforeReplace: false";
     const told = news.replaceFirst
         ? `the new app comes up first (${start}), with an address of its own; until then both are billed and need quota`
         : `the app is deleted before the new one starts: nothing serves for ${start}, and its address changes. ` +
-          `${named("replaceFirst")}: true brings the new one up first, if the quota allows both`;
+          `${otherWay} brings the new one up first, if the quota allows both`;
     (context?.progress ?? console.log)(
         `${olds.name} (${appIdOf("", olds)}) is REPLACED by this change of ${why}: ${told}`,
     );
@@ -72,12 +74,11 @@ function toldOfReplacement(
 /** How long a start takes: as long as the app's last one, or else what its probe waits for at least. */
 function startMinutes(live: LiveApp | undefined, inputs: AppInputs): string {
     const history = live?.status.history ?? [];
-    const began = history.map(({ state }) => state).lastIndexOf("QUEUED");
-    const served = history.findIndex(({ state }, i) => i > began && state === "RUNNING");
-    if (began >= 0 && served > began) {
-        const seconds = (Date.parse(history[served].date) - Date.parse(history[began].date)) / 1000;
-        if (seconds >= 0) return `about ${Math.max(1, Math.round(seconds / 60))} min, as its last start took`;
-    }
+    const queued = history.map(({ state }) => state).lastIndexOf("QUEUED");
+    const began = history[queued]?.date ?? live?.createdAt;
+    const served = history.find(({ state }, i) => i > queued && state === "RUNNING")?.date;
+    const seconds = (Date.parse(served ?? "") - Date.parse(began ?? "")) / 1000;
+    if (seconds >= 0) return `about ${Math.max(1, Math.round(seconds / 60))} min, as its last start took`;
     const delay = inputs.readinessProbe?.initialDelaySeconds ?? 0;
     return `${Math.max(1, Math.ceil(delay / 60))} min at least`;
 }

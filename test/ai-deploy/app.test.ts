@@ -592,6 +592,38 @@ describe("replacement", () => {
         await said.toMatch(/this change of name: the new app comes up first/);
     });
 
+    it("the other way round, the old app goes only when the new one serves, and not while that fails", async () => {
+        const later = { waitUntilRunning: false };
+        const { stack, id } = await upStack(later, false);
+        const ready = new Stack(provider, "appReady", false);
+        const before = (): Promise<void> => {
+            const { appId, revision } = stack.resource!.outputs;
+            return ready.up({ appId, revision });
+        };
+        await stack.up(appInputs(later), { before });
+        cloud.script({ lines: ["torch.OutOfMemoryError: CUDA out of memory"], exitCode: 1 });
+        const moved = { ...later, region: "BHS" };
+        expect((await failure(stack.up(appInputs(moved), { before }))).message).toMatch(/CUDA out of memory/);
+        // The old one serves on, and both are known.
+        const next = stack.resource!.id;
+        expect(next).not.toBe(id);
+        expect(cloud.api.apps().find((app) => app.id === id)!.state).toBe("RUNNING");
+        expect(stack.pending.map((one) => one.id)).toEqual([id]);
+        cloud.script({});
+        await stack.up(appInputs(moved), { before });
+        expect(theApp()).toMatchObject({ id: next, state: "RUNNING" });
+    });
+
+    it("the other way round, a deletion of the old app that is interrupted is gone on with", async () => {
+        const { stack, id } = await upStack({}, false);
+        cloud.api.faults.add({ method: "DELETE", kind: "status", status: 403, times: 1 });
+        await failure(stack.up(appInputs({ region: "BHS" })));
+        expect(cloud.api.apps()).toHaveLength(2);
+        await stack.up(appInputs({ region: "BHS" }));
+        expect(theApp()).toMatchObject({ id: stack.resource!.id, state: "RUNNING" });
+        expect(theApp().id).not.toBe(id);
+    });
+
     it("deletes first: never two apps", async () => {
         const { stack, id } = await upStack();
         cloud.watch(`label-${labels}`);

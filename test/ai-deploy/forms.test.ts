@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { canBecome, couldBecome, marksOf } from "../../packages/ai-deploy/src/app-compare";
 import { createBody, diffApp, driftedFields, inputsFromLive, planCalls } from "../../packages/ai-deploy/src/app-plan";
 import { madeAsLabelName, type LiveApp } from "../../packages/ai-deploy/src/app-spec";
-import type { AppInputs, Volume } from "../../packages/ai-deploy/src/args";
+import type { AppInputs } from "../../packages/ai-deploy/src/args";
 import structure from "../../sandbox/ovhcloud/ai-deploy.structure.json";
 import { appInputs } from "./app-inputs";
 
@@ -31,7 +31,7 @@ const volume = fc.record(
 );
 const volumes = fc
     .dictionary(oneOf("/hub", "/workspace", "/data/"), volume)
-    .map((byPath) => Object.entries(byPath).map(([mountPath, rest]) => ({ mountPath, ...rest }) as Volume));
+    .map((byPath) => Object.entries(byPath).map(([mountPath, rest]) => ({ mountPath, ...rest })));
 const probe = fc.record(
     { path: oneOf("/health"), port: oneOf(8000, 9000), initialDelaySeconds: oneOf(300), periodSeconds: oneOf(5) },
     { requiredKeys: [] },
@@ -118,7 +118,7 @@ function writtenVolume({ mountPath, permission, volumeSource = {}, volumeTarget 
     const nothing = { standalone: null, dataStore: null, publicGit: null, publicSwift: null };
     const full = { ...nothing, ...source };
     const sources = [{ volumeSource: source }, { volumeSource: full }, { volumeSource: null, ...source }];
-    if (store?.alias)
+    if (store?.alias) {
         sources.push({
             volumeSource: null,
             region: store.alias,
@@ -127,6 +127,7 @@ function writtenVolume({ mountPath, permission, volumeSource = {}, volumeTarget 
             archive: undefined,
             internal: undefined,
         });
+    }
     const target = writtenStore(volumeTarget?.targetDataStore, draw);
     const targets: Json[] = target
         ? [{ volumeTarget: { targetDataStore: target } }, { volumeTarget: null, targetDataStore: target }]
@@ -144,8 +145,9 @@ function writtenVolume({ mountPath, permission, volumeSource = {}, volumeTarget 
 }
 
 function writtenScaling(given: Json, draw: Draw): Json {
-    if (!given)
+    if (!given) {
         return draw<Json>(undefined, null, { fixed: { replicas: 1 } }, { fixed: { replicas: 1 }, automatic: null });
+    }
     if (given.fixed) return draw<Json>(given, { ...given, automatic: null });
     const empty = { averageUsageTarget: null, cooldownPeriodSeconds: null, customMetrics: null, resourceType: null };
     const windows = { scaleUpStabilizationWindowSeconds: 0, scaleDownStabilizationWindowSeconds: 300 };
@@ -323,7 +325,7 @@ describe("even in forms that nobody knows", () => {
                     const { inputs, live } = made;
                     expect(canBecome(strange(live), inputs)).toBe(true);
                     const turned = "unsecureHttp" in change ? { unsecureHttp: !inputs.unsecureHttp } : change;
-                    expect(canBecome(strange(live), { ...inputs, ...turned } as AppInputs)).toBe(false);
+                    expect(canBecome(strange(live), { ...inputs, ...turned })).toBe(false);
                 },
             ),
         );

@@ -140,7 +140,7 @@ export function pathOf({ serviceName }: Project, id?: string): string {
     return `${apps}/${encodeURIComponent(id)}`;
 }
 
-/** Whether a text is what the API calls an app's id: a UUID. */
+/** Whether a text is what the API calls the id of an app, or of a data synchronization: a UUID. */
 export function isAppId(id: unknown): boolean {
     return typeof id === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
 }

@@ -31,6 +31,7 @@ export interface LiveApp {
         monitoringUrl?: string | null;
         lastTransitionDate?: string | null;
         history?: { date: string; state: AppState }[];
+        dataSync?: unknown;
         info?: { code: string; message: string };
     };
 }

@@ -99,8 +99,8 @@ function outOfTime(app: Awaited, { id, status }: LiveApp): Error {
 async function appFailure(context: Context, app: Awaited, { id, spec, status }: LiveApp): Promise<Error> {
     const { state, info } = status;
     const log = await context.client
-        .get<{ logs: { content: string }[] }>(`${pathOf(app, id)}/log?size=${logLines}`)
-        .then(({ logs }) => logs.slice(-logLines).map(({ content }) => `    ${content}`))
+        .get<{ logs?: { content?: string }[] } | undefined>(`${pathOf(app, id)}/log?size=${logLines}`)
+        .then((answer) => (answer?.logs ?? []).slice(-logLines).map((line) => `    ${line?.content ?? ""}`))
         .catch((error: Error) => [`    (the log cannot be read: ${error.message})`]);
     const said = `${info?.code ?? ""} ${info?.message ?? "no message"}`.trim();
     const hint = hintFor(`${said}\n${log.join("\n")}`, namesOf(app));

@@ -24,17 +24,20 @@ import { namesOf } from "./names";
 
 const maxPosts = 3;
 
-/** An app to go on with. `made`: by this run, so that it is as the inputs say, in whatever form it is shown. */
+/** An app to go on with. */
 export interface Obtained {
     live: LiveApp;
+    /** By this run, so that it is as the inputs say, in whatever form it is shown. */
     made: boolean;
+    /** A POST had no clear answer: it may have made another app, which no list shows yet. */
+    unclear: boolean;
 }
 
 /** The app to go on with: the one named by `adopt`, one that carries our label, or a new one. */
 export async function obtain(context: Context, inputs: AppInputs, deadline: number): Promise<Obtained> {
     // What this run has deleted to replace it cannot be taken over any more.
     if (inputs.adopt && !context.run.held.has(inputs.adopt)) {
-        return { live: await adopt(context, inputs, inputs.adopt), made: false };
+        return { live: await adopt(context, inputs, inputs.adopt), made: false, unclear: false };
     }
     let unclear = false;
     try {
@@ -45,7 +48,7 @@ export async function obtain(context: Context, inputs: AppInputs, deadline: numb
                 const found = unclear ? await tolerate(deadline, choose) : await choose();
                 if (found) {
                     context.progress(`${inputs.name} (${found.id}) found from an earlier run, taken over`);
-                    return { live: found, made: false };
+                    return { live: found, made: false, unclear };
                 }
                 if (!unclear || look >= looksAfterUnclearPost) break;
                 if (found !== null) look++;
@@ -57,7 +60,7 @@ export async function obtain(context: Context, inputs: AppInputs, deadline: numb
                 await sleep(context.poller.pauseMs(0));
                 return undefined;
             });
-            if (made) return { live: await asMade(context, inputs, made, deadline), made: true };
+            if (made) return { live: await asMade(context, inputs, made, deadline), made: true, unclear };
         }
     } catch (error) {
         if (!unclear || "id" in (error as Error)) throw error;

@@ -77,11 +77,16 @@ export function secretsOf(inputs: AppInputs): string[] {
 }
 
 /** Runs what comes after an app is known to exist: its failure must not lose the app. */
-export async function asInitError<T>(live: LiveApp, inputs: AppInputs, work: () => Promise<T>): Promise<T> {
+export async function asInitError<T>(
+    live: LiveApp,
+    inputs: AppInputs,
+    work: () => Promise<T>,
+    kept?: Pick<AppOutputs, "revision" | "unsettled">,
+): Promise<T> {
     try {
         return await work();
     } catch (error) {
-        throw initError(live, inputs, error as Error);
+        throw initError(live, inputs, error as Error, kept);
     }
 }
 

@@ -1,12 +1,24 @@
 /** What Pulumi asks of an app: what would change, and to create, update, read and delete it. */
 import { marksOf } from "./app-compare";
 import { chooseOne, clearLeftovers, discard, obtain } from "./app-adoption";
-import { findUnresolved, get, getSurely, glance, goingStates, isOurs, isOwned, labelled, tolerate } from "./app-find";
+import {
+    findUnresolved,
+    get,
+    getSurely,
+    glance,
+    goingStates,
+    isOurs,
+    isOwned,
+    labelled,
+    looksAfterUnclearPost,
+    tolerate,
+} from "./app-find";
 import { diffApp, downStates, driftedFields, inputsFromLive, type AppDiff } from "./app-plan";
 import { bringDown, deadlineIn, defaultSeconds, settle } from "./app-run";
 import type { LiveApp } from "./app-spec";
 import { appIdOf, asInitError, inputsOf, outputs, secretsOf, type AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
+import { sleep } from "./client";
 import type { Context } from "./context";
 import { explain } from "./failure";
 import { namesOf } from "./names";
@@ -37,10 +49,12 @@ export async function diff(
     if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
     const leftovers = listed.filter((one) => one.id !== known && isOurs(one, olds) && !isOwned(context, one));
     for (const one of leftovers) context.progress(`${olds.name}: ${one.id} is a leftover of an interrupted run`);
-    // Without marks nothing tells a change from a difference of form, but that the app must carry our label.
-    const drifted = olds.marks ? driftedFields(app, inputsOf(olds), olds) : isOurs(app, olds) ? [] : ["labels"];
+    // Without marks a difference may be one of form, except where there are no two forms of the same.
+    const drifted = driftedFields(app, inputsOf(olds), olds).filter(
+        (field) => olds.marks || field === "labels" || field === "envVars",
+    );
     if (drifted.length > 0) {
-        const what = drifted.join(", ");
+        const what = drifted.map(namesOf(news)).join(", ");
         context.progress(`${olds.name} (${known}) was changed since, by an interrupted run or by hand: ${what}`);
     }
     const changes = plan.changes || leftovers.length > 0 || drifted.length > 0;
@@ -116,7 +130,7 @@ export async function update(
             );
         }
         const outs = await settle(context, live, inputs, deadline, { before: olds });
-        await asInitError(live, inputs, () => clearLeftovers(context, inputs));
+        await asInitError(live, inputs, () => clearLeftovers(context, inputs), { revision: outs.revision });
         return { outs };
     } catch (error) {
         throw explain(
@@ -175,15 +189,21 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
 
 /** From nothing that is known to the one app, as wanted. */
 async function bringUp(context: Context, inputs: AppInputs, deadline: number): Promise<AppOutputs> {
-    for (let { live, made } = await obtain(context, inputs, deadline); ; made = false) {
+    for (let { live, made, unclear } = await obtain(context, inputs, deadline); ; made = false) {
         context.run.given.add(live.id);
         const outs = await settle(context, live, inputs, deadline, { made });
         if (inputs.adopt) return outs;
         // A look again, now that time has passed: an app that the first look could not see yet, or another run made at
         // the same time, must not stay beside this one. Every run comes to the same choice.
         const own = live;
-        const choose = () => chooseOne(context, inputs, deadline, own);
-        const chosen = await asInitError(own, inputs, () => tolerate(Infinity, choose));
+        let chosen: LiveApp | null | undefined = own;
+        const looks = unclear && inputs.waitUntilRunning === false ? looksAfterUnclearPost : 1;
+        for (let look = 1; look <= looks && chosen?.id === own.id; look++) {
+            // Not much time has passed where the app was not waited for.
+            if (look > 1) await sleep(context.poller.pauseMs(look));
+            const choose = () => chooseOne(context, inputs, deadline, own);
+            chosen = await asInitError(own, inputs, () => tolerate(Infinity, choose));
+        }
         // No answer now: the look of the next run tells.
         if (!chosen || chosen.id === own.id) return outs;
         live = chosen;

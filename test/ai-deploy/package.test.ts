@@ -50,13 +50,13 @@ describe("the published package", () => {
 
     it("loads by its name, and shows what its documents say", () => {
         expect(run('console.log(Object.keys(require("pulumi-ovh-ai-deploy")).sort().join())')).toBe(
-            "App,Authorization,DataSync,Token,getApp,getAppOutput,getFlavors,getFlavorsOutput,getQuota,getQuotaOutput,getRegions,getRegionsOutput",
+            "App,AppReady,Authorization,DataSync,Token,getApp,getAppOutput,getFlavors,getFlavorsOutput,getQuota,getQuotaOutput,getRegions,getRegionsOutput",
         );
     });
 
     it("has the provider where the stub in every state looks for it", () => {
         expect(run('console.log(Object.keys(require("pulumi-ovh-ai-deploy/dist/provider")).join())')).toBe(
-            "app,token,authorization,dataSync",
+            "app,appReady,token,authorization,dataSync",
         );
     });
 

@@ -29,7 +29,7 @@ describe.each([{ preview: false }, { preview: true }])("prod stack, preview $pre
         for (const type of ["Network", "Subnet", "Router", "RouterInterface", "Kube", "KubeNodePool"]) {
             expect(stack.find(type).protect, type).toBe(true);
         }
-        expect(stack.find("App").protect).toBe(false);
+        expect(stack.find("App").protect).toBe(true);
     });
 
     it("keeps Grafana inside and says how to reach it", async () => {

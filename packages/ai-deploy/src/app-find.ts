@@ -3,8 +3,9 @@ import { adoptionLabelName, type AppState, type LiveApp } from "./app-spec";
 import type { AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
 import { sleep } from "./cancellation";
-import { ApiError, isTransient } from "./client";
+import { ApiError, isTransient, NoAnswerError } from "./client";
 import type { Context } from "./context";
+import { isMap } from "./values";
 
 /** Looks for an app whose POST had no clear answer, before another is sent. */
 export const looksAfterUnclearPost = 4;
@@ -14,9 +15,9 @@ export const looksWithoutApp = 3;
 export const goingStates: AppState[] = ["DELETING", "DELETED"];
 
 /** The app; `undefined` for 404 and DELETED, and for nothing else. */
-export async function get(context: Context, inputs: AppInputs, id: string): Promise<LiveApp | undefined> {
+export async function get(context: Context, project: Project, id: string): Promise<LiveApp | undefined> {
     try {
-        const live = await context.client.get<LiveApp>(pathOf(inputs, id));
+        const live = appIn(await context.client.get(pathOf(project, id)), "GET /ai/app/ID");
         return live.status.state === "DELETED" ? undefined : live;
     } catch (error) {
         if (error instanceof ApiError && error.gone) return undefined;
@@ -44,22 +45,26 @@ export async function getSurely(
     }
 }
 
-/** The app and its neighbours under the label, for a preview: `undefined` if that cannot be had quickly. */
-export async function glance(context: Context, id: string, olds: AppOutputs): Promise<{ apps: LiveApp[] } | undefined> {
+/** What a preview sees: the app by itself (undefined: it is gone), and what is listed under its label. */
+export interface Glance {
+    app?: LiveApp;
+    listed: LiveApp[];
+}
+
+/** `undefined` if that cannot be had quickly, or if list and app contradict each other. */
+export async function glance(context: Context, id: string, olds: AppOutputs): Promise<Glance | undefined> {
     try {
-        const apps = await listLabelled((path) => context.client.glance(path), olds);
-        if (apps.some((app) => app.id === id)) return { apps };
-        // Not listed: the label may have been taken off, or the list lag behind.
+        const listed = await listLabelled((path) => context.client.glance(path), olds);
         for (let look = 0; look < looksWithoutApp; look++) {
             try {
-                const live = await context.client.glance<LiveApp>(pathOf(olds, id));
-                return { apps: live.status.state === "DELETED" ? apps : [...apps, live] };
+                const app = appIn(await context.client.glance(pathOf(olds, id)), "GET /ai/app/ID");
+                return app.status.state === "DELETED" ? { listed } : { app, listed };
             } catch (error) {
                 if (!(error instanceof ApiError && error.gone)) throw error;
                 await sleep(context.poller.pauseMs(0));
             }
         }
-        return { apps };
+        return listed.some((app) => app.id === id) ? undefined : { listed };
     } catch {
         return undefined; // as the state says; whatever is wrong shows when it is needed
     }
@@ -81,19 +86,16 @@ export async function labelled(context: Context, inputs: AppInputs): Promise<Liv
 }
 
 /** What the platform lists under our label, over all pages. */
-async function listLabelled(
-    get: (path: string) => Promise<LiveApp[]>,
-    { serviceName, adoptionLabel }: AppInputs,
-): Promise<LiveApp[]> {
-    const selector = encodeURIComponent(`${adoptionLabelName}=${adoptionLabel}`);
-    const path = `/cloud/project/${serviceName}/ai/app?labelSelector=${selector}`;
+async function listLabelled(get: (path: string) => Promise<unknown>, inputs: AppInputs): Promise<LiveApp[]> {
+    const selector = encodeURIComponent(`${adoptionLabelName}=${inputs.adoptionLabel}`);
+    const path = `${pathOf(inputs)}?labelSelector=${selector}`;
     // The API does not say how long a page is, nor whether the first is 0 or 1; no page is shorter than this.
     const shortestPage = 10;
-    let answer = await get(path);
+    let answer = appsIn(await get(path));
     const apps = new Map(answer.map((app) => [app.id, app]));
     for (let page = 1; answer.length >= shortestPage; page++) {
         const before = apps.size;
-        answer = await get(`${path}&page=${page}`);
+        answer = appsIn(await get(`${path}&page=${page}`));
         for (const app of answer) apps.set(app.id, app);
         if (apps.size === before && page > 1) break;
     }
@@ -129,6 +131,41 @@ export async function tolerate<T>(deadline: number, look: () => Promise<T>): Pro
     }
 }
 
-export function pathOf({ serviceName }: AppInputs, id: string): string {
-    return `/cloud/project/${serviceName}/ai/app/${id}`;
+export type Project = Pick<AppInputs, "serviceName">;
+
+/** Path of the project's apps, or of one of them. The only place where an id becomes part of a path. */
+export function pathOf({ serviceName }: Project, id?: string): string {
+    const apps = `/cloud/project/${encodeURIComponent(serviceName ?? "")}/ai/app`;
+    if (id === undefined) return apps;
+    if (!isAppId(id)) throw new Error(`"${id}" is no id of an app: those are UUIDs`);
+    return `${apps}/${encodeURIComponent(id)}`;
+}
+
+/** Whether a text is what the API calls the id of an app, or of a data synchronization: a UUID. */
+export function isAppId(id: unknown): boolean {
+    return typeof id === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
+}
+
+/** The id in an answer of the API, whatever else is wrong with it. */
+export function idIn(answer: unknown): string | undefined {
+    const { id } = (answer ?? {}) as { id?: unknown };
+    return isAppId(id) ? (id as string) : undefined;
+}
+
+/** The app in an answer of the API. An answer that holds none is as unclear as no answer. */
+export function appIn(answer: unknown, operation: string): LiveApp {
+    const { spec, status } = (answer ?? {}) as Partial<LiveApp>;
+    const texts = [spec?.name, spec?.region, spec?.image].every((text) => typeof text === "string");
+    if (!idIn(answer) || !texts || !isMap(spec!.resources) || !isMap(status)) {
+        throw new NoAnswerError(operation, new Error("an answer that is no app"), false);
+    }
+    // The contract allows a state that is not known yet.
+    return { ...(answer as LiveApp), status: { ...status, state: status.state ?? "QUEUED" } };
+}
+
+function appsIn(answer: unknown): LiveApp[] {
+    if (!Array.isArray(answer)) {
+        throw new NoAnswerError("GET /ai/app", new Error("an answer that is no list of apps"), false);
+    }
+    return answer.map((app) => appIn(app, "GET /ai/app"));
 }

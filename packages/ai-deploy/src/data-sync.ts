@@ -1,9 +1,11 @@
 import type { DataSyncInputs } from "./args";
 import { checkProject, type CheckFailure } from "./app-check";
+import { appIn, isAppId, pathOf } from "./app-find";
 import type { Context } from "./context";
-import { ApiError, isTransient } from "./client";
+import { ApiError, isTransient, NoAnswerError } from "./client";
 import { explain } from "./failure";
 import { hasUnknown } from "./unknown";
+import { isMap } from "./values";
 
 export type DataSyncState = "QUEUED" | "RUNNING" | "DONE" | "FAILED" | "ERROR" | "INTERRUPTED";
 
@@ -30,6 +32,9 @@ export function check(inputs: DataSyncInputs): CheckFailure[] {
     const fail = (property: string, reason: string): void => void failures.push({ property, reason });
     checkProject(inputs.serviceName, fail);
     if (!inputs.appId) fail("appId", "is required: give the appId of an App");
+    else if (!hasUnknown(inputs.appId) && !isAppId(inputs.appId)) {
+        fail("appId", `is "${inputs.appId}": give the appId of an App`);
+    }
     if (!hasUnknown(inputs.direction) && !["pull", "push"].includes(inputs.direction)) {
         fail("direction", `is "${inputs.direction}": use pull (storage to app) or push (app to storage)`);
     }
@@ -90,7 +95,9 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
     for (let posts = 1; ; posts++) {
         try {
             const body = volume === undefined ? { direction } : { direction, volume };
-            return await context.client.post<LiveSync>(`${appPath(inputs)}/datasync`, body);
+            const [made] = syncsIn([await context.client.post(`${appPath(inputs)}/datasync`, body)]);
+            if (made) return made;
+            throw new NoAnswerError("POST /ai/app/ID/datasync", new Error("an answer without the run"), false);
         } catch (error) {
             if (!isTransient(error)) throw error;
             let looks = 0;
@@ -108,16 +115,24 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
 /** The API shows synchronizations only in their app. `undefined`: there is no such app. */
 async function listSyncs(context: Context, inputs: DataSyncInputs): Promise<LiveSync[] | undefined> {
     try {
-        const app = await context.client.get<{ status: { state: string; dataSync?: LiveSync[] } }>(appPath(inputs));
-        return app.status.state === "DELETED" ? undefined : (app.status.dataSync ?? []);
+        const { status } = appIn(await context.client.get(appPath(inputs)), "GET /ai/app/ID");
+        return status.state === "DELETED" ? undefined : syncsIn(status.dataSync);
     } catch (error) {
         if (!(error instanceof ApiError && error.gone)) throw error;
         // Not when it is the project that is not found.
-        await context.client.get(`/cloud/project/${inputs.serviceName}/ai/authorization`);
+        await context.client.get(pathOf(inputs).replace(/app$/, "authorization"));
         return undefined;
     }
 }
 
-function appPath({ serviceName, appId }: DataSyncInputs): string {
-    return `/cloud/project/${serviceName}/ai/app/${appId}`;
+/** The runs in an answer of the API: what lacks a part that is read here is left out. */
+function syncsIn(answer: unknown): LiveSync[] {
+    const entries = Array.isArray(answer) ? (answer as Partial<LiveSync>[]) : [];
+    return entries.filter(
+        (sync) => isMap(sync) && isAppId(sync.id) && isMap(sync.spec) && isMap(sync.status),
+    ) as LiveSync[];
+}
+
+function appPath(inputs: DataSyncInputs): string {
+    return pathOf(inputs, inputs.appId);
 }

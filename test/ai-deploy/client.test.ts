@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ApiError, NoAnswerError, OvhClient, sign, type ClientOptions } from "../../packages/ai-deploy/src/client";
+import { sign } from "../../packages/ai-deploy/src/authentication";
+import { ApiError, NoAnswerError, OvhClient, type ClientOptions } from "../../packages/ai-deploy/src/client";
 import { Poller } from "../../packages/ai-deploy/src/poller";
 
 type Answer = (answer: ServerResponse, incoming: IncomingMessage) => void;

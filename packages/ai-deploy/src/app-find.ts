@@ -1,4 +1,5 @@
 /** Looks at apps of the platform: at one by its id, and at those that carry our label. */
+import { listApps } from "./app-list";
 import { adoptionLabelName, type AppState, type LiveApp } from "./app-spec";
 import type { AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
@@ -38,7 +39,7 @@ export async function getSurely(
         if (live) return live;
         const listed = (await labelled(context, known)).some((app) => app.id === id);
         if (!listed && look >= looksWithoutApp) return undefined;
-        if (look >= looksWithoutApp * 2 && Date.now() > deadline) throw contradictory(known, id);
+        if (look >= looksWithoutApp * 2 && performance.now() > deadline) throw contradictory(known, id);
         await sleep(context.poller.pauseMs(0));
     }
 }
@@ -79,24 +80,8 @@ export async function labelled(context: Context, inputs: AppInputs): Promise<Liv
     return (await listLabelled((path) => context.client.get(path), inputs)).filter((app) => isOurs(app, inputs));
 }
 
-/** What the platform lists under our label, over all pages. */
-async function listLabelled(
-    get: (path: string) => Promise<LiveApp[]>,
-    { serviceName, adoptionLabel }: AppInputs,
-): Promise<LiveApp[]> {
-    const selector = encodeURIComponent(`${adoptionLabelName}=${adoptionLabel}`);
-    const path = `/cloud/project/${serviceName}/ai/app?labelSelector=${selector}`;
-    // The API does not say how long a page is, nor whether the first is 0 or 1; no page is shorter than this.
-    const shortestPage = 10;
-    let answer = await get(path);
-    const apps = new Map(answer.map((app) => [app.id, app]));
-    for (let page = 1; answer.length >= shortestPage; page++) {
-        const before = apps.size;
-        answer = await get(`${path}&page=${page}`);
-        for (const app of answer) apps.set(app.id, app);
-        if (apps.size === before && page > 1) break;
-    }
-    return [...apps.values()];
+function listLabelled(get: (path: string) => Promise<LiveApp[]>, inputs: AppInputs): Promise<LiveApp[]> {
+    return listApps(get, inputs.serviceName, `${adoptionLabelName}=${inputs.adoptionLabel}`);
 }
 
 export function isOurs({ spec, status }: LiveApp, { adoptionLabel }: AppInputs): boolean {
@@ -123,7 +108,7 @@ export async function tolerate<T>(deadline: number, look: () => Promise<T>): Pro
     try {
         return await look();
     } catch (error) {
-        if (isTransient(error) && Date.now() < deadline) return null;
+        if (isTransient(error) && performance.now() < deadline) return null;
         throw error;
     }
 }

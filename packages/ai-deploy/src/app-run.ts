@@ -92,7 +92,7 @@ async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, de
         await context.poller.until(async () => {
             const now = await tolerate(deadline, () => get(context, inputs, live.id));
             if (now === undefined && ++absent >= looksWithoutApp) throw wasDeleted(inputs, live.id);
-            return (now && now.status.state !== "STOPPING") || Date.now() > deadline ? true : undefined;
+            return (now && now.status.state !== "STOPPING") || performance.now() > deadline ? true : undefined;
         });
     }
     try {
@@ -152,7 +152,7 @@ async function waitUntilThere(
                 );
             }
         }
-        if (Date.now() > deadline) {
+        if (performance.now() > deadline) {
             throw new Error(
                 `app ${inputs.name} (${first.id}) is ${last.status.state} after the time-out: it goes on and may be billed. ` +
                     "Run `pulumi up` again to go on waiting (timeouts.createSeconds and updateSeconds raise the bound), or `pulumi destroy`",
@@ -197,14 +197,14 @@ export async function bringDown(context: Context, inputs: AppInputs, id: string,
         await deleteOne(context, inputs, id, deadline);
         const listed = await tolerate(deadline, () => labelled(context, inputs));
         if (listed && !listed.some((app) => app.id === id)) return listed;
-        if (Date.now() > deadline) throw contradictory(inputs, id);
+        if (performance.now() > deadline) throw contradictory(inputs, id);
         await sleep(context.poller.pauseMs(0));
     }
 }
 
 /** Stops an app, deletes it, and waits until it is not found any more. */
 async function deleteOne(context: Context, inputs: AppInputs, id: string, deadline: number): Promise<void> {
-    const forceAt = (Date.now() + deadline) / 2;
+    const forceAt = (performance.now() + deadline) / 2;
     const base = pathOf(inputs, id);
     const told = teller(context, inputs.name, id);
     let stopped = false;
@@ -222,7 +222,7 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
                 } else if (["STOPPED", "FAILED", "ERROR"].includes(state) && !deleted) {
                     // Not found, though it was seen just now: the next look tells.
                     deleted = await context.client.delete(base);
-                } else if (Date.now() > forceAt && state !== "DELETING") {
+                } else if (performance.now() > forceAt && state !== "DELETING") {
                     await context.client.delete(`${base}?force=true`);
                 }
             } catch (error) {
@@ -232,7 +232,7 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
                 }
             }
         }
-        if (Date.now() > deadline) {
+        if (performance.now() > deadline) {
             throw new Error(
                 `app ${inputs.name} (${id}) is still there after the time-out (state ${live?.status.state ?? "unknown"}) and may be billed: ` +
                     "run the same command again (timeouts.deleteSeconds raises the bound), or delete it in the OVHcloud control panel",
@@ -244,15 +244,16 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
 }
 
 export function deadlineIn(seconds: number): number {
-    return Date.now() + seconds * 1000;
+    return performance.now() + seconds * 1000;
 }
 
 /** Tells each state once, with the time since the first. */
 function teller({ progress }: Context, name: string, id: string): (state: AppState) => void {
-    const started = Date.now();
+    const started = performance.now();
     let last: AppState | undefined;
     return (state) => {
-        if (state !== last) progress(`${name} (${id}) ${state} after ${Math.round((Date.now() - started) / 1000)} s`);
+        if (state !== last)
+            progress(`${name} (${id}) ${state} after ${Math.round((performance.now() - started) / 1000)} s`);
         last = state;
     };
 }

@@ -3,6 +3,7 @@ import { checkProject, type CheckFailure } from "./app-check";
 import type { Context } from "./context";
 import { ApiError, isTransient } from "./client";
 import { explain } from "./failure";
+import { aiPath, idPart } from "./paths";
 import { hasUnknown } from "./unknown";
 
 export type DataSyncState = "QUEUED" | "RUNNING" | "DONE" | "FAILED" | "ERROR" | "INTERRUPTED";
@@ -44,7 +45,7 @@ export function diff(olds: DataSyncInputs, news: DataSyncInputs): { changes: boo
 
 /** Starts a synchronization and waits for its end. */
 export async function create(context: Context, inputs: DataSyncInputs): Promise<{ id: string; outs: DataSyncOutputs }> {
-    const deadline = Date.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
+    const deadline = performance.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
     try {
         const { id } = await start(context, inputs);
         const done = await context.poller.until(async () => {
@@ -62,7 +63,7 @@ export async function create(context: Context, inputs: DataSyncInputs): Promise<
                         "  Check the volumes' alias, container and credentials, then run `pulumi up` again: it starts another.",
                 );
             }
-            if (Date.now() < deadline) return undefined;
+            if (performance.now() < deadline) return undefined;
             throw new Error(
                 `synchronization ${id} of app ${inputs.appId} is ${sync?.status.state ?? "not shown"} after the time-out and goes on: ` +
                     "run `pulumi up` again to start another (timeouts.createSeconds raises the bound)",
@@ -113,11 +114,11 @@ async function listSyncs(context: Context, inputs: DataSyncInputs): Promise<Live
     } catch (error) {
         if (!(error instanceof ApiError && error.gone)) throw error;
         // Not when it is the project that is not found.
-        await context.client.get(`/cloud/project/${inputs.serviceName}/ai/authorization`);
+        await context.client.get(aiPath(inputs.serviceName, "authorization"));
         return undefined;
     }
 }
 
 function appPath({ serviceName, appId }: DataSyncInputs): string {
-    return `/cloud/project/${serviceName}/ai/app/${appId}`;
+    return aiPath(serviceName, "app", idPart(appId));
 }

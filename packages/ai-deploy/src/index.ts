@@ -2,6 +2,7 @@ import { assertFreshBuild } from "./build";
 
 assertFreshBuild();
 
+export { checkCredentials } from "./program-credentials";
 export { App, Authorization, DataSync, Token } from "./resources";
 export {
     getApp,

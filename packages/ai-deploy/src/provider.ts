@@ -3,13 +3,13 @@
  * Pulumi's provider process, so that the state holds no code but the stub.
  */
 import * as appLife from "./app";
-import { checkApp } from "./app-check";
+import { checkApp, type CheckFailure } from "./app-check";
 import * as authorizationLife from "./authorization";
 import { assertFreshBuild } from "./build";
 import { Capabilities, type Offer } from "./capabilities";
 import { defaultRequestsPerMinute, OvhClient } from "./client";
 import type { Context, Run } from "./context";
-import { configFiles, resolveCredentials, secretsOf } from "./credentials";
+import { configFiles, NoCredentialsError, resolveCredentials, secretsOf } from "./credentials";
 import * as dataSyncLife from "./data-sync";
 import { endWithEngine } from "./engine-watch";
 import { explain } from "./failure";
@@ -52,6 +52,7 @@ function surround(): NonNullable<typeof surroundings> {
             requestsPerMinute,
             requestTimeoutMs: positive("OVH_AI_DEPLOY_REQUEST_TIMEOUT_MS"),
             backoffMs: pollMs,
+            log: (line) => console.log(line),
         });
         surroundings = {
             context: {
@@ -72,12 +73,13 @@ function surround(): NonNullable<typeof surroundings> {
 
 const context = (): Context => surround().context;
 
-/** The same where it is of use but not needed: `undefined` without credentials. */
+/** The same where it is of use but not needed: `undefined` without credentials. Those that cannot be used are a fault. */
 function ifPossible(): NonNullable<typeof surroundings> | undefined {
     try {
         return surround();
-    } catch {
-        return undefined; // said in full by the first method that needs them
+    } catch (error) {
+        if (error instanceof NoCredentialsError) return undefined;
+        throw error;
     }
 }
 
@@ -99,6 +101,29 @@ function withProject(news: Bag): Bag {
 async function offerFor({ serviceName, region }: Bag): Promise<Offer> {
     const askable = [serviceName, region].every((text) => typeof text === "string" && text !== "" && !hasUnknown(text));
     return (askable && (await ifPossible()?.capabilities.offer(serviceName as string, region as string))) || {};
+}
+
+/**
+ * What a check found, as the engine shows it well: given a property it adds that input's value, which is `<nil>` for one
+ * within another, and may be a secret.
+ */
+function told(failures: CheckFailure[]): CheckFailure[] {
+    return failures.map(({ property, reason }) => ({ property: "", reason: `${property} ${reason}` }));
+}
+
+/** Refuses a new selector that apps of others fit too. A token that has it already is only warned of: it may be in use. */
+async function sharedSelector(olds: Bag, inputs: Bag): Promise<CheckFailure[]> {
+    const { serviceName, labelSelector, app: own } = inputs;
+    if (!own || !labelSelector || hasUnknown(labelSelector) || !serviceName || hasUnknown(serviceName)) return [];
+    const carriers = await ifPossible()?.capabilities.appsWith(serviceName, labelSelector);
+    const others = tokenLife.strangers(inputs, carriers ?? []);
+    const isNew = olds?.labelSelector !== labelSelector;
+    // A token of before whose app's label is not known now: the app may well be ours.
+    if (others.length === 0 || (!isNew && hasUnknown(own))) return [];
+    const failure = tokenLife.sharedSelector(inputs, others);
+    if (isNew) return [failure];
+    console.log(`${inputs.name}: ${failure.property} ${failure.reason}`);
+    return [];
 }
 
 /** The methods with errors made for people: secrets of this process masked, no stack, and Pulumi's own property kept. */
@@ -127,7 +152,7 @@ export const app = withErrors({
     },
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: checkApp(inputs, await offerFor(inputs)) };
+        return { inputs, failures: told(checkApp(inputs, await offerFor(inputs))) };
     },
     diff: (id: string, olds: Bag, news: Bag) => appLife.diff(ifPossible()?.context, id, olds, withProject(news)),
     create: (inputs: Bag) => appLife.create(context(), inputs),
@@ -141,11 +166,13 @@ export const app = withErrors({
 
 export const token = withErrors({
     configure,
-    check: async (_olds: Bag, news: Bag) => {
+    check: async (olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: tokenLife.check(inputs, (await offerFor(inputs)).regions) };
+        const failures = tokenLife.check(inputs, (await offerFor(inputs)).regions);
+        return { inputs, failures: told([...failures, ...(await sharedSelector(olds, inputs))]) };
     },
-    diff: async (_id: string, olds: Bag, news: Bag) => tokenLife.diff(olds, withProject(news)),
+    diff: async (_id: string, olds: Bag, news: Bag) =>
+        tokenLife.diff(olds, withProject(news), (line) => console.log(line)),
     create: (inputs: Bag) => tokenLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
         const found = await tokenLife.read(context(), id, known);
@@ -159,7 +186,7 @@ export const authorization = withErrors({
     configure,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: authorizationLife.check(inputs) };
+        return { inputs, failures: told(authorizationLife.check(inputs)) };
     },
     diff: async (_id: string, olds: Bag, news: Bag) => authorizationLife.diff(olds, withProject(news)),
     create: (inputs: Bag) => authorizationLife.create(context(), inputs),
@@ -176,7 +203,7 @@ export const dataSync = withErrors({
     configure,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: dataSyncLife.check(inputs) };
+        return { inputs, failures: told(dataSyncLife.check(inputs)) };
     },
     diff: async (_id: string, olds: Bag, news: Bag) => dataSyncLife.diff(olds, withProject(news)),
     create: (inputs: Bag) => dataSyncLife.create(context(), inputs),

@@ -1,0 +1,134 @@
+/** Carries one request to OVHcloud and its answer back. */
+import { Agent, EnvHttpProxyAgent, fetch, type Dispatcher } from "undici";
+import { BlockList, isIP } from "net";
+import { ApiError, CertificateError, NoAnswerError } from "./request-errors";
+
+export interface Request {
+    method: string;
+    headers?: Record<string, string>;
+    body?: string;
+    timeoutMs: number;
+}
+
+export interface Answer {
+    status: number;
+    headers: { get(name: string): string | null };
+    text: string;
+}
+
+/** Many times the longest list; an answer without an end fills no memory. */
+const maxAnswerBytes = 64 * 1024 ** 2;
+
+/**
+ * Sends a request. Credentials never follow a redirect: one is an error, even on the same host, whose signature it would
+ * not fit.
+ * @throws NoAnswerError, CertificateError, or ApiError for a redirect.
+ */
+export async function send(operation: string, url: string, request: Request): Promise<Answer> {
+    const { method, headers, body, timeoutMs } = request;
+    const target = new URL(url);
+    const way = wayTo(target);
+    let answer: Answer;
+    try {
+        const signal = AbortSignal.timeout(timeoutMs);
+        const { dispatcher } = way;
+        const response = await fetch(url, { method, headers, body, signal, dispatcher, redirect: "manual" });
+        answer = { status: response.status, headers: response.headers, text: await response.text() };
+    } catch (error) {
+        throw failure(operation, target, way.proxy, error as Error);
+    }
+    const location = answer.headers.get("location");
+    if (answer.status >= 300 && answer.status < 400 && location !== null) {
+        const other = URL.canParse(location, url) ? new URL(location, url).host : "elsewhere";
+        throw new ApiError(
+            operation,
+            answer.status,
+            `a redirect from ${target.host} to ${other}, which credentials must not follow: check the endpoint (OVH_ENDPOINT)`,
+            undefined,
+        );
+    }
+    return answer;
+}
+
+/** What the connection failed of. */
+function failure(operation: string, target: URL, proxy: URL | undefined, error: Error): Error {
+    const { code = "", message = "" } = (error.cause ?? {}) as { code?: string; message?: string };
+    if (/^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/.test(code)) {
+        return new CertificateError(operation, target.host, code);
+    }
+    const refused = /Proxy response \((\d+)\)/.exec(message)?.[1];
+    const neverSent = refused !== undefined || codesOfNoConnection.has(code);
+    if (!proxy) return new NoAnswerError(operation, error, neverSent);
+    const cause = refused ? `it answered ${refused}` : code || message || error.message;
+    return new NoAnswerError(operation, new Error(`by way of the proxy ${proxy.host}: ${cause}`), neverSent);
+}
+
+/** Errors of a connection that was never made. */
+const codesOfNoConnection = new Set([
+    "ECONNREFUSED",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+    "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+interface Way {
+    dispatcher: Dispatcher;
+    proxy?: URL;
+}
+
+const direct = new Agent({ maxResponseSize: maxAnswerBytes });
+const ways = new Map<string, Way>();
+
+/**
+ * The way to an address, as Go's `net/http` chooses it, and so the `ovh` provider: `HTTPS_PROXY` or `HTTP_PROXY` by the
+ * address's scheme, not for what `NO_PROXY` names, and never for this machine itself. Capitals go first. Other than with
+ * Go, ranges such as 10.0.0.0/8 in `NO_PROXY` are not understood.
+ */
+function wayTo(target: URL): Way {
+    const variable = target.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
+    const text = setting(variable);
+    const noProxy = setting("NO_PROXY");
+    if (text === "" || isThisMachine(target.hostname) || noProxy.split(",").some((name) => name.trim() === "*")) {
+        return { dispatcher: direct };
+    }
+    const known = ways.get(`${text} ${noProxy}`);
+    if (known) return known;
+    const address = text.includes("://") ? text : `http://${text}`;
+    const proxy = URL.canParse(address) ? new URL(address) : undefined;
+    if (!proxy || !["http:", "https:"].includes(proxy.protocol)) {
+        // Not its text, which may hold a password.
+        throw new Error(`${variable} is no address of a proxy: give http://HOST:PORT, or unset it`);
+    }
+    const way = { proxy, dispatcher: new EnvHttpProxyAgent({ ...proxied(proxy), noProxy }) };
+    ways.set(`${text} ${noProxy}`, way);
+    return way;
+}
+
+function proxied({ href }: URL): EnvHttpProxyAgent.Options {
+    // Without a tunnel for http, as Go does: many proxies allow one to port 443 only.
+    return { httpProxy: href, httpsProxy: href, proxyTunnel: false, maxResponseSize: maxAnswerBytes };
+}
+
+function setting(variable: string): string {
+    return process.env[variable] || process.env[variable.toLowerCase()] || "";
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+function isThisMachine(hostname: string): boolean {
+    const host = hostname.replace(/^\[|\]$/g, "");
+    return host === "localhost" || (isIP(host) !== 0 && loopback.check(host, isIP(host) === 6 ? "ipv6" : "ipv4"));
+}
+
+/** The passwords of the proxies, which must appear nowhere. */
+export function proxySecrets(): string[] {
+    return ["HTTPS_PROXY", "HTTP_PROXY"].flatMap((variable) => {
+        const address = setting(variable);
+        const { password } = URL.canParse(address) ? new URL(address) : { password: "" };
+        return password ? [password, decodeURIComponent(password)] : [];
+    });
+}

@@ -92,7 +92,7 @@ function excerpt(text: string): string {
     return `it begins with ${plain}`;
 }
 
-export function causeText(error: unknown): string {
-    const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-    return cause?.code ?? cause?.message ?? (error as Error).message;
+function causeText(error: unknown): string {
+    const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
+    return typeof code === "string" ? code : (message ?? String(error));
 }

@@ -52,15 +52,21 @@ export async function send(operation: string, url: string, request: Request): Pr
 
 /** What the connection failed of. */
 function failure(operation: string, target: URL, proxy: URL | undefined, error: Error): Error {
-    const { code = "", message = "" } = (error.cause ?? {}) as { code?: string; message?: string };
+    const cause = firstCause(error);
+    const code = typeof cause.code === "string" ? cause.code : "";
     if (/^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/.test(code)) {
         return new CertificateError(operation, target.host, code);
     }
-    const refused = /Proxy response \((\d+)\)/.exec(message)?.[1];
+    const refused = /Proxy response \((\d+)\)/.exec(cause.message)?.[1];
     const neverSent = refused !== undefined || codesOfNoConnection.has(code);
-    if (!proxy) return new NoAnswerError(operation, error, neverSent);
-    const cause = refused ? `it answered ${refused}` : code || message || error.message;
-    return new NoAnswerError(operation, new Error(`by way of the proxy ${proxy.host}: ${cause}`), neverSent);
+    if (!proxy) return new NoAnswerError(operation, cause, neverSent);
+    const said = refused ? `it answered ${refused}` : code || cause.message;
+    return new NoAnswerError(operation, new Error(`by way of the proxy ${proxy.host}: ${said}`), neverSent);
+}
+
+/** `fetch` wraps what happened, once or more. */
+function firstCause(error: Error & { code?: unknown }): Error & { code?: unknown } {
+    return error.cause instanceof Error ? firstCause(error.cause) : error;
 }
 
 /** Errors of a connection that was never made. */

@@ -40,10 +40,11 @@ export class Model extends pulumi.ComponentResource {
         const env = args.secretEnv
             ? Object.fromEntries(Object.entries(settings.env).map(([key, value]) => [key, pulumi.secret(value)]))
             : settings.env;
-        const context = { projectId, huggingFaceToken: args.huggingFaceToken, adoptionLabel: adoption.hex, env };
+        const { huggingFaceToken } = args;
+        const context = { name, projectId, huggingFaceToken, adoptionLabel: adoption.hex, env };
         this.app = new App(name, appArgs(settings, context), child);
-        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", projectId), child);
-        const client = new Token(`${name}-client`, tokenArgs(settings, "client", projectId), child);
+        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", context), child);
+        const client = new Token(`${name}-client`, tokenArgs(settings, "client", context), child);
 
         this.settings = settings;
         this.appId = this.app.appId;

@@ -82,9 +82,12 @@ describe("credentials, as go-ovh finds them", () => {
         expect(() => resolve(given)).not.toThrow(/canary/);
     });
 
-    it.each<Record<string, string>>([{}, { OVH_ENDPOINT: "ovh-eu" }])("%o: nothing is set, which a preview can do with", (env) => {
-        expect(() => resolve({ env })).toThrow(NoCredentialsError);
-    });
+    it.each<Record<string, string>>([{}, { OVH_ENDPOINT: "ovh-eu" }])(
+        "%o: nothing is set, which a preview can do with",
+        (env) => {
+            expect(() => resolve({ env })).toThrow(NoCredentialsError);
+        },
+    );
 });
 
 describe("credentials that are set and cannot be used", () => {

@@ -295,7 +295,8 @@ describe("a rotation with overlap", () => {
 });
 
 describe("a selector that apps of others fit too", () => {
-    const own = { adoptionLabel: "own", labelSetting: "models.one.labels.group" };
+    const own = { adoptionLabel: "own" };
+    const settingNames = { labels: "models.one.labels" };
     const apps: Stack[] = [];
     async function appWith(adoptionLabel: string, group = "shared"): Promise<Stack> {
         const app = new Stack(provider);
@@ -307,7 +308,7 @@ describe("a selector that apps of others fit too", () => {
         for (const app of apps.splice(0)) await app.destroy();
     });
     /** Each value its own, since what the platform has is asked for once per process. */
-    const token = (value: string, app: Bag = own): Bag => args({ labelSelector: `group=${value}`, app });
+    const token = (value: string, app: Bag = own): Bag => args({ labelSelector: `group=${value}`, app, settingNames });
 
     it("is refused in preview, with the setting, the apps and what to do", async () => {
         const other = await appWith("other-0a1b2c3d");

@@ -212,9 +212,12 @@ export interface TokenInputs {
         adoptionLabel: string;
         /** `adopt` as given to the `App`. */
         adopt?: string;
-        /** What the program's user calls the app's label that is selected, for the message. Default `labels.KEY`. */
-        labelSetting?: string;
     };
+    /**
+     * For messages: how the program's user sets the app's labels, where that is not by `labels`, such as
+     * `{ labels: "models.chat.labels" }`. Changing it changes nothing else.
+     */
+    settingNames?: Record<string, string>;
 }
 
 export interface AuthorizationInputs {

@@ -104,11 +104,14 @@ async function offerFor({ serviceName, region }: Bag): Promise<Offer> {
 }
 
 /**
- * What a check found, as the engine shows it well: given a property it adds that input's value, which is `<nil>` for one
- * within another, and may be a secret.
+ * What `check` answers. The property is part of the text: Pulumi would print the value of the property beside it, which is
+ * none for a property within another, and may be a secret.
  */
-function told(failures: CheckFailure[]): CheckFailure[] {
-    return failures.map(({ property, reason }) => ({ property: "", reason: `${property} ${reason}` }));
+function checked(inputs: Bag, failures: CheckFailure[]): { inputs: Bag; failures: CheckFailure[] } {
+    return {
+        inputs,
+        failures: failures.map(({ property, reason }) => ({ property: "", reason: `${property} ${reason}` })),
+    };
 }
 
 /** Refuses a new selector that apps of others fit too. A token that has it already is only warned of: it may be in use. */
@@ -152,7 +155,7 @@ export const app = withErrors({
     },
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: told(checkApp(inputs, await offerFor(inputs))) };
+        return checked(inputs, checkApp(inputs, await offerFor(inputs)));
     },
     diff: (id: string, olds: Bag, news: Bag) => appLife.diff(ifPossible()?.context, id, olds, withProject(news)),
     create: (inputs: Bag) => appLife.create(context(), inputs),
@@ -169,7 +172,7 @@ export const token = withErrors({
     check: async (olds: Bag, news: Bag) => {
         const inputs = withProject(news);
         const failures = tokenLife.check(inputs, (await offerFor(inputs)).regions);
-        return { inputs, failures: told([...failures, ...(await sharedSelector(olds, inputs))]) };
+        return checked(inputs, [...failures, ...(await sharedSelector(olds, inputs))]);
     },
     diff: async (_id: string, olds: Bag, news: Bag) =>
         tokenLife.diff(olds, withProject(news), (line) => console.log(line)),
@@ -186,7 +189,7 @@ export const authorization = withErrors({
     configure,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: told(authorizationLife.check(inputs)) };
+        return checked(inputs, authorizationLife.check(inputs));
     },
     diff: async (_id: string, olds: Bag, news: Bag) => authorizationLife.diff(olds, withProject(news)),
     create: (inputs: Bag) => authorizationLife.create(context(), inputs),
@@ -203,7 +206,7 @@ export const dataSync = withErrors({
     configure,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return { inputs, failures: told(dataSyncLife.check(inputs)) };
+        return checked(inputs, dataSyncLife.check(inputs));
     },
     diff: async (_id: string, olds: Bag, news: Bag) => dataSyncLife.diff(olds, withProject(news)),
     create: (inputs: Bag) => dataSyncLife.create(context(), inputs),

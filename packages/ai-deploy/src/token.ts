@@ -77,15 +77,15 @@ export function strangers({ app }: TokenInputs, carriers: LiveApp[]): LiveApp[] 
 }
 
 /** The failure for a selector that other apps fit too. */
-export function sharedSelector({ labelSelector, app }: TokenInputs, others: LiveApp[]): CheckFailure {
-    const [key, value] = (labelSelector ?? "").split("=");
+export function sharedSelector({ labelSelector = "", settingNames }: TokenInputs, others: LiveApp[]): CheckFailure {
+    const [key, value] = labelSelector.split("=");
     const whose = others.map(({ id, spec }) => `${spec.name} (${id})`).join(", ");
-    const setting = app?.labelSetting ?? `labels.${key}`;
+    const step = /^[\w-]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
     return {
         property: "labelSelector",
         reason:
             `"${labelSelector}" would open apps that are not of this stack too: ${whose}. ` +
-            `Give ${setting} a value of its own, which only this stack's app has, in place of "${value}"`,
+            `Give ${settingNames?.labels ?? "labels"}${step} a value of its own, which only this stack's app has, in place of "${value}"`,
     };
 }
 

@@ -82,6 +82,7 @@ describe("the published package", () => {
                 "os",
                 "path",
                 "pulumi-ovh-ai-deploy/dist/provider",
+                "querystring",
                 "undici",
             ].sort(),
         );

@@ -315,7 +315,7 @@ describe("a selector that apps of others fit too", () => {
         await expect(stack.preview(token("shared"))).rejects.toThrow(
             new RegExp(
                 `labelSelector "group=shared" would open apps that are not of this stack too: test-app \\(${other.resource!.id}\\)\\. ` +
-                    'Give models\\.one\\.labels\\.group a value of its own, which only this stack\'s app has, in place of "shared"',
+                    "Give models\\.one\\.labels\\.group a value of its own, which only this stack's app has: pulumi config set --path 'models\\.one\\.labels\\.group' shared-2",
             ),
         );
         // An adoption label that the preview does not know yet is nobody's.

@@ -113,8 +113,9 @@ describe("proxies, for http", () => {
     it("this machine is never asked for by way of a proxy", async () => {
         const port = await answering((_incoming, answer) => answer.end("{}"));
         vi.stubEnv("HTTP_PROXY", "http://127.0.0.1:1");
-        for (const name of ["127.0.0.1", "localhost"])
+        for (const name of ["127.0.0.1", "localhost"]) {
             expect(await clientOf(`http://${name}:${port}`).get("/x")).toEqual({});
+        }
     });
 
     it.each([`socks5://user:${password}@127.0.0.1:1`, `http://user:${password}@:99999`])(
@@ -156,7 +157,7 @@ describe("by https, in the provider's own process", () => {
 
     async function authorize(env: Record<string, string>, connectStatus = 200) {
         const api = createTlsServer(certificate, (_incoming, answer) => answer.end('{"authorized": true}'));
-        const proxy = await openProxy(await listen(api as unknown as Server), connectStatus);
+        const proxy = await openProxy(await listen(api), connectStatus);
         const provider = await startProvider({
             OVH_ENDPOINT: `https://${host}/v1`,
             OVH_ACCESS_TOKEN: "made-up",

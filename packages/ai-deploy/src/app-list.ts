@@ -16,8 +16,9 @@ export async function listApps(
     let answer = await get(path);
     const apps = new Map(answer.map((app) => [app.id, app]));
     for (let page = 1; answer.length >= shortestPage; page++) {
-        if (page > mostPages)
+        if (page > mostPages) {
             throw new Error(`the list of apps with ${labelSelector} does not end (${mostPages} pages)`);
+        }
         const before = apps.size;
         answer = await get(`${path}&page=${page}`);
         for (const app of answer) apps.set(app.id, app);

@@ -252,8 +252,9 @@ function teller({ progress }: Context, name: string, id: string): (state: AppSta
     const started = performance.now();
     let last: AppState | undefined;
     return (state) => {
-        if (state !== last)
+        if (state !== last) {
             progress(`${name} (${id}) ${state} after ${Math.round((performance.now() - started) / 1000)} s`);
+        }
         last = state;
     };
 }

@@ -83,10 +83,14 @@ export function isTransient(error: unknown): boolean {
 /** What the API's structure calls an id. */
 export const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** Far more than `explain` shows. */
+const longest = 10_000;
+
 /** An answer without the texts in it, which may be secret, and without control characters; `explain` shortens it. */
 function excerpt(text: string): string {
     if (text.trim() === "") return "it is empty";
     const plain = text
+        .slice(0, longest)
         .replace(/"(?:[^"\\]|\\.)*"?(\s*:)?/g, (string, colon?: string) => (colon ? string : '"..."'))
         .replace(/[\p{Cc}\s]+/gu, " ");
     return `it begins with ${plain}`;

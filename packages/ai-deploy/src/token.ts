@@ -81,11 +81,13 @@ export function sharedSelector({ labelSelector = "", settingNames }: TokenInputs
     const [key, value] = labelSelector.split("=");
     const whose = others.map(({ id, spec }) => `${spec.name} (${id})`).join(", ");
     const step = /^[\w-]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+    const setting = `${settingNames?.labels ?? "labels"}${step}`;
+    const command = settingNames?.labels ? `: pulumi config set --path '${setting}' ${value}-2` : "";
     return {
         property: "labelSelector",
         reason:
             `"${labelSelector}" would open apps that are not of this stack too: ${whose}. ` +
-            `Give ${settingNames?.labels ?? "labels"}${step} a value of its own, which only this stack's app has, in place of "${value}"`,
+            `Give ${setting} a value of its own, which only this stack's app has${command}`,
     };
 }
 
@@ -177,9 +179,10 @@ export async function update(
             const { value, version } = olds;
             return { outs: { ...inputs, tokenId: current, value, version, ...kept(previous) } };
         }
+        await endOrphans(context, id, olds, [current, ...previous.map((one) => one.id)]);
         const renewed = inputs.overlapSeconds ? undefined : await renew(context, current, inputs);
         if (renewed) return { outs: outputs(renewed, inputs) };
-        const live = await follow(context, id, olds, inputs, previous);
+        const live = await inTurn(() => post(context, inputs, followersName(inputs, id) + markOf(inputs.rotation)));
         const followed = { id: current, followedAt: new Date().toISOString() };
         return { outs: { ...outputs(live, inputs), ...kept([...previous, followed]) } };
     } catch (error) {
@@ -193,9 +196,8 @@ async function renew(context: Context, current: string, inputs: TokenInputs): Pr
         try {
             // A renewal whose answer was lost has to be repeated: nobody knows its value.
             const live = await context.client.post<LiveToken>(`${pathOf(inputs, current)}/renew`);
-            if (!live.status.value)
-                throw new Error(`OVHcloud gave no value for token ${current}: change rotation once more`);
-            return live;
+            if (live.status.value) return live;
+            throw new Error(`OVHcloud gave no value for token ${current}: change rotation once more`);
         } catch (error) {
             if (error instanceof ApiError && error.gone && !(await isThere(context, inputs, current))) return undefined;
             if (!isTransient(error) || posts >= maxPosts) throw error;
@@ -203,32 +205,16 @@ async function renew(context: Context, current: string, inputs: TokenInputs): Pr
     }
 }
 
-/**
- * Makes the token that follows the present one. Its name is this resource's own, so that one which an interrupted run
- * made, and whose value nobody has, is found and deleted first.
- */
-function follow(
-    context: Context,
-    id: string,
-    olds: TokenOutputs,
-    inputs: TokenInputs,
-    previous: Previous[],
-): Promise<LiveToken> {
-    const rotation = createHash("sha256")
-        .update(inputs.rotation ?? "")
-        .digest("hex")
-        .slice(0, 6);
-    return inTurn(async () => {
-        await endOrphans(context, id, olds, [olds.tokenId ?? id, ...previous.map((one) => one.id)]);
-        return post(context, inputs, `${followersName(inputs, id)}${rotation}`);
-    });
-}
-
-/** How the names begin of the tokens that follow the first one of a resource. */
+/** How the names begin of the tokens that follow the first one of a resource, and of no others. */
 function followersName({ name }: TokenInputs, id: string): string {
     return `${name}-${id.slice(0, 8)}-`;
 }
 
+function markOf(rotation = ""): string {
+    return createHash("sha256").update(rotation).digest("hex").slice(0, 6);
+}
+
+/** Deletes what interrupted rotations of this resource have made: nobody has its value. */
 async function endOrphans(context: Context, id: string, known: TokenInputs, keep: string[]): Promise<void> {
     const orphans = (await list(context, known)).filter(
         (token) => token.spec.name.startsWith(followersName(known, id)) && !keep.includes(token.id),

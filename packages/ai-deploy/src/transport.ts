@@ -1,6 +1,7 @@
 /** Carries one request to OVHcloud and its answer back. */
 import { Agent, EnvHttpProxyAgent, fetch, type Dispatcher } from "undici";
 import { BlockList, isIP } from "net";
+import { unescape } from "querystring";
 import { ApiError, CertificateError, NoAnswerError } from "./request-errors";
 
 export interface Request {
@@ -101,8 +102,7 @@ function wayTo(target: URL): Way {
     }
     const known = ways.get(`${text} ${noProxy}`);
     if (known) return known;
-    const address = text.includes("://") ? text : `http://${text}`;
-    const proxy = URL.canParse(address) ? new URL(address) : undefined;
+    const proxy = addressOf(text);
     if (!proxy || !["http:", "https:"].includes(proxy.protocol)) {
         // Not its text, which may hold a password.
         throw new Error(`${variable} is no address of a proxy: give http://HOST:PORT, or unset it`);
@@ -115,6 +115,12 @@ function wayTo(target: URL): Way {
 function proxied({ href }: URL): EnvHttpProxyAgent.Options {
     // Without a tunnel for http, as Go does: many proxies allow one to port 443 only.
     return { httpProxy: href, httpsProxy: href, proxyTunnel: false, maxResponseSize: maxAnswerBytes };
+}
+
+/** Without a scheme it is one for http. */
+function addressOf(proxy: string): URL | undefined {
+    const address = proxy.includes("://") ? proxy : `http://${proxy}`;
+    return URL.canParse(address) ? new URL(address) : undefined;
 }
 
 function setting(variable: string): string {
@@ -133,8 +139,7 @@ function isThisMachine(hostname: string): boolean {
 /** The passwords of the proxies, which must appear nowhere. */
 export function proxySecrets(): string[] {
     return ["HTTPS_PROXY", "HTTP_PROXY"].flatMap((variable) => {
-        const address = setting(variable);
-        const { password } = URL.canParse(address) ? new URL(address) : { password: "" };
-        return password ? [password, decodeURIComponent(password)] : [];
+        const password = addressOf(setting(variable))?.password;
+        return password ? [password, unescape(password)] : [];
     });
 }

@@ -3,11 +3,16 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import structure from "../../sandbox/ovhcloud/ai-deploy.structure.json";
 import { answerFault } from "../../packages/ai-deploy/src/answers";
+import { listApps } from "../../packages/ai-deploy/src/app-list";
+import type { LiveApp } from "../../packages/ai-deploy/src/app-spec";
 import { OvhClient } from "../../packages/ai-deploy/src/client";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
 import { explain } from "../../packages/ai-deploy/src/failure";
 import { aiPath, idPart } from "../../packages/ai-deploy/src/paths";
 import { MalformedAnswerError } from "../../packages/ai-deploy/src/request-errors";
+import { appInputs } from "./app-inputs";
+import { startProvider } from "./provider-process";
+import { Stack } from "./stack";
 
 const id = "00000000-0000-4000-8000-000000000001";
 const project = "00000000000000000000000000000001";
@@ -193,5 +198,54 @@ describe("paths", () => {
         }
         expect(() => aiPath("..", "app")).toThrow(/cannot be part of a path/);
         expect(() => aiPath(undefined, "app")).toThrow(/serviceName is not set/);
+    });
+});
+
+describe("an id that is a path, in a list", () => {
+    it("leads to no request but the look at the list", async () => {
+        const evil = "../../../../evil";
+        const asked: string[] = [];
+        const api = createServer(({ method, url }, answer) => {
+            asked.push(`${method} ${url!.replace(/\?.*/, "")}`);
+            if (url!.includes("/capabilities/")) return answer.writeHead(503).end();
+            const labels = { "pulumi-adoption-id": "label-of-the-test" };
+            return answer.end(JSON.stringify([{ ...app, id: evil, spec: { ...app.spec, labels } }]));
+        });
+        await new Promise<void>((resolve) => api.listen(0, "127.0.0.1", resolve));
+        const provider = await startProvider({
+            OVH_ENDPOINT: `http://127.0.0.1:${(api.address() as AddressInfo).port}/v1`,
+            OVH_ACCESS_TOKEN: "made-up",
+            OVH_CLOUD_PROJECT_SERVICE: project,
+            OVH_AI_DEPLOY_POLL_MS: "1",
+            OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: "1000000",
+        });
+        try {
+            const stack = new Stack(provider);
+            await expect(stack.up(appInputs({ adoptionLabel: "label-of-the-test" }))).rejects.toThrow(
+                /\[0\]\.id is not an id \(a UUID\)/,
+            );
+            expect(asked.filter((one) => one.includes("evil") || !one.startsWith("GET "))).toEqual([]);
+            const token = new Stack(provider, "token");
+            token.resource = { id: evil, inputs: {}, outputs: { name: "t", serviceName: project }, initErrors: [] };
+            await expect(token.destroy()).rejects.toThrow(/"\.\.\/\.\.\/\.\.\/\.\.\/evil" is no id of OVHcloud's API/);
+            expect(asked.filter((one) => !one.startsWith("GET "))).toEqual([]);
+        } finally {
+            await provider.close();
+            await new Promise((resolve) => api.close(resolve));
+        }
+    });
+});
+
+describe("a list that never ends", () => {
+    it("is an error, after many pages", async () => {
+        let n = 0;
+        const page = () =>
+            Promise.resolve(Array.from({ length: 10 }, () => ({ ...app, id: `${n++}` })) as unknown as LiveApp[]);
+        await expect(listApps(page, project, "a=b")).rejects.toThrow(
+            /the list of apps with a=b does not end \(200 pages\)/,
+        );
+        // One that repeats itself, or whose pages count from 0, does end.
+        const same = Array.from({ length: 10 }, (_, i) => ({ ...app, id: `${i}` })) as unknown as LiveApp[];
+        expect(await listApps(() => Promise.resolve(same), project, "a=b")).toHaveLength(10);
     });
 });

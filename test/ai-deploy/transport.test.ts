@@ -212,6 +212,23 @@ it("with proxies set and no NO_PROXY, a cloud on this machine is reached all the
     }
 });
 
+it("a port that does not speak TLS is final too", async () => {
+    let asked = 0;
+    const server = createServer();
+    server.on("clientError", (_error, socket) => {
+        asked++;
+        socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    const port = await listen(server);
+    const error = (await clientOf(`https://127.0.0.1:${port}/v1`)
+        .get("/x")
+        .catch((failed: unknown) => failed)) as Error;
+    expect(error.message).toMatch(
+        /^GET \/x: 127\.0\.0\.1:\d+ does not speak TLS as it should \(\w+\), so nothing was sent/,
+    );
+    expect(asked).toBe(1);
+});
+
 describe("redirects", () => {
     const signature = {
         kind: "signature" as const,

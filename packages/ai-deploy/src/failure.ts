@@ -1,6 +1,6 @@
 /** Why something did not work, in words that say what to do. */
 import { mask } from "./mask";
-import { ApiError, CertificateError, MalformedAnswerError, RequestError } from "./request-errors";
+import { ApiError, MalformedAnswerError, RequestError, TlsError } from "./request-errors";
 
 const hints: { pattern: RegExp; hint: string }[] = [
     {
@@ -36,7 +36,7 @@ export function hintFor(text: string): string | undefined {
 
 /** What to do about a request that failed, by its kind. */
 function advice(error: RequestError): string {
-    if (error instanceof CertificateError) return "Nothing was changed.";
+    if (error instanceof TlsError) return "Nothing was changed.";
     if (error instanceof MalformedAnswerError) {
         return "Check that the endpoint (OVH_ENDPOINT) is OVHcloud's and that no proxy answers in its place, then run the same command again: it goes on where this one stopped.";
     }

@@ -65,15 +65,24 @@ export class MalformedAnswerError extends NoAnswerError {
     }
 }
 
-/** The connection's other end is not who it should be. Nothing was sent, and another try ends no better. */
-export class CertificateError extends RequestError {
+/** No safe connection can be made, so nothing was sent, and another try ends no better. */
+export class TlsError extends RequestError {
     constructor(operation: string, host: string, code: string) {
         super(
             operation,
-            `the certificate of ${host} cannot be trusted (${code}), so nothing was sent. If a proxy of yours reads ` +
-                "encrypted traffic, name its CA: export NODE_EXTRA_CA_CERTS=/path/to/ca.pem; else check endpoint and clock",
+            certificateCodes.test(code)
+                ? `the certificate of ${host} cannot be trusted (${code}), so nothing was sent. If a proxy of yours reads ` +
+                      "encrypted traffic, name its CA: export NODE_EXTRA_CA_CERTS=/path/to/ca.pem; else check endpoint and clock"
+                : `${host} does not speak TLS as it should (${code}), so nothing was sent: check endpoint, port and proxy`,
         );
     }
+}
+
+const certificateCodes = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/;
+
+/** Whether the code of a failed connection is one of TLS. */
+export function isTlsCode(code: string): boolean {
+    return certificateCodes.test(code) || /^(EPROTO$|ERR_SSL_)/.test(code);
 }
 
 export function isTransient(error: unknown): boolean {

@@ -2,7 +2,7 @@
 import { Agent, EnvHttpProxyAgent, fetch, type Dispatcher } from "undici";
 import { BlockList, isIP } from "net";
 import { unescape } from "querystring";
-import { ApiError, CertificateError, NoAnswerError } from "./request-errors";
+import { ApiError, isTlsCode, NoAnswerError, TlsError } from "./request-errors";
 
 export interface Request {
     method: string;
@@ -23,7 +23,7 @@ const maxAnswerBytes = 64 * 1024 ** 2;
 /**
  * Sends a request. Credentials never follow a redirect: one is an error, even on the same host, whose signature it would
  * not fit.
- * @throws NoAnswerError, CertificateError, or ApiError for a redirect.
+ * @throws NoAnswerError, TlsError, or ApiError for a redirect.
  */
 export async function send(operation: string, url: string, request: Request): Promise<Answer> {
     const { method, headers, body, timeoutMs } = request;
@@ -55,9 +55,7 @@ export async function send(operation: string, url: string, request: Request): Pr
 function failure(operation: string, target: URL, proxy: URL | undefined, error: Error): Error {
     const cause = firstCause(error);
     const code = typeof cause.code === "string" ? cause.code : "";
-    if (/^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/.test(code)) {
-        return new CertificateError(operation, target.host, code);
-    }
+    if (isTlsCode(code)) return new TlsError(operation, target.host, code);
     const refused = /Proxy response \((\d+)\)/.exec(cause.message)?.[1];
     const neverSent = refused !== undefined || codesOfNoConnection.has(code);
     if (!proxy) return new NoAnswerError(operation, cause, neverSent);

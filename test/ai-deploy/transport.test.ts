@@ -137,7 +137,7 @@ describe("proxies, for http", () => {
             .get("/x")
             .catch((failed: unknown) => failed);
         expect((error as Error).message).toBe(
-            "GET /x: no answer from OVHcloud (by way of the proxy 127.0.0.1:1: ECONNREFUSED)",
+            "GET /x: no answer from OVHcloud (ECONNREFUSED; HTTP_PROXY is 127.0.0.1:1)",
         );
     });
 });
@@ -194,7 +194,7 @@ describe("by https, in the provider's own process", () => {
 
     it("a proxy that refuses is named, with its status", async () => {
         const { error } = await authorize({}, 407);
-        expect(error).toMatch(/no answer from OVHcloud \(by way of the proxy 127\.0\.0\.1:\d+: it answered 407\)/);
+        expect(error).toMatch(/no answer from OVHcloud \(the proxy answered 407; HTTPS_PROXY is 127\.0\.0\.1:\d+\)/);
     });
 });
 

@@ -36,7 +36,7 @@ export async function send(operation: string, url: string, request: Request): Pr
         const response = await fetch(url, { method, headers, body, signal, dispatcher, redirect: "manual" });
         answer = { status: response.status, headers: response.headers, text: await response.text() };
     } catch (error) {
-        throw failure(operation, target, way.proxy, error as Error);
+        throw failure(operation, target, way, error as Error);
     }
     const location = answer.headers.get("location");
     if (answer.status >= 300 && answer.status < 400 && location !== null) {
@@ -52,15 +52,15 @@ export async function send(operation: string, url: string, request: Request): Pr
 }
 
 /** What the connection failed of. */
-function failure(operation: string, target: URL, proxy: URL | undefined, error: Error): Error {
+function failure(operation: string, target: URL, { proxy }: Way, error: Error): Error {
     const cause = firstCause(error);
     const code = typeof cause.code === "string" ? cause.code : "";
     if (isTlsCode(code)) return new TlsError(operation, target.host, code);
     const refused = /Proxy response \((\d+)\)/.exec(cause.message)?.[1];
     const neverSent = refused !== undefined || codesOfNoConnection.has(code);
     if (!proxy) return new NoAnswerError(operation, cause, neverSent);
-    const said = refused ? `it answered ${refused}` : code || cause.message;
-    return new NoAnswerError(operation, new Error(`by way of the proxy ${proxy.host}: ${said}`), neverSent);
+    const said = refused ? `the proxy answered ${refused}` : code || cause.message;
+    return new NoAnswerError(operation, new Error(`${said}; ${proxy}`), neverSent);
 }
 
 /** `fetch` wraps what happened, once or more. */
@@ -80,7 +80,8 @@ const codesOfNoConnection = new Set([
 
 interface Way {
     dispatcher: Dispatcher;
-    proxy?: URL;
+    /** Such as `HTTPS_PROXY is proxy.example.org:3128`. */
+    proxy?: string;
 }
 
 const direct = new Agent({ maxResponseSize: maxAnswerBytes });
@@ -105,7 +106,10 @@ function wayTo(target: URL): Way {
         // Not its text, which may hold a password.
         throw new Error(`${variable} is no address of a proxy: give http://HOST:PORT, or unset it`);
     }
-    const way = { proxy, dispatcher: new EnvHttpProxyAgent({ ...proxied(proxy), noProxy }) };
+    const way = {
+        proxy: `${variable} is ${proxy.host}`,
+        dispatcher: new EnvHttpProxyAgent({ ...proxied(proxy), noProxy }),
+    };
     ways.set(`${text} ${noProxy}`, way);
     return way;
 }

@@ -117,8 +117,12 @@ export function scalingStrategy({ replicas, scaling, port }: Pick<ModelSettings,
  * A token that opens the apps with the model's token label and nothing else. The read role calls the model and reads
  * its metrics; it cannot start, change or delete apps.
  */
-export function tokenArgs(model: ModelSettings, purpose: "scrape" | "client", projectId: Input<string>): TokenArgs {
-    const { label, scrapeRotation, clientRotation } = model.tokens;
+export function tokenArgs(
+    model: ModelSettings,
+    purpose: "scrape" | "client",
+    { name, projectId, adoptionLabel }: Pick<AppContext, "name" | "projectId" | "adoptionLabel">,
+): TokenArgs {
+    const { label, scrapeRotation, clientRotation, overlapSeconds } = model.tokens;
     return {
         serviceName: projectId,
         name: `${model.appName}-${purpose}`,
@@ -126,6 +130,9 @@ export function tokenArgs(model: ModelSettings, purpose: "scrape" | "client", pr
         role: "ai_training_read",
         labelSelector: `${label}=${model.labels[label]}`,
         rotation: purpose === "scrape" ? scrapeRotation : clientRotation,
+        overlapSeconds,
+        app: { adoptionLabel },
+        settingNames: { labels: `models.${name}.labels` },
     };
 }
 

@@ -52,8 +52,8 @@ export class Model extends pulumi.ComponentResource {
             protect: settings.protect,
             deleteBeforeReplace: !settings.replaceFirst,
         });
-        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", projectId), child);
-        const client = new Token(`${name}-client`, tokenArgs(settings, "client", projectId), child);
+        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", context), child);
+        const client = new Token(`${name}-client`, tokenArgs(settings, "client", context), child);
 
         this.settings = settings;
         this.name = name;

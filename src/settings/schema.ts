@@ -134,10 +134,12 @@ export const modelSchema = z.strictObject({
     tokens: z.strictObject({
         /** Key of the app label that both tokens are bound to. */
         label: z.string().min(1),
-        /** Any text; a change renews the token that Prometheus uses. */
+        /** Any text; a change gives Prometheus another token. */
         scrapeRotation: written(z.string()).optional(),
-        /** Any text; a change renews the token of the API's clients. */
+        /** Any text; a change makes another token for the API's clients. */
         clientRotation: written(z.string()).optional(),
+        /** Seconds for which the token from before works on; the next `pulumi up` after them ends it. 0: at once. */
+        overlapSeconds: count.min(0),
     }),
     scrape: z.strictObject({
         /** Labels that Prometheus adds to every series of this model. */

@@ -100,17 +100,23 @@ describe("tokenArgs", () => {
     it("binds each token to the app's label, and turns each by itself", () => {
         const settings = model({
             labels: { team: "search" },
-            tokens: { label: "team", scrapeRotation: 2, clientRotation: "2026-11" },
+            tokens: { label: "team", scrapeRotation: 2, clientRotation: "2026-11", overlapSeconds: 60 },
         });
-        expect(tokenArgs(settings, "scrape", "p")).toEqual({
+        expect(tokenArgs(settings, "scrape", context)).toEqual({
             serviceName: "p",
             name: "vllm-ministral-14B-autoscaling-custom-metric-scrape",
             region: "GRA",
             role: "ai_training_read",
             labelSelector: "team=search",
             rotation: "2",
+            overlapSeconds: 60,
+            app: { adoptionLabel: "label" },
+            settingNames: { labels: "models.ministral.labels" },
         });
-        expect(tokenArgs(settings, "client", "p")).toMatchObject({ rotation: "2026-11", labelSelector: "team=search" });
+        expect(tokenArgs(settings, "client", context)).toMatchObject({
+            rotation: "2026-11",
+            labelSelector: "team=search",
+        });
     });
 });
 

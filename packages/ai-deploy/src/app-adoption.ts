@@ -1,17 +1,16 @@
 /** How a creation ends with exactly one app: the one of an interrupted run, or a new one. */
 import { canBecome, couldBecome } from "./app-compare";
 import {
-    appIn,
     get,
     getSurely,
     goingStates,
-    idIn,
     isOwned,
     labelled,
     looksAfterUnclearPost,
     oldest,
     pathOf,
     tolerate,
+    withState,
 } from "./app-find";
 import { createBody } from "./app-plan";
 import { bringDown, deadlineIn, defaultSeconds } from "./app-run";
@@ -19,9 +18,10 @@ import type { LiveApp } from "./app-spec";
 import { asInitError, unresolved } from "./app-state";
 import type { AppInputs } from "./args";
 import { sleep } from "./cancellation";
-import { ApiError, isTransient } from "./client";
+import { isTransient } from "./client";
 import type { Context } from "./context";
 import { namesOf } from "./names";
+import { MalformedAnswerError } from "./request-errors";
 
 const maxPosts = 3;
 
@@ -69,30 +69,33 @@ export async function obtain(context: Context, inputs: AppInputs, deadline: numb
     }
 }
 
+/** What a POST answered: the app, or of an answer that cannot be read the id alone. */
+type Made = LiveApp | { id: string };
+
 /** Sends the POST. The answer counts if it has an id, whatever else is wrong with it. */
-async function post(context: Context, inputs: AppInputs): Promise<{ id: string; answer: unknown }> {
-    const answer = await context.client.post<unknown>(pathOf(inputs), createBody(inputs));
-    const id = idIn(answer);
-    if (id === undefined) throw new ApiError("POST /ai/app", 500, "an answer without the app", undefined);
-    context.progress(`${inputs.name} (${id}) created`);
-    return { id, answer };
+async function post(context: Context, inputs: AppInputs): Promise<Made> {
+    const made = await context.client.post<LiveApp>(pathOf(inputs), createBody(inputs)).catch((error: unknown) => {
+        const id = error instanceof MalformedAnswerError ? error.seenId : undefined;
+        if (id === undefined) throw error;
+        return { id };
+    });
+    context.progress(`${inputs.name} (${made.id}) created`);
+    return made;
 }
 
 /** The app that was made, as the answer shows it or else as it can be read. */
 function asMade(
     context: Context,
     inputs: AppInputs,
-    { id, answer }: { id: string; answer: unknown },
+    made: Made,
     deadline: number,
 ): Promise<LiveApp> {
     const { name, region, image, resources } = inputs;
+    const { id } = made;
     const barely: LiveApp = { id, spec: { name, region, image, resources }, status: { state: "QUEUED" } };
     return asInitError(barely, inputs, async () => {
-        try {
-            return appIn(answer, "POST /ai/app");
-        } catch {
-            return (await tolerate(deadline, () => getSurely(context, inputs, id, deadline))) ?? barely;
-        }
+        if ("spec" in made) return withState(made);
+        return (await tolerate(deadline, () => getSurely(context, inputs, id, deadline))) ?? barely;
     });
 }
 

@@ -1,11 +1,13 @@
 /** Looks at apps of the platform: at one by its id, and at those that carry our label. */
+import { listApps } from "./app-list";
 import { adoptionLabelName, type AppState, type LiveApp } from "./app-spec";
 import type { AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
 import { sleep } from "./cancellation";
-import { ApiError, isTransient, NoAnswerError } from "./client";
+import { ApiError, isTransient } from "./client";
 import type { Context } from "./context";
-import { isMap } from "./values";
+import { aiPath, idPart } from "./paths";
+import { uuid } from "./request-errors";
 
 /** Looks for an app whose POST had no clear answer, before another is sent. */
 export const looksAfterUnclearPost = 4;
@@ -17,7 +19,7 @@ export const goingStates: AppState[] = ["DELETING", "DELETED"];
 /** The app; `undefined` for 404 and DELETED, and for nothing else. */
 export async function get(context: Context, project: Project, id: string): Promise<LiveApp | undefined> {
     try {
-        const live = appIn(await context.client.get(pathOf(project, id)), "GET /ai/app/ID");
+        const live = withState(await context.client.get<LiveApp>(pathOf(project, id)));
         return live.status.state === "DELETED" ? undefined : live;
     } catch (error) {
         if (error instanceof ApiError && error.gone) return undefined;
@@ -40,7 +42,7 @@ export async function getSurely(
         if (live) return live;
         const listed = (await labelled(context, known)).some((app) => app.id === id);
         if (!listed && look >= looksWithoutApp) return undefined;
-        if (look >= looksWithoutApp * 2 && Date.now() > deadline) throw contradictory(known, id);
+        if (look >= looksWithoutApp * 2 && performance.now() > deadline) throw contradictory(known, id);
         await sleep(context.poller.pauseMs(0));
     }
 }
@@ -57,7 +59,7 @@ export async function glance(context: Context, id: string, olds: AppOutputs): Pr
         const listed = await listLabelled((path) => context.client.glance(path), olds);
         for (let look = 0; look < looksWithoutApp; look++) {
             try {
-                const app = appIn(await context.client.glance(pathOf(olds, id)), "GET /ai/app/ID");
+                const app = withState(await context.client.glance<LiveApp>(pathOf(olds, id)));
                 return app.status.state === "DELETED" ? { listed } : { app, listed };
             } catch (error) {
                 if (!(error instanceof ApiError && error.gone)) throw error;
@@ -85,21 +87,9 @@ export async function labelled(context: Context, inputs: AppInputs): Promise<Liv
     return (await listLabelled((path) => context.client.get(path), inputs)).filter((app) => isOurs(app, inputs));
 }
 
-/** What the platform lists under our label, over all pages. */
-async function listLabelled(get: (path: string) => Promise<unknown>, inputs: AppInputs): Promise<LiveApp[]> {
-    const selector = encodeURIComponent(`${adoptionLabelName}=${inputs.adoptionLabel}`);
-    const path = `${pathOf(inputs)}?labelSelector=${selector}`;
-    // The API does not say how long a page is, nor whether the first is 0 or 1; no page is shorter than this.
-    const shortestPage = 10;
-    let answer = appsIn(await get(path));
-    const apps = new Map(answer.map((app) => [app.id, app]));
-    for (let page = 1; answer.length >= shortestPage; page++) {
-        const before = apps.size;
-        answer = appsIn(await get(`${path}&page=${page}`));
-        for (const app of answer) apps.set(app.id, app);
-        if (apps.size === before && page > 1) break;
-    }
-    return [...apps.values()];
+async function listLabelled(get: (path: string) => Promise<LiveApp[]>, inputs: AppInputs): Promise<LiveApp[]> {
+    const apps = await listApps(get, inputs.serviceName, `${adoptionLabelName}=${inputs.adoptionLabel}`);
+    return apps.map(withState);
 }
 
 export function isOurs({ spec, status }: LiveApp, { adoptionLabel }: AppInputs): boolean {
@@ -126,46 +116,24 @@ export async function tolerate<T>(deadline: number, look: () => Promise<T>): Pro
     try {
         return await look();
     } catch (error) {
-        if (isTransient(error) && Date.now() < deadline) return null;
+        if (isTransient(error) && performance.now() < deadline) return null;
         throw error;
     }
 }
 
 export type Project = Pick<AppInputs, "serviceName">;
 
-/** Path of the project's apps, or of one of them. The only place where an id becomes part of a path. */
+/** Path of the project's apps, or of one of them. */
 export function pathOf({ serviceName }: Project, id?: string): string {
-    const apps = `/cloud/project/${encodeURIComponent(serviceName ?? "")}/ai/app`;
-    if (id === undefined) return apps;
-    if (!isAppId(id)) throw new Error(`"${id}" is no id of an app: those are UUIDs`);
-    return `${apps}/${encodeURIComponent(id)}`;
+    return aiPath(serviceName, "app", ...(id === undefined ? [] : [idPart(id)]));
 }
 
 /** Whether a text is what the API calls the id of an app, or of a data synchronization: a UUID. */
 export function isAppId(id: unknown): boolean {
-    return typeof id === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
+    return typeof id === "string" && uuid.test(id);
 }
 
-/** The id in an answer of the API, whatever else is wrong with it. */
-export function idIn(answer: unknown): string | undefined {
-    const { id } = (answer ?? {}) as { id?: unknown };
-    return isAppId(id) ? (id as string) : undefined;
-}
-
-/** The app in an answer of the API. An answer that holds none is as unclear as no answer. */
-export function appIn(answer: unknown, operation: string): LiveApp {
-    const { spec, status } = (answer ?? {}) as Partial<LiveApp>;
-    const texts = [spec?.name, spec?.region, spec?.image].every((text) => typeof text === "string");
-    if (!idIn(answer) || !texts || !isMap(spec!.resources) || !isMap(status)) {
-        throw new NoAnswerError(operation, new Error("an answer that is no app"), false);
-    }
-    // The contract allows a state that is not known yet.
-    return { ...(answer as LiveApp), status: { ...status, state: status.state ?? "QUEUED" } };
-}
-
-function appsIn(answer: unknown): LiveApp[] {
-    if (!Array.isArray(answer)) {
-        throw new NoAnswerError("GET /ai/app", new Error("an answer that is no list of apps"), false);
-    }
-    return answer.map((app) => appIn(app, "GET /ai/app"));
+/** An app of an answer: the contract allows a state that is not known yet. */
+export function withState(app: LiveApp): LiveApp {
+    return { ...app, status: { ...app.status, state: app.status.state ?? "QUEUED" } };
 }

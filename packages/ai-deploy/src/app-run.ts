@@ -143,7 +143,7 @@ async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, de
         await context.poller.until(async () => {
             const now = await tolerate(deadline, () => get(context, inputs, live.id));
             if (now === undefined && ++absent >= looksWithoutApp) throw wasDeleted(inputs, live.id);
-            return (now && now.status.state !== "STOPPING") || Date.now() > deadline ? true : undefined;
+            return (now && now.status.state !== "STOPPING") || performance.now() > deadline ? true : undefined;
         });
     }
     try {
@@ -165,14 +165,14 @@ export async function bringDown(context: Context, inputs: AppInputs, id: string,
         await deleteOne(context, inputs, id, deadline);
         const listed = await tolerate(deadline, () => labelled(context, inputs));
         if (listed && !listed.some((app) => app.id === id)) return listed;
-        if (Date.now() > deadline) throw contradictory(inputs, id);
+        if (performance.now() > deadline) throw contradictory(inputs, id);
         await sleep(context.poller.pauseMs(0));
     }
 }
 
 /** Stops an app, deletes it, and waits until it is not found any more. */
 async function deleteOne(context: Context, inputs: AppInputs, id: string, deadline: number): Promise<void> {
-    const forceAt = (Date.now() + deadline) / 2;
+    const forceAt = (performance.now() + deadline) / 2;
     const base = pathOf(inputs, id);
     const told = teller(context, inputs.name, id);
     let stopped = false;
@@ -190,7 +190,7 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
                 } else if (["STOPPED", "FAILED", "ERROR"].includes(state) && !deleted) {
                     // Not found, though it was seen just now: the next look tells.
                     deleted = await context.client.delete(base);
-                } else if (Date.now() > forceAt && state !== "DELETING") {
+                } else if (performance.now() > forceAt && state !== "DELETING") {
                     await context.client.delete(`${base}?force=true`);
                 }
             } catch (error) {
@@ -200,7 +200,7 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
                 }
             }
         }
-        if (Date.now() > deadline) {
+        if (performance.now() > deadline) {
             throw new Error(
                 `app ${inputs.name} (${id}) is still there after the time-out (state ${live?.status.state ?? "unknown"}) and may be billed: ` +
                     `run the same command again (${namesOf(inputs)("timeouts.deleteSeconds")} raises the bound), or delete it in the OVHcloud control panel`,
@@ -212,5 +212,5 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
 }
 
 export function deadlineIn(seconds: number): number {
-    return Date.now() + seconds * 1000;
+    return performance.now() + seconds * 1000;
 }

@@ -4,7 +4,8 @@ import { downStates } from "./app-plan";
 import type { AppState, LiveApp } from "./app-spec";
 import type { AppInputs } from "./args";
 import type { Context } from "./context";
-import { hintFor, mask } from "./failure";
+import { hintFor } from "./failure";
+import { mask } from "./mask";
 import { namesOf } from "./names";
 
 /** Looks in a row that must say STOPPED or FAILED unless the app was seen alive: one that lags may show the time before. */
@@ -21,7 +22,7 @@ export type Awaited = Pick<AppInputs, "serviceName" | "name" | "settingNames">;
 export interface Wait {
     /** Whether the app is as it should be. `stale`: a failure that it shows is one from before. */
     there: (live: LiveApp, stale: boolean) => boolean;
-    /** In milliseconds of `Date.now()`. */
+    /** In milliseconds of `performance.now()`. */
     deadline: number;
     /** A failure of this date is the one from before the start, still shown. */
     staleFailure?: string | null;
@@ -55,7 +56,7 @@ export async function waitUntil(context: Context, app: Awaited, first: LiveApp, 
             }
             if (state === "STOPPED" && down >= looksDown) throw wasStopped(app, first.id);
         }
-        if (Date.now() > wait.deadline) throw outOfTime(app, last);
+        if (performance.now() > wait.deadline) throw outOfTime(app, last);
         return undefined;
     });
 }
@@ -120,10 +121,10 @@ async function appFailure(context: Context, app: Awaited, { id, spec, status }: 
 
 /** Tells each state once, with the time since the first. */
 export function teller({ progress }: Context, name: string, id: string): (state: AppState) => void {
-    const started = Date.now();
+    const started = performance.now();
     let last: AppState | undefined;
     return (state) => {
-        if (state !== last) progress(`${name} (${id}) ${state} after ${Math.round((Date.now() - started) / 1000)} s`);
+        if (state !== last) progress(`${name} (${id}) ${state} after ${Math.round((performance.now() - started) / 1000)} s`);
         last = state;
     };
 }

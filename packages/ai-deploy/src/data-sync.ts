@@ -1,11 +1,11 @@
 import type { DataSyncInputs } from "./args";
 import { checkProject, type CheckFailure } from "./app-check";
-import { appIn, isAppId, pathOf } from "./app-find";
+import { isAppId } from "./app-find";
 import type { Context } from "./context";
-import { ApiError, isTransient, NoAnswerError } from "./client";
+import { ApiError, isTransient } from "./client";
 import { explain } from "./failure";
+import { aiPath, idPart } from "./paths";
 import { hasUnknown } from "./unknown";
-import { isMap } from "./values";
 
 export type DataSyncState = "QUEUED" | "RUNNING" | "DONE" | "FAILED" | "ERROR" | "INTERRUPTED";
 
@@ -49,7 +49,7 @@ export function diff(olds: DataSyncInputs, news: DataSyncInputs): { changes: boo
 
 /** Starts a synchronization and waits for its end. */
 export async function create(context: Context, inputs: DataSyncInputs): Promise<{ id: string; outs: DataSyncOutputs }> {
-    const deadline = Date.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
+    const deadline = performance.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
     try {
         const { id } = await start(context, inputs);
         const done = await context.poller.until(async () => {
@@ -67,7 +67,7 @@ export async function create(context: Context, inputs: DataSyncInputs): Promise<
                         "  Check the volumes' alias, container and credentials, then run `pulumi up` again: it starts another.",
                 );
             }
-            if (Date.now() < deadline) return undefined;
+            if (performance.now() < deadline) return undefined;
             throw new Error(
                 `synchronization ${id} of app ${inputs.appId} is ${sync?.status.state ?? "not shown"} after the time-out and goes on: ` +
                     "run `pulumi up` again to start another (timeouts.createSeconds raises the bound)",
@@ -95,9 +95,7 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
     for (let posts = 1; ; posts++) {
         try {
             const body = volume === undefined ? { direction } : { direction, volume };
-            const [made] = syncsIn([await context.client.post(`${appPath(inputs)}/datasync`, body)]);
-            if (made) return made;
-            throw new NoAnswerError("POST /ai/app/ID/datasync", new Error("an answer without the run"), false);
+            return await context.client.post<{ id: string }>(`${appPath(inputs)}/datasync`, body);
         } catch (error) {
             if (!isTransient(error)) throw error;
             let looks = 0;
@@ -115,24 +113,16 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
 /** The API shows synchronizations only in their app. `undefined`: there is no such app. */
 async function listSyncs(context: Context, inputs: DataSyncInputs): Promise<LiveSync[] | undefined> {
     try {
-        const { status } = appIn(await context.client.get(appPath(inputs)), "GET /ai/app/ID");
-        return status.state === "DELETED" ? undefined : syncsIn(status.dataSync);
+        const app = await context.client.get<{ status: { state: string; dataSync?: LiveSync[] } }>(appPath(inputs));
+        return app.status.state === "DELETED" ? undefined : (app.status.dataSync ?? []);
     } catch (error) {
         if (!(error instanceof ApiError && error.gone)) throw error;
         // Not when it is the project that is not found.
-        await context.client.get(pathOf(inputs).replace(/app$/, "authorization"));
+        await context.client.get(aiPath(inputs.serviceName, "authorization"));
         return undefined;
     }
 }
 
-/** The runs in an answer of the API: what lacks a part that is read here is left out. */
-function syncsIn(answer: unknown): LiveSync[] {
-    const entries = Array.isArray(answer) ? (answer as Partial<LiveSync>[]) : [];
-    return entries.filter(
-        (sync) => isMap(sync) && isAppId(sync.id) && isMap(sync.spec) && isMap(sync.status),
-    ) as LiveSync[];
-}
-
-function appPath(inputs: DataSyncInputs): string {
-    return pathOf(inputs, inputs.appId);
+function appPath({ serviceName, appId }: DataSyncInputs): string {
+    return aiPath(serviceName, "app", idPart(appId));
 }

@@ -1,6 +1,7 @@
 /** Why something did not work, in words that say what to do. */
-import { ApiError, NoAnswerError } from "./client";
+import { mask } from "./mask";
 import type { Named } from "./names";
+import { ApiError, MalformedAnswerError, RequestError, TlsError } from "./request-errors";
 
 const hints: { pattern: RegExp; hint: (named: Named) => string }[] = [
     {
@@ -38,9 +39,13 @@ export function hintFor(text: string, named: Named): string | undefined {
     return hints.find(({ pattern }) => pattern.test(text))?.hint(named);
 }
 
-/** What to do about an answer of the API, by its kind. */
-function advice(error: ApiError | NoAnswerError, named: Named): string {
-    if (error instanceof NoAnswerError || error.status === 408 || error.status >= 500) {
+/** What to do about a request that failed, by its kind. */
+function advice(error: RequestError, named: Named): string {
+    if (error instanceof TlsError) return "Nothing was changed.";
+    if (error instanceof MalformedAnswerError) {
+        return "Check that the endpoint (OVH_ENDPOINT) is OVHcloud's and that no proxy answers in its place, then run the same command again: it goes on where this one stopped.";
+    }
+    if (!(error instanceof ApiError) || error.status === 408 || error.status >= 500) {
         return "OVHcloud cannot be reached or is not well. Nothing is lost: the same command later goes on where this one stopped.";
     }
     const hint = hintFor(error.said, named);
@@ -68,23 +73,20 @@ export function explain(
     named: Named = (property) => property,
 ): Error {
     const plain = error instanceof Error ? error : new Error(String(error));
-    const known = plain instanceof ApiError || plain instanceof NoAnswerError;
     const { id, properties } = plain as { id?: string; properties?: object };
     const whose = id === undefined || doing.includes(id) ? "" : ` (${id})`;
-    const message = mask(
-        known ? `${doing}${whose}: ${plain.message}\n  ${advice(plain, named)}` : plain.message,
-        secrets,
-    );
+    const masked = mask(plain.message, secrets);
+    const message =
+        plain instanceof RequestError ? `${doing}${whose}: ${shortened(masked)}\n  ${advice(plain, named)}` : masked;
     const told = new Error(message);
     // Pulumi's provider process prints the stack of what it catches.
     told.stack = "";
     return id === undefined ? told : Object.assign(told, { id, properties, reasons: [message] });
 }
 
-/** Replaces secret values in a text that came from outside. Short values are left, since they would hit ordinary words. */
-export function mask(text: string, secrets: string[]): string {
-    return secrets
-        .filter((secret) => typeof secret === "string" && secret.length >= 6)
-        .sort((a, b) => b.length - a.length)
-        .reduce((masked, secret) => masked.split(secret).join("[secret]"), text);
+const longestMessage = 500;
+
+/** An answer may be a whole page. */
+function shortened(text: string): string {
+    return text.length > longestMessage ? `${text.slice(0, longestMessage)}...` : text;
 }

@@ -2,6 +2,7 @@ import { assertFreshBuild } from "./build";
 
 assertFreshBuild(__dirname);
 
+export { checkCredentials } from "./program-credentials";
 export { App, AppReady, Authorization, DataSync, Token } from "./resources";
 export {
     getApp,

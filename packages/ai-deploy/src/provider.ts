@@ -11,7 +11,7 @@ import { endWaitsOnCancel } from "./cancellation";
 import { Capabilities, type Offer } from "./capabilities";
 import { defaultRequestsPerMinute, OvhClient } from "./client";
 import type { Context, Run } from "./context";
-import { configFiles, resolveCredentials, secretsOf } from "./credentials";
+import { configFiles, NoCredentialsError, resolveCredentials, secretsOf } from "./credentials";
 import * as dataSyncLife from "./data-sync";
 import { endWithEngine } from "./engine-watch";
 import { explain } from "./failure";
@@ -62,6 +62,7 @@ function surround(): NonNullable<typeof surroundings> {
             requestsPerMinute,
             requestTimeoutMs: positive("OVH_AI_DEPLOY_REQUEST_TIMEOUT_MS"),
             backoffMs: pollMs,
+            log: (line) => console.log(line),
         });
         surroundings = {
             context: {
@@ -82,12 +83,13 @@ function surround(): NonNullable<typeof surroundings> {
 
 const context = (): Context => surround().context;
 
-/** The same where it is of use but not needed: `undefined` without credentials. */
+/** The same where it is of use but not needed: `undefined` without credentials. Those that cannot be used are a fault. */
 function ifPossible(): NonNullable<typeof surroundings> | undefined {
     try {
         return surround();
-    } catch {
-        return undefined; // said in full by the first method that needs them
+    } catch (error) {
+        if (error instanceof NoCredentialsError) return undefined;
+        throw error;
     }
 }
 
@@ -121,6 +123,21 @@ function checked(inputs: Bag, failures: CheckFailure[]): { inputs: Bag; failures
         inputs,
         failures: failures.map(({ property, reason }) => ({ property: "", reason: `${named(property)} ${reason}` })),
     };
+}
+
+/** Refuses a new selector that apps of others fit too. A token that has it already is only warned of: it may be in use. */
+async function sharedSelector(olds: Bag, inputs: Bag): Promise<CheckFailure[]> {
+    const { serviceName, labelSelector, app: own } = inputs;
+    if (!own || !labelSelector || hasUnknown(labelSelector) || !serviceName || hasUnknown(serviceName)) return [];
+    const carriers = await ifPossible()?.capabilities.appsWith(serviceName, labelSelector);
+    const others = tokenLife.strangers(inputs, carriers ?? []);
+    const isNew = olds?.labelSelector !== labelSelector;
+    // A token of before whose app's label is not known now: the app may well be ours.
+    if (others.length === 0 || (!isNew && hasUnknown(own))) return [];
+    const failure = tokenLife.sharedSelector(inputs, others);
+    if (isNew) return [failure];
+    console.log(`${inputs.name}: ${failure.property} ${failure.reason}`);
+    return [];
 }
 
 /** The methods with errors made for people: secrets of this process masked, no stack, and Pulumi's own property kept. */
@@ -180,11 +197,13 @@ export const appReady = withErrors({
 
 export const token = withErrors({
     configure,
-    check: async (_olds: Bag, news: Bag) => {
+    check: async (olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        return checked(inputs, tokenLife.check(inputs, (await offerFor(inputs)).regions));
+        const failures = tokenLife.check(inputs, (await offerFor(inputs)).regions);
+        return checked(inputs, [...failures, ...(await sharedSelector(olds, inputs))]);
     },
-    diff: async (_id: string, olds: Bag, news: Bag) => tokenLife.diff(olds, withProject(news)),
+    diff: async (_id: string, olds: Bag, news: Bag) =>
+        tokenLife.diff(olds, withProject(news), (line) => console.log(line)),
     create: (inputs: Bag) => tokenLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
         const found = await tokenLife.read(context(), id, known);

@@ -108,12 +108,18 @@ export class AppReady extends AiDeployResource {
     }
 }
 
-/** A token for apps of the project. Its value is secret. Replaced by any change but that of `rotation`. */
+/**
+ * A token for apps of the project. Its value is secret. A change of `rotation` makes another value, beside which the old
+ * one works on for `overlapSeconds`; a change of name, region, role or selector replaces the token.
+ */
 export class Token extends AiDeployResource {
     /** The bearer token; secret. */
     readonly value!: pulumi.Output<string>;
+    /** Id of the token that has the value; the resource's own id is that of the first. */
     readonly tokenId!: pulumi.Output<string>;
-    /** Goes up with each renewal. */
+    /** Tokens with the values of before, which still work, and when each was followed by the next. */
+    readonly previous!: pulumi.Output<{ id: string; followedAt: string }[] | undefined>;
+    /** Goes up with each renewal in place. */
     readonly version!: pulumi.Output<number>;
     readonly name!: pulumi.Output<string>;
     readonly role!: pulumi.Output<string>;
@@ -121,7 +127,8 @@ export class Token extends AiDeployResource {
 
     constructor(name: string, args: TokenArgs, opts?: pulumi.CustomResourceOptions) {
         const secret = pulumi.mergeOptions(opts, { additionalSecretOutputs: ["value"] });
-        super("token", name, { value: undefined, tokenId: undefined, version: undefined, ...args }, secret);
+        const computed = { value: undefined, tokenId: undefined, version: undefined, previous: undefined };
+        super("token", name, { ...computed, ...args }, secret);
     }
 }
 

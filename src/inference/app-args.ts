@@ -131,7 +131,7 @@ export function tokenArgs(
         labelSelector: `${label}=${model.labels[label]}`,
         rotation: purpose === "scrape" ? scrapeRotation : clientRotation,
         overlapSeconds,
-        app: { adoptionLabel },
+        app: { adoptionLabel, adopt: model.adopt },
         settingNames: { labels: `models.${name}.labels` },
     };
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { stub } from "../../packages/ai-deploy/src/resources";
 import { appInputs } from "./app-inputs";
-import { startTestCloud } from "./cloud";
+import { projectId, startTestCloud } from "./cloud";
 import { InitFailed, startProvider } from "./provider-process";
 
 it("Ctrl-C ends a wait of half an hour at once, and what exists is kept", async () => {
@@ -9,7 +9,7 @@ it("Ctrl-C ends a wait of half an hour at once, and what exists is kept", async 
     const cloud = await startTestCloud({ speed: 1 });
     const provider = await startProvider(cloud.env);
     try {
-        const creation = provider.create(appInputs({ __provider: stub("app") })).then(
+        const creation = provider.create(appInputs({ serviceName: projectId, __provider: stub("app") })).then(
             () => new Error("it should have been stopped"),
             (error: Error) => error,
         );

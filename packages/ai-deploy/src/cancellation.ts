@@ -3,10 +3,11 @@
  * Node takes that call and does nothing with it, so a wait for a GPU would go on to its end, half an hour later.
  */
 import type { Http2Server, IncomingHttpHeaders } from "http2";
-import { setTimeout as pause } from "timers/promises";
 
 const cancelCall = "/pulumirpc.ResourceProvider/Cancel";
-const cancellation = new AbortController();
+/** What ends each wait that is under way. */
+const waits = new Set<() => void>();
+let cancelled = false;
 let listening = false;
 
 /** A wait was ended by the person who asked for it. What it waited for goes on. */
@@ -25,16 +26,25 @@ export function endWaitsOnCancel(): void {
         .filter((handle): handle is Http2Server => handle.constructor.name === "Http2Server");
     for (const server of servers) {
         server.on("stream", (_stream: unknown, headers: IncomingHttpHeaders) => {
-            if (headers[":path"] === cancelCall) cancellation.abort();
+            if (headers[":path"] !== cancelCall) return;
+            cancelled = true;
+            for (const stop of waits) stop();
         });
     }
 }
 
 /** @throws CancelledError at once when waits have been ended, or as soon as they are. */
-export async function sleep(milliseconds: number): Promise<void> {
-    try {
-        await pause(milliseconds, undefined, { signal: cancellation.signal });
-    } catch {
-        throw new CancelledError();
-    }
+export function sleep(milliseconds: number): Promise<void> {
+    if (cancelled) return Promise.reject(new CancelledError());
+    return new Promise((resolve, reject) => {
+        const stop = (): void => {
+            clearTimeout(timer);
+            reject(new CancelledError());
+        };
+        const timer = setTimeout(() => {
+            waits.delete(stop);
+            resolve();
+        }, milliseconds);
+        waits.add(stop);
+    });
 }

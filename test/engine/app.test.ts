@@ -63,9 +63,9 @@ describe.sequential("one app, real engine", () => {
     it("a new region replaces it, and the old one is deleted", async () => {
         const { id } = theApp();
         stage.configure({ region: "BHS" });
-        const said = await succeed(stage.preview());
-        expect(said).toMatch(/replace/);
-        expect(said).toMatch(
+        const { stdout, stderr } = await stage.preview();
+        expect(stdout).toMatch(/replace/);
+        expect(stdout + stderr).toMatch(
             /is REPLACED by this change of region: the app is deleted before .* about \d+ min, as its last/,
         );
         await succeed(stage.up());

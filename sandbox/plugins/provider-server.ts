@@ -54,6 +54,12 @@ export interface ResourceType {
     maps?: string[];
     /** Minutes that each operation may take; kept in the state, as the real ones keep it. */
     timeouts?: Record<"create" | "read" | "update" | "delete" | "default", number>;
+    /** Inputs that the plugin itself sets when they are left out, which it notes in `__defaults`. */
+    inputDefaults?: Properties;
+    /** Those of what is chosen that are known beforehand. */
+    defaults?(inputs: Properties): Properties;
+    /** Whether the real one is made with Terraform's newer library, with which the inputs pass as they are. */
+    plainInputs?: boolean;
     /** Whether a `name` left out is made from the resource's name in the program, so that a replacement can come first. */
     autonamed?: boolean;
     /** Fills in defaults, and finds faults that can be found before anything is done. May meet `unknown`. */
@@ -155,7 +161,8 @@ export function serveProvider(provider: Provider): void {
             const inputs = withoutDefaults(plain(request.getProperties())) as Properties;
             if (request.getPreview()) {
                 const unknowns = ["id", ...type.outputs, ...type.chosen].map((name) => [name, unknown]);
-                const state = { ...Object.fromEntries(unknowns), ...inputs, ...meta(type) };
+                const known = { ...type.defaults?.(inputs), ...inputs, ...meta(type) };
+                const state = { ...Object.fromEntries(unknowns), ...known };
                 return new rpc.CreateResponse().setProperties(stateStruct(type, state));
             }
             // Only what has its id already is "creating" something: an error before leaves nothing in the state.
@@ -248,7 +255,9 @@ async function failing<T>(
 
 function checked(type: ResourceType, request: rpc.CheckRequest): { inputs: Properties; failures: CheckFailure[] } {
     const inputs = withoutDefaults(plain(request.getNews())) as Properties;
-    const defaults = type.autonamed && autoname(inputs, plain(request.getOlds()), request.getUrn()) ? ["name"] : [];
+    const defaults = Object.keys(type.inputDefaults ?? {}).filter((name) => inputs[name] === undefined);
+    Object.assign(inputs, pickNames(type.inputDefaults ?? {}, defaults));
+    if (type.autonamed && autoname(inputs, plain(request.getOlds()), request.getUrn())) defaults.push("name");
     const logicalName = request.getUrn().split("::").slice(3).join("::");
     const failures = type.check?.(inputs, logicalName) ?? [];
     for (const name of type.required.filter((one) => inputs[one] === undefined)) {
@@ -261,11 +270,16 @@ function checked(type: ResourceType, request: rpc.CheckRequest): { inputs: Prope
             ),
         );
     }
+    if (type.plainInputs) return { inputs, failures };
     const known = [...type.required, ...type.optional, ...type.chosen];
     for (const name of Object.keys(inputs).filter((one) => !known.includes(one))) {
         failures.push(fault("Invalid or unknown key", logicalName, name));
     }
     return { inputs: { ...(withDefaults(type, inputs) as Properties), __defaults: defaults }, failures };
+}
+
+function pickNames(values: Properties, names: string[]): Properties {
+    return Object.fromEntries(names.map((name) => [name, values[name] as unknown]));
 }
 
 /** A fault of an input in the real plugins' words. */
@@ -345,6 +359,7 @@ function inputsOf(type: ResourceType, state: Properties, oldInputs: Properties):
     const names = known.length === 0 ? all : known;
     const valueOf = (name: string): unknown => (Object.hasOwn(state, name) ? state[name] : oldInputs[name]);
     const inputs = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+    if (type.plainInputs) return inputs;
     const defaults = (oldInputs.__defaults ?? []) as string[];
     return { ...(withDefaults(type, withoutDefaults(inputs)) as Properties), __defaults: defaults };
 }

@@ -30,6 +30,8 @@ export interface Plugin {
     process: ChildProcess;
     configure(config: Properties): Promise<void>;
     version(): Promise<string>;
+    /** Of a real one: the package's schema, as JSON. */
+    schema(): Promise<string>;
     cancel(): Promise<void>;
     invoke(token: string, args: Properties): Promise<Properties>;
     check(type: string, inputs: Properties, oldInputs?: Properties): Promise<Checked>;
@@ -121,7 +123,9 @@ export async function startPlugin(executable: string, env: Record<string, string
         child.on("error", reject);
         child.on("exit", (code) => reject(new Error(`${executable} ended with exit code ${code}`)));
     });
-    const client = new ResourceProviderClient(`127.0.0.1:${port}`, credentials.createInsecure());
+    const client = new ResourceProviderClient(`127.0.0.1:${port}`, credentials.createInsecure(), {
+        "grpc.max_receive_message_length": -1,
+    });
     const ask = <Response>(
         call: (done: (error: ServiceError | null, response: Response) => void) => unknown,
     ): Promise<Response> =>
@@ -139,6 +143,10 @@ export async function startPlugin(executable: string, env: Record<string, string
             if (!response.getSupportspreview()) throw new Error("the plugin cannot preview");
         },
         version: async () => (await ask<PluginInfo>((done) => client.getPluginInfo(new Empty(), done))).getVersion(),
+        schema: async () =>
+            (
+                await ask<rpc.GetSchemaResponse>((done) => client.getSchema(new rpc.GetSchemaRequest(), done))
+            ).getSchema(),
         cancel: async () => void (await ask<Empty>((done) => client.cancel(new Empty(), done))),
         async invoke(token, args) {
             const response = await ask<rpc.InvokeResponse>((done) =>

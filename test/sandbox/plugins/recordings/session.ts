@@ -24,9 +24,9 @@ export interface Session {
     /** Changes inputs of a resource as `up` does: checked, compared, then updated. */
     change(type: string, before: Before, changes: Properties, ignoreChanges?: string[]): Promise<Before>;
     /** A call of somebody else, which is not noted. Answers the body. */
-    elsewhere(method: string, path: string, body?: object): Promise<any>;
+    elsewhere: (method: string, path: string, body?: object) => Promise<any>;
     /** Resolves when the plugin has made so many calls of this kind, such as `GET /kube/[^/]+$`. */
-    called(pattern: RegExp, times: number): Promise<void>;
+    called: (pattern: RegExp, times: number) => Promise<void>;
     /** Ends the plugin's process at once. */
     kill(): Promise<void>;
     note(line: string): void;
@@ -143,7 +143,7 @@ interface Tap {
     url: string;
     /** Names by id, in the order in which they were seen. */
     ids: Map<string, string>;
-    called(pattern: RegExp, times: number): Promise<void>;
+    called: (pattern: RegExp, times: number) => Promise<void>;
     close(): Promise<void>;
 }
 
@@ -239,7 +239,7 @@ function full(value: unknown): unknown {
 }
 
 const isEmpty = (value: unknown): boolean =>
-    value === null || (typeof value === "object" && Object.keys(value as object).length === 0);
+    value === null || (typeof value === "object" && Object.keys(value).length === 0);
 
 /** As JSON, four spaces in, with the names in order. */
 function indented(value: unknown): string {

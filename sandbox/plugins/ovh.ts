@@ -108,6 +108,7 @@ const cluster: ResourceType = {
         // A kubeconfig is a credential, made on demand: not a new one with each refresh.
         return state.kubeconfig && state.kubeconfigAttributes ? state : { ...state, ...(await kubeconfig(path)) };
     },
+    lacking: ({ kubeconfigAttributes }) => (kubeconfigAttributes === null ? ["kubeconfigAttributes"] : []),
     update: updateCluster,
     async delete(id, old, timeoutSeconds = 10 * minute) {
         const path = clusterPath(id, old);

@@ -69,6 +69,8 @@ export interface ResourceType {
     import?(id: string): Promise<{ id: string; state: Properties } | undefined>;
     /** Resolves with the state as it is, or `undefined` when the thing is gone. */
     read(id: string, old: Properties): Promise<Properties | undefined>;
+    /** Names of outputs that the state lacks, which shows as a change that no call makes. */
+    lacking?(old: Properties): string[];
     /** Resolves with the new state. Absent: every input is in `replaceOn`. */
     update?(id: string, change: Change, timeoutSeconds: number | undefined): Promise<Properties>;
     /** Gone already is success. */
@@ -126,7 +128,7 @@ export function serveProvider(provider: Provider): void {
                 .filter(([name]) => name !== "version")
                 .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
             await provider.configure?.(Object.fromEntries(config) as Record<string, string>);
-            return new rpc.ConfigureResponse().setSupportspreview(true).setAcceptsecrets(true);
+            return new rpc.ConfigureResponse().setSupportspreview(true);
         }),
         invoke: method(async (request: rpc.InvokeRequest) => {
             const call = find(provider.functions ?? {}, request.getTok(), "function");
@@ -147,12 +149,13 @@ export function serveProvider(provider: Provider): void {
             const [old, inputs] = [plain(request.getOlds()), plain(request.getNews())];
             const changed = changedInputs(type, old, inputs, request);
             const replaces = changed.filter((name) => type.replaceOn.includes(name));
+            const differences = [...changed, ...(type.lacking?.(old) ?? [])];
             const { DIFF_SOME, DIFF_NONE } = rpc.DiffResponse.DiffChanges;
             // Two of one name are refused, or cannot be told apart.
             const named = type.autonamed === true && !wasAutonamed(inputs);
             return new rpc.DiffResponse()
-                .setChanges(changed.length > 0 ? DIFF_SOME : DIFF_NONE)
-                .setDiffsList(changed)
+                .setChanges(differences.length > 0 ? DIFF_SOME : DIFF_NONE)
+                .setDiffsList(differences)
                 .setReplacesList(replaces)
                 .setDeletebeforereplace(replaces.length > 0 && named);
         }),
@@ -414,13 +417,7 @@ function lay(value: unknown): unknown {
     if (typeof value !== "object" || value === null) return value;
     const [mark, secretKind] = Object.entries(secretMark)[0];
     if ((value as Properties)[mark] === secretKind) return lay((value as Properties).value);
-    const entries = Object.entries(value).map(([name, inner]) => {
-        // The real plugins cannot read what they wrote themselves for a secret that is not there.
-        const lost = (inner as Properties | null)?.[mark] === secretKind && (inner as Properties).value === null;
-        if (lost) throw new Error(`malformed RPC secret: missing value for "${name}"`);
-        return [name, lay(inner)];
-    });
-    return Object.fromEntries(entries);
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, lay(inner)]));
 }
 
 /** A message out of plain values; what is undefined is left out. */

@@ -99,8 +99,8 @@ export async function startSession(executable: string, pollMs = "30"): Promise<S
         async kill(): Promise<void> {
             const ended = new Promise((resolve) => plugin.process.on("exit", resolve));
             plugin.process.kill("SIGKILL");
-            await ended;
             note("the plugin is killed");
+            await ended;
         },
         text: () => normalized(lines.join("\n") + "\n", tap.ids),
         async close(): Promise<void> {
@@ -264,7 +264,8 @@ function notingPlugin(plugin: Plugin, note: (line: string) => void): Plugin {
             return answer;
         } catch (error) {
             const { message, failure } = error as Error & { failure?: InitFailure };
-            note(`error: ${message}`);
+            // How a connection ends differs.
+            note(`error: ${message.replace(/^(14 UNAVAILABLE).*/, "$1")}`);
             if (failure) note(indented(full(failure)));
             throw error;
         }

@@ -2,7 +2,9 @@ import { cloudproject } from "@ovhcloud/pulumi-ovh";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterSettings } from "../settings";
+import { currentKubeconfig } from "./ovh-api";
 import { PrivateNetwork } from "./private-network";
+import { survey } from "./survey";
 
 export interface ClusterArgs {
     settings: ClusterSettings;
@@ -34,6 +36,15 @@ export class Cluster extends pulumi.ComponentResource {
                   )
                 : undefined;
 
+        const found = survey({
+            projectId,
+            settings,
+            name,
+            say: (line) => void pulumi.log.info(line, this),
+            warn: (line) => void pulumi.log.warn(line, this),
+        });
+        const order = new pulumi.Stash(`${name}-order`, { input: found.then((known) => known.order) }, { parent: this });
+
         this.kube = new cloudproject.Kube(
             name,
             {
@@ -53,10 +64,21 @@ export class Cluster extends pulumi.ComponentResource {
                     },
                 }),
             },
-            { parent: this, dependsOn: network?.ready, customTimeouts: { create: "30m", delete: "30m" } },
+            {
+                parent: this,
+                dependsOn: network ? [order, network.ready] : order,
+                customTimeouts: { create: "30m", delete: "30m" },
+                // What is deployed moves from the old cluster to the new one, so both have to stand (pulumi/pulumi#14650).
+                deleteBeforeReplace: false,
+                // As `pulumi import` puts it into the state.
+                aliases: [{ parent: pulumi.rootStackResource }],
+                transforms: [
+                    async ({ props, opts }) => ({ props, opts: { ...opts, import: (await found).takeOver } }),
+                ],
+            },
         );
 
-        const { autoscale } = pool;
+        const nodes = pulumi.output(found).apply((known) => known.pool.nodes);
         this.nodePool = new cloudproject.KubeNodePool(
             `${name}-${pool.name}`,
             {
@@ -64,17 +86,30 @@ export class Cluster extends pulumi.ComponentResource {
                 kubeId: this.kube.id,
                 name: pool.name,
                 flavorName: pool.flavor,
-                desiredNodes: pool.nodes,
-                autoscale: autoscale !== undefined,
-                minNodes: autoscale?.min,
-                maxNodes: autoscale?.max,
+                desiredNodes: nodes.desiredNodes,
+                autoscale: nodes.autoscale,
+                // Typed as always known; `undefined` leaves them out.
+                minNodes: nodes.apply(({ minNodes }) => minNodes!),
+                maxNodes: nodes.apply(({ maxNodes }) => maxNodes!),
                 availabilityZones: pool.availabilityZones,
             },
-            // The autoscaler's number of nodes is not drift.
-            { parent: this, ignoreChanges: autoscale ? ["desiredNodes"] : undefined },
+            {
+                parent: this,
+                transforms: [
+                    async ({ props, opts }) => {
+                        const { takeOver, leaveNumber } = (await found).pool;
+                        const ignoreChanges = leaveNumber ? ["desiredNodes"] : [];
+                        return { props, opts: { ...opts, import: takeOver, ignoreChanges } };
+                    },
+                ],
+            },
         );
 
-        this.kubeconfig = pulumi.secret(this.kube.kubeconfig);
+        this.kubeconfig = pulumi.secret(
+            pulumi
+                .all([this.kube.id, this.kube.kubeconfig, found])
+                .apply(([id, made, { clusterId }]) => (id === clusterId ? renewed(projectId, id, made, this) : made)),
+        );
         this.provider = new k8s.Provider(
             `${name}-kubernetes`,
             {
@@ -89,5 +124,15 @@ export class Cluster extends pulumi.ComponentResource {
             { parent: this },
         );
         this.registerOutputs({ kubeconfig: this.kubeconfig });
+    }
+}
+
+/** The kubeconfig of now: the one of the state was read when the cluster was made, and may have been reset since. */
+async function renewed(projectId: string, id: string, made: string, cluster: pulumi.Resource): Promise<string> {
+    try {
+        return await currentKubeconfig(projectId, id);
+    } catch (error) {
+        await pulumi.log.warn(`${(error as Error).message}\n  The kubeconfig of the state is used.`, cluster);
+        return made;
     }
 }

@@ -3,7 +3,9 @@ import { assertFreshBuild } from "./build";
 assertFreshBuild();
 
 export { App, Authorization, DataSync, Token } from "./resources";
+export { ApiError } from "./client";
 export {
+    connect,
     getApp,
     getAppOutput,
     getFlavors,
@@ -13,7 +15,7 @@ export {
     getRegions,
     getRegionsOutput,
 } from "./lookups";
-export type { GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
+export type { Connection, GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
 export type {
     AppArgs,
     AppInputs,

@@ -109,30 +109,45 @@ export function getAppOutput(args: OutputArgs<GetAppArgs>): pulumi.Output<GetApp
 
 type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
 
-/** One client per program: look-ups share the rate limit. */
-let client: OvhClient | undefined;
-let secrets: string[] = [];
+export interface Connection {
+    client: OvhClient;
+    /** The error as a person needs it, secrets masked. */
+    explain(error: unknown, doing: string): Error;
+}
 
-async function look<T>(what: string, { serviceName }: LookupArgs, path: (serviceName: string) => string): Promise<T> {
-    const config = new pulumi.Config("ovh");
-    const project = serviceName ?? config.get("serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
-    if (!project) {
-        throw new Error(
-            "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
-        );
-    }
-    if (!client) {
+/** One per program: look-ups share the rate limit. */
+let connection: Connection | undefined;
+
+/** The API as this program's credentials reach it, also for what has no look-up here. */
+export function connect(): Connection {
+    if (!connection) {
+        const config = new pulumi.Config("ovh");
         const credentials = resolveCredentials({
             config: (key) => config.get(key.replace("ovh:", "")),
             env: process.env,
             files: configFiles(),
         });
-        secrets = secretsOf(credentials);
-        client = new OvhClient(credentials);
+        const secrets = secretsOf(credentials);
+        connection = {
+            client: new OvhClient(credentials, { requestsPerMinute: Number(process.env.OVH_AI_DEPLOY_REQUESTS_PER_MINUTE) || undefined }),
+            explain: (error, doing) => explain(error, doing, secrets),
+        };
     }
+    return connection;
+}
+
+async function look<T>(what: string, { serviceName }: LookupArgs, path: (serviceName: string) => string): Promise<T> {
+    const project =
+        serviceName ?? new pulumi.Config("ovh").get("serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
+    if (!project) {
+        throw new Error(
+            "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
+        );
+    }
+    const { client, explain } = connect();
     try {
         return await client.get<T>(path(project));
     } catch (error) {
-        throw explain(error, `looking up ${what}`, secrets);
+        throw explain(error, `looking up ${what}`);
     }
 }

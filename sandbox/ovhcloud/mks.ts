@@ -4,6 +4,8 @@ export interface ManagedKubernetes {
     create(id: string, spec: { name: string; version: string }): Promise<void>;
     /** The kubeconfig as YAML, certificates inline. */
     kubeconfig(id: string): Promise<string>;
+    /** Makes every kubeconfig handed out so far worthless; resolves when the control plane answers again. */
+    resetKubeconfig?(id: string): Promise<void>;
     /** Makes a pool have this many nodes; 0 removes it. */
     scale(id: string, pool: { id: string; name: string; flavor: string; nodes: number }): Promise<void>;
     /** Brings a cluster back after a restart of the sandbox. */

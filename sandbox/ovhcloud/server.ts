@@ -114,7 +114,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         log,
         changed: () => changed(),
     });
-    const kube = { store, mks: options.mks, projectId: options.projectId, log };
+    const kube = { store, mks: options.mks, projectId: options.projectId, speed: () => platform.speed, log };
     const handlers: Handlers = {
         ...appHandlers(store, platform, options.projectId),
         ...tokenHandlers(store),

@@ -43,7 +43,11 @@ export class Cluster extends pulumi.ComponentResource {
             say: (line) => void pulumi.log.info(line, this),
             warn: (line) => void pulumi.log.warn(line, this),
         });
-        const order = new pulumi.Stash(`${name}-order`, { input: found.then((known) => known.order) }, { parent: this });
+        const order = new pulumi.Stash(
+            `${name}-order`,
+            { input: found.then((known) => known.order) },
+            { parent: this },
+        );
 
         this.kube = new cloudproject.Kube(
             name,
@@ -72,9 +76,7 @@ export class Cluster extends pulumi.ComponentResource {
                 deleteBeforeReplace: false,
                 // As `pulumi import` puts it into the state.
                 aliases: [{ parent: pulumi.rootStackResource }],
-                transforms: [
-                    async ({ props, opts }) => ({ props, opts: { ...opts, import: (await found).takeOver } }),
-                ],
+                transforms: [async ({ props, opts }) => ({ props, opts: { ...opts, import: (await found).takeOver } })],
             },
         );
 

@@ -171,7 +171,9 @@ async function settle<T extends { status: string }>(
         said = seen.status;
         if (pulumi.runtime.isDryRun()) return undefined;
         if (performance.now() > deadline) {
-            throw new Error(`${what} is still ${seen.status} after ${waitSeconds / 60} minutes: run pulumi up again later`);
+            throw new Error(
+                `${what} is still ${seen.status} after ${waitSeconds / 60} minutes: run pulumi up again later`,
+            );
         }
         await sleep(pollMs);
     }

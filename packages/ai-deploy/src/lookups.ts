@@ -112,7 +112,7 @@ type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
 export interface Connection {
     client: OvhClient;
     /** The error as a person needs it, secrets masked. */
-    explain(error: unknown, doing: string): Error;
+    explain: (error: unknown, doing: string) => Error;
 }
 
 /** One per program: look-ups share the rate limit. */
@@ -129,7 +129,9 @@ export function connect(): Connection {
         });
         const secrets = secretsOf(credentials);
         connection = {
-            client: new OvhClient(credentials, { requestsPerMinute: Number(process.env.OVH_AI_DEPLOY_REQUESTS_PER_MINUTE) || undefined }),
+            client: new OvhClient(credentials, {
+                requestsPerMinute: Number(process.env.OVH_AI_DEPLOY_REQUESTS_PER_MINUTE) || undefined,
+            }),
             explain: (error, doing) => explain(error, doing, secrets),
         };
     }
@@ -137,8 +139,7 @@ export function connect(): Connection {
 }
 
 async function look<T>(what: string, { serviceName }: LookupArgs, path: (serviceName: string) => string): Promise<T> {
-    const project =
-        serviceName ?? new pulumi.Config("ovh").get("serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
+    const project = serviceName ?? new pulumi.Config("ovh").get("serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
     if (!project) {
         throw new Error(
             "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",

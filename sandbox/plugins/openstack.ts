@@ -51,7 +51,7 @@ function need(kind: string, id: string): void {
 }
 
 /** The four types differ in little: what they need, what they add, and what holds them. */
-interface Kind extends Pick<ResourceType, "replaceOn" | "chosen" | "autonamed"> {
+interface Kind extends Pick<ResourceType, "required" | "optional" | "replaceOn" | "chosen" | "autonamed"> {
     name: string;
     /** Throws when something that the inputs name is not there. Returns what the platform adds to them. */
     complete: (inputs: Properties) => Properties;
@@ -68,16 +68,15 @@ function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType
     return {
         ...rest,
         outputs: ["allTags"],
+        maps: ["valueSpecs"],
         create: async (inputs) => {
             const id = randomUUID();
             return { id, state: store(id, inputs) };
         },
         read: async (id) => load(id)?.properties,
-        update: async (id, { old, inputs, changed }) => {
+        update: async (id, { planned }) => {
             need(kind, id);
-            // What the platform chose stays, what was taken out of the program goes.
-            const kept = Object.entries(old).filter(([name]) => !changed.includes(name));
-            return store(id, { ...Object.fromEntries(kept), ...inputs });
+            return store(id, planned);
         },
         delete: async (id) => {
             const user = usedBy(id);
@@ -90,6 +89,18 @@ function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType
 const network = resource({
     name: "network",
     autonamed: true,
+    required: [],
+    optional: [
+        "availabilityZoneHints",
+        "description",
+        "dnsDomain",
+        "name",
+        "qosPolicyId",
+        "segments",
+        "tags",
+        "transparentVlan",
+        "valueSpecs",
+    ],
     chosen: ["adminStateUp", "external", "mtu", "portSecurityEnabled", "region", "shared", "tenantId"],
     replaceOn: ["availabilityZoneHints", "region", "segments", "tenantId", "transparentVlan", "valueSpecs"],
     complete: () => ({
@@ -106,6 +117,19 @@ const network = resource({
 const subnet = resource({
     name: "subnet",
     autonamed: true,
+    required: ["networkId"],
+    optional: [
+        "description",
+        "ipv6AddressMode",
+        "ipv6RaMode",
+        "name",
+        "noGateway",
+        "prefixLength",
+        "servicesTypes",
+        "subnetpoolId",
+        "tags",
+        "valueSpecs",
+    ],
     chosen: ["allocationPools", "cidr", "dnsNameservers", "enableDhcp", "gatewayIp", "ipVersion", "region", "tenantId"],
     replaceOn: [
         "cidr",
@@ -137,6 +161,17 @@ const subnet = resource({
 const router = resource({
     name: "router",
     autonamed: true,
+    required: [],
+    optional: [
+        "availabilityZoneHints",
+        "description",
+        "externalNetworkId",
+        "externalSubnetIds",
+        "name",
+        "tags",
+        "valueSpecs",
+        "vendorOptions",
+    ],
     chosen: ["adminStateUp", "distributed", "enableSnat", "externalFixedIps", "region", "tenantId"],
     replaceOn: ["availabilityZoneHints", "distributed", "region", "tenantId", "valueSpecs"],
     complete: ({ externalNetworkId }) => {
@@ -150,6 +185,8 @@ const router = resource({
 
 const routerInterface = resource({
     name: "router interface",
+    required: ["routerId"],
+    optional: ["forceDestroy", "subnetId"],
     chosen: ["portId", "region"],
     replaceOn: ["portId", "region", "routerId", "subnetId"],
     complete: ({ routerId, subnetId }) => {

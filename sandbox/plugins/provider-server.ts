@@ -24,43 +24,49 @@ export interface CheckFailure {
     reason: string;
 }
 
-export interface Waiting {
-    /** `customTimeouts` of the resource, if it has any. */
-    timeoutSeconds: number | undefined;
-    /** Aborted when the user stops the operation. */
-    cancelled: AbortSignal;
-}
+/** A mark around what must never be seen in clear. */
+const secret = (value: unknown): Properties => ({ ...secretMark, value });
 
 export interface Change {
     /** The state before: inputs and outputs. */
     old: Properties;
-    /** Inputs as they shall be. Without those that `ignoreChanges` names. */
-    inputs: Properties;
-    /** Names of the inputs that differ; empty when only a half-finished operation is to be finished. */
+    /** The state that is asked for: what is not changed is as it was. */
+    planned: Properties;
+    /** Names of the inputs that differ; empty after an update that failed, since what is in the state counts as done. */
     changed: string[];
 }
 
 /** One type of resource. Everything is in plain values; throw an Error to fail, or `InitFailed` when the thing exists. */
 export interface ResourceType {
-    /** Names of what the platform adds to the inputs. */
-    outputs: string[];
-    /** Those of them that are secret. */
-    secrets?: string[];
+    /** Inputs that must be there. */
+    required: string[];
+    /** Inputs that mean nothing when they are left out. */
+    optional: string[];
     /** Inputs that the platform chooses when they are left out: to leave one out later is no change. */
     chosen: string[];
+    /** Names of what the platform adds to the inputs. */
+    outputs: string[];
+    /** Names of what is secret, at any depth. */
+    secrets?: string[];
     /** Inputs that cannot be changed in place. */
     replaceOn: string[];
+    /** Of what has names of the user's own: never asked for defaults. */
+    maps?: string[];
+    /** Minutes that each operation may take; kept in the state, as the real ones keep it. */
+    timeouts?: Record<"create" | "read" | "update" | "delete" | "default", number>;
     /** Whether a `name` left out is made from the resource's name in the program, so that a replacement can come first. */
     autonamed?: boolean;
     /** Fills in defaults, and finds faults that can be found before anything is done. May meet `unknown`. */
-    check?(inputs: Properties): CheckFailure[];
-    create(inputs: Properties, waiting: Waiting): Promise<{ id: string; state: Properties }>;
+    check?(inputs: Properties, logicalName: string): CheckFailure[];
+    create(inputs: Properties, timeoutSeconds: number | undefined): Promise<{ id: string; state: Properties }>;
+    /** Takes over what exists, by the id that `pulumi import` is given; absent: as `read`. */
+    import?(id: string): Promise<{ id: string; state: Properties } | undefined>;
     /** Resolves with the state as it is, or `undefined` when the thing is gone. */
     read(id: string, old: Properties): Promise<Properties | undefined>;
-    /** Absent: every input is in `replaceOn`. */
-    update?(id: string, change: Change, waiting: Waiting): Promise<Properties>;
+    /** Resolves with the new state. Absent: every input is in `replaceOn`. */
+    update?(id: string, change: Change, timeoutSeconds: number | undefined): Promise<Properties>;
     /** Gone already is success. */
-    delete(id: string, old: Properties, waiting: Waiting): Promise<void>;
+    delete(id: string, old: Properties, timeoutSeconds: number | undefined): Promise<void>;
 }
 
 export interface Provider {
@@ -86,10 +92,8 @@ export class InitFailed extends Error {
     }
 }
 
-/** Runs a stand-in for a Pulumi plugin. */
+/** Runs a stand-in for a Pulumi plugin that is made from a Terraform provider. */
 export function serveProvider(provider: Provider): void {
-    const stop = new AbortController();
-
     function typeOf(urn: string): ResourceType {
         const token = urn.split("::")[2].split("$").pop()!;
         return find(provider.resources, token, "resource");
@@ -101,18 +105,13 @@ export function serveProvider(provider: Provider): void {
                 `and it knows only ${Object.keys(table).join(", ") || "none"}`,
         );
     }
-    const waiting = (request: { getTimeout(): number }): Waiting => ({
-        timeoutSeconds: request.getTimeout() || undefined,
-        cancelled: stop.signal,
-    });
+    const timeout = (request: { getTimeout(): number }): number | undefined => request.getTimeout() || undefined;
 
     servePlugin(ResourceProviderService, {
         getPluginInfo: method(() => new plugin.PluginInfo().setVersion(provider.version)),
         attach: method(() => new Empty()),
-        cancel: method(() => {
-            stop.abort();
-            return new Empty();
-        }),
+        // What has begun goes on to its end: the real ones do not listen either.
+        cancel: method(() => new Empty()),
         checkConfig: method((request: rpc.CheckRequest) => new rpc.CheckResponse().setInputs(request.getNews())),
         // Other credentials or another endpoint never mean that what they made has to be made anew.
         diffConfig: method(() => new rpc.DiffResponse().setChanges(rpc.DiffResponse.DiffChanges.DIFF_NONE)),
@@ -121,17 +120,16 @@ export function serveProvider(provider: Provider): void {
                 .filter(([name]) => name !== "version")
                 .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
             await provider.configure?.(Object.fromEntries(config) as Record<string, string>);
-            return new rpc.ConfigureResponse().setSupportspreview(true);
+            return new rpc.ConfigureResponse().setSupportspreview(true).setAcceptsecrets(true);
         }),
         invoke: method(async (request: rpc.InvokeRequest) => {
             const call = find(provider.functions ?? {}, request.getTok(), "function");
-            return new rpc.InvokeResponse().setReturn(struct(await call(plain(request.getArgs()))));
+            const answer = await failing(`invoking ${request.getTok()}: `, () => call(plain(request.getArgs())));
+            return new rpc.InvokeResponse().setReturn(struct(answer));
         }),
         check: method((request: rpc.CheckRequest) => {
             const type = typeOf(request.getUrn());
-            const inputs = plain(request.getNews());
-            if (type.autonamed) autoname(inputs, plain(request.getOlds()), request.getUrn());
-            const failures = type.check?.(inputs) ?? [];
+            const { inputs, failures } = checked(type, request);
             const response = new rpc.CheckResponse().setInputs(struct(inputs));
             response.setFailuresList(
                 failures.map(({ property, reason }) => new rpc.CheckFailure().setProperty(property).setReason(reason)),
@@ -141,75 +139,156 @@ export function serveProvider(provider: Provider): void {
         diff: method((request: rpc.DiffRequest) => {
             const type = typeOf(request.getUrn());
             const [old, inputs] = [plain(request.getOlds()), plain(request.getNews())];
-            const changed = changedInputs(type, old, plain(request.getOldInputs()), inputs, request);
+            const changed = changedInputs(type, old, inputs, request);
             const replaces = changed.filter((name) => type.replaceOn.includes(name));
             const { DIFF_SOME, DIFF_NONE } = rpc.DiffResponse.DiffChanges;
             // Two of one name are refused, or cannot be told apart.
-            const sameName = type.autonamed === true && !wasAutonamed(inputs) && inputs.name === old.name;
+            const named = type.autonamed === true && !wasAutonamed(inputs);
             return new rpc.DiffResponse()
                 .setChanges(changed.length > 0 ? DIFF_SOME : DIFF_NONE)
                 .setDiffsList(changed)
                 .setReplacesList(replaces)
-                .setDeletebeforereplace(replaces.length > 0 && sameName);
+                .setDeletebeforereplace(replaces.length > 0 && named);
         }),
         create: method(async (request: rpc.CreateRequest) => {
             const type = typeOf(request.getUrn());
-            const inputs = plain(request.getProperties());
+            const inputs = withoutDefaults(plain(request.getProperties())) as Properties;
             if (request.getPreview()) {
-                const unknowns = [...type.outputs, ...type.chosen].map((name) => [name, unknown]);
-                const state = { ...Object.fromEntries(unknowns), ...inputs };
-                return new rpc.CreateResponse().setProperties(struct(withSecrets(type, state)));
+                const unknowns = ["id", ...type.outputs, ...type.chosen].map((name) => [name, unknown]);
+                const state = { ...Object.fromEntries(unknowns), ...inputs, ...meta(type) };
+                return new rpc.CreateResponse().setProperties(stateStruct(type, state));
             }
-            const { id, state } = await failing(type, () => type.create(inputs, waiting(request)));
-            return new rpc.CreateResponse().setId(id).setProperties(struct(withSecrets(type, state)));
+            // Only what has its id already is "creating" something: an error before leaves nothing in the state.
+            const { id, state } = await failing("", () => type.create(inputs, timeout(request)), {
+                type,
+                known: `creating ${request.getUrn()}: `,
+            });
+            const own = request.getTimeout() ? { create: request.getTimeout() / 60 } : {};
+            const made = { ...state, ...meta(type, own), id };
+            return new rpc.CreateResponse().setId(id).setProperties(stateStruct(type, made));
         }),
         read: method(async (request: rpc.ReadRequest) => {
             const type = typeOf(request.getUrn());
-            const state = await type.read(request.getId(), plain(request.getProperties()));
-            if (!state) return new rpc.ReadResponse();
+            const [old, oldInputs] = [plain(request.getProperties()), plain(request.getInputs())];
+            const found = await failing(`refreshing ${request.getUrn()}: `, () => readOne(type, request.getId(), old));
+            if (!found) return new rpc.ReadResponse();
+            const state = { ...found.state, id: found.id };
             return new rpc.ReadResponse()
-                .setId(request.getId())
-                .setProperties(struct(withSecrets(type, state)))
-                .setInputs(struct(inputsOf(type, state, plain(request.getInputs()))));
+                .setId(found.id)
+                .setProperties(stateStruct(type, state))
+                .setInputs(struct(inputsOf(type, state, oldInputs)));
         }),
         update: method(async (request: rpc.UpdateRequest) => {
             const type = typeOf(request.getUrn());
             const [old, inputs] = [plain(request.getOlds()), plain(request.getNews())];
-            if (request.getPreview()) {
-                return new rpc.UpdateResponse().setProperties(struct(withSecrets(type, { ...old, ...inputs })));
-            }
+            const changed = changedInputs(type, old, inputs, request);
+            const planned = plannedState(old, inputs, changed, ignoredInputs(request));
+            if (request.getPreview()) return new rpc.UpdateResponse().setProperties(stateStruct(type, planned));
             if (!type.update) throw new Error(`${request.getUrn()} cannot be changed in place`);
-            const changed = changedInputs(type, old, plain(request.getOldInputs()), inputs, request);
-            for (const name of ignoredInputs(request)) delete inputs[name];
-            const change = { old, inputs, changed };
-            const state = await failing(type, () => type.update!(request.getId(), change, waiting(request)));
-            return new rpc.UpdateResponse().setProperties(struct(withSecrets(type, state)));
+            const work = async (): Promise<Properties> => {
+                try {
+                    return await type.update!(request.getId(), { old, planned, changed }, timeout(request));
+                } catch (error) {
+                    // Whatever became of it, the state has the new values then.
+                    throw new InitFailed((error as Error).message, request.getId(), planned);
+                }
+            };
+            const state = await failing("", work, { type, known: `updating ${request.getUrn()}: ` });
+            return new rpc.UpdateResponse().setProperties(stateStruct(type, state));
         }),
         delete: method(async (request: rpc.DeleteRequest) => {
             const type = typeOf(request.getUrn());
-            await type.delete(request.getId(), plain(request.getProperties()), waiting(request));
+            const old = plain(request.getProperties());
+            await failing(`deleting ${request.getUrn()}: `, () => type.delete(request.getId(), old, timeout(request)));
             return new Empty();
         }),
     });
 }
 
-/** Gives an `InitFailed` the form in which the engine takes the id and the state out of an error. */
-async function failing<T>(type: ResourceType, work: () => Promise<T>): Promise<T> {
+async function readOne(
+    type: ResourceType,
+    id: string,
+    old: Properties,
+): Promise<{ id: string; state: Properties } | undefined> {
+    if (type.import && Object.keys(old).length === 0) {
+        const found = await type.import(id);
+        return found && { ...found, state: { ...found.state, ...meta(type, {}, { schema_version: "0" }) } };
+    }
+    const state = await type.read(id, old);
+    return state && { id, state };
+}
+
+/**
+ * Gives an error the words of the real plugins, and an `InitFailed` the form in which the engine takes the id and the
+ * state out of it.
+ */
+async function failing<T>(
+    doing: string,
+    work: () => Promise<T>,
+    made?: { type: ResourceType; known: string },
+): Promise<T> {
     try {
         return await work();
     } catch (error) {
-        if (!(error instanceof InitFailed)) throw error;
+        const occurred = `1 error occurred:\n\t* ${(error as Error).message}\n\n`;
+        if (!(error instanceof InitFailed) || !made) throw new Error(doing + occurred, { cause: error });
         const detail = new Any();
         const failed = new rpc.ErrorResourceInitFailed()
             .setId(error.id)
-            .setProperties(struct(withSecrets(type, error.state)))
-            .setReasonsList([error.message]);
+            .setProperties(stateStruct(made.type, { ...meta(made.type), ...error.state, id: error.id }))
+            .setReasonsList([made.known + occurred]);
         detail.pack(failed.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
-        const answer = new Status().setCode(status.UNKNOWN).setMessage(error.message).setDetailsList([detail]);
+        const message = made.known + occurred;
+        const answer = new Status().setCode(status.UNKNOWN).setMessage(message).setDetailsList([detail]);
         const metadata = new Metadata();
         metadata.add("grpc-status-details-bin", Buffer.from(answer.serializeBinary()));
-        throw Object.assign(new Error(error.message), { metadata });
+        throw Object.assign(new Error(message), { metadata });
     }
+}
+
+function checked(type: ResourceType, request: rpc.CheckRequest): { inputs: Properties; failures: CheckFailure[] } {
+    const inputs = withoutDefaults(plain(request.getNews())) as Properties;
+    const defaults = type.autonamed && autoname(inputs, plain(request.getOlds()), request.getUrn()) ? ["name"] : [];
+    const logicalName = request.getUrn().split("::").slice(3).join("::");
+    const failures = type.check?.(inputs, logicalName) ?? [];
+    for (const name of type.required.filter((one) => inputs[one] === undefined)) {
+        const argument = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+        failures.push(
+            fault(
+                `Missing required argument. The argument "${argument}" is required, but no definition was found.`,
+                logicalName,
+                name,
+            ),
+        );
+    }
+    const known = [...type.required, ...type.optional, ...type.chosen];
+    for (const name of Object.keys(inputs).filter((one) => !known.includes(one))) {
+        failures.push(fault("Invalid or unknown key", logicalName, name));
+    }
+    return { inputs: { ...(withDefaults(type, inputs) as Properties), __defaults: defaults }, failures };
+}
+
+/** A fault of an input in the real plugins' words. */
+export function fault(text: string, logicalName: string, property: string): CheckFailure {
+    return { property: "", reason: `${text}. Examine values at '${logicalName}.${property}'.` };
+}
+
+/** The real plugins note in each object which of its values they chose themselves. */
+function withDefaults(type: ResourceType, value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((one) => withDefaults(type, one));
+    if (typeof value !== "object" || value === null) return value;
+    const inner = Object.entries(value).map(([name, one]) => [
+        name,
+        type.maps?.includes(name) ? (one as unknown) : withDefaults(type, one),
+    ]);
+    return { __defaults: [], ...Object.fromEntries(inner) };
+}
+
+function withoutDefaults(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(withoutDefaults);
+    if (typeof value !== "object" || value === null) return value;
+    const entries = Object.entries(value).filter(([name]) => name !== "__defaults");
+    return Object.fromEntries(entries.map(([name, inner]) => [name, withoutDefaults(inner)]));
 }
 
 interface WithIgnoreChanges {
@@ -221,22 +300,37 @@ function ignoredInputs(request: WithIgnoreChanges): string[] {
     return request.getIgnorechangesList().map((path) => /^[^.[]+/.exec(path)?.[0] ?? path);
 }
 
-function changedInputs(
-    type: ResourceType,
-    old: Properties,
-    oldInputs: Properties,
-    inputs: Properties,
-    request: WithIgnoreChanges,
-): string[] {
-    const ignored = ["__defaults", ...ignoredInputs(request)];
-    const names = new Set([...Object.keys(inputs), ...Object.keys(oldInputs)]);
-    return [...names]
+/** Names of the inputs that the state does not have as they are asked for. */
+function changedInputs(type: ResourceType, old: Properties, inputs: Properties, request: WithIgnoreChanges): string[] {
+    const ignored = ignoredInputs(request);
+    return [...type.required, ...type.optional, ...type.chosen]
         .filter((name) => !ignored.includes(name))
         .filter((name) => {
-            if (!Object.hasOwn(inputs, name)) return !type.chosen.includes(name);
-            const before = Object.hasOwn(old, name) ? (old[name] as unknown) : (oldInputs[name] as unknown);
-            return containsUnknown(inputs[name]) || !isDeepStrictEqual(inputs[name], before);
-        });
+            if (!Object.hasOwn(inputs, name)) return !type.chosen.includes(name) && !isEmpty(old[name]);
+            if (containsUnknown(inputs[name])) return true;
+            return !isDeepStrictEqual(full(withoutDefaults(inputs[name])), full(old[name]));
+        })
+        .sort();
+}
+
+/** What is empty says no more than what is not there. */
+function isEmpty(value: unknown): boolean {
+    if (typeof value !== "object") return value === undefined || value === "" || value === 0 || value === false;
+    return value === null || Object.values(value).every(isEmpty);
+}
+
+/** A value without what is empty in it. */
+function full(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(full);
+    if (typeof value !== "object" || value === null) return isEmpty(value) ? undefined : value;
+    const entries = Object.entries(value).filter(([, inner]) => !isEmpty(inner));
+    return Object.fromEntries(entries.map(([name, inner]) => [name, full(inner)]));
+}
+
+function plannedState(old: Properties, inputs: Properties, changed: string[], ignored: string[]): Properties {
+    const planned = Object.entries(old).filter(([name]) => !changed.includes(name));
+    const asked = Object.entries(inputs).filter(([name]) => changed.includes(name) && !ignored.includes(name));
+    return { ...Object.fromEntries(planned), ...(withoutDefaults(Object.fromEntries(asked)) as Properties) };
 }
 
 export function containsUnknown(value: unknown): boolean {
@@ -244,32 +338,55 @@ export function containsUnknown(value: unknown): boolean {
     return Object.values(value).some(containsUnknown);
 }
 
-/** The inputs that would give a state: those that were set, with their present values. */
+/** The inputs that would give a state: those that were set, with their present values; of what is taken over, all. */
 function inputsOf(type: ResourceType, state: Properties, oldInputs: Properties): Properties {
-    const imported = Object.keys(oldInputs).length === 0;
-    const names = imported ? Object.keys(state).filter((name) => !type.outputs.includes(name)) : Object.keys(oldInputs);
+    const known = Object.keys(oldInputs).filter((name) => name !== "__defaults");
+    const all = [...type.required, ...type.optional, ...type.chosen].filter((name) => !isEmpty(state[name]));
+    const names = known.length === 0 ? all : known;
     const valueOf = (name: string): unknown => (Object.hasOwn(state, name) ? state[name] : oldInputs[name]);
-    return Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+    const inputs = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+    const defaults = (oldInputs.__defaults ?? []) as string[];
+    return { ...(withDefaults(type, withoutDefaults(inputs)) as Properties), __defaults: defaults };
 }
 
-function autoname(inputs: Properties, oldInputs: Properties, urn: string): void {
-    if (inputs.name !== undefined) return;
+/** Whether it chose the name. */
+function autoname(inputs: Properties, oldInputs: Properties, urn: string): boolean {
+    if (inputs.name !== undefined) return false;
     const logicalName = urn.split("::").slice(3).join("::");
     const before = wasAutonamed(oldInputs) ? (oldInputs.name as string) : undefined;
     inputs.name = before ?? `${logicalName}-${randomBytes(4).toString("hex").slice(0, 7)}`;
-    inputs.__defaults = ["name"];
+    return true;
 }
 
 function wasAutonamed(inputs: Properties): boolean {
     return (inputs.__defaults as string[] | undefined)?.includes("name") ?? false;
 }
 
-function withSecrets(type: ResourceType, state: Properties): Properties {
-    const marked = { ...state };
-    for (const name of type.secrets ?? []) {
-        if (marked[name] !== undefined) marked[name] = { ...secretMark, value: marked[name] as unknown };
-    }
-    return marked;
+/** A state as a message, with its secrets marked, those that are not there yet as well. */
+function stateStruct(type: ResourceType, state: Properties): Struct {
+    const secrets = type.secrets ?? [];
+    const nothing = type.outputs.filter((name) => secrets.includes(name)).map((name) => [name, null]);
+    return struct(markSecrets(secrets, { ...Object.fromEntries(nothing), ...state }) as Properties);
+}
+
+function markSecrets(secrets: string[], value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((one) => markSecrets(secrets, one));
+    if (typeof value !== "object" || value === null) return value;
+    const entries = Object.entries(value).map(([name, inner]) => {
+        const marked = markSecrets(secrets, inner);
+        return [name, secrets.includes(name) ? secret(marked) : marked];
+    });
+    return Object.fromEntries(entries);
+}
+
+/** What Terraform's SDK keeps in a state beside the properties: how long each operation may take. */
+function meta(type: ResourceType, own: object = {}, more: object = {}): Properties {
+    if (!type.timeouts) return {};
+    const nanoseconds = Object.entries({ ...type.timeouts, ...own })
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, minutes]) => [name, minutes * 60 * 1e9]);
+    const key = "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0";
+    return { __meta: JSON.stringify({ [key]: Object.fromEntries(nanoseconds) as object, ...more }) };
 }
 
 /** Plain values out of a message, secrets laid open. */
@@ -280,9 +397,15 @@ function plain(message: Struct | undefined): Properties {
 function lay(value: unknown): unknown {
     if (Array.isArray(value)) return value.map(lay);
     if (typeof value !== "object" || value === null) return value;
-    const [mark, secret] = Object.entries(secretMark)[0];
-    if ((value as Properties)[mark] === secret) return lay((value as Properties).value);
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, lay(inner)]));
+    const [mark, secretKind] = Object.entries(secretMark)[0];
+    if ((value as Properties)[mark] === secretKind) return lay((value as Properties).value);
+    const entries = Object.entries(value).map(([name, inner]) => {
+        // The real plugins cannot read what they wrote themselves for a secret that is not there.
+        const lost = (inner as Properties | null)?.[mark] === secretKind && (inner as Properties).value === null;
+        if (lost) throw new Error(`malformed RPC secret: missing value for "${name}"`);
+        return [name, lay(inner)];
+    });
+    return Object.fromEntries(entries);
 }
 
 /** A message out of plain values; what is undefined is left out. */

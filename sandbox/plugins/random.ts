@@ -5,6 +5,9 @@ import { version } from "@pulumi/random/package.json";
 import { serveProvider, unknown, type CheckFailure, type Properties, type ResourceType } from "./provider-server";
 
 const randomId: ResourceType = {
+    required: ["byteLength"],
+    optional: ["keepers", "prefix"],
+    maps: ["keepers"],
     outputs: ["b64Std", "b64Url", "dec", "hex"],
     chosen: [],
     replaceOn: ["byteLength", "keepers", "prefix"],
@@ -28,6 +31,9 @@ function encodings(id: string, prefix = ""): Properties {
 }
 
 const text = {
+    required: ["length"],
+    optional: ["keepers", "overrideSpecial"],
+    maps: ["keepers"],
     replaceOn: [
         "keepers",
         "length",

@@ -38,7 +38,7 @@ export interface Plugin {
     /** `id` is empty when the thing is gone. */
     read(type: string, before: Before): Promise<{ id: string; state: Properties; inputs: Properties }>;
     update(type: string, before: Before, inputs: Properties, options?: Options): Promise<Properties>;
-    delete(type: string, before: Before): Promise<void>;
+    delete(type: string, before: Before, options?: Options): Promise<void>;
     close(): Promise<void>;
 }
 
@@ -84,12 +84,8 @@ export function temporaryFolder(): string {
     return mkdtempSync(join(tmpdir(), "plugins test-"));
 }
 
-/** Installs the stand-ins into a folder and starts one of them. */
-export async function startStandIn(
-    name: keyof InstalledPlugins,
-    dir: string,
-    env: Record<string, string> = {},
-): Promise<Plugin> {
+/** Installs the stand-ins into a folder. Resolves with the path of one of them. */
+export async function installStandIn(name: keyof InstalledPlugins, dir: string): Promise<string> {
     const installed = await installPlugins({
         pulumiHome: join(dir, "pulumi/home"),
         binDir: join(dir, "bin"),
@@ -98,10 +94,20 @@ export async function startStandIn(
         log: () => undefined,
     });
     const { version } = installed[name];
-    return startPlugin(join(dir, `pulumi/home/plugins/resource-${name}-v${version}/pulumi-resource-${name}`), env);
+    return join(dir, `pulumi/home/plugins/resource-${name}-v${version}/pulumi-resource-${name}`);
 }
 
-async function startPlugin(executable: string, env: Record<string, string>): Promise<Plugin> {
+/** Installs the stand-ins into a folder and starts one of them. */
+export async function startStandIn(
+    name: keyof InstalledPlugins,
+    dir: string,
+    env: Record<string, string> = {},
+): Promise<Plugin> {
+    return startPlugin(await installStandIn(name, dir), env);
+}
+
+/** Starts the executable of a plugin, a stand-in or a real one. */
+export async function startPlugin(executable: string, env: Record<string, string>): Promise<Plugin> {
     const child = spawn(executable, ["127.0.0.1:1"], {
         env: { ...process.env, ...env },
         stdio: ["pipe", "pipe", "inherit"],
@@ -128,9 +134,9 @@ async function startPlugin(executable: string, env: Record<string, string>): Pro
         process: child,
         async configure(config) {
             const response = await ask<rpc.ConfigureResponse>((done) =>
-                client.configure(new rpc.ConfigureRequest().setArgs(struct(config)), done),
+                client.configure(new rpc.ConfigureRequest().setArgs(struct(config)).setAcceptsecrets(true), done),
             );
-            if (!response.getSupportspreview() || response.getAcceptsecrets()) throw new Error("wrong capabilities");
+            if (!response.getSupportspreview()) throw new Error("the plugin cannot preview");
         },
         version: async () => (await ask<PluginInfo>((done) => client.getPluginInfo(new Empty(), done))).getVersion(),
         cancel: async () => void (await ask<Empty>((done) => client.cancel(new Empty(), done))),
@@ -200,8 +206,13 @@ async function startPlugin(executable: string, env: Record<string, string>): Pro
                 .getProperties()!
                 .toJavaScript();
         },
-        async delete(type, { id, state }) {
-            const request = new rpc.DeleteRequest().setId(id).setUrn(urn(type)).setProperties(struct(state));
+        async delete(type, { id, inputs, state }, { timeoutSeconds = 0 } = {}) {
+            const request = new rpc.DeleteRequest()
+                .setId(id)
+                .setUrn(urn(type))
+                .setProperties(struct(state))
+                .setOldInputs(struct(inputs))
+                .setTimeout(timeoutSeconds);
             await ask<Empty>((done) => client.delete(request, done));
         },
         async close() {

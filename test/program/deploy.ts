@@ -170,7 +170,7 @@ async function transform(message: Json): Promise<void> {
             .setType(message.getType() as string)
             .setName(message.getName() as string)
             .setCustom(true)
-            .setProperties(message.getObject() as Json)
+            .setProperties(message.getObject())
             .setOptions(asked);
         const client = new CallbacksClient(target as string, credentials.createInsecure());
         const answer = await new Promise<Uint8Array>((resolve, reject) =>

@@ -42,6 +42,9 @@ export class Cluster extends pulumi.ComponentResource {
             name,
             say: (line) => void pulumi.log.info(line, this),
             warn: (line) => void pulumi.log.warn(line, this),
+        }).catch((error: unknown) => {
+            // Told without a stack trace.
+            throw new pulumi.RunError((error as Error).message);
         });
         const order = new pulumi.Stash(
             `${name}-order`,

@@ -60,8 +60,9 @@ export async function survey(args: SurveyArgs): Promise<Survey> {
     const announced: Order = { name: clusterName, region, at: new Date().toISOString() };
 
     if (kube && !isReplaced(kube, settings)) {
-        await compare(args, kube, order);
-        return { order: order ?? announced, clusterId: kube.id, pool: await planPool(args, kube.id, pools) };
+        const left = await compare(args, kube, order);
+        const kept = left && order ? order : { ...announced, at: order?.at ?? announced.at };
+        return { order: kept, clusterId: kube.id, pool: await planPool(args, kube.id, pools) };
     }
     if (kube) args.warn(replacementWarning(kube, settings));
     const others = (await listClusters(projectId)).filter(({ id }) => id !== kube?.id);
@@ -87,6 +88,8 @@ interface KnownKube {
     name: string;
     region: string;
     privateNetworkId?: string;
+    privateNetworkConfiguration?: { privateNetworkRoutingAsDefault?: boolean };
+    version?: string;
     updatePolicy?: string;
 }
 
@@ -100,29 +103,55 @@ function isReplaced(kube: KnownKube, { region, network }: ClusterSettings): bool
     return kube.region !== region || Boolean(kube.privateNetworkId) !== (network === "private");
 }
 
-/** Says what is not as the state has it. An outage of OVHcloud's API hinders nothing here: no cluster is to be made. */
-async function compare({ projectId, settings, warn }: SurveyArgs, kube: KnownKube, order?: Order): Promise<void> {
+/**
+ * Says what is not as the state has it. An outage of OVHcloud's API hinders nothing here: no cluster is to be made. True
+ * when a cluster has to be remembered that the order has left.
+ */
+async function compare({ projectId, settings, warn }: SurveyArgs, kube: KnownKube, order?: Order): Promise<boolean> {
     let live: LiveCluster | undefined;
+    let left: LiveCluster[] = [];
     try {
         live = await findCluster(projectId, kube.id);
         if (order && (order.name !== kube.name || order.region !== kube.region)) {
-            const others = (await listClusters(projectId)).filter(({ id }) => id !== kube.id);
-            for (const left of others.filter((one) => cameOf(order, one))) warn(leftBehind(left));
+            left = (await listClusters(projectId)).filter((one) => one.id !== kube.id && cameOf(order, one));
         }
     } catch (error) {
         warn((error as Error).message);
-        return;
+        return true;
     }
-    if (!live) return warn(goneCluster(kube.id));
-    if (live.status !== "READY" && !isPassing(live.status)) warn(brokenCluster(live));
-    const fault = versionFault(settings.version, live.version);
-    if (fault) throw new Error(fault);
-    const believed = { updatePolicy: kube.updatePolicy };
-    if (believed.updatePolicy === settings.updatePolicy && settings.updatePolicy !== undefined) {
-        if (live.updatePolicy !== settings.updatePolicy) {
-            warn(unappliedWarning("cluster.updatePolicy", settings.updatePolicy, live.updatePolicy));
-        }
+    for (const one of left) warn(leftBehind(one));
+    if (!live) warn(goneCluster(kube.id));
+    else {
+        if (live.status !== "READY" && !isPassing(live.status)) warn(brokenCluster(live));
+        const fault = versionFault(settings.version, live.version);
+        if (fault) throw new Error(fault);
+        for (const setting of unapplied(settings, kube, live)) warn(setting);
     }
+    return left.length > 0;
+}
+
+/** The ovh plugin notes a change before it has been made: one that failed is never tried again by itself. */
+function unapplied(settings: ClusterSettings, kube: KnownKube, live: LiveCluster): string[] {
+    const told: string[] = [];
+    type Value = string | boolean | undefined;
+    const tell = (setting: string, wanted: Value, known: Value, found: Value, help: string): void => {
+        if (wanted === undefined || wanted !== known || found === undefined || found === wanted) return;
+        told.push(
+            `${setting} is ${wanted}, and OVHcloud has ${found}: a change has failed that the state takes for done. ${help}`,
+        );
+    };
+    const refresh = "Run pulumi refresh, then pulumi up";
+    tell("cluster.version", settings.version, kube.version, /^\d+\.\d+/.exec(live.version)?.[0], refresh);
+    tell("cluster.updatePolicy", settings.updatePolicy, kube.updatePolicy, live.updatePolicy, refresh);
+    if (settings.network === "private") {
+        const { routeThroughGateway: wanted } = settings.private;
+        const known = kube.privateNetworkConfiguration?.privateNetworkRoutingAsDefault;
+        const found = live.privateNetworkConfiguration?.privateNetworkRoutingAsDefault;
+        // The plugin never reads it, so that a refresh does not help.
+        const help = `Set it to ${found}, run pulumi up, set it to ${wanted} and run pulumi up again`;
+        tell("cluster.private.routeThroughGateway", wanted, known, found, help);
+    }
+    return told;
 }
 
 /** MKS goes up one minor version at a time, and never back. */
@@ -195,13 +224,6 @@ function flavorWarning({ name, flavorName }: KnownPool, flavor: string): string 
         `cluster.nodePool.flavor ${flavor}: the nodes of ${flavorName} go before the new ones come, and for some ` +
         "minutes nothing is monitored. To have the new ones first, give the pool another name with it: " +
         `pulumi config set --path cluster.nodePool.name ${name}-${flavor}`
-    );
-}
-
-function unappliedWarning(setting: string, wanted: string, live: string): string {
-    return (
-        `${setting} is ${wanted}, and OVHcloud has ${live}: a change has failed that the state takes for done. ` +
-        "Run pulumi refresh, then pulumi up"
     );
 }
 

@@ -173,6 +173,34 @@ describe("a cluster of the state", () => {
     });
 });
 
+describe("a change that failed though the state takes it for done", () => {
+    const privately = {
+        network: "private",
+        private: { ...defaultCluster.private, vlanId: 7, routeThroughGateway: true },
+    };
+    it.each([
+        ["version", { version: "1.35" }, { version: "1.35" }, /cluster.version is 1.35, .* has 1.34: .*pulumi refresh/],
+        [
+            "gateway",
+            privately,
+            { privateNetworkId: "net", privateNetworkConfiguration: { privateNetworkRoutingAsDefault: true } },
+            /routeThroughGateway is true, .* has false: .*Set it to false/,
+        ],
+    ])("%s", async (_, settings, known, told) => {
+        world.known = [order(), kube("ours", known), pool("ours")];
+        world.clusters = [cluster("ours", { privateNetworkConfiguration: { privateNetworkRoutingAsDefault: false } })];
+        await look(settings);
+        expect(warned.join()).toMatch(told);
+    });
+
+    it("not one that has yet to be made", async () => {
+        world.known = [order(), kube("ours", { version: "1.34" }), pool("ours")];
+        world.clusters = [cluster("ours")];
+        await look({ version: "1.35", updatePolicy: "MINIMAL_DOWNTIME" });
+        expect(warned).toEqual([]);
+    });
+});
+
 describe("node pool", () => {
     beforeEach(() => {
         world.known = [order(), kube("ours")];

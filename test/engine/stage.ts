@@ -42,7 +42,7 @@ export interface Stage {
     outputs(): Promise<Record<string, any>>;
     /** The checkpoint as it lies on disk. */
     stateText(): string;
-    /** Calls of the emulated API since the stage began, reads left out. */
+    /** Calls of the emulated API since the stage began, reads left out; the one of a kubeconfig is a POST. */
     writes(): string[];
     close(): Promise<void>;
 }
@@ -135,7 +135,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         writes: () =>
             cloud.api
                 .requests()
-                .filter(({ method }) => method !== "GET")
+                .filter(({ method, path }) => method !== "GET" && !path.endsWith("/kubeconfig"))
                 .map(({ method, path }) => `${method} ${path.replace(/.*\/cloud\/project\/[^/]+/, "")}`),
         async close() {
             await cloud.close();

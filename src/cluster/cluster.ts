@@ -42,9 +42,10 @@ export class Cluster extends pulumi.ComponentResource {
             name,
             say: (line) => void pulumi.log.info(line, this),
             warn: (line) => void pulumi.log.warn(line, this),
-        }).catch((error: unknown) => {
-            // Told without a stack trace.
-            throw new pulumi.RunError((error as Error).message);
+        }).catch(async (error: unknown) => {
+            await pulumi.log.error((error as Error).message, this);
+            // Pulumi puts words of its own before it, wherever it is waited for.
+            throw new pulumi.RunError("nothing of the cluster is touched, as said above");
         });
         const order = new pulumi.Stash(
             `${name}-order`,

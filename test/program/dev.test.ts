@@ -355,6 +355,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "Secret monitoring-grafana-admin",
                 "Secret monitoring-vllm-auth-token",
                 "Service monitoring-relay",
+                "Stash cluster-order",
                 "Token ministral-client",
                 "Token ministral-scrape",
                 "kubernetes cluster-kubernetes",

@@ -10,6 +10,9 @@ import { serveProvider, type Properties, type ResourceType } from "./provider-se
 
 const folder = process.argv[2];
 
+/** OpenStack's name for a Public Cloud project. */
+const tenantId = process.env.OVH_CLOUD_PROJECT_SERVICE ?? "";
+
 /** The network that routers lead to; it is there in every region. */
 const externalNetwork = { id: "0ec4e57e-0000-4000-8000-000000000000", name: "Ext-Net" };
 
@@ -51,7 +54,9 @@ function need(kind: string, id: string): void {
 }
 
 /** The four types differ in little: what they need, what they add, and what holds them. */
-interface Kind extends Pick<ResourceType, "required" | "optional" | "replaceOn" | "chosen" | "autonamed"> {
+type Shape = "required" | "optional" | "inputDefaults" | "outputs" | "replaceOn" | "chosen" | "autonamed";
+
+interface Kind extends Pick<ResourceType, Shape> {
     name: string;
     /** Throws when something that the inputs name is not there. Returns what the platform adds to them. */
     complete: (inputs: Properties) => Properties;
@@ -67,7 +72,6 @@ function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType
     };
     return {
         ...rest,
-        outputs: ["allTags"],
         maps: ["valueSpecs"],
         create: async (inputs) => {
             const id = randomUUID();
@@ -89,6 +93,7 @@ function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType
 const network = resource({
     name: "network",
     autonamed: true,
+    outputs: ["allTags"],
     required: [],
     optional: [
         "availabilityZoneHints",
@@ -110,6 +115,7 @@ const network = resource({
         mtu: 1500,
         portSecurityEnabled: true,
         shared: false,
+        tenantId,
     }),
     usedBy: (id) => all("subnet").find(({ networkId }) => networkId === id) && "a subnet",
 });
@@ -117,15 +123,19 @@ const network = resource({
 const subnet = resource({
     name: "subnet",
     autonamed: true,
+    inputDefaults: { noGateway: false },
+    outputs: ["allTags"],
     required: ["networkId"],
     optional: [
+        "allocationPoolsCollection",
         "description",
+        "hostRoutes",
         "ipv6AddressMode",
         "ipv6RaMode",
         "name",
         "noGateway",
         "prefixLength",
-        "servicesTypes",
+        "serviceTypes",
         "subnetpoolId",
         "tags",
         "valueSpecs",
@@ -153,6 +163,7 @@ const subnet = resource({
             enableDhcp: true,
             gatewayIp: first,
             ipVersion: 4,
+            tenantId,
         };
     },
     usedBy: (id) => all("router interface").find(({ subnetId }) => subnetId === id) && "a router interface",
@@ -161,10 +172,12 @@ const subnet = resource({
 const router = resource({
     name: "router",
     autonamed: true,
+    outputs: ["allTags"],
     required: [],
     optional: [
         "availabilityZoneHints",
         "description",
+        "externalGateway",
         "externalNetworkId",
         "externalSubnetIds",
         "name",
@@ -178,13 +191,22 @@ const router = resource({
         if (externalNetworkId !== undefined && externalNetworkId !== externalNetwork.id) {
             throw new Error(`external network ${externalNetworkId} could not be found`);
         }
-        return { adminStateUp: true, allTags: [], distributed: false, enableSnat: true, externalFixedIps: [] };
+        return {
+            adminStateUp: true,
+            allTags: [],
+            distributed: false,
+            enableSnat: true,
+            externalFixedIps: [],
+            tenantId,
+        };
     },
     usedBy: (id) => all("router interface").find(({ routerId }) => routerId === id) && "a router interface",
 });
 
 const routerInterface = resource({
     name: "router interface",
+    inputDefaults: { forceDestroy: false },
+    outputs: [],
     required: ["routerId"],
     optional: ["forceDestroy", "subnetId"],
     chosen: ["portId", "region"],

@@ -78,6 +78,7 @@ const cluster: ResourceType = {
     check: checkCluster,
     async create(inputs, timeoutSeconds = 15 * minute) {
         const { serviceName } = inputs;
+        refuseCustomization(Object.keys(inputs));
         const order = clusterOrder(inputs);
         const orders = `/cloud/project/${serviceName}/kube`;
         const version = order.version === undefined ? "" : `: ${order.version}`;
@@ -107,6 +108,7 @@ const cluster: ResourceType = {
         // A kubeconfig is a credential, made on demand: not a new one with each refresh.
         return state.kubeconfig && state.kubeconfigAttributes ? state : { ...state, ...(await kubeconfig(path)) };
     },
+    lacking: ({ kubeconfigAttributes }) => (kubeconfigAttributes === null ? ["kubeconfigAttributes"] : []),
     update: updateCluster,
     async delete(id, old, timeoutSeconds = 10 * minute) {
         const path = clusterPath(id, old);
@@ -135,10 +137,13 @@ function checkCluster(inputs: Properties, logicalName: string): CheckFailure[] {
         if (value === undefined || containsValue(valid, value)) continue;
         failures.push(fault(`Value ${value} is not among valid values ([${valid.join(" ")}])`, logicalName, property));
     }
-    for (const property of Object.keys(inputs).filter((name) => name.startsWith("customization"))) {
-        failures.push({ property, reason: `${property} is not simulated in the sandbox: leave it out there` });
-    }
     return failures;
+}
+
+/** Not in `check`, which also sees what an import has read. */
+function refuseCustomization(names: string[]): void {
+    const found = names.find((name) => name.startsWith("customization"));
+    if (found) throw new Error(`${found} is not simulated in the sandbox: leave it out there`);
 }
 
 /** The order as the real plugin puts it, with its empty parts. */
@@ -161,6 +166,7 @@ async function updateCluster(
     timeoutSeconds = 60 * minute,
 ): Promise<Properties> {
     const path = clusterPath(id, old);
+    refuseCustomization(changed);
     if (changed.includes("version")) {
         checkVersions(old.version as string, planned.version as string);
         await api.post(`${path}/update`, { strategy: "NEXT_MINOR" });

@@ -54,6 +54,12 @@ export interface ResourceType {
     maps?: string[];
     /** Minutes that each operation may take; kept in the state, as the real ones keep it. */
     timeouts?: Record<"create" | "read" | "update" | "delete" | "default", number>;
+    /** Inputs that the plugin itself sets when they are left out, which it notes in `__defaults`. */
+    inputDefaults?: Properties;
+    /** Those of what is chosen that are known beforehand. */
+    defaults?(inputs: Properties): Properties;
+    /** Whether the real one is made with Terraform's newer library, with which the inputs pass as they are. */
+    plainInputs?: boolean;
     /** Whether a `name` left out is made from the resource's name in the program, so that a replacement can come first. */
     autonamed?: boolean;
     /** Fills in defaults, and finds faults that can be found before anything is done. May meet `unknown`. */
@@ -63,6 +69,8 @@ export interface ResourceType {
     import?(id: string): Promise<{ id: string; state: Properties } | undefined>;
     /** Resolves with the state as it is, or `undefined` when the thing is gone. */
     read(id: string, old: Properties): Promise<Properties | undefined>;
+    /** Names of outputs that the state lacks, which shows as a change that no call makes. */
+    lacking?(old: Properties): string[];
     /** Resolves with the new state. Absent: every input is in `replaceOn`. */
     update?(id: string, change: Change, timeoutSeconds: number | undefined): Promise<Properties>;
     /** Gone already is success. */
@@ -120,7 +128,7 @@ export function serveProvider(provider: Provider): void {
                 .filter(([name]) => name !== "version")
                 .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
             await provider.configure?.(Object.fromEntries(config) as Record<string, string>);
-            return new rpc.ConfigureResponse().setSupportspreview(true).setAcceptsecrets(true);
+            return new rpc.ConfigureResponse().setSupportspreview(true);
         }),
         invoke: method(async (request: rpc.InvokeRequest) => {
             const call = find(provider.functions ?? {}, request.getTok(), "function");
@@ -141,12 +149,13 @@ export function serveProvider(provider: Provider): void {
             const [old, inputs] = [plain(request.getOlds()), plain(request.getNews())];
             const changed = changedInputs(type, old, inputs, request);
             const replaces = changed.filter((name) => type.replaceOn.includes(name));
+            const differences = [...changed, ...(type.lacking?.(old) ?? [])];
             const { DIFF_SOME, DIFF_NONE } = rpc.DiffResponse.DiffChanges;
             // Two of one name are refused, or cannot be told apart.
             const named = type.autonamed === true && !wasAutonamed(inputs);
             return new rpc.DiffResponse()
-                .setChanges(changed.length > 0 ? DIFF_SOME : DIFF_NONE)
-                .setDiffsList(changed)
+                .setChanges(differences.length > 0 ? DIFF_SOME : DIFF_NONE)
+                .setDiffsList(differences)
                 .setReplacesList(replaces)
                 .setDeletebeforereplace(replaces.length > 0 && named);
         }),
@@ -155,7 +164,8 @@ export function serveProvider(provider: Provider): void {
             const inputs = withoutDefaults(plain(request.getProperties())) as Properties;
             if (request.getPreview()) {
                 const unknowns = ["id", ...type.outputs, ...type.chosen].map((name) => [name, unknown]);
-                const state = { ...Object.fromEntries(unknowns), ...inputs, ...meta(type) };
+                const known = { ...type.defaults?.(inputs), ...inputs, ...meta(type) };
+                const state = { ...Object.fromEntries(unknowns), ...known };
                 return new rpc.CreateResponse().setProperties(stateStruct(type, state));
             }
             // Only what has its id already is "creating" something: an error before leaves nothing in the state.
@@ -248,7 +258,9 @@ async function failing<T>(
 
 function checked(type: ResourceType, request: rpc.CheckRequest): { inputs: Properties; failures: CheckFailure[] } {
     const inputs = withoutDefaults(plain(request.getNews())) as Properties;
-    const defaults = type.autonamed && autoname(inputs, plain(request.getOlds()), request.getUrn()) ? ["name"] : [];
+    const defaults = Object.keys(type.inputDefaults ?? {}).filter((name) => inputs[name] === undefined);
+    Object.assign(inputs, pickNames(type.inputDefaults ?? {}, defaults));
+    if (type.autonamed && autoname(inputs, plain(request.getOlds()), request.getUrn())) defaults.push("name");
     const logicalName = request.getUrn().split("::").slice(3).join("::");
     const failures = type.check?.(inputs, logicalName) ?? [];
     for (const name of type.required.filter((one) => inputs[one] === undefined)) {
@@ -261,11 +273,16 @@ function checked(type: ResourceType, request: rpc.CheckRequest): { inputs: Prope
             ),
         );
     }
+    if (type.plainInputs) return { inputs, failures };
     const known = [...type.required, ...type.optional, ...type.chosen];
     for (const name of Object.keys(inputs).filter((one) => !known.includes(one))) {
         failures.push(fault("Invalid or unknown key", logicalName, name));
     }
     return { inputs: { ...(withDefaults(type, inputs) as Properties), __defaults: defaults }, failures };
+}
+
+function pickNames(values: Properties, names: string[]): Properties {
+    return Object.fromEntries(names.map((name) => [name, values[name] as unknown]));
 }
 
 /** A fault of an input in the real plugins' words. */
@@ -345,6 +362,7 @@ function inputsOf(type: ResourceType, state: Properties, oldInputs: Properties):
     const names = known.length === 0 ? all : known;
     const valueOf = (name: string): unknown => (Object.hasOwn(state, name) ? state[name] : oldInputs[name]);
     const inputs = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+    if (type.plainInputs) return inputs;
     const defaults = (oldInputs.__defaults ?? []) as string[];
     return { ...(withDefaults(type, withoutDefaults(inputs)) as Properties), __defaults: defaults };
 }
@@ -399,13 +417,7 @@ function lay(value: unknown): unknown {
     if (typeof value !== "object" || value === null) return value;
     const [mark, secretKind] = Object.entries(secretMark)[0];
     if ((value as Properties)[mark] === secretKind) return lay((value as Properties).value);
-    const entries = Object.entries(value).map(([name, inner]) => {
-        // The real plugins cannot read what they wrote themselves for a secret that is not there.
-        const lost = (inner as Properties | null)?.[mark] === secretKind && (inner as Properties).value === null;
-        if (lost) throw new Error(`malformed RPC secret: missing value for "${name}"`);
-        return [name, lay(inner)];
-    });
-    return Object.fromEntries(entries);
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, lay(inner)]));
 }
 
 /** A message out of plain values; what is undefined is left out. */

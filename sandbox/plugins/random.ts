@@ -8,6 +8,7 @@ const randomId: ResourceType = {
     required: ["byteLength"],
     optional: ["keepers", "prefix"],
     maps: ["keepers"],
+    plainInputs: true,
     outputs: ["b64Std", "b64Url", "dec", "hex"],
     chosen: [],
     replaceOn: ["byteLength", "keepers", "prefix"],
@@ -15,6 +16,11 @@ const randomId: ResourceType = {
     create: async (inputs) => {
         const id = randomBytes(inputs.byteLength as number).toString("base64url");
         return { id, state: { ...inputs, ...encodings(id, inputs.prefix as string | undefined) } };
+    },
+    async import(given) {
+        const [id, prefix] = given.split(",").reverse();
+        const byteLength = Buffer.from(id, "base64url").length;
+        return { id, state: { byteLength, ...(prefix === undefined ? {} : { prefix }), ...encodings(id, prefix) } };
     },
     read: async (id, old) => ({ ...old, ...encodings(id, old.prefix as string | undefined) }),
     delete: async () => undefined,
@@ -34,6 +40,8 @@ const text = {
     required: ["length"],
     optional: ["keepers", "overrideSpecial"],
     maps: ["keepers"],
+    plainInputs: true,
+    defaults: withDefaults,
     replaceOn: [
         "keepers",
         "length",
@@ -67,13 +75,15 @@ const randomPassword: ResourceType = {
     ...text,
     outputs: ["bcryptHash", "result"],
     secrets: ["bcryptHash", "result"],
-    create: async (inputs) => {
-        const result = randomText(inputs);
-        // bcrypt reads no more than 72 bytes; the real plugin cuts there as well.
-        const bcryptHash = await hash(Buffer.from(result).subarray(0, 72).toString(), 10);
-        return { id: "none", state: { ...withDefaults(inputs), result, bcryptHash } };
-    },
+    create: (inputs) => passwordOf(inputs, randomText(inputs)),
+    import: (password) => passwordOf({ length: password.length }, password),
 };
+
+async function passwordOf(inputs: Properties, result: string): Promise<{ id: string; state: Properties }> {
+    // bcrypt reads no more than 72 bytes; the real plugin cuts there as well. Its library marks the hash as the older 2a.
+    const bcryptHash = (await hash(Buffer.from(result).subarray(0, 72).toString(), 10)).replace(/^\$2b/, "$2a");
+    return { id: "none", state: { ...withDefaults(inputs), result, bcryptHash } };
+}
 
 const randomString: ResourceType = {
     ...text,
@@ -82,6 +92,7 @@ const randomString: ResourceType = {
         const result = randomText(inputs);
         return { id: result, state: { ...withDefaults(inputs), result } };
     },
+    import: async (result) => ({ id: result, state: { ...withDefaults({ length: result.length }), result } }),
 };
 
 function withDefaults(inputs: Properties): Properties {

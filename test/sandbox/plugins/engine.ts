@@ -30,6 +30,8 @@ export interface Plugin {
     process: ChildProcess;
     configure(config: Properties): Promise<void>;
     version(): Promise<string>;
+    /** Of a real one: the package's schema, as JSON. */
+    schema(): Promise<string>;
     cancel(): Promise<void>;
     invoke(token: string, args: Properties): Promise<Properties>;
     check(type: string, inputs: Properties, oldInputs?: Properties): Promise<Checked>;
@@ -121,7 +123,9 @@ export async function startPlugin(executable: string, env: Record<string, string
         child.on("error", reject);
         child.on("exit", (code) => reject(new Error(`${executable} ended with exit code ${code}`)));
     });
-    const client = new ResourceProviderClient(`127.0.0.1:${port}`, credentials.createInsecure());
+    const client = new ResourceProviderClient(`127.0.0.1:${port}`, credentials.createInsecure(), {
+        "grpc.max_receive_message_length": -1,
+    });
     const ask = <Response>(
         call: (done: (error: ServiceError | null, response: Response) => void) => unknown,
     ): Promise<Response> =>
@@ -136,9 +140,13 @@ export async function startPlugin(executable: string, env: Record<string, string
             const response = await ask<rpc.ConfigureResponse>((done) =>
                 client.configure(new rpc.ConfigureRequest().setArgs(struct(config)).setAcceptsecrets(true), done),
             );
-            if (!response.getSupportspreview()) throw new Error("the plugin cannot preview");
+            if (!response.getSupportspreview() || response.getAcceptsecrets()) throw new Error("wrong capabilities");
         },
         version: async () => (await ask<PluginInfo>((done) => client.getPluginInfo(new Empty(), done))).getVersion(),
+        schema: async () =>
+            (
+                await ask<rpc.GetSchemaResponse>((done) => client.getSchema(new rpc.GetSchemaRequest(), done))
+            ).getSchema(),
         cancel: async () => void (await ask<Empty>((done) => client.cancel(new Empty(), done))),
         async invoke(token, args) {
             const response = await ask<rpc.InvokeResponse>((done) =>
@@ -147,7 +155,7 @@ export async function startPlugin(executable: string, env: Record<string, string
             return response.getReturn()!.toJavaScript();
         },
         async check(type, inputs, oldInputs = {}) {
-            const request = new rpc.CheckRequest().setUrn(urn(type)).setNews(struct(inputs)).setOlds(struct(oldInputs));
+            const request = new rpc.CheckRequest().setUrn(urn(type)).setNews(open(inputs)).setOlds(open(oldInputs));
             const response = await ask<rpc.CheckResponse>((done) => client.check(request, done));
             return {
                 inputs: response.getInputs()!.toJavaScript(),
@@ -158,9 +166,9 @@ export async function startPlugin(executable: string, env: Record<string, string
             const request = new rpc.DiffRequest()
                 .setId(before.id)
                 .setUrn(urn(type))
-                .setOlds(struct(before.state))
-                .setOldInputs(struct(before.inputs))
-                .setNews(struct(inputs))
+                .setOlds(open(before.state))
+                .setOldInputs(open(before.inputs))
+                .setNews(open(inputs))
                 .setIgnorechangesList(ignoreChanges);
             const response = await ask<rpc.DiffResponse>((done) => client.diff(request, done));
             return {
@@ -173,7 +181,7 @@ export async function startPlugin(executable: string, env: Record<string, string
         async create(type, inputs, { preview = false, timeoutSeconds = 0 } = {}) {
             const request = new rpc.CreateRequest()
                 .setUrn(urn(type))
-                .setProperties(struct(inputs))
+                .setProperties(open(inputs))
                 .setPreview(preview)
                 .setTimeout(timeoutSeconds);
             const response = await ask<rpc.CreateResponse>((done) => client.create(request, done));
@@ -183,8 +191,8 @@ export async function startPlugin(executable: string, env: Record<string, string
             const request = new rpc.ReadRequest()
                 .setId(id)
                 .setUrn(urn(type))
-                .setProperties(struct(state))
-                .setInputs(struct(inputs));
+                .setProperties(open(state))
+                .setInputs(open(inputs));
             const response = await ask<rpc.ReadResponse>((done) => client.read(request, done));
             return {
                 id: response.getId(),
@@ -196,9 +204,9 @@ export async function startPlugin(executable: string, env: Record<string, string
             const request = new rpc.UpdateRequest()
                 .setId(before.id)
                 .setUrn(urn(type))
-                .setOlds(struct(before.state))
-                .setOldInputs(struct(before.inputs))
-                .setNews(struct(inputs))
+                .setOlds(open(before.state))
+                .setOldInputs(open(before.inputs))
+                .setNews(open(inputs))
                 .setPreview(preview)
                 .setTimeout(timeoutSeconds)
                 .setIgnorechangesList(ignoreChanges);
@@ -210,8 +218,8 @@ export async function startPlugin(executable: string, env: Record<string, string
             const request = new rpc.DeleteRequest()
                 .setId(id)
                 .setUrn(urn(type))
-                .setProperties(struct(state))
-                .setOldInputs(struct(inputs))
+                .setProperties(open(state))
+                .setOldInputs(open(inputs))
                 .setTimeout(timeoutSeconds);
             await ask<Empty>((done) => client.delete(request, done));
         },
@@ -241,4 +249,17 @@ function withInitFailure(error: ServiceError): ServiceError & { failure?: InitFa
 
 function struct(properties: Properties): Struct {
     return Struct.fromJavaScript(properties);
+}
+
+/** As the engine sends a state or inputs to a plugin that does not accept secrets: laid open. */
+function open(properties: Properties): Struct {
+    return struct(laidOpen(properties) as Properties);
+}
+
+function laidOpen(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(laidOpen);
+    if (typeof value !== "object" || value === null) return value;
+    const [mark, kind] = Object.entries(secretMark)[0];
+    if ((value as Properties)[mark] === kind) return laidOpen((value as Properties).value);
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, laidOpen(inner)]));
 }

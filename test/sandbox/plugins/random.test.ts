@@ -31,6 +31,7 @@ describe("RandomId", () => {
         const bytes = Buffer.from(id, "base64url");
         expect(bytes).toHaveLength(4);
         expect(state).toEqual({
+            id,
             byteLength: 4,
             prefix: "app-",
             b64Url: `app-${id}`,
@@ -48,7 +49,14 @@ describe("RandomId", () => {
     it("shows in a preview what is not known yet, and nothing else as unknown", async () => {
         const { id, state } = await plugin.create(idType, { byteLength: 4 }, { preview: true });
         expect(id).toBe("");
-        expect(state).toEqual({ byteLength: 4, b64Std: unknown, b64Url: unknown, dec: unknown, hex: unknown });
+        expect(state).toEqual({
+            id: unknown,
+            byteLength: 4,
+            b64Std: unknown,
+            b64Url: unknown,
+            dec: unknown,
+            hex: unknown,
+        });
     });
 
     it("stays with the same inputs, and is replaced with others", async () => {
@@ -88,7 +96,7 @@ describe("RandomPassword", () => {
         const { state } = await plugin.create(passwordType, inputs);
         const { value: password } = state.result as { value: string };
         expect(state.result).toEqual(secret(password));
-        expect(state.bcryptHash).toEqual(secret(expect.stringMatching(/^\$2b\$10\$/)));
+        expect(state.bcryptHash).toEqual(secret(expect.stringMatching(/^\$2a\$10\$/)));
         expect(password).toMatch(/^[A-Za-z0-9_-]{24}$/);
         expect(password.match(/[A-Z]/g)!.length).toBeGreaterThanOrEqual(3);
         expect(password.match(/[0-9]/g)!.length).toBeGreaterThanOrEqual(4);

@@ -24,9 +24,9 @@ export interface Session {
     /** Changes inputs of a resource as `up` does: checked, compared, then updated. */
     change(type: string, before: Before, changes: Properties, ignoreChanges?: string[]): Promise<Before>;
     /** A call of somebody else, which is not noted. Answers the body. */
-    elsewhere(method: string, path: string, body?: object): Promise<any>;
+    elsewhere: (method: string, path: string, body?: object) => Promise<any>;
     /** Resolves when the plugin has made so many calls of this kind, such as `GET /kube/[^/]+$`. */
-    called(pattern: RegExp, times: number): Promise<void>;
+    called: (pattern: RegExp, times: number) => Promise<void>;
     /** Ends the plugin's process at once. */
     kill(): Promise<void>;
     note(line: string): void;
@@ -99,8 +99,8 @@ export async function startSession(executable: string, pollMs = "30"): Promise<S
         async kill(): Promise<void> {
             const ended = new Promise((resolve) => plugin.process.on("exit", resolve));
             plugin.process.kill("SIGKILL");
-            await ended;
             note("the plugin is killed");
+            await ended;
         },
         text: () => normalized(lines.join("\n") + "\n", tap.ids),
         async close(): Promise<void> {
@@ -143,7 +143,7 @@ interface Tap {
     url: string;
     /** Names by id, in the order in which they were seen. */
     ids: Map<string, string>;
-    called(pattern: RegExp, times: number): Promise<void>;
+    called: (pattern: RegExp, times: number) => Promise<void>;
     close(): Promise<void>;
 }
 
@@ -239,7 +239,7 @@ function full(value: unknown): unknown {
 }
 
 const isEmpty = (value: unknown): boolean =>
-    value === null || (typeof value === "object" && Object.keys(value as object).length === 0);
+    value === null || (typeof value === "object" && Object.keys(value).length === 0);
 
 /** As JSON, four spaces in, with the names in order. */
 function indented(value: unknown): string {
@@ -264,7 +264,8 @@ function notingPlugin(plugin: Plugin, note: (line: string) => void): Plugin {
             return answer;
         } catch (error) {
             const { message, failure } = error as Error & { failure?: InitFailure };
-            note(`error: ${message}`);
+            // How a connection ends differs.
+            note(`error: ${message.replace(/^(14 UNAVAILABLE).*/, "$1")}`);
             if (failure) note(indented(full(failure)));
             throw error;
         }

@@ -228,7 +228,6 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
             api: daemon.api,
             prometheus: daemon.prometheus,
             caFile: daemon.caFile,
-            kubeconfigFile: layout.kubeconfig,
             preview: async () => {
                 const preview = await run(["preview", "--expect-no-changes", "--diff", "--stack", stack], false);
                 return preview.code === 0 ? undefined : (preview.stdout + preview.stderr).trim();

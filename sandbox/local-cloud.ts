@@ -69,7 +69,11 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     let announceCa!: (caFile: string) => void;
     const caFile = new Promise<string>((resolve) => (announceCa = resolve));
 
+    /** Clusters whose control plane answers, the oldest first. */
+    const standing: string[] = [];
+
     async function watch(clusterId: string): Promise<void> {
+        if (!standing.includes(clusterId)) standing.push(clusterId);
         if (feed) return;
         const kubeconfig = await kwok.kubeconfig(clusterId);
         writePrivate(layout.kubeconfig, kubeconfig);
@@ -91,6 +95,16 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         };
     }
 
+    /** Turns to the cluster that took the place of the watched one, if there is one. */
+    async function leave(watched: MonitoringFeed): Promise<void> {
+        await watched.close();
+        rmSync(layout.prometheus, { recursive: true, force: true });
+        rmSync(layout.kubeconfig, { force: true });
+        feed = undefined;
+        const next = standing.at(-1);
+        if (next !== undefined) await watch(next);
+    }
+
     const mks: ManagedKubernetes = {
         kubeconfig: (id) => kwok.kubeconfig(id),
         scale: (id, pool) => kwok.scale(id, pool),
@@ -103,12 +117,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
             await watch(id);
         },
         delete: async (id) => {
-            if (feed?.clusterId === id) {
-                await feed.feed.close();
-                feed = undefined;
-                rmSync(layout.prometheus, { recursive: true, force: true });
-                rmSync(layout.kubeconfig, { force: true });
-            }
+            const rest = standing.filter((one) => one !== id);
+            standing.splice(0, standing.length, ...rest);
+            if (feed?.clusterId === id) await leave(feed.feed);
             await kwok.delete(id);
         },
     };

@@ -35,7 +35,6 @@ export interface ProofInput {
     api: string;
     prometheus: string;
     caFile: string;
-    kubeconfigFile: string;
     /** `pulumi preview --expect-no-changes` run by the caller; resolves with what it would change, or nothing. */
     preview: () => Promise<string | undefined>;
     /** Called with each finding as it is made. */
@@ -63,7 +62,8 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
     };
     const ca = readFileSync(input.caFile);
     const kubernetes = new KubeConfig();
-    kubernetes.loadFromFile(input.kubeconfigFile);
+    // Of the stack, not of the sandbox: it must open the cluster that the stack has now.
+    kubernetes.loadFromString(outputs.kubeconfig);
     const core = kubernetes.makeApiClient(CoreV1Api);
 
     for (const [name, model] of Object.entries(outputs.models)) {

@@ -1,4 +1,4 @@
-import { sign } from "../../packages/ai-deploy/src/client";
+import { sign } from "../../packages/ai-deploy/src/authentication";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
 
 /** The API's refusal, in the words of OVHcloud's library for Go, which the real plugin is made with. */

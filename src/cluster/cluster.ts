@@ -3,7 +3,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { ClusterContents } from "pulumi-ovh-managed-kubernetes";
 import type { ClusterSettings } from "../settings";
+import { currentKubeconfig } from "./ovh-api";
 import { PrivateNetwork } from "./private-network";
+import { survey } from "./survey";
 
 export interface ClusterArgs {
     settings: ClusterSettings;
@@ -37,6 +39,23 @@ export class Cluster extends pulumi.ComponentResource {
                   )
                 : undefined;
 
+        const found = survey({
+            projectId,
+            settings,
+            name,
+            say: (line) => void pulumi.log.info(line, this),
+            warn: (line) => void pulumi.log.warn(line, this),
+        }).catch(async (error: unknown) => {
+            await pulumi.log.error((error as Error).message, this);
+            // Pulumi puts words of its own before it, wherever it is waited for.
+            throw new pulumi.RunError("nothing of the cluster is touched, as said above");
+        });
+        const order = new pulumi.Stash(
+            `${name}-order`,
+            { input: found.then((known) => known.order) },
+            { parent: this },
+        );
+
         this.kube = new cloudproject.Kube(
             name,
             {
@@ -56,10 +75,19 @@ export class Cluster extends pulumi.ComponentResource {
                     },
                 }),
             },
-            { parent: this, dependsOn: network?.ready, customTimeouts: { create: "30m", delete: "30m" } },
+            {
+                parent: this,
+                dependsOn: network ? [order, network.ready] : order,
+                customTimeouts: { create: "30m", delete: "30m" },
+                // What is deployed moves from the old cluster to the new one, so both have to stand (pulumi/pulumi#14650).
+                deleteBeforeReplace: false,
+                // As `pulumi import` puts it into the state.
+                aliases: [{ parent: pulumi.rootStackResource }],
+                transforms: [async ({ props, opts }) => ({ props, opts: { ...opts, import: (await found).takeOver } })],
+            },
         );
 
-        const { autoscale } = pool;
+        const nodes = pulumi.output(found).apply((known) => known.pool.nodes);
         this.nodePool = new cloudproject.KubeNodePool(
             `${name}-${pool.name}`,
             {
@@ -67,18 +95,24 @@ export class Cluster extends pulumi.ComponentResource {
                 kubeId: this.kube.id,
                 name: pool.name,
                 flavorName: pool.flavor,
-                desiredNodes: pool.nodes,
-                autoscale: autoscale !== undefined,
-                minNodes: autoscale?.min,
-                maxNodes: autoscale?.max,
+                desiredNodes: nodes.desiredNodes,
+                autoscale: nodes.autoscale,
+                // Typed as always known; `undefined` leaves them out.
+                minNodes: nodes.apply(({ minNodes }) => minNodes!),
+                maxNodes: nodes.apply(({ maxNodes }) => maxNodes!),
                 availabilityZones: pool.availabilityZones,
             },
             {
                 parent: this,
-                // The autoscaler's number of nodes is not drift.
-                ignoreChanges: autoscale ? ["desiredNodes"] : undefined,
                 // Nodes stay until the cluster goes: pods must end before their volumes are given back.
                 deletedWith: this.kube,
+                transforms: [
+                    async ({ props, opts }) => {
+                        const { takeOver, leaveNumber } = (await found).pool;
+                        const ignoreChanges = leaveNumber ? ["desiredNodes"] : [];
+                        return { props, opts: { ...opts, import: takeOver, ignoreChanges } };
+                    },
+                ],
             },
         );
         // No later on the way down than the models: neither waits for the other.
@@ -88,7 +122,11 @@ export class Cluster extends pulumi.ComponentResource {
             { parent: this },
         );
 
-        this.kubeconfig = pulumi.secret(this.kube.kubeconfig);
+        this.kubeconfig = pulumi.secret(
+            pulumi
+                .all([this.kube.id, this.kube.kubeconfig, found])
+                .apply(([id, made, { clusterId }]) => (id === clusterId ? renewed(projectId, id, made, this) : made)),
+        );
         this.provider = new k8s.Provider(
             `${name}-kubernetes`,
             {
@@ -114,5 +152,15 @@ export class Cluster extends pulumi.ComponentResource {
      */
     inside(parent: pulumi.Resource): pulumi.CustomResourceOptions {
         return { parent, deletedWith: this.kube };
+    }
+}
+
+/** The kubeconfig of now: the one of the state was read when the cluster was made, and may have been reset since. */
+async function renewed(projectId: string, id: string, made: string, cluster: pulumi.Resource): Promise<string> {
+    try {
+        return await currentKubeconfig(projectId, id);
+    } catch (error) {
+        await pulumi.log.warn(`${(error as Error).message}\n  The kubeconfig of the state is used.`, cluster);
+        return made;
     }
 }

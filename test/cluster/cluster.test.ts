@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { deploy } from "../program/deploy";
+import { deploy, type Options } from "../program/deploy";
 
 /** The dev stack with another cluster. */
-function withCluster(cluster: Record<string, unknown>) {
+function withCluster(cluster: Record<string, unknown>, found: Partial<Options> = {}) {
     return deploy({
+        ...found,
         stack: "dev",
         config: {
             projectId: "0123456789abcdef0123456789abcdef",
@@ -47,6 +48,26 @@ describe("cluster", () => {
         expect([stack.find("Kube").protect, stack.find("KubeNodePool").protect]).toEqual([true, true]);
         expect([stack.find("Namespace").protect, stack.find("Release").protect]).toEqual([true, true]);
         expect(stack.find("App").protect).toBe(false);
+    });
+});
+
+describe("what is at OVHcloud already", () => {
+    const name = "prometheus-vllm-metrics-ai-deploy";
+    const kube = { id: "kube-1", name, region: "GRA11" };
+    const live = { ...kube, status: "READY", version: "1.34.4-0", updatePolicy: "ALWAYS_UPDATE" };
+    const cluster = { ...live, privateNetworkConfiguration: null, createdAt: "2026-05-04T10:00:07Z" };
+    const pool = { id: "pool-1", name: "monitoring", status: "READY", desiredNodes: 3 };
+    const order = {
+        type: "pulumi:index:Stash",
+        name: "cluster-order",
+        outputs: { input: { name, region: "GRA11", at: "2026-05-04T10:00:00Z" } },
+    };
+
+    it("is taken over, cluster and pool, when an interrupted run left it", async () => {
+        const stack = await withCluster({}, { known: [order], clusters: [cluster], pools: [pool] });
+        const projectId = "0123456789abcdef0123456789abcdef";
+        expect(stack.find("Kube").importId).toBe(`${projectId}/kube-1`);
+        expect(stack.find("KubeNodePool").importId).toBe(`${projectId}/kube-1/pool-1`);
     });
 });
 

@@ -60,7 +60,6 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             api: stage.cloud.api.url,
             prometheus: stage.prometheusUrl,
             caFile: stage.cloud.api.caFile,
-            kubeconfigFile: stage.layout.kubeconfig,
             preview: async () => {
                 const { code, stdout } = await stage.previewNothing();
                 return code === 0 ? undefined : stdout;

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { prepareChart } from "../../sandbox/chart/chart";
 import { layoutOf, type Layout } from "../../sandbox/layout";
-import { startLocalCloud, type LocalCloud } from "../../sandbox/local-cloud";
+import { sandboxCredentials, sandboxProjectId, startLocalCloud, type LocalCloud } from "../../sandbox/local-cloud";
+import type { ManagedKubernetes } from "../../sandbox/ovhcloud/mks";
+import { startOvhCloud } from "../../sandbox/ovhcloud/server";
 import { installPlugins } from "../../sandbox/plugins/install";
 import { pulumi, sandboxEnvironment, type PulumiRun } from "../../sandbox/pulumi-cli";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../../sandbox/toolchain/toolchain";
@@ -35,12 +37,16 @@ export interface Stage {
     destroyAfterPreview(): Promise<PulumiRun>;
     /** `pulumi cancel`: takes away the lock that a killed run left. */
     cancel(): Promise<PulumiRun>;
+    /** Any command of `pulumi`, for another stack of the program. */
+    pulumi(args: string[], started?: (pid: number) => void): Promise<PulumiRun>;
+    /** The stack config that all these use. */
+    configFile: string;
     outputs(): Promise<Record<string, any>>;
     /** The checkpoint as it lies on disk. */
     stateText(): string;
     /** Takes a resource of this type out of the state, as if it had never been noted there. */
     forget(type: string): Promise<void>;
-    /** Calls of the emulated API since the stage began, reads left out. */
+    /** Calls of the emulated API since the stage began, reads left out; the one of a kubeconfig is a POST. */
     writes(): string[];
     close(): Promise<void>;
 }
@@ -52,6 +58,8 @@ export interface StageOptions {
     config: Record<string, unknown>;
     /** Whether the program deploys to Kubernetes. */
     chart?: boolean;
+    /** Stands for the control planes of a program that puts nothing into them; default: real ones. */
+    mks?: ManagedKubernetes;
 }
 
 /** Builds a stage in a new temporary folder. `close` ends every process and removes the folder. */
@@ -71,14 +79,10 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     }
     const prometheusPort = await freePort();
     const alertmanagerPort = await freePort();
-    const cloud = await startLocalCloud({
-        layout,
-        bin: toolchain.bin,
-        speed: 300,
-        prometheusPort,
-        alertmanagerPort,
-        log: (line) => log.push(line),
-    });
+    const local = { layout, speed: 300, prometheusPort, alertmanagerPort, log: (line: string) => void log.push(line) };
+    const cloud = options.mks
+        ? await startApiAlone(layout, options.mks)
+        : await startLocalCloud({ ...local, bin: toolchain.bin });
     const env = { ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile), OVH_AI_DEPLOY_POLL_MS: "200" };
     const configFile = join(layout.dir, "Pulumi.test.yaml");
     const config: Record<string, unknown> = structuredClone(options.config);
@@ -126,6 +130,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         destroy: (started) => onStack("destroy", ["--yes", "--skip-preview"], started),
         destroyAfterPreview: () => onStack("destroy", ["--yes"]),
         cancel: () => run(["cancel", "--yes", "--stack", "test"]),
+        pulumi: run,
+        configFile,
         async outputs() {
             const answer = await run(["stack", "output", "--json", "--show-secrets", "--stack", "test"]);
             return JSON.parse(answer.stdout) as Record<string, any>;
@@ -149,13 +155,25 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         writes: () =>
             cloud.api
                 .requests()
-                .filter(({ method }) => method !== "GET")
+                .filter(({ method, path }) => method !== "GET" && !path.endsWith("/kubeconfig"))
                 .map(({ method, path }) => `${method} ${path.replace(/.*\/cloud\/project\/[^/]+/, "")}`),
         async close() {
             await cloud.close();
             rmSync(layout.dir, { recursive: true, force: true });
         },
     };
+}
+
+/** The emulated API without control planes and Prometheus. */
+async function startApiAlone(layout: Layout, mks: ManagedKubernetes): Promise<LocalCloud> {
+    const api = await startOvhCloud({
+        stateDir: layout.ovhcloud,
+        speed: 300,
+        credentials: sandboxCredentials,
+        projectId: sandboxProjectId,
+        mks,
+    });
+    return { api, prometheusUrl: () => undefined, close: () => api.close() };
 }
 
 function setPath(target: Record<string, any>, [key, ...rest]: string[], value: unknown): void {

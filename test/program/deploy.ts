@@ -1,8 +1,15 @@
+import { credentials } from "@grpc/grpc-js";
 import * as pulumi from "@pulumi/pulumi";
+import { CallbacksClient } from "@pulumi/pulumi/proto/callback_grpc_pb";
+import { CallbackInvokeRequest } from "@pulumi/pulumi/proto/callback_pb";
+import { TransformRequest, TransformResourceOptions, TransformResponse } from "@pulumi/pulumi/proto/resource_pb";
+import * as pulumiState from "@pulumi/pulumi/runtime/state";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { vi } from "vitest";
 import { parse } from "yaml";
+import type { LiveCluster, LivePool } from "../../src/cluster/ovh-api";
+import type { KnownResource } from "../../src/cluster/own-state";
 
 export const root = join(__dirname, "../..");
 export const project = "ovhcloud-llm-serving";
@@ -21,6 +28,8 @@ export interface Planned {
     dependsOn: string[];
     protect: boolean;
     ignoreChanges: string[];
+    /** Id by which something that exists is taken over; empty when it is made. */
+    importId: string;
     /** Reference of the provider, empty for the default one. */
     provider: string;
     /** True for a read of something that exists (`.get`). */
@@ -43,6 +52,11 @@ export interface Options {
     /** Keys of the config that are encrypted; the token by default. */
     secretKeys?: string[];
     preview?: boolean;
+    /** Resources that the last run left in the state. */
+    known?: KnownResource[];
+    /** What there is at OVHcloud; by default nothing. */
+    clusters?: LiveCluster[];
+    pools?: LivePool[];
     /** State that the load balancer's Service has after it was made. */
     grafanaService?: Record<string, unknown>;
 }
@@ -70,6 +84,15 @@ export async function deploy(options: Options): Promise<Deployment> {
     // The request behind the mock's call holds what the mock is not told: secret marks and resource options.
     let request: Json;
     vi.resetModules();
+    const { known = [], clusters = [], pools = [] } = options;
+    vi.doMock("../../src/cluster/own-state", () => ({ knownResources: () => Promise.resolve(known) }));
+    vi.doMock("../../src/cluster/ovh-api", async (original) => ({
+        ...(await original<object>()),
+        listClusters: () => Promise.resolve(clusters),
+        findCluster: (_project: string, id: string) => Promise.resolve(clusters.find((one) => one.id === id)),
+        listNodePools: () => Promise.resolve(pools),
+        currentKubeconfig: (_project: string, id: string) => Promise.resolve(`kubeconfig of ${id}`),
+    }));
     await pulumi.runtime.setMocks(
         {
             newResource: ({ type, name, inputs, id, provider }) => {
@@ -82,6 +105,7 @@ export async function deploy(options: Options): Promise<Deployment> {
                     dependsOn: (request?.getDependenciesList() ?? []).map(shortName),
                     protect: request?.getProtect() ?? false,
                     ignoreChanges: request?.getIgnorechangesList() ?? [],
+                    importId: request?.getImportid() ?? "",
                     provider: provider ?? "",
                     read: request === undefined,
                 });
@@ -99,11 +123,17 @@ export async function deploy(options: Options): Promise<Deployment> {
     const monitor = pulumi.runtime.getMonitor() as Json;
     for (const [method, asks] of Object.entries({ registerResource: true, readResource: false })) {
         const handle = monitor[method].bind(monitor);
-        monitor[method] = (message: Json, callback: unknown) => {
+        const register = (message: Json, callback: unknown): unknown => {
             request = asks ? message : undefined;
             return handle(message, callback);
         };
+        monitor[method] = (message: Json, callback: (error: unknown) => void) => {
+            if (!asks || message.getTransformsList().length === 0) return register(message, callback);
+            return void transform(message).then(() => register(message, callback), callback);
+        };
     }
+    // The mocks take transforms for unknown, though they let everything else pass.
+    (pulumiState as Json).getStore().supportsTransforms = true;
     const secretKeys = (options.secretKeys ?? ["huggingFaceToken"]).map((key) => `${project}:${key}`);
     pulumi.runtime.setAllConfig(Object.fromEntries(text) as Record<string, string>, secretKeys);
 
@@ -130,6 +160,31 @@ export async function deploy(options: Options): Promise<Deployment> {
             return { value: await output.promise(), secret: await output.isSecret };
         },
     };
+}
+
+/** Lets the transforms of a resource change what it asks for, as the engine does. */
+async function transform(message: Json): Promise<void> {
+    for (const { target, token } of message.getTransformsList().map((one: Json) => one.toObject()) as Json[]) {
+        const asked = new TransformResourceOptions().setIgnoreChangesList(message.getIgnorechangesList() as string[]);
+        const request = new TransformRequest()
+            .setType(message.getType() as string)
+            .setName(message.getName() as string)
+            .setCustom(true)
+            .setProperties(message.getObject())
+            .setOptions(asked);
+        const client = new CallbacksClient(target as string, credentials.createInsecure());
+        const answer = await new Promise<Uint8Array>((resolve, reject) =>
+            client.invoke(
+                new CallbackInvokeRequest().setToken(token as string).setRequest(request.serializeBinary()),
+                (error, response) => (error ? reject(error) : resolve(response.getResponse_asU8())),
+            ),
+        );
+        client.close();
+        const changed = TransformResponse.deserializeBinary(answer);
+        message.setObject(changed.getProperties());
+        message.setImportid(changed.getOptions()!.getImport());
+        message.setIgnorechangesList(changed.getOptions()!.getIgnoreChangesList());
+    }
 }
 
 /** "Type name" of a URN. */

@@ -369,6 +369,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "Secret monitoring-grafana-admin",
                 "Service ministral-relay",
                 "Service monitoring-grafana",
+                "Stash cluster-order",
                 "Token ministral-client",
                 "Token ministral-scrape",
                 "kubernetes cluster-kubernetes",

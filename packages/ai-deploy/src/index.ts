@@ -4,7 +4,9 @@ assertFreshBuild(__dirname);
 
 export { checkCredentials } from "./program-credentials";
 export { App, AppReady, Authorization, DataSync, Token } from "./resources";
+export { ApiError } from "./client";
 export {
+    connect,
     getApp,
     getAppOutput,
     getFlavors,
@@ -14,7 +16,7 @@ export {
     getRegions,
     getRegionsOutput,
 } from "./lookups";
-export type { GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
+export type { Connection, GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
 export type {
     AppArgs,
     AppInputs,

@@ -109,9 +109,30 @@ export function getAppOutput(args: OutputArgs<GetAppArgs>): pulumi.Output<GetApp
 
 type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
 
-/** One client per program: look-ups share the rate limit. */
-let client: OvhClient | undefined;
-let secrets: string[] = [];
+export interface Connection {
+    client: OvhClient;
+    /** The error as a person needs it, secrets masked. */
+    explain: (error: unknown, doing: string) => Error;
+}
+
+/** One per program: look-ups share the rate limit. */
+let connection: Connection | undefined;
+
+/** The API as this program's credentials reach it, also for what has no look-up here. */
+export function connect(): Connection {
+    if (!connection) {
+        const credentials = programCredentials();
+        const secrets = secretsOf(credentials);
+        connection = {
+            client: new OvhClient(credentials, {
+                requestsPerMinute: Number(process.env.OVH_AI_DEPLOY_REQUESTS_PER_MINUTE) || undefined,
+                log: (line) => void pulumi.log.info(line),
+            }),
+            explain: (error, doing) => explain(error, doing, secrets),
+        };
+    }
+    return connection;
+}
 
 async function look<T>(
     what: string,
@@ -125,14 +146,10 @@ async function look<T>(
             "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
         );
     }
-    if (!client) {
-        const credentials = programCredentials();
-        secrets = secretsOf(credentials);
-        client = new OvhClient(credentials, { log: (line) => void pulumi.log.info(line) });
-    }
+    const { client, explain } = connect();
     try {
         return await question(client, project);
     } catch (error) {
-        throw explain(error, `looking up ${what}`, secrets);
+        throw explain(error, `looking up ${what}`);
     }
 }

@@ -1,0 +1,251 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { LiveCluster, LivePool } from "../../src/cluster/ovh-api";
+import type { KnownResource } from "../../src/cluster/own-state";
+import { survey, versionFault } from "../../src/cluster/survey";
+import { defaultCluster } from "../../src/settings/defaults";
+import { clusterSchema, type ClusterSettings } from "../../src/settings/schema";
+
+const world = vi.hoisted(() => ({
+    known: [] as KnownResource[],
+    clusters: [] as LiveCluster[],
+    pools: [] as LivePool[],
+    outage: false,
+}));
+
+vi.mock("../../src/cluster/own-state", () => ({ knownResources: () => Promise.resolve(world.known) }));
+vi.mock("../../src/cluster/ovh-api", async (original) => {
+    const answer = <T>(value: T): Promise<T> =>
+        world.outage ? Promise.reject(new Error("OVHcloud answered 503")) : Promise.resolve(value);
+    return {
+        ...(await original<object>()),
+        listClusters: () => answer(world.clusters),
+        findCluster: (_project: string, id: string) => answer(world.clusters.find((one) => one.id === id)),
+        listNodePools: () => answer(world.pools),
+    };
+});
+
+const { name, region } = defaultCluster;
+const at = "2026-05-04T10:00:00.000Z";
+
+function cluster(id: string, over: Partial<LiveCluster> = {}): LiveCluster {
+    const rest = { version: "1.34.4-0", updatePolicy: "ALWAYS_UPDATE", privateNetworkConfiguration: null };
+    return { id, name, region, status: "READY", createdAt: "2026-05-04T10:00:07.000Z", ...rest, ...over };
+}
+
+function kube(id: string, over: object = {}): KnownResource {
+    const outputs = { id, name, region, privateNetworkId: "", updatePolicy: "ALWAYS_UPDATE", ...over };
+    return { type: "ovh:CloudProject/kube:Kube", name: "cluster", outputs };
+}
+
+function pool(kubeId: string, over: object = {}): KnownResource {
+    const nodes = { autoscale: false, desiredNodes: 3, minNodes: 0, maxNodes: 100 };
+    const outputs = { kubeId, name: "monitoring", flavorName: "b2-15", ...nodes, ...over };
+    return { type: "ovh:CloudProject/kubeNodePool:KubeNodePool", name: "cluster-monitoring", outputs };
+}
+
+const order = (over: object = {}): KnownResource => ({
+    type: "pulumi:index:Stash",
+    name: "cluster-order",
+    outputs: { input: { name, region, at, ...over } },
+});
+
+let warned: string[];
+
+function look(over: object = {}): ReturnType<typeof survey> {
+    const settings: ClusterSettings = clusterSchema.parse({ ...defaultCluster, ...over });
+    const told = { say: () => undefined, warn: (line: string) => void warned.push(line) };
+    return survey({ projectId: "project", name: "cluster", settings, ...told });
+}
+
+beforeEach(() => {
+    Object.assign(world, { known: [], clusters: [], pools: [], outage: false });
+    warned = [];
+});
+
+describe("before a cluster is made", () => {
+    it("the order is announced anew each time nothing came of it", async () => {
+        world.known = [order()];
+        const { order: announced, takeOver } = await look();
+        expect(announced).toMatchObject({ name, region });
+        expect(announced.at).not.toBe(at);
+        expect(takeOver).toBeUndefined();
+    });
+
+    it("what came of the announced order is taken over", async () => {
+        world.known = [order()];
+        world.clusters = [cluster("begun"), cluster("elsewhere", { region: "SBG5" }), cluster("other", { name: "x" })];
+        expect(await look()).toMatchObject({ takeOver: "project/begun", clusterId: "begun", order: { at } });
+    });
+
+    it.each([
+        ["without an order", [], [cluster("one")]],
+        ["with one of another day", [order()], [cluster("one", { createdAt: "2026-05-05T10:00:00Z" })]],
+        ["with one of another region", [order({ region: "SBG5" })], [cluster("one")]],
+        ["with two that came at that time", [order()], [cluster("one"), cluster("two")]],
+    ])("a cluster of that name is refused %s", async (_, known, clusters) => {
+        Object.assign(world, { known, clusters });
+        await expect(look()).rejects.toThrow(
+            /pulumi import ovh:CloudProject\/kube:Kube cluster project\/one --protect=false/,
+        );
+    });
+
+    it("an outage of the API ends it there", async () => {
+        world.outage = true;
+        await expect(look()).rejects.toThrow("503");
+    });
+
+    it("one that was begun under another name is not forgotten", async () => {
+        world.known = [order()];
+        world.clusters = [cluster("begun")];
+        await expect(look({ region: "SBG5" })).rejects.toThrow(
+            /cluster begun .* set cluster.name .* and cluster.region GRA11/,
+        );
+    });
+
+    it("one in ERROR is told", async () => {
+        world.known = [order()];
+        world.clusters = [cluster("begun", { status: "ERROR" })];
+        await expect(look()).rejects.toThrow(/cluster begun is ERROR/);
+    });
+
+    it("one that is being installed is waited for by up alone", async () => {
+        vi.spyOn(pulumi.runtime, "isDryRun").mockReturnValue(true);
+        world.known = [order()];
+        world.clusters = [cluster("begun", { status: "INSTALLING" })];
+        const found = await look();
+        expect([found.takeOver, found.order.at]).toEqual([undefined, at]);
+        vi.restoreAllMocks();
+    });
+});
+
+describe("a cluster of the state", () => {
+    it("is not taken over, however many of its name there are", async () => {
+        world.known = [order(), kube("ours"), pool("ours")];
+        world.clusters = [cluster("ours"), cluster("other")];
+        expect(await look()).toMatchObject({ clusterId: "ours", order: { at } });
+        expect(warned).toEqual([]);
+    });
+
+    it("an outage of the API is a warning", async () => {
+        world.known = [order(), kube("ours"), pool("ours")];
+        world.outage = true;
+        expect((await look()).clusterId).toBe("ours");
+        expect(warned.join()).toContain("503");
+    });
+
+    it("that is gone is told, with what helps", async () => {
+        world.known = [order(), kube("ours"), pool("ours")];
+        await look();
+        expect(warned.join()).toMatch(
+            /ours does not exist any more .*PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh/s,
+        );
+    });
+
+    it("that exists is never told to be dropped", async () => {
+        world.known = [order(), kube("ours"), pool("ours")];
+        for (const status of ["READY", "ERROR", "SUSPENDED", "UPDATING"]) {
+            world.clusters = [cluster("ours", { status })];
+            await look();
+        }
+        expect(warned.join()).not.toContain("PULUMI_K8S_DELETE_UNREACHABLE");
+    });
+
+    it("that is to be replaced: what is lost is told, and what the replacement had begun is taken over", async () => {
+        world.known = [order({ region: "SBG5" }), kube("ours"), pool("ours")];
+        world.clusters = [cluster("ours"), cluster("begun", { region: "SBG5" })];
+        expect(await look({ region: "SBG5" })).toMatchObject({ takeOver: "project/begun" });
+        expect(warned.join()).toMatch(/volumes/);
+    });
+
+    it("after a replacement that was given up, what it had begun is told", async () => {
+        world.known = [order({ region: "SBG5" }), kube("ours"), pool("ours")];
+        world.clusters = [cluster("ours"), cluster("begun", { region: "SBG5" })];
+        expect((await look()).takeOver).toBeUndefined();
+        expect(warned.join()).toContain("cluster begun");
+    });
+
+    it("with a policy that OVHcloud does not have, though the state does", async () => {
+        world.known = [order(), kube("ours", { updatePolicy: "MINIMAL_DOWNTIME" }), pool("ours")];
+        world.clusters = [cluster("ours")];
+        await look({ updatePolicy: "MINIMAL_DOWNTIME" });
+        expect(warned.join()).toMatch(/OVHcloud has ALWAYS_UPDATE.*pulumi refresh/);
+    });
+});
+
+describe("a change that failed though the state takes it for done", () => {
+    const privately = {
+        network: "private",
+        private: { ...defaultCluster.private, vlanId: 7, routeThroughGateway: true },
+    };
+    it.each([
+        ["version", { version: "1.35" }, { version: "1.35" }, /cluster.version is 1.35, .* has 1.34: .*pulumi refresh/],
+        [
+            "gateway",
+            privately,
+            { privateNetworkId: "net", privateNetworkConfiguration: { privateNetworkRoutingAsDefault: true } },
+            /routeThroughGateway is true, .* has false: .*Set it to false/,
+        ],
+    ])("%s", async (_, settings, known, told) => {
+        world.known = [order(), kube("ours", known), pool("ours")];
+        world.clusters = [cluster("ours", { privateNetworkConfiguration: { privateNetworkRoutingAsDefault: false } })];
+        await look(settings);
+        expect(warned.join()).toMatch(told);
+    });
+
+    it("not one that has yet to be made", async () => {
+        world.known = [order(), kube("ours", { version: "1.34" }), pool("ours")];
+        world.clusters = [cluster("ours")];
+        await look({ version: "1.35", updatePolicy: "MINIMAL_DOWNTIME" });
+        expect(warned).toEqual([]);
+    });
+});
+
+describe("node pool", () => {
+    beforeEach(() => {
+        world.known = [order(), kube("ours")];
+        world.clusters = [cluster("ours")];
+        world.pools = [{ id: "pool", name: "monitoring", status: "READY", desiredNodes: 6 }];
+    });
+
+    it("that an interrupted run left is taken over", async () => {
+        expect((await look()).pool.takeOver).toBe("project/ours/pool");
+        world.pools[0].name = "another";
+        expect((await look()).pool.takeOver).toBeUndefined();
+    });
+
+    it("whose autoscaler's bounds change keeps the nodes that it has", async () => {
+        const autoscaled = { autoscale: true, minNodes: 2, maxNodes: 8, desiredNodes: 3 };
+        world.known.push(pool("ours", autoscaled));
+        const planned = async (autoscale: object): Promise<object> =>
+            (await look({ nodePool: { ...defaultCluster.nodePool, autoscale } })).pool;
+        expect(await planned({ min: 2, max: 8 })).toMatchObject({ leaveNumber: true });
+        expect(await planned({ min: 2, max: 10 })).toMatchObject({ leaveNumber: false, nodes: { desiredNodes: 6 } });
+        expect(await planned({ min: 2, max: 5 })).toMatchObject({ nodes: { desiredNodes: 5 } });
+        expect(await planned({ min: 7, max: 9 })).toMatchObject({ nodes: { desiredNodes: 7 } });
+    });
+
+    it("whose autoscaler goes loses its bounds", async () => {
+        world.known.push(pool("ours", { autoscale: true, minNodes: 2, maxNodes: 8 }));
+        const nodes = { autoscale: false, desiredNodes: 3, minNodes: 0, maxNodes: 100 };
+        expect((await look()).pool).toEqual({ nodes, leaveNumber: false });
+    });
+
+    it("of another flavor: the gap is told, and how to have none", async () => {
+        world.known.push(pool("ours", { flavorName: "b3-16" }));
+        await look();
+        expect(warned.join()).toContain("pulumi config set --path cluster.nodePool.name monitoring-b2-15");
+    });
+});
+
+it.each([
+    [undefined, undefined],
+    ["1.34", undefined],
+    ["1.35", undefined],
+    ["1.33", 'cannot go back; give "1.34"'],
+    ["1.36", 'one minor version at a time; give "1.35"'],
+])("version %s of a cluster that runs 1.34", (wanted, fault) => {
+    const found = versionFault(wanted, "1.34.4-0");
+    if (fault) expect(found).toContain(fault);
+    else expect(found).toBeUndefined();
+});

@@ -1,0 +1,285 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { OvhClient } from "../../packages/ai-deploy/src/client";
+import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import type { FaultRule } from "../../sandbox/ovhcloud/faults";
+import type { ManagedKubernetes } from "../../sandbox/ovhcloud/mks";
+import { openStage, type Stage } from "./stage";
+
+/** Which kubeconfig opens a cluster now: each reset makes another. */
+const generation = new Map<string, number>();
+
+/** Clusters in name only, that take long enough to be interrupted. */
+const mks: ManagedKubernetes = {
+    create: () => sleep(1500),
+    kubeconfig: async (id) => kubeconfig(id, generation.get(id) ?? 0),
+    resetKubeconfig: async (id) => void generation.set(id, (generation.get(id) ?? 0) + 1),
+    scale: () => sleep(1000),
+    resume: () => Promise.resolve(),
+    delete: () => sleep(100),
+};
+
+function kubeconfig(id: string, count: number): string {
+    const base64 = (text: string): string => Buffer.from(text).toString("base64");
+    const server = { server: "https://127.0.0.1:1", "certificate-authority-data": base64("authority") };
+    const key = base64(`key-${count}-of-${id}`);
+    return stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: [{ name: "sandbox", cluster: server }],
+        users: [{ name: "admin", user: { "client-certificate-data": base64("certificate"), "client-key-data": key } }],
+        contexts: [{ name: "sandbox", context: { cluster: "sandbox", user: "admin" } }],
+        "current-context": "sandbox",
+    });
+}
+
+let stage: Stage;
+let api: OvhClient;
+const kubePath = (): string => `/cloud/project/${stage.env.OVH_CLOUD_PROJECT_SERVICE}/kube`;
+
+beforeAll(async () => {
+    stage = await openStage({ program: join(__dirname, "cluster-program"), config: {}, mks });
+    const credentials = resolveCredentials({ config: () => undefined, env: stage.env, files: [] });
+    api = new OvhClient(credentials, { requestsPerMinute: 60_000 });
+});
+afterAll(() => stage.close());
+
+type Run = ReturnType<Stage["up"]>;
+
+async function succeed(run: Run): Promise<string> {
+    const { code, stdout, stderr } = await run;
+    expect(code, stdout + stderr).toBe(0);
+    return stdout + stderr;
+}
+
+async function fail(run: Run): Promise<string> {
+    const { code, stdout, stderr } = await run;
+    expect(code, stdout + stderr).not.toBe(0);
+    return stdout + stderr;
+}
+
+const onStack = (stack: string, command: string, ...args: string[]): Run =>
+    stage.pulumi([command, "--stack", stack, "--config-file", stage.configFile, ...args]);
+
+/** Name and size of each pool of each cluster, by the cluster's id. */
+async function pools(): Promise<Record<string, string[]>> {
+    const found = stage.cloud.api.clusters().map(async (id): Promise<[string, string[]]> => {
+        const listed = await api.get<{ name: string; status: string; currentNodes: number }[]>(
+            `${kubePath()}/${id}/nodepool`,
+        );
+        return [id, listed.map(({ name, status, currentNodes }) => `${currentNodes} nodes ${name} ${status}`)];
+    });
+    return Object.fromEntries(await Promise.all(found));
+}
+
+/** Deletes every cluster as in the control panel. */
+async function deleteClusters(): Promise<void> {
+    await Promise.all(stage.cloud.api.clusters().map((id) => api.delete(`${kubePath()}/${id}`)));
+    while (stage.cloud.api.clusters().length > 0) await sleep(50);
+}
+
+/** Kills `pulumi up` as soon as the API was asked this for the nth time. */
+async function upKilledAt(stack: string, { asked, times }: { asked: RegExp; times: number }): Promise<void> {
+    const before = stage.cloud.api.requests().length;
+    let pid: number | undefined;
+    let ended = false;
+    const args = ["up", "--yes", "--skip-preview", "--stack", stack, "--config-file", stage.configFile];
+    const up = stage.pulumi(args, (started) => (pid = started)).finally(() => (ended = true));
+    const seen = (): number =>
+        stage.cloud.api
+            .requests()
+            .slice(before)
+            .filter(({ method, path, status }) => status > 0 && asked.test(`${method} ${path}`)).length;
+    while (!ended && seen() < times) await sleep(10);
+    expect(ended).toBe(false);
+    process.kill(pid!, "SIGKILL");
+    await up;
+    await succeed(stage.pulumi(["cancel", "--yes", "--stack", stack]));
+}
+
+describe.sequential("a cluster that is begun is finished by the next up, never made twice", () => {
+    const kills = [
+        { asked: /POST .*\/kube$/, times: 1, doing: "ordering the cluster" },
+        { asked: /GET .*\/kube\/[^/]+$/, times: 3, doing: "waiting for the cluster" },
+        { asked: /POST .*\/kubeconfig$/, times: 1, doing: "fetching its kubeconfig" },
+        { asked: /POST .*\/nodepool$/, times: 1, doing: "ordering the nodes" },
+        { asked: /GET .*\/nodepool\/[^/]+$/, times: 3, doing: "waiting for the nodes" },
+    ];
+    const faults: (FaultRule & { doing: string })[] = [
+        { method: "POST", path: "/kube$", kind: "commit-then-drop", times: 1, doing: "ordering the cluster" },
+        {
+            method: "GET",
+            path: "/kube/[^/]+$",
+            kind: "status",
+            status: 503,
+            times: 1,
+            doing: "waiting for the cluster",
+        },
+        {
+            method: "POST",
+            path: "/kubeconfig$",
+            kind: "status",
+            status: 503,
+            times: 1,
+            doing: "fetching its kubeconfig",
+        },
+        {
+            method: "POST",
+            path: "/nodepool$",
+            kind: "commit-then-status",
+            status: 503,
+            times: 1,
+            doing: "ordering the nodes",
+        },
+        {
+            method: "GET",
+            path: "/nodepool/[^/]+$",
+            kind: "status",
+            status: 503,
+            times: 1,
+            doing: "waiting for the nodes",
+        },
+    ];
+    const interruptions = [
+        ...kills.map((kill) => ({
+            what: `kill -9 while ${kill.doing}`,
+            interrupt: (stack: string) => upKilledAt(stack, kill),
+        })),
+        ...faults.map((fault) => ({
+            what: `${fault.kind === "commit-then-drop" ? "no answer" : "503"} while ${fault.doing}`,
+            interrupt: async (stack: string) => {
+                stage.cloud.api.faults.add(fault);
+                await fail(onStack(stack, "up", "--yes", "--skip-preview"));
+            },
+        })),
+    ];
+
+    afterEach(async () => {
+        stage.cloud.api.faults.clear();
+        await deleteClusters();
+    });
+
+    it.each(interruptions.map((one, i) => ({ ...one, stack: `interrupted-${i}` })))(
+        "$what",
+        async ({ interrupt, stack }) => {
+            await succeed(stage.pulumi(["stack", "init", stack, "--no-select"]));
+            await interrupt(stack);
+            await succeed(onStack(stack, "up", "--yes"));
+            expect(Object.values(await pools())).toEqual([["3 nodes monitoring READY"]]);
+            await succeed(onStack(stack, "preview", "--expect-no-changes", "--diff"));
+        },
+    );
+});
+
+describe.sequential("a cluster that stands", () => {
+    it("is made with one pool, and a second up changes nothing", async () => {
+        await succeed(stage.up());
+        expect(Object.values(await pools())).toEqual([["3 nodes monitoring READY"]]);
+        const before = stage.writes().length;
+        await succeed(stage.previewNothing());
+        await succeed(stage.up());
+        expect(stage.writes().slice(before)).toEqual([]);
+    });
+
+    it("a second stack of the same cluster name is refused in preview, with an import line that works", async () => {
+        const [id] = stage.cloud.api.clusters();
+        const before = stage.writes().length;
+        await succeed(stage.pulumi(["stack", "init", "other", "--no-select"]));
+        for (const command of [["preview"], ["up", "--yes", "--skip-preview"]]) {
+            const said = await fail(onStack("other", command[0], ...command.slice(1)));
+            expect(said).toContain(id);
+            expect(said).toContain("pulumi config set --path cluster.name");
+            expect(said).not.toMatch(/at Object\.|node_modules/);
+        }
+        expect(stage.writes().slice(before)).toEqual([]);
+        const said = await fail(onStack("other", "preview"));
+        const line = /pulumi (import .*)/.exec(said)![1].split(" ");
+        await succeed(onStack("other", line[0], ...line.slice(1), "--yes"));
+        await succeed(onStack("other", "up", "--yes"));
+        expect(stage.cloud.api.clusters()).toEqual([id]);
+        expect(Object.values(await pools())).toEqual([["3 nodes monitoring READY"]]);
+        await succeed(onStack("other", "preview", "--expect-no-changes", "--diff"));
+    });
+
+    it("a kubeconfig that was reset is fetched anew by the next up, which replaces nothing", async () => {
+        const [id] = stage.cloud.api.clusters();
+        const { kubeconfig: old } = await stage.outputs();
+        await api.post(`${kubePath()}/${id}/kubeconfig/reset`, {});
+        while ((await api.get<{ status: string }>(`${kubePath()}/${id}`)).status !== "READY") await sleep(50);
+        expect(await succeed(stage.preview())).not.toMatch(/replace/);
+        await succeed(stage.up());
+        const { kubeconfig: renewed } = await stage.outputs();
+        expect(renewed).toBe(kubeconfig(id, 1));
+        expect(renewed).not.toBe(old);
+        await succeed(stage.previewNothing());
+        for (const secret of [`key-0-of-${id}`, `key-1-of-${id}`]) {
+            expect(stage.stateText()).not.toContain(Buffer.from(secret).toString("base64"));
+        }
+    });
+
+    it("no change shrinks a pool that its autoscaler has grown", async () => {
+        const [id] = stage.cloud.api.clusters();
+        stage.configure({ "nodePool.autoscale": { min: 2, max: 8 } });
+        await succeed(stage.up());
+        const [pool] = await api.get<{ id: string }[]>(`${kubePath()}/${id}/nodepool`);
+        await api.put(`${kubePath()}/${id}/nodepool/${pool.id}`, { desiredNodes: 6 });
+        await nodesReady(id);
+        await succeed(stage.previewNothing());
+        stage.configure({ "nodePool.autoscale.max": 10 });
+        await succeed(stage.up());
+        expect((await pools())[id]).toEqual(["6 nodes monitoring READY"]);
+        await succeed(stage.previewNothing());
+    });
+
+    it("without the autoscaler its bounds are gone, too", async () => {
+        const [id] = stage.cloud.api.clusters();
+        stage.configure({ "nodePool.autoscale": undefined, "nodePool.nodes": 12 });
+        await succeed(stage.up());
+        const [pool] = await api.get<object[]>(`${kubePath()}/${id}/nodepool`);
+        expect(pool).toMatchObject({ autoscale: false, desiredNodes: 12, minNodes: 0, maxNodes: 100 });
+        await succeed(stage.previewNothing());
+    });
+
+    it("a change that failed but counts as made is told, and made after a refresh", async () => {
+        const [id] = stage.cloud.api.clusters();
+        const policy = async (): Promise<string> =>
+            (await api.get<{ updatePolicy: string }>(`${kubePath()}/${id}`)).updatePolicy;
+        stage.configure({ "cluster.updatePolicy": "MINIMAL_DOWNTIME" });
+        stage.cloud.api.faults.add({ method: "PUT", path: "/updatePolicy$", kind: "status", status: 503, times: 1 });
+        await fail(stage.up());
+        stage.cloud.api.faults.clear();
+        await stage.up();
+        if ((await policy()) !== "MINIMAL_DOWNTIME") {
+            expect(await succeed(stage.preview())).toContain("Run pulumi refresh, then pulumi up");
+            await succeed(stage.refresh());
+            await succeed(stage.up());
+        }
+        expect(await policy()).toBe("MINIMAL_DOWNTIME");
+        await succeed(stage.previewNothing());
+    });
+
+    it("a replacement that was interrupted is finished, and what is lost by it is said before", async () => {
+        const [old] = stage.cloud.api.clusters();
+        stage.configure({ "cluster.region": "SBG5" });
+        expect(await succeed(stage.preview())).toMatch(/metrics, Grafana's database and silences are lost/);
+        await upKilledAt("test", { asked: /POST .*\/kube$/, times: 1 });
+        expect(stage.cloud.api.clusters()).toHaveLength(2);
+        await succeed(stage.up());
+        const after = await pools();
+        expect(Object.values(after)).toEqual([["12 nodes monitoring READY"]]);
+        expect(after).not.toHaveProperty(old);
+        await succeed(stage.previewNothing());
+    });
+
+    it("destroy leaves nothing", async () => {
+        await succeed(stage.destroy());
+        expect(stage.cloud.api.clusters()).toEqual([]);
+        expect(stage.cloud.api.violations()).toEqual([]);
+    });
+});
+
+async function nodesReady(cluster: string): Promise<void> {
+    while (!(await pools())[cluster].every((pool) => pool.endsWith("READY"))) await sleep(50);
+}

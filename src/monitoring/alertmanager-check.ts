@@ -138,8 +138,9 @@ export function alertmanagerFaults(own: Record<string, unknown>, ours: Record<st
     for (const section of ["time_intervals", "mute_time_intervals"]) {
         faults.push(...listFaults(own[section], [section], namedFaults));
     }
-    if (own.route !== undefined)
-        {faults.push(...mapFaults(own.route, ["route"], (map, at) => routeFaults(map, at, known)));}
+    if (own.route !== undefined) {
+        faults.push(...mapFaults(own.route, ["route"], (map, at) => routeFaults(map, at, known)));
+    }
     for (const key of ["matchers", "match", "match_re", "continue"]) {
         if (!isMap(own.route) || own.route[key] === undefined) continue;
         faults.push({ path: ["route", key], fix: "give it to one of route.routes: the root takes every alert" });
@@ -260,17 +261,22 @@ function groupFaults(labels: unknown, at: PropertyKey[]): ConfigFault[] {
     return [{ path: at, fix: 'give names of labels, each once, or "..." alone' }];
 }
 
-/** A matcher as text: a label, an operator, and a value with or without quotes. */
-const matcher = /^\s*(?:"(?:[^"\\]|\\.)+"|[A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^"{}!=~,\\\s'`]*)\s*$/;
+/** Matchers as text: label, operator, and value with or without quotes; one or several with commas between. */
+const matcher =
+    String.raw`(?:"(?:[^"\\]|\\.)+"|[A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^"{}!=~,\\\s'` + "`]*)";
+const several = new RegExp(String.raw`^\s*\{?\s*${matcher}(?:\s*,\s*${matcher})*\s*,?\s*\}?\s*$`);
 
 function matcherFaults(matchers: unknown, at: PropertyKey[]): ConfigFault[] {
     if (matchers === undefined) return [];
     if (!Array.isArray(matchers)) return [{ path: at, fix: `give a list such as [severity = "page"]` }];
-    return matchers.flatMap((one: unknown, index): ConfigFault[] => {
-        const [, operator, value] = (typeof one === "string" && matcher.exec(one)) || [];
-        if (value === undefined)
-            {return [{ path: [...at, index], fix: 'give label, operator and value: severity = "page"' }];}
-        if (!operator.endsWith("~") || isRe2(value.replace(/^"|"$/g, ""))) return [];
+    return matchers.flatMap((text: unknown, index): ConfigFault[] => {
+        if (typeof text !== "string" || !several.test(text)) {
+            return [{ path: [...at, index], fix: 'give label, operator and value: severity = "page"' }];
+        }
+        const expressions = [...text.matchAll(new RegExp(matcher, "g"))].filter(([, operator]) =>
+            operator.endsWith("~"),
+        );
+        if (expressions.every(([, , value]) => isRe2(value.replace(/^"|"$/g, "")))) return [];
         return [{ path: [...at, index], fix: "give a regular expression that Go knows (RE2)" }];
     });
 }

@@ -177,8 +177,9 @@ function scrapeConfigFaults(own: Values): ValueFault[] {
     const names = new Set<unknown>();
     return jobs.flatMap((job: unknown, index): ValueFault[] => {
         const name = isMap(job) ? job.job_name : undefined;
-        if (typeof name !== "string" || name === "")
-            {return [{ path: [...path, index], fix: "give a map with a job_name" }];}
+        if (typeof name !== "string" || name === "") {
+            return [{ path: [...path, index], fix: "give a map with a job_name" }];
+        }
         const fault = (fix: string): ValueFault[] => [{ path: [...path, index, "job_name"], fix }];
         if (takenJobs.test(name)) return fault("choose another name: those of the stack's own jobs begin so");
         if (names.has(name)) return fault("give each job a name of its own: Prometheus refuses two of one name");

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
 import { proveStack, type StackOutputs } from "../../sandbox/proof";
 import type { Report } from "../../tools/loadtest/report";
+import { alertRelabelConfigs } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
 import { defaultModel } from "../../src/settings/defaults";
@@ -98,7 +99,11 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             return Buffer.from(data![key], "base64");
         };
         const config = gunzipSync(await secret("prometheus-monitoring-prometheus", "prometheus.yaml.gz")).toString();
-        const written = (parse(config) as { scrape_configs: { job_name: string }[] }).scrape_configs;
+        const { scrape_configs: written, alerting } = parse(config) as {
+            scrape_configs: { job_name: string }[];
+            alerting: { alert_relabel_configs: object[] };
+        };
+        expect(alerting.alert_relabel_configs).toEqual(expect.arrayContaining(alertRelabelConfigs));
         const { appUrl } = (await stage.outputs()) as StackOutputs;
         const { labels } = defaultModel("ministral").scrape as { labels: Record<string, string> };
         const args = { model: "ministral", url: appUrl, labels, interval: "15s", timeout: "10s" };

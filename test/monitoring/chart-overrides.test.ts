@@ -109,7 +109,10 @@ describe("an own configuration of Alertmanager", () => {
                 ...receiver({ email_configs: [{ to: "b@example.org" }] }),
             },
         ],
-        ["matchers of every form", route({ matchers: ["a=b", 'c != "d e"', 'f =~ "(?i)x|y"', "g!~h.+", '"i j" = k'] })],
+        [
+            "matchers of every form",
+            route({ matchers: ["a=b", 'c != "d e"', 'f =~ "(?i)x|y"', "g!~h.+", '"i j" = k', "{l=m, n=o}"] }),
+        ],
         [
             "a route of its own within a route",
             route({ receiver: "page", routes: [{ receiver: "info", continue: true }] }),
@@ -142,7 +145,7 @@ describe("an own configuration of Alertmanager", () => {
         ["a root that takes some", { route: { matchers: ["a=b"] } }, "route.matchers"],
         ["a key of a route that there is not", route({ matcher: ["a=b"] }), "route.routes.0.matcher"],
         ["a matcher without operator", route({ matchers: ["severity"] }), "route.routes.0.matchers.0"],
-        ["a matcher of two", route({ matchers: ["a=b, c=d"] }), "route.routes.0.matchers.0"],
+        ["a matcher of none", route({ matchers: ["a=b,, c=d"] }), "route.routes.0.matchers.0"],
         ["a regular expression that is none", route({ matchers: ['a =~ "("'] }), "route.routes.0.matchers.0"],
         ["a regular expression that Go lacks", route({ matchers: ['a =~ "(?!x).*"'] }), "route.routes.0.matchers.0"],
         ["a label twice", route({ group_by: ["a", "a"] }), "route.routes.0.group_by"],
@@ -155,8 +158,16 @@ describe("an own configuration of Alertmanager", () => {
             "route.routes.0.mute_time_intervals",
         ],
         ["a receiver without a name", { receivers: [{ webhook_configs: [] }] }, "receivers.0.name"],
-        ["two receivers of one name", { receivers: [{ name: "a" }, { name: "a" }] }, "receivers.1.name"],
-        ["a receiver called like ours", { receivers: [{ name: "null" }] }, "receivers.0.name"],
+        [
+            "two receivers of one name",
+            { receivers: [{ name: "a" }, { name: "a", webhook_configs: [{ url: "https://x" }] }] },
+            "receivers.1.name",
+        ],
+        [
+            "a receiver called like ours",
+            { receivers: [{ name: "null", webhook_configs: [{ url: "https://x" }] }] },
+            "receivers.0.name",
+        ],
         ["a kind that there is not", receiver({ pager_configs: [{}] }), "receivers.0.pager_configs"],
         ["a webhook to nowhere", receiver({ webhook_configs: [{}] }), "receivers.0.webhook_configs.0"],
         [

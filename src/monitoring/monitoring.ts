@@ -14,6 +14,7 @@ import {
     releaseName,
 } from "./chart-values";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
+import { keptNamespace } from "./namespace";
 
 export interface MonitoringArgs {
     settings: MonitoringSettings;
@@ -54,7 +55,7 @@ export class Monitoring extends pulumi.ComponentResource {
         // After the node pool, so that on the way down volumes are given back while nodes can still let go of them.
         const namespace = new k8s.core.v1.Namespace(
             name,
-            { metadata: { name: settings.namespace } },
+            { metadata: { name: keptNamespace(settings.namespace) } },
             { parent: this, protect, dependsOn: args.nodePool },
         );
         this.namespace = namespace.metadata.name;

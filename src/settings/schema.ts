@@ -253,7 +253,10 @@ export const receiverSchema = z.discriminatedUnion(
             to: mailAddress,
             from: mailAddress,
             /** Host and port of the mail server. */
-            smarthost: text(/^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/, 'give host and port, such as "smtp.example.org:587"'),
+            smarthost: text(
+                /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/,
+                'give host and port, such as "smtp.example.org:587"',
+            ),
             username: z.string().min(1),
             password: secret,
         }),

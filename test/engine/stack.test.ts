@@ -71,6 +71,17 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(findings.length).toBeGreaterThan(10);
     });
 
+    it("another namespace of the monitoring is refused in preview", async () => {
+        stage.configure({ "monitoring.namespace": "elsewhere" });
+        const refused = await stage.preview();
+        stage.configure({ "monitoring.namespace": undefined });
+        expect(refused.code).not.toBe(0);
+        expect(refused.stdout + refused.stderr).toMatch(
+            /monitoring\.namespace: "elsewhere"; the stack's monitoring is in/,
+        );
+        await succeed(stage.previewNothing());
+    });
+
     it("the load test takes address, token and app from the outputs", async () => {
         const json = join(stage.layout.dir, "loadtest.json");
         const options = ["--stack", "test", "--workers", "4", "--requests", "2", "--max-tokens", "8", "--json", json];
@@ -145,6 +156,12 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             return (list ?? []).map(({ labels }) => labels.alertname);
         };
         while (!(await firing()).includes("DeadMansSwitch")) await sleep(1000);
+        // It runs, and is scraped: else the real chart's KubeAPIDown would page.
+        const up = await fetch(
+            `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="apiserver"}')}`,
+        );
+        const { data } = (await up.json()) as { data: { result: { value: [number, string] }[] } };
+        expect(data.result.map(({ value }) => value[1])).toEqual(["1"]);
     });
 
     it("rotations renew password and token in place, and leave app and relay alone", async () => {

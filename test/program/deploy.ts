@@ -43,6 +43,8 @@ export interface Options {
     /** Keys of the config that are encrypted; the token by default. */
     secretKeys?: string[];
     preview?: boolean;
+    /** Outputs of the stack as the update before left them. */
+    outputsBefore?: Record<string, unknown>;
     /** State that the load balancer's Service has after it was made. */
     grafanaService?: Record<string, unknown>;
 }
@@ -88,6 +90,8 @@ export async function deploy(options: Options): Promise<Deployment> {
                 return { id: id || `${name}-id`, state: { ...inputs, ...computed(type, name, value, options) } };
             },
             call: ({ token, inputs }) => {
+                if (token === "pulumi:pulumi:readStackOutputs")
+                    return { ...inputs, outputs: options.outputsBefore ?? {} };
                 if (token === "openstack:networking/getNetwork:getNetwork") return { ...inputs, id: "ext-net-id" };
                 throw new Error(`unexpected call of ${token}`);
             },
@@ -95,6 +99,7 @@ export async function deploy(options: Options): Promise<Deployment> {
         project,
         options.stack,
         preview,
+        "organization",
     );
     const monitor = pulumi.runtime.getMonitor() as Json;
     for (const [method, asks] of Object.entries({ registerResource: true, readResource: false })) {

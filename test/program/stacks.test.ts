@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
+import { namespaceFault } from "../../src/monitoring/namespace";
 import { deploy, type Deployment, type Planned } from "./deploy";
 
 const toSet = { projectId: "0123456789abcdef0123456789abcdef", huggingFaceToken: "hf_test" };
@@ -220,6 +221,26 @@ describe("Grafana", () => {
         };
         expect(await keepers({})).toBeUndefined();
         expect(await keepers({ passwordRotation: "2026-12-01" })).toEqual({ rotation: "2026-12-01" });
+    });
+});
+
+describe("the namespace of the monitoring", () => {
+    const portForward = "kubectl port-forward --namespace monitoring service/x 3000:80";
+
+    it("stays: with another one all that Prometheus and Grafana hold would be lost", () => {
+        expect(namespaceFault("observability", portForward)).toMatch(
+            /^monitoring\.namespace: "observability".* set --path monitoring\.namespace monitoring\./,
+        );
+        expect(namespaceFault("monitoring", portForward)).toBeUndefined();
+    });
+
+    it.each([
+        ["of a new stack", "observability", {}],
+        ["that stays the same", "monitoring", { grafanaPortForward: portForward }],
+    ])("%s is taken", async (_, namespace, outputsBefore) => {
+        const config = { ...toSet, monitoring: { grafana, namespace } };
+        const stack = await deploy({ stack: "dev", config, outputsBefore, preview: true });
+        expect(stack.find("Namespace").inputs.metadata.name).toBe(namespace);
     });
 });
 

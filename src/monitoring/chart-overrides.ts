@@ -1,4 +1,5 @@
 import { isMap, overlay } from "../settings/defaults";
+import { durationSeconds, nearest } from "../settings/formats";
 import { alertmanagerFaults } from "./alertmanager-check";
 
 /** A value of the chart that cannot be as it is set. */
@@ -169,6 +170,14 @@ function shapeOf(value: unknown): string {
 /** Our own jobs and the operator's have names that a second one would make Prometheus refuse, or count twice. */
 const takenJobs = /^(vllm-.+|replica-relay|(scrapeConfig|serviceMonitor|podMonitor|probe)\/.+)$/;
 
+/** Keys of a job that are misspelled most easily; Prometheus knows more. */
+const jobKeys = (
+    "job_name honor_labels honor_timestamps params scrape_interval scrape_timeout scrape_protocols metrics_path scheme " +
+    "basic_auth authorization oauth2 tls_config proxy_url follow_redirects enable_http2 http_headers sample_limit label_limit " +
+    "target_limit body_size_limit static_configs file_sd_configs http_sd_configs dns_sd_configs kubernetes_sd_configs " +
+    "relabel_configs metric_relabel_configs"
+).split(" ");
+
 function scrapeConfigFaults(own: Values): ValueFault[] {
     const path = "prometheus.prometheusSpec.additionalScrapeConfigs".split(".");
     const jobs = at(own, path.join("."));
@@ -176,16 +185,55 @@ function scrapeConfigFaults(own: Values): ValueFault[] {
     if (!Array.isArray(jobs)) return [];
     const names = new Set<unknown>();
     return jobs.flatMap((job: unknown, index): ValueFault[] => {
-        const name = isMap(job) ? job.job_name : undefined;
-        if (typeof name !== "string" || name === "") {
+        if (!isMap(job) || typeof job.job_name !== "string" || job.job_name === "") {
             return [{ path: [...path, index], fix: "give a map with a job_name" }];
         }
-        const fault = (fix: string): ValueFault[] => [{ path: [...path, index, "job_name"], fix }];
-        if (takenJobs.test(name)) return fault("choose another name: those of the stack's own jobs begin so");
-        if (names.has(name)) return fault("give each job a name of its own: Prometheus refuses two of one name");
+        const { job_name: name } = job;
+        const fault = (key: string, fix: string, found?: string): ValueFault => ({
+            path: [...path, index, key],
+            fix,
+            found,
+        });
+        const faults: ValueFault[] = [];
+        if (takenJobs.test(name)) faults.push(fault("job_name", "choose another name: the stack's own jobs begin so"));
+        if (names.has(name)) {
+            faults.push(fault("job_name", "give each job a name of its own: Prometheus refuses two of one name"));
+        }
         names.add(name);
-        return [];
+        for (const key of Object.keys(job).filter((one) => !jobKeys.includes(one))) {
+            const meant = nearest(key, jobKeys);
+            if (meant) faults.push(fault(key, `did you mean "${meant}"?`, "no such setting"));
+        }
+        return [...faults, ...durationFaults(job, fault), ...targetFaults(job, fault)];
     });
+}
+
+type JobFault = (key: string, fix: string, found?: string) => ValueFault;
+
+function durationFaults(job: Values, fault: JobFault): ValueFault[] {
+    const seconds = (key: string): number | undefined => durationSeconds(String(job[key]));
+    const faults = ["scrape_interval", "scrape_timeout"]
+        .filter((key) => job[key] !== undefined && seconds(key) === undefined)
+        .map((key) => fault(key, 'give a duration such as "15s"'));
+    const [interval, timeout] = [seconds("scrape_interval"), seconds("scrape_timeout")];
+    if (interval !== undefined && timeout !== undefined && timeout > interval) {
+        faults.push(fault("scrape_timeout", `give at most scrape_interval, which is "${String(job.scrape_interval)}"`));
+    }
+    return faults;
+}
+
+function targetFaults({ static_configs: groups }: Values, fault: JobFault): ValueFault[] {
+    if (groups === undefined) return [];
+    const isGroup = (group: unknown): boolean =>
+        isMap(group) && (group.targets === undefined || Array.isArray(group.targets));
+    if (!Array.isArray(groups) || !groups.every(isGroup)) {
+        return [fault("static_configs", 'give a list such as [{ targets: ["host:port"] }]')];
+    }
+    const targets = (groups as Values[]).flatMap(({ targets = [] }) => targets as unknown[]);
+    if (targets.every((target) => typeof target === "string" && !target.includes("/"))) return [];
+    return [
+        fault("static_configs", "give targets as host:port; what is before and after goes to scheme and metrics_path"),
+    ];
 }
 
 function alertmanagerConfigFaults(own: Values, ours: Values): ValueFault[] {

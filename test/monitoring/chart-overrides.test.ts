@@ -9,6 +9,7 @@ import { chartValueFaults, withOwnValues } from "../../src/monitoring/chart-over
 import { stackValues } from "../../src/monitoring/chart-values";
 import type { AlertingSettings, MonitoringSettings } from "../../src/settings";
 import { defaultAlerting, defaultMonitoring } from "../../src/settings/defaults";
+import { promtool } from "./promtool";
 
 type Values = Record<string, any>;
 
@@ -186,5 +187,43 @@ describe("an own configuration of Alertmanager", () => {
         const faults = chartValueFaults({ alertmanager: { config } }, ours);
         expect(faults.map((fault) => fault.path.slice(2).join("."))).toContain(path);
         expect(accepted(config)).toBe(false);
+    });
+});
+
+describe("own jobs of Prometheus", () => {
+    const faultsOf = (...jobs: Values[]) =>
+        chartValueFaults({ prometheus: { prometheusSpec: { additionalScrapeConfigs: jobs } } }, ours);
+    const accepted = async (...jobs: Values[]) =>
+        (await promtool({ "prometheus.yaml": { scrape_configs: jobs } }, "check", "config", "prometheus.yaml")) ===
+        undefined;
+
+    it("are taken by us and by promtool", async () => {
+        const jobs = [
+            { job_name: "one", static_configs: [{ targets: ["a:1", "b"], labels: { x: "y" } }], honor_labels: true },
+            { job_name: "two", scrape_interval: "1m", scrape_timeout: "30s", keep_dropped_targets: 5 },
+        ];
+        expect(faultsOf(...jobs)).toEqual([]);
+        expect(await accepted(...jobs)).toBe(true);
+    });
+
+    it.each<[string, Values[], string]>([
+        ["no name", [{ static_configs: [] }], "0"],
+        ["two of one name", [{ job_name: "a" }, { job_name: "a" }], "1.job_name"],
+        ["a misspelled key", [{ job_name: "a", static_config: [] }], "0.static_config"],
+        ["no duration", [{ job_name: "a", scrape_interval: "15" }], "0.scrape_interval"],
+        [
+            "more patience than time",
+            [{ job_name: "a", scrape_interval: "5s", scrape_timeout: "6s" }],
+            "0.scrape_timeout",
+        ],
+        [
+            "a target that is a URL",
+            [{ job_name: "a", static_configs: [{ targets: ["http://a:1"] }] }],
+            "0.static_configs",
+        ],
+        ["targets that are no list", [{ job_name: "a", static_configs: [{ targets: "a:1" }] }], "0.static_configs"],
+    ])("are refused by us, as by promtool: %s", async (_, jobs, path) => {
+        expect(faultsOf(...jobs).map((fault) => fault.path.slice(3).join("."))).toContain(path);
+        expect(await accepted(...jobs)).toBe(false);
     });
 });

@@ -23,7 +23,11 @@ const served = Object.entries(settings.models).map(([name, model]): [string, Mod
     }),
 ]);
 
-const cluster = new Cluster("cluster", { settings: settings.cluster, projectId });
+const cluster = new Cluster("cluster", {
+    settings: settings.cluster,
+    projectId,
+    namespace: settings.monitoring.namespace,
+});
 
 const monitoring = new Monitoring("monitoring", {
     settings: settings.monitoring,
@@ -31,8 +35,7 @@ const monitoring = new Monitoring("monitoring", {
     models: Object.keys(settings.models),
     grafanaTlsKey: settings.grafanaTlsKey,
     secretValues: settings.monitoringHoldsSecrets,
-    provider: cluster.provider,
-    nodePool: cluster.nodePool,
+    cluster,
     protect: settings.cluster.protect,
 });
 
@@ -43,7 +46,7 @@ for (const [name, model] of served) {
         settings: settings.monitoring,
         runbooks: settings.alerting.runbooks,
         monitoring,
-        provider: cluster.provider,
+        cluster,
     });
 }
 

@@ -16,7 +16,7 @@ import type { Balancing, SandboxStatus } from "./ovhcloud/status";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
 import { endProcesses, isAlive, sandboxProcesses } from "./processes";
 import { proveStack, sandboxStatus, type Finding, type StackOutputs } from "./proof";
-import { pulumi, sandboxEnvironment } from "./pulumi-cli";
+import { interruptPulumi, pulumi, sandboxEnvironment } from "./pulumi-cli";
 import { duration, step, styled, table } from "./terminal";
 import { readProfiles } from "./vllm/profile-file";
 import { ensureToolchain, prometheusOperatorCrds, removeToolchain, type Toolchain } from "./toolchain/toolchain";
@@ -151,6 +151,8 @@ async function fault(words: string[], options: FaultOptions): Promise<number> {
     return 0;
 }
 
+let holdsLock = false;
+
 /** Only one command may change the sandbox at a time. */
 async function exclusively(work: () => Promise<number>): Promise<number> {
     if (existsSync(layout.lock)) {
@@ -160,11 +162,8 @@ async function exclusively(work: () => Promise<number>): Promise<number> {
         }
     }
     writePrivate(layout.lock, String(process.pid));
-    try {
-        return await work();
-    } finally {
-        rmSync(layout.lock, { force: true });
-    }
+    holdsLock = true; // until this process ends, however it does
+    return work();
 }
 
 type Wanted = Partial<Pick<DaemonSettings, "speed" | "balancing" | "profiles">>;
@@ -210,6 +209,7 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
         await run(["cancel", "--yes", "--stack", stack], false);
         return (await run(["up", "--yes", "--skip-preview", "--stack", stack], true)).code;
     });
+    if (interrupted) return 130;
     if (upCode !== 0) {
         console.error(
             styled(
@@ -436,10 +436,25 @@ async function reset(toolchain: boolean): Promise<number> {
     return 0;
 }
 
-// `status | head` has seen enough.
+// `status | head` has seen enough. A terminal that is gone takes no more either, while `pulumi` still saves what exists.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+    if (!interrupted) interrupt();
+});
+process.stderr.on("error", () => undefined);
+
+let interrupted = false;
+
+/** Ctrl-C, an end by `kill`, a closed terminal: all the same. `pulumi` is given the time to save what exists. */
+function interrupt(): void {
+    if (interruptPulumi() === 0) process.exit(130);
+    const again = "again to drop what it is at, which the next run then takes up";
+    if (!interrupted) console.error(styled("yellow", `\nending: pulumi saves what exists (${again})`));
+    interrupted = true;
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
+process.on("exit", () => {
+    if (holdsLock) rmSync(layout.lock, { force: true });
 });
 main().then(
     (code) => (process.exitCode = code),

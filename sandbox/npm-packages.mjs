@@ -1,4 +1,4 @@
-// Installs the npm packages and builds packages/ai-deploy, when that has not been done for this lock file yet.
+// Installs the npm packages and builds those of `packages`, when that has not been done for this lock file yet.
 // Plain JavaScript on Node alone, since it runs before anything is installed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -17,7 +17,7 @@ export function fail(message) {
     process.exit(1);
 }
 
-/** Makes `node_modules` and the provider's `dist` match the checkout. Does nothing when they already do. */
+/** Makes `node_modules` and the `dist` of our own packages match the checkout. Does nothing when they already do. */
 export function ensureNpmPackages() {
     const node = process.versions.node.split(".").map(Number);
     const [major, minor, patch] = node.map((part, i) => part - oldestNode[i]);
@@ -25,14 +25,17 @@ export function ensureNpmPackages() {
         fail(`Node ${process.versions.node} is too old: install Node ${oldestNode.join(".")} or newer (nodejs.org).`);
     }
     step("npm ci", "node_modules/.installed-for", [join(root, "package-lock.json")], ["ci", "--ignore-scripts"]);
-    const provider = join(root, "packages/ai-deploy");
-    const sources = readdirSync(join(provider, "src")).map((file) => join(provider, "src", file));
-    step(
-        "build of packages/ai-deploy",
-        "packages/ai-deploy/dist/.built-from",
-        [join(provider, "tsconfig.json"), ...sources],
-        ["run", "build", "-w", "pulumi-ovh-ai-deploy"],
-    );
+    // In the order of their names, which is that of what they need of each other.
+    for (const name of readdirSync(join(root, "packages")).sort()) {
+        const folder = join(root, "packages", name);
+        const sources = readdirSync(join(folder, "src")).map((file) => join(folder, "src", file));
+        step(
+            `build of packages/${name}`,
+            `packages/${name}/dist/.built-from`,
+            [join(folder, "tsconfig.json"), ...sources],
+            ["run", "build", "-w", `packages/${name}`],
+        );
+    }
 }
 
 /** Runs npm unless `stampFile` says that it has been done for exactly these input files. */

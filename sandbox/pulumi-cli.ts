@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
@@ -55,12 +55,18 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
     // The Kubernetes plugin leaves a copy of the kubeconfig in the folder for temporary files for each release it handles.
     const tmp = join(options.layout.dir, "tmp");
     mkdirSync(tmp, { recursive: true });
+    // By its path in the sandbox, by which `down` and the next `up` find one that outlived its caller.
+    const own = join(options.layout.bin, "pulumi");
     return new Promise((resolve, reject) => {
-        const child = spawn("pulumi", [...args, "--non-interactive", "--color", colour], {
+        const child = spawn(existsSync(own) ? own : "pulumi", [...args, "--non-interactive", "--color", colour], {
             cwd: options.cwd,
             env: { ...process.env, ...options.env, TMPDIR: tmp, PATH: `${options.layout.bin}:${process.env.PATH}` },
             stdio: ["ignore", "pipe", "pipe"],
+            // A group of its own: it is told of Ctrl-C once, by its caller, and not by the terminal as well. Told twice it
+            // would drop what it is at.
+            detached: true,
         });
+        running.add(child);
         if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
@@ -73,6 +79,20 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
             if (options.show) process.stderr.write(text);
         });
         child.on("error", reject);
-        child.on("close", (code, signal) => resolve({ code: signal ? 130 : (code ?? 1), stdout, stderr }));
+        child.on("close", (code, signal) => {
+            running.delete(child);
+            resolve({ code: signal ? 130 : (code ?? 1), stdout, stderr });
+        });
     });
+}
+
+const running = new Set<ChildProcess>();
+
+/**
+ * Asks every `pulumi` that runs to end what it is at and save what exists, as Ctrl-C does; asked again it drops it.
+ * Gives how many there are.
+ */
+export function interruptPulumi(): number {
+    for (const child of running) child.kill("SIGINT");
+    return running.size;
 }

@@ -8,7 +8,8 @@ const cli = spawn(process.execPath, ["--import", "tsx", join(root, "sandbox/cli.
     cwd: root,
     stdio: "inherit",
 });
-// Ctrl-C reaches the child through the terminal; this process only passes the end on.
+// Ctrl-C and a closed terminal reach the child, too; this process only passes the end on.
 process.on("SIGINT", () => undefined);
+process.on("SIGHUP", () => undefined);
 process.on("SIGTERM", () => cli.kill("SIGTERM"));
 cli.on("exit", (code, signal) => process.exit(signal ? 130 : (code ?? 1)));

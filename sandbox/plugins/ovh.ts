@@ -4,7 +4,8 @@
  */
 import { version } from "@ovhcloud/pulumi-ovh/package.json";
 import { isDeepStrictEqual } from "node:util";
-import { ApiError, NoAnswerError, OvhClient, sleep } from "../../packages/ai-deploy/src/client";
+import { sleep } from "../../packages/ai-deploy/src/cancellation";
+import { ApiError, NoAnswerError, OvhClient } from "../../packages/ai-deploy/src/client";
 import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/credentials";
 import { parse } from "yaml";
 import {

@@ -1,6 +1,7 @@
 import { cloudproject } from "@ovhcloud/pulumi-ovh";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { ClusterContents } from "pulumi-ovh-managed-kubernetes";
 import type { ClusterSettings } from "../settings";
 import { PrivateNetwork } from "./private-network";
 
@@ -8,6 +9,8 @@ export interface ClusterArgs {
     settings: ClusterSettings;
     /** Public Cloud project. */
     projectId: string;
+    /** Where the stack's objects are, and with them load balancers and volumes. */
+    namespace: string;
 }
 
 /** A Managed Kubernetes cluster with one node pool, and the Kubernetes provider that deploys into it. */
@@ -70,8 +73,19 @@ export class Cluster extends pulumi.ComponentResource {
                 maxNodes: autoscale?.max,
                 availabilityZones: pool.availabilityZones,
             },
-            // The autoscaler's number of nodes is not drift.
-            { parent: this, ignoreChanges: autoscale ? ["desiredNodes"] : undefined },
+            {
+                parent: this,
+                // The autoscaler's number of nodes is not drift.
+                ignoreChanges: autoscale ? ["desiredNodes"] : undefined,
+                // Nodes stay until the cluster goes: pods must end before their volumes are given back.
+                deletedWith: this.kube,
+            },
+        );
+        // No later on the way down than the models: neither waits for the other.
+        new ClusterContents(
+            `${name}-contents`,
+            { serviceName: projectId, kubeId: this.kube.id, namespace: args.namespace },
+            { parent: this },
         );
 
         this.kubeconfig = pulumi.secret(this.kube.kubeconfig);
@@ -85,9 +99,20 @@ export class Cluster extends pulumi.ComponentResource {
                 // and what depends on it with it: a token's rotation would take the relay down.
                 enableConfigMapMutable: true,
                 enableSecretMutable: true,
+                // A cluster that does not answer keeps its objects in the state and is said so, and everything else of
+                // the stack goes on. By default each of them would be an error, with the advice to drop it.
+                skipUpdateUnreachable: true,
             },
             { parent: this },
         );
         this.registerOutputs({ kubeconfig: this.kubeconfig });
+    }
+
+    /**
+     * Options of an object in the cluster. It goes with its cluster: one by one, objects could only be deleted by a
+     * cluster that answers, and one that does not would keep the rest of the stack from being deleted.
+     */
+    inside(parent: pulumi.Resource): pulumi.CustomResourceOptions {
+        return { parent, deletedWith: this.kube };
     }
 }

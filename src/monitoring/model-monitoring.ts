@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Cluster } from "../cluster/cluster";
 import type { MonitoringSettings } from "../settings";
 import { durationSeconds } from "../settings/formats";
 import type { Monitoring } from "./monitoring";
@@ -32,18 +33,25 @@ export interface ModelMonitoringArgs {
     runbooks: string;
     /** The stack's Prometheus, which the model adds its jobs and rules to. */
     monitoring: Monitoring;
-    provider: k8s.Provider;
+    cluster: Cluster;
 }
 
 /** What Prometheus is to know of one model: token, jobs, rules and, where there may be several replicas, its relay. */
 export class ModelMonitoring extends pulumi.ComponentResource {
     private readonly monitoring: Monitoring;
+    private readonly child: pulumi.CustomResourceOptions;
 
     /** @param name name of the model in the stack */
     constructor(name: string, args: ModelMonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
-        super("ovhcloud-llm-serving:monitoring:ModelMonitoring", name, {}, { ...opts, providers: [args.provider] });
+        super(
+            "ovhcloud-llm-serving:monitoring:ModelMonitoring",
+            name,
+            {},
+            { ...opts, providers: [args.cluster.provider] },
+        );
         const { model, settings, monitoring } = args;
         this.monitoring = monitoring;
+        this.child = args.cluster.inside(this);
         const { namespace } = monitoring;
 
         const token = new k8s.core.v1.Secret(
@@ -52,7 +60,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
                 metadata: { name: tokenSecretName(name), namespace },
                 stringData: { [tokenKey]: pulumi.secret(model.scrapeToken) },
             },
-            { parent: this, aliases: formerly(name, monitoring) },
+            { ...this.child, aliases: formerly(name, monitoring) },
         );
         // With one replica at most there are none to tell apart.
         const relayed = settings.replicaMetrics === "relay" && model.replicas.max > 1;
@@ -68,7 +76,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
             const config = known.apply(({ url }) => ({ url, interval, replicas: model.replicas }));
             const { address } = new ReplicaRelay(
                 `${name}-relay`,
-                { model: name, namespace, tokenSecret: token, config },
+                { model: name, namespace, tokenSecret: token, config, cluster: args.cluster },
                 { parent: this },
             );
             const all = pulumi.all([known, address]);
@@ -95,7 +103,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
                 metadata: { name: jobName(name), namespace },
                 spec: { groups: [modelRules({ ...model, name, relayed }, args.runbooks)] },
             },
-            { parent: this, dependsOn: monitoring.release },
+            { ...this.child, dependsOn: monitoring.release },
         );
         this.registerOutputs();
     }
@@ -111,7 +119,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
                 metadata: { name: objectName, namespace },
                 spec,
             },
-            { parent: this, dependsOn: token ? [release, token] : [release] },
+            { ...this.child, dependsOn: token ? [release, token] : [release] },
         );
     }
 }

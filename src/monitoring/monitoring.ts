@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import type { Cluster } from "../cluster/cluster";
 import type { AlertingSettings, MonitoringSettings } from "../settings";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
 import {
@@ -14,6 +15,7 @@ import {
     releaseName,
 } from "./chart-values";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
+import { takeUpInterruptedRelease } from "./interrupted-release";
 import { keptNamespace } from "./namespace";
 
 export interface MonitoringArgs {
@@ -25,9 +27,7 @@ export interface MonitoringArgs {
     grafanaTlsKey?: pulumi.Input<string>;
     /** Whether the chart's values hold secrets of the stack config. */
     secretValues: boolean;
-    provider: k8s.Provider;
-    /** What must be there for pods to run. */
-    nodePool: pulumi.Resource;
+    cluster: Cluster;
     /** Refuses to delete the namespace and the release, and with them the volumes. */
     protect: boolean;
 }
@@ -47,16 +47,17 @@ export class Monitoring extends pulumi.ComponentResource {
     readonly grafanaPassword: pulumi.Output<string>;
     /** Brings Grafana to http://localhost:3000 however it is reached otherwise; `grafanaUrl` needs it when it is internal. */
     readonly grafanaPortForward: string;
+    private readonly child: pulumi.CustomResourceOptions;
 
     constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
-        super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.provider] });
-        const { settings, alerting, protect } = args;
+        super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.cluster.provider] });
+        const { settings, alerting, cluster, protect } = args;
+        this.child = cluster.inside(this);
 
-        // After the node pool, so that on the way down volumes are given back while nodes can still let go of them.
         const namespace = new k8s.core.v1.Namespace(
             name,
             { metadata: { name: keptNamespace(settings.namespace) } },
-            { parent: this, protect, dependsOn: args.nodePool },
+            { ...this.child, protect, dependsOn: cluster.nodePool },
         );
         this.namespace = namespace.metadata.name;
         const password = this.password(name, settings);
@@ -85,7 +86,16 @@ export class Monitoring extends pulumi.ComponentResource {
                 atomic: false,
             },
             // Pods do not start without the Secrets they mount, nor Grafana without its administrator's.
-            { parent: this, protect, dependsOn: [args.nodePool, ...secrets] },
+            {
+                ...this.child,
+                protect,
+                dependsOn: [cluster.nodePool, ...secrets],
+                hooks: takeUpInterruptedRelease({
+                    kubeconfig: cluster.kubeconfig,
+                    namespace: settings.namespace,
+                    release: releaseName,
+                }),
+            },
         );
 
         this.grafanaPassword = pulumi.secret(password.result);
@@ -105,7 +115,7 @@ export class Monitoring extends pulumi.ComponentResource {
         content: Pick<k8s.core.v1.SecretArgs, "type" | "stringData">,
     ): k8s.core.v1.Secret {
         const metadata = this.metadata(objectName);
-        return new k8s.core.v1.Secret(`${name}-${objectName}`, { metadata, ...content }, { parent: this });
+        return new k8s.core.v1.Secret(`${name}-${objectName}`, { metadata, ...content }, this.child);
     }
 
     private password(name: string, { grafana: { passwordRotation: rotation } }: MonitoringSettings) {
@@ -139,7 +149,7 @@ export class Monitoring extends pulumi.ComponentResource {
             new k8s.core.v1.ConfigMap(
                 `${name}-${objectName}`,
                 { metadata: this.metadata(objectName, dashboardLabel), data: { [file]: content } },
-                { parent: this },
+                this.child,
             );
         }
     }
@@ -148,11 +158,11 @@ export class Monitoring extends pulumi.ComponentResource {
     private grafanaAddress(name: string, { grafana }: MonitoringSettings): pulumi.Output<string | undefined> {
         if (grafana.access === "ingress") return pulumi.output(`https://${grafana.ingress!.host}`);
         if (grafana.access === "internal") return pulumi.output("http://localhost:3000");
-        // After Grafana's pods, which it waits for; so on the way down it is given back first, while the cluster can.
+        // After Grafana's pods, which it waits for.
         const service = new k8s.core.v1.Service(
             `${name}-grafana`,
             { metadata: this.metadata("grafana"), spec: grafanaLoadBalancer(grafana.allowedSources) },
-            { parent: this, dependsOn: this.release },
+            { ...this.child, dependsOn: this.release },
         );
         return service.status.apply((status) => {
             // Typed as always there, but absent until the cloud has made the load balancer.

@@ -3,6 +3,7 @@ import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as messages from "@pulumi/pulumi/proto/provider_pb";
 import { Status } from "@pulumi/pulumi/proto/status_pb";
 import { spawn, type ChildProcess } from "node:child_process";
+import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -33,6 +34,8 @@ export interface ProviderProcess {
     read(id: string, known: Bag): Promise<{ id: string; outs: Bag; inputs?: Bag }>;
     update(id: string, olds: Bag, news: Bag): Promise<Bag>;
     delete(id: string, known: Bag): Promise<void>;
+    /** What the engine tells on the first Ctrl-C. */
+    cancel(): Promise<void>;
     /** Everything that the process has printed. */
     output(): string;
     /** Takes its engine away, and waits for its end. */
@@ -113,6 +116,9 @@ export async function startProvider(env: Record<string, string>, config: Bag = {
             request.setId(id);
             request.setProperties(struct(known));
             await call((done) => client.delete(request, done));
+        },
+        async cancel() {
+            await call((done) => client.cancel(new Empty(), done));
         },
         output: () => printed,
         async loseEngine() {

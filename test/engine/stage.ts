@@ -38,6 +38,8 @@ export interface Stage {
     outputs(): Promise<Record<string, any>>;
     /** The checkpoint as it lies on disk. */
     stateText(): string;
+    /** Takes a resource of this type out of the state, as if it had never been noted there. */
+    forget(type: string): Promise<void>;
     /** Calls of the emulated API since the stage began, reads left out. */
     writes(): string[];
     close(): Promise<void>;
@@ -129,6 +131,21 @@ export async function openStage(options: StageOptions): Promise<Stage> {
             return JSON.parse(answer.stdout) as Record<string, any>;
         },
         stateText: () => readFileSync(join(layout.pulumiState, ".pulumi/stacks", project, "test.json"), "utf8"),
+        async forget(type) {
+            const state = JSON.parse((await run(["stack", "export", "--stack", "test"])).stdout) as {
+                deployment: { resources: { type: string; urn: string; dependencies?: string[] }[] };
+            };
+            const { resources } = state.deployment;
+            const urn = resources.find((resource) => resource.type === type)!.urn;
+            state.deployment.resources = resources.filter((resource) => resource.urn !== urn);
+            for (const resource of state.deployment.resources) {
+                resource.dependencies = resource.dependencies?.filter((other) => other !== urn);
+            }
+            const file = join(layout.dir, "state.json");
+            writeFileSync(file, JSON.stringify(state));
+            const imported = await run(["stack", "import", "--file", file, "--stack", "test"]);
+            if (imported.code !== 0) throw new Error(imported.stderr);
+        },
         writes: () =>
             cloud.api
                 .requests()

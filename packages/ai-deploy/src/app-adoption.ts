@@ -5,7 +5,8 @@ import { bringDown, deadlineIn, defaultSeconds } from "./app-run";
 import { createBody, type LiveApp } from "./app-spec";
 import { asInitError, unresolved } from "./app-state";
 import type { AppInputs } from "./args";
-import { ApiError, isTransient, sleep } from "./client";
+import { sleep } from "./cancellation";
+import { ApiError, isTransient } from "./client";
 import type { Context } from "./context";
 
 const maxPosts = 3;

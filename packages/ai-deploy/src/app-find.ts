@@ -2,7 +2,8 @@
 import { adoptionLabelName, type AppState, type LiveApp } from "./app-spec";
 import type { AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
-import { ApiError, isTransient, sleep } from "./client";
+import { sleep } from "./cancellation";
+import { ApiError, isTransient } from "./client";
 import type { Context } from "./context";
 
 /** Looks for an app whose POST had no clear answer, before another is sent. */

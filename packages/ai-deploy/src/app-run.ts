@@ -4,7 +4,8 @@ import { downStates, planCalls } from "./app-plan";
 import type { AppState, LiveApp } from "./app-spec";
 import { initError, outputs, type AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
-import { ApiError, isTransient, sleep } from "./client";
+import { sleep } from "./cancellation";
+import { ApiError, isTransient } from "./client";
 import type { Context } from "./context";
 import { hintFor } from "./failure";
 

@@ -1,4 +1,5 @@
 import { createHash } from "crypto";
+import { sleep } from "./cancellation";
 import type { Credentials } from "./credentials";
 
 /** OVHcloud answered, and not with success. */
@@ -341,8 +342,4 @@ function neverSent(error: unknown): boolean {
         "ENETUNREACH",
         "UND_ERR_CONNECT_TIMEOUT",
     ].includes(code);
-}
-
-export function sleep(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,6 +1,6 @@
 import { assertFreshBuild } from "./build";
 
-assertFreshBuild();
+assertFreshBuild(__dirname);
 
 export { App, Authorization, DataSync, Token } from "./resources";
 export {

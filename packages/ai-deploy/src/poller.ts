@@ -1,4 +1,4 @@
-import { sleep } from "./client";
+import { sleep } from "./cancellation";
 
 const firstPauseMs = 2000;
 const widestPauseMs = 15_000;

@@ -6,6 +6,7 @@ import * as appLife from "./app";
 import { checkApp } from "./app-check";
 import * as authorizationLife from "./authorization";
 import { assertFreshBuild } from "./build";
+import { endWaitsOnCancel } from "./cancellation";
 import { Capabilities, type Offer } from "./capabilities";
 import { defaultRequestsPerMinute, OvhClient } from "./client";
 import type { Context, Run } from "./context";
@@ -17,8 +18,9 @@ import { Poller } from "./poller";
 import * as tokenLife from "./token";
 import { hasUnknown } from "./unknown";
 
-assertFreshBuild();
+assertFreshBuild(__dirname);
 endWithEngine();
+endWaitsOnCancel();
 
 type Bag = any; // what Pulumi hands over is JSON of a shape that the resource's types tell
 

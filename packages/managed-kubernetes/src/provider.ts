@@ -1,0 +1,58 @@
+/** What the stub in `resources.ts` calls: the methods of Pulumi's dynamic provider, in Pulumi's provider process. */
+import { assertFreshBuild } from "pulumi-ovh-ai-deploy/dist/build";
+import { endWaitsOnCancel } from "pulumi-ovh-ai-deploy/dist/cancellation";
+import { OvhClient } from "pulumi-ovh-ai-deploy/dist/client";
+import { configFiles, resolveCredentials, secretsOf } from "pulumi-ovh-ai-deploy/dist/credentials";
+import { explain } from "pulumi-ovh-ai-deploy/dist/failure";
+import { giveBack, type ClusterContentsInputs } from "./cluster-contents";
+
+assertFreshBuild(__dirname);
+endWaitsOnCancel();
+
+interface Config {
+    get(key: string): string | undefined;
+}
+
+let config: Config | undefined;
+
+/** Runs `work` as whom the stack's config or the environment name. */
+async function withClient<T>(doing: string, work: (client: OvhClient) => Promise<T>): Promise<T> {
+    const credentials = resolveCredentials({
+        config: (key) => config?.get(key),
+        env: process.env,
+        files: configFiles(),
+    });
+    try {
+        return await work(new OvhClient(credentials));
+    } catch (error) {
+        throw explain(error, doing, secretsOf(credentials));
+    }
+}
+
+export const clusterContents = {
+    /** Pulumi does not wait for it before it calls the others, so it does not either. */
+    configure: (request: { config: Config }): Promise<void> => {
+        config = request.config;
+        return Promise.resolve();
+    },
+    check: async (_olds: ClusterContentsInputs, inputs: ClusterContentsInputs) => ({ inputs, failures: [] }),
+    diff: async (_id: string, olds: ClusterContentsInputs, news: ClusterContentsInputs) => {
+        const replaces = (["serviceName", "kubeId"] as const).filter((key) => olds[key] !== news[key]);
+        const changed = olds.namespace !== news.namespace || olds.timeoutSeconds !== news.timeoutSeconds;
+        return { changes: changed || replaces.length > 0, replaces };
+    },
+    create: async (inputs: ClusterContentsInputs) => ({ id: inputs.kubeId, outs: inputs }),
+    update: async (_id: string, olds: ClusterContentsInputs, news: ClusterContentsInputs) => ({
+        outs: { ...olds, ...news },
+    }),
+    read: async (id: string, known: ClusterContentsInputs) => ({ id, props: known }),
+    delete: async (_id: string, known: ClusterContentsInputs) =>
+        withClient(`giving back what cluster ${known.kubeId} has`, (client) =>
+            giveBack(known, {
+                client,
+                progress: (line) => console.log(line),
+                pauseMs: Number(process.env.OVH_AI_DEPLOY_POLL_MS) || 3000,
+                now: () => performance.now(),
+            }),
+        ),
+};

@@ -1,0 +1,85 @@
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { checkout } from "../../sandbox/layout";
+import type { PulumiRun } from "../../sandbox/pulumi-cli";
+import { openStage, type Stage } from "./stage";
+
+let stage: Stage;
+
+beforeAll(async () => {
+    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
+        config: Record<string, unknown>;
+    };
+    stage = await openStage({ program: checkout, config, chart: true });
+    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+});
+afterAll(() => stage.close());
+
+/** Status of each revision of the release that Helm remembers, the oldest first; none without a cluster. */
+async function revisions(): Promise<string[]> {
+    if (!existsSync(stage.layout.kubeconfig)) return [];
+    const config = new KubeConfig();
+    config.loadFromFile(stage.layout.kubeconfig);
+    const { items } = await config
+        .makeApiClient(CoreV1Api)
+        .listNamespacedSecret({ namespace: "monitoring", labelSelector: "owner=helm,name=monitoring" });
+    return items
+        .map(({ metadata }) => metadata!.labels as { version: string; status: string })
+        .sort((a, b) => Number(a.version) - Number(b.version))
+        .map(({ status }) => status);
+}
+
+/** Sends a signal to `pulumi` once the release's newest revision has this status, and waits for the end. */
+async function interruptWhen(status: string, signal: NodeJS.Signals): Promise<PulumiRun> {
+    let pid = 0;
+    let over = false;
+    const run = stage.up((started) => (pid = started)).finally(() => (over = true));
+    while ((await revisions().catch(() => [] as string[])).at(-1) !== status) {
+        if (over) throw new Error(`it ended before it was ${status}: ${JSON.stringify(await run)}`);
+        await sleep(10);
+    }
+    process.kill(pid, signal);
+    return run;
+}
+
+async function upEndsWell(): Promise<string> {
+    await stage.cancel();
+    const { code, stdout, stderr } = await stage.up();
+    expect(code, stdout + stderr).toBe(0);
+    expect((await revisions()).at(-1)).toBe("deployed");
+    const preview = await stage.previewNothing();
+    expect(preview.code, preview.stdout + preview.stderr).toBe(0);
+    return stdout + stderr;
+}
+
+describe.sequential("an interrupted Helm release is taken up by the next up", () => {
+    it("killed in the first installation", async () => {
+        await interruptWhen("pending-install", "SIGKILL");
+        expect(await upEndsWell()).toMatch(/taking up what was interrupted \(revision 1, /);
+        expect(stage.cloud.api.apps()).toHaveLength(1);
+        expect(stage.cloud.api.clusters()).toHaveLength(1);
+    });
+
+    it("killed in an upgrade", async () => {
+        stage.configure({ "monitoring.retention": "14d" });
+        await interruptWhen("pending-upgrade", "SIGKILL");
+        expect(await upEndsWell()).toMatch(/taking up what was interrupted \(revision \d+, pending-upgrade\)/);
+    });
+
+    it("ended with Ctrl-C in an upgrade", async () => {
+        stage.configure({ "monitoring.retention": "13d" });
+        const { code } = await interruptWhen("pending-upgrade", "SIGINT");
+        expect(code).not.toBe(0);
+        await upEndsWell();
+    });
+
+    it("installed, but killed before it could be noted", async () => {
+        // What is left then is a release in Helm's record that no state knows.
+        await stage.forget("kubernetes:helm.sh/v3:Release");
+        expect(await upEndsWell()).toMatch(/taking up what was interrupted \(.*deployed/);
+    });
+});

@@ -109,6 +109,8 @@ export async function deploy(options: Options): Promise<Deployment> {
             return handle(message, callback);
         };
     }
+    // Pulumi's mocks do not know hooks, which only an engine could run.
+    monitor.registerResourceHook ??= (_: Json, callback: (error: null) => void) => callback(null);
     const secretKeys = (options.secretKeys ?? ["huggingFaceToken"]).map((key) => `${project}:${key}`);
     pulumi.runtime.setAllConfig(Object.fromEntries(text) as Record<string, string>, secretKeys);
 

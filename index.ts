@@ -40,15 +40,19 @@ const monitoring = new Monitoring("monitoring", {
 });
 
 // Each model adds what is its own, so that one that fails or waits keeps nothing of the others unwatched.
-for (const [name, model] of served) {
-    new ModelMonitoring(name, {
-        model: model.monitored(),
-        settings: settings.monitoring,
-        runbooks: settings.alerting.runbooks,
-        monitoring,
-        cluster,
-    });
-}
+const watched = served.map(
+    ([name, model]) =>
+        new ModelMonitoring(name, {
+            model: model.monitored(),
+            settings: settings.monitoring,
+            runbooks: settings.alerting.runbooks,
+            monitoring,
+            cluster,
+        }),
+);
+
+// Last, so that a model that does not come up keeps nothing else from being there and watched.
+for (const [, model] of served) model.awaitRunning([monitoring, ...watched]);
 
 // The outputs of one model lie flat: those of `ministral`, or of the first by name where there is none.
 const main = served.find(([name]) => name === "ministral") ?? served[0];

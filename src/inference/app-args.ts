@@ -1,5 +1,5 @@
 import type { Input } from "@pulumi/pulumi";
-import type { AppArgs, Token } from "pulumi-ovh-ai-deploy";
+import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
 import { containerCommand } from "./command-line";
 
@@ -7,6 +7,8 @@ type TokenArgs = ConstructorParameters<typeof Token>[1];
 
 /** What an app needs besides its model's settings. */
 export interface AppContext {
+    /** Name of the model in the stack. */
+    name: string;
     projectId: Input<string>;
     huggingFaceToken: Input<string>;
     /** Value of the label by which a later run finds the app again. */
@@ -38,7 +40,56 @@ export function appArgs(model: ModelSettings, context: AppContext): AppArgs {
         livenessProbe: { port: model.port, ...liveness },
         readinessProbe: { port: model.port, ...readiness },
         scalingStrategy: scalingStrategy(model),
+        deploymentStrategy: model.deploymentStrategy,
+        desiredState: model.desiredState,
+        adopt: model.adopt,
         adoptionLabel: context.adoptionLabel,
+        timeouts: model.timeouts,
+        settingNames: settingNames(context.name),
+        // What watches the model is not to wait for it: see `Model.awaitRunning`.
+        waitUntilRunning: false,
+    };
+}
+
+/** How the provider's messages name what a stack's settings set: by the key as `pulumi config set --path` takes it. */
+function settingNames(name: string): Record<string, string> {
+    const at = `models.${name}`;
+    const own = ["image", "region", "flavor", "timeouts", "desiredState", "deploymentStrategy", "adopt", "labels"];
+    return {
+        ...Object.fromEntries([...own, "volumes", "replaceFirst"].map((key) => [key, `${at}.${key}`])),
+        name: `${at}.appName`,
+        serviceName: "projectId",
+        "resources.flavor": `${at}.flavor`,
+        "resources.gpu": `${at}.gpus`,
+        resources: `${at}.flavor`,
+        defaultHttpPort: `${at}.port`,
+        envVars: `${at}.env`,
+        HF_TOKEN: "huggingFaceToken",
+        "envVars.HF_TOKEN": "huggingFaceToken",
+        livenessProbe: `${at}.probes.liveness`,
+        readinessProbe: `${at}.probes.readiness`,
+        scalingStrategy: `${at}.scaling`,
+        "scalingStrategy.automatic.replicasMin": `${at}.replicas.min`,
+        "scalingStrategy.automatic.replicasMax": `${at}.replicas.max`,
+        command: `${at}.vllm`,
+        "--max-model-len": `${at}.vllm.maxModelLen`,
+        "--gpu-memory-utilization": `${at}.vllm.gpuMemoryUtilization`,
+    };
+}
+
+/** The wait for that app. */
+export function readyArgs(
+    model: ModelSettings,
+    context: Pick<AppContext, "name" | "projectId">,
+    app: App,
+): AppReadyArgs {
+    return {
+        serviceName: context.projectId,
+        appId: app.appId,
+        // A state of before has none yet.
+        revision: app.revision.apply((revision) => revision ?? 1),
+        timeouts: { createSeconds: model.timeouts.createSeconds, updateSeconds: model.timeouts.updateSeconds },
+        settingNames: settingNames(context.name),
     };
 }
 
@@ -66,8 +117,12 @@ export function scalingStrategy({ replicas, scaling, port }: Pick<ModelSettings,
  * A token that opens the apps with the model's token label and nothing else. The read role calls the model and reads
  * its metrics; it cannot start, change or delete apps.
  */
-export function tokenArgs(model: ModelSettings, purpose: "scrape" | "client", projectId: Input<string>): TokenArgs {
-    const { label, scrapeRotation, clientRotation } = model.tokens;
+export function tokenArgs(
+    model: ModelSettings,
+    purpose: "scrape" | "client",
+    { name, projectId, adoptionLabel }: Pick<AppContext, "name" | "projectId" | "adoptionLabel">,
+): TokenArgs {
+    const { label, scrapeRotation, clientRotation, overlapSeconds } = model.tokens;
     return {
         serviceName: projectId,
         name: `${model.appName}-${purpose}`,
@@ -75,6 +130,9 @@ export function tokenArgs(model: ModelSettings, purpose: "scrape" | "client", pr
         role: "ai_training_read",
         labelSelector: `${label}=${model.labels[label]}`,
         rotation: purpose === "scrape" ? scrapeRotation : clientRotation,
+        overlapSeconds,
+        app: { adoptionLabel },
+        settingNames: { labels: `models.${name}.labels` },
     };
 }
 

@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { App, Token } from "pulumi-ovh-ai-deploy";
+import { App, AppReady, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
 import { maxNumSeqs } from "../settings/max-num-seqs";
-import { appArgs, platformMonitoringUrl, tokenArgs } from "./app-args";
+import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
 
 export interface ModelArgs {
     settings: ModelSettings;
@@ -16,7 +16,10 @@ export interface ModelArgs {
     authorization: pulumi.Resource;
 }
 
-/** One model served by vLLM on AI Deploy: the app, a token for Prometheus and one for the API's clients. */
+/**
+ * One model served by vLLM on AI Deploy: the app, a token for Prometheus and one for the API's clients. They are there once
+ * the platform has taken the app and given it an address; that it serves is waited for by `awaitRunning`.
+ */
 export class Model extends pulumi.ComponentResource {
     readonly app: App;
     readonly appId: pulumi.Output<string>;
@@ -30,6 +33,8 @@ export class Model extends pulumi.ComponentResource {
     /** Bearer token for Prometheus; secret. */
     readonly scrapeToken: pulumi.Output<string>;
     readonly settings: ModelSettings;
+    private readonly name: string;
+    private readonly projectId: string;
 
     constructor(name: string, args: ModelArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:inference:Model", name, {}, opts);
@@ -40,12 +45,19 @@ export class Model extends pulumi.ComponentResource {
         const env = args.secretEnv
             ? Object.fromEntries(Object.entries(settings.env).map(([key, value]) => [key, pulumi.secret(value)]))
             : settings.env;
-        const context = { projectId, huggingFaceToken: args.huggingFaceToken, adoptionLabel: adoption.hex, env };
-        this.app = new App(name, appArgs(settings, context), child);
-        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", projectId), child);
-        const client = new Token(`${name}-client`, tokenArgs(settings, "client", projectId), child);
+        const { huggingFaceToken } = args;
+        const context = { name, projectId, huggingFaceToken, adoptionLabel: adoption.hex, env };
+        this.app = new App(name, appArgs(settings, context), {
+            ...child,
+            protect: settings.protect,
+            deleteBeforeReplace: !settings.replaceFirst,
+        });
+        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", context), child);
+        const client = new Token(`${name}-client`, tokenArgs(settings, "client", context), child);
 
         this.settings = settings;
+        this.name = name;
+        this.projectId = projectId;
         this.appId = this.app.appId;
         this.url = this.app.url;
         this.openAiBaseUrl = pulumi.interpolate`${this.url}/v1`;
@@ -53,6 +65,17 @@ export class Model extends pulumi.ComponentResource {
         this.clientToken = pulumi.secret(client.value);
         this.scrapeToken = pulumi.secret(scrape.value);
         this.registerOutputs(this.outputs());
+    }
+
+    /**
+     * Waits until the model serves, and fails with what the app says when it does not. To be called last, after what
+     * `dependsOn` names: once a resource has failed Pulumi makes no other, and a model that is gated, or waits for a GPU,
+     * is to keep nothing else from being there and watched.
+     */
+    awaitRunning(dependsOn: pulumi.Input<pulumi.Resource>[]): void {
+        if (this.settings.desiredState === "STOPPED") return;
+        const args = readyArgs(this.settings, { name: this.name, projectId: this.projectId }, this.app);
+        new AppReady(this.name, args, { parent: this, dependsOn });
     }
 
     /** What the monitoring needs to scrape this model and to judge it. */

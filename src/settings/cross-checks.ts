@@ -62,6 +62,7 @@ function modelsFaults(config: unknown): CrossFault[] {
     }
     const apps = new Map<string, string>();
     const selectors = new Map<string, string>();
+    const adopters = new Map<string, string>();
     for (const [name, raw] of entries) {
         const probed = name.endsWith("-direct") ? name.slice(0, -"-direct".length) : undefined;
         if (entries.some(([other]) => other === probed)) {
@@ -85,6 +86,15 @@ function modelsFaults(config: unknown): CrossFault[] {
         const scaling = part(shape.scaling, "scaling");
         const known = { image: part(shape.image, "image"), flavor: part(shape.flavor, "flavor"), vllm, replicas };
         if (scaling) faults.push(...scalingFaults(scaling, known, at));
+        const { maxSurge, maxUnavailable } = part(shape.deploymentStrategy, "deploymentStrategy") ?? {};
+        if (maxSurge && maxUnavailable && parseInt(maxSurge) === 0 && parseInt(maxUnavailable) === 0) {
+            const fix = "raise one of maxSurge and maxUnavailable: with both 0 no replica could ever be replaced";
+            faults.push({ path: at("deploymentStrategy"), fix });
+        }
+        const adopted = part(shape.adopt, "adopt");
+        const adopter = adopted && adopters.get(adopted);
+        if (adopter) faults.push({ path: at("adopt"), fix: `give the app to one model: "${adopter}" adopts it too` });
+        if (adopted) adopters.set(adopted, name);
         const targets = part(shape.targets, "targets");
         if (targets) faults.push(...targetFaults(targets, at));
         const mounted = new Set<string>();

@@ -63,9 +63,14 @@ const anyModel = {
         liveness: { path: "/health", initialDelaySeconds: 300 },
         readiness: { path: "/v1/models", initialDelaySeconds: 300 },
     },
-    tokens: { label: "ai_deploy_token" },
+    // A day, so that clients can be told the new value.
+    tokens: { label: "ai_deploy_token", overlapSeconds: 86400 },
     // A chat that feels immediate, and text that flows faster than it is read.
     targets: { timeToFirstToken: 1, interTokenLatency: 0.05, withinTargets: 0.95, errorBudget: 0.01 },
+    timeouts: { createSeconds: 1800, updateSeconds: 1800, deleteSeconds: 600 },
+    desiredState: "RUNNING",
+    replaceFirst: false,
+    protect: false,
 };
 
 /** What the model named `ministral` adds, so that an empty entry is the reference architecture. */

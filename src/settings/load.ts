@@ -1,4 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { checkCredentials } from "pulumi-ovh-ai-deploy";
+import { readStackFile } from "./stack-file";
 import { parseSettings, SettingsError, type RawConfig } from "./parse";
 import type { Settings } from "./schema";
 import { settingsWarnings } from "./warnings";
@@ -14,13 +16,16 @@ export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "graf
 }
 
 /**
- * Reads and checks this project's stack config.
+ * Reads and checks this project's stack config, and whether OVHcloud's credentials can be used: a preview without changes
+ * would not need them, and the next `up` would be the first to fail.
  * @throws pulumi.RunError that lists every fault; Pulumi shows it as it is, without a stack trace.
  */
 export function loadSettings(): StackSettings {
     const config = readStackConfig(pulumi.getProject());
+    const unusable = credentialsFault();
     try {
         const { huggingFaceToken, grafanaTlsKey, ...settings } = parseSettings(config, pulumi.getProject());
+        if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
         for (const warning of settingsWarnings(settings)) void pulumi.log.warn(warning);
         return {
             ...settings,
@@ -30,8 +35,17 @@ export function loadSettings(): StackSettings {
             monitoringHoldsSecrets: config.secretKeys.has("monitoring"),
         };
     } catch (error) {
-        if (error instanceof SettingsError) throw new pulumi.RunError(error.message);
-        throw error;
+        if (!(error instanceof SettingsError)) throw error;
+        throw new pulumi.RunError([error.message, ...(unusable ? [unusable] : [])].join("\n"));
+    }
+}
+
+function credentialsFault(): string | undefined {
+    try {
+        checkCredentials();
+        return undefined;
+    } catch (error) {
+        return (error as Error).message;
     }
 }
 
@@ -46,5 +60,9 @@ function readStackConfig(project: string): RawConfig {
     // Exported by the SDK, but left out of its types.
     const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
     const secret = keys.filter((key) => isConfigSecret(key)).map((key) => key.slice(prefix.length));
-    return { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secret) };
+    return {
+        values: Object.fromEntries(values) as Record<string, string>,
+        secretKeys: new Set(secret),
+        stackFile: readStackFile(pulumi.getRootDirectory(), project, pulumi.getStack()),
+    };
 }

@@ -17,6 +17,8 @@ export interface RawConfig {
     values: Record<string, string>;
     /** Keys whose value, or a part of it, is encrypted in the stack file. */
     secretKeys: ReadonlySet<string>;
+    /** What the stack file holds by key, with `{ secure }` in the place of what is encrypted; if there is one. */
+    stackFile?: Record<string, unknown>;
 }
 
 /** One thing wrong with the stack config. */
@@ -59,20 +61,11 @@ export function parseSettings(config: RawConfig, project: string): Settings {
         // An empty entry of a YAML file is null, and means the defaults.
         else given[key] = asObject(value) ?? undefined;
     }
-    const { receivers } = isMap(given.alerting) ? given.alerting : {};
-    const secrets: Record<string, string | undefined> = {
-        huggingFaceToken: given.huggingFaceToken ? "huggingFaceToken" : undefined,
-        grafanaTlsKey: given.grafanaTlsKey ? "grafanaTlsKey" : undefined,
-        alerting: isMap(receivers) ? secretOf(receivers) : undefined,
-    };
-    for (const [key, setting] of Object.entries(secrets)) {
-        if (setting === undefined || config.secretKeys.has(key)) continue;
-        const path = setting === key ? "" : "--path ";
-        faults.push({
-            key: setting,
-            found: "stored in plain text",
-            fix: `encrypt it: pulumi config set --secret ${path}${setting}`,
-        });
+    for (const path of secretPaths(given)) {
+        if (!isPlain(path, given, config)) continue;
+        const key = keyOf(path);
+        const option = path.length > 1 ? `--path ${key}` : key;
+        faults.push({ key, found: "stored in plain text", fix: `encrypt it: pulumi config set --secret ${option}` });
     }
 
     const models = given.models ?? defaultModels;
@@ -99,13 +92,32 @@ export function parseSettings(config: RawConfig, project: string): Settings {
 /** What is secret of a receiver, whatever its type. */
 const receiverSecrets = ["url", "password", "routingKey", "apiKey"];
 
-/** Path of the first secret among the receivers. */
-function secretOf(receivers: Record<string, unknown>): string | undefined {
-    for (const [name, receiver] of Object.entries(receivers)) {
-        const key = receiverSecrets.find((secret) => isMap(receiver) && receiver[secret] !== undefined);
-        if (key) return keyOf(["alerting", "receivers", name, key]);
-    }
-    return undefined;
+/** Where secrets are given. */
+function secretPaths(given: Record<string, unknown>): string[][] {
+    const single = ["huggingFaceToken", "grafanaTlsKey"].filter((key) => given[key]).map((key) => [key]);
+    const receivers = isMap(given.alerting) && isMap(given.alerting.receivers) ? given.alerting.receivers : {};
+    const inside = Object.entries(receivers).flatMap(([name, receiver]) =>
+        receiverSecrets
+            .filter((secret) => isMap(receiver) && receiver[secret] !== undefined)
+            .map((secret) => ["alerting", "receivers", name, secret]),
+    );
+    return [...single, ...inside];
+}
+
+/** Whether a secret lies in the stack file as it is: nothing of its key is encrypted, or the file shows this very value. */
+function isPlain(path: string[], given: unknown, { secretKeys, stackFile }: RawConfig): boolean {
+    if (!secretKeys.has(path[0])) return true;
+    const [key, ...steps] = path;
+    const stored = stackFile?.[key];
+    const shown = valueAt(typeof stored === "string" && steps.length > 0 ? asObject(stored) : stored, steps);
+    return shown !== undefined && shown === valueAt(given, path);
+}
+
+function valueAt(root: unknown, path: PropertyKey[]): unknown {
+    return path.reduce<unknown>(
+        (value, step) => (value as Record<PropertyKey, unknown> | null | undefined)?.[step],
+        root,
+    );
 }
 
 function modelsWithDefaults(models: Record<string, unknown>): Record<string, unknown> {
@@ -214,8 +226,7 @@ const notSet = "not set";
 
 /** The value at a path as it may be shown: nothing that is, or may hold, a secret. */
 function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string>): string {
-    let value = root;
-    for (const step of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[step];
+    const value = valueAt(root, path);
     if (value === undefined) return notSet;
     const secret = ["huggingFaceToken", "grafanaTlsKey"].includes(String(path[0]));
     // Known by their names too: these can be in plain text by mistake, and are not to be repeated then.

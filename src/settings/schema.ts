@@ -32,6 +32,7 @@ const pem = (kind: string) =>
             `give a PEM file, which begins with -----BEGIN ${kind.replace("(.+ )?", "")}-----`,
         );
 const path = text(/^\/\S*$/, "give a path that starts with /");
+const share = text(/^\d+%?$/, 'give a number of replicas or a share, such as "1" or "25%"');
 
 const probe = {
     path,
@@ -55,6 +56,18 @@ const volume = z.strictObject({
             prefix: z.string().optional(),
         })
         .optional(),
+});
+
+/** How a change rolls over an app's replicas; what is absent stays with the platform's default. */
+const deploymentStrategy = z.strictObject({
+    /** Replicas above the wanted number meanwhile: a number or a share, "1" or "25%". */
+    maxSurge: written(share).optional(),
+    /** Replicas below the wanted number meanwhile, likewise. */
+    maxUnavailable: written(share).optional(),
+    /** Seconds after which a roll-out without progress has failed. */
+    progressDeadlineSeconds: count.min(1).optional(),
+    /** Seconds that a replica has to end its requests. */
+    terminationGracePeriodSeconds: count.min(0).optional(),
 });
 
 /** vLLM's own options; what is absent stays with vLLM's default. */
@@ -110,8 +123,8 @@ export const modelSchema = z.strictObject({
     /** Labels of the app; tokens are bound to one of them. */
     labels: z.record(
         text(
-            /^(?!ovh\/|pulumi-adoption-id$)[\w./-]{1,63}$/,
-            'use letters, digits, ".", "_", "-" and "/"; "ovh/..." and "pulumi-adoption-id" are taken',
+            /^(?!ovh\/|pulumi-(adoption-id|made-as)$)[\w./-]{1,63}$/,
+            'use letters, digits, ".", "_", "-" and "/"; "ovh/...", "pulumi-adoption-id" and "pulumi-made-as" are taken',
         ),
         written(text(/^[\w.-]{1,63}$/, 'use letters, digits, ".", "_" and "-", at most 63')),
     ),
@@ -123,10 +136,12 @@ export const modelSchema = z.strictObject({
     tokens: z.strictObject({
         /** Key of the app label that both tokens are bound to. */
         label: z.string().min(1),
-        /** Any text; a change renews the token that Prometheus uses. */
+        /** Any text; a change gives Prometheus another token. */
         scrapeRotation: written(z.string()).optional(),
-        /** Any text; a change renews the token of the API's clients. */
+        /** Any text; a change makes another token for the API's clients. */
         clientRotation: written(z.string()).optional(),
+        /** Seconds for which the token from before works on; the next `pulumi up` after them ends it. 0: at once. */
+        overlapSeconds: count.min(0),
     }),
     scrape: z.strictObject({
         /** Labels that Prometheus adds to every series of this model. */
@@ -148,6 +163,25 @@ export const modelSchema = z.strictObject({
     }),
     /** Euros per hour of one replica, as on the project's price list: the dashboard of costs needs it. */
     replicaPrice: decimal(z.number().gt(0)).optional(),
+    /** Seconds that the app may take: to serve when it is new, to serve again after a change, and to be gone. */
+    timeouts: z.strictObject({
+        createSeconds: count.min(1),
+        updateSeconds: count.min(1),
+        deleteSeconds: count.min(1),
+    }),
+    /** STOPPED keeps the app and its address, but runs nothing, and nothing is billed. */
+    desiredState: z.enum(["RUNNING", "STOPPED"]),
+    /** Taking it away replaces the app. */
+    deploymentStrategy: deploymentStrategy.optional(),
+    /** Id of an app that exists already, to take over in place of making one. Without effect once that is done. */
+    adopt: text(
+        /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+        "give the id of an app as OVHcloud shows it, such as 00000000-0000-4000-8000-000000000000",
+    ).optional(),
+    /** A replacement brings the new app up before the old one goes. Both are billed meanwhile, and need quota. */
+    replaceFirst: z.boolean(),
+    /** Refuses to delete or replace the app until this is false. */
+    protect: z.boolean(),
 });
 
 export const clusterSchema = z.strictObject({

@@ -4,6 +4,7 @@ import type { FaultRule } from "../../sandbox/ovhcloud/faults";
 import type { LoggedRequest } from "../../sandbox/ovhcloud/server";
 import { appInputs as inputsOf } from "./app-inputs";
 import { startTestCloud, type TestCloud } from "./cloud";
+import { stub } from "../../packages/ai-deploy/src/resources";
 import { InitFailed, startProvider, type Bag, type ProviderProcess } from "./provider-process";
 import { Stack } from "./stack";
 
@@ -389,7 +390,240 @@ describe("update", () => {
     });
 });
 
+describe("a change of the scaling alone", () => {
+    /** Four replicas take all the GPUs that there are: more wait for ever. */
+    const scaled = (replicas: number): Bag => ({
+        resources: { flavor: "h100-1-gpu", gpu: 4 },
+        scalingStrategy: { fixed: { replicas } },
+    });
+
+    it("ends once it is taken, though no GPU is free for what it asks for", async () => {
+        const { stack, id } = await upStack(scaled(4));
+        while (stack.resource!.outputs.availableReplicas < 4) await stack.refresh();
+        // As the platform shows an app while replicas are added.
+        cloud.api.stored().find((app) => app.id === id)!.state = "SCALING";
+        await stack.up(appInputs(scaled(5)));
+        expect(theApp()).toMatchObject({ id, state: "SCALING" });
+        expect(stack.resource!.outputs).toMatchObject({ state: "SCALING", availableReplicas: 4, revision: 1 });
+        expect(await stack.preview(appInputs(scaled(5)))).toBe("same");
+        await stack.up(appInputs(scaled(6)));
+        expect(theApp()).toMatchObject({ id, state: "SCALING" });
+    });
+
+    it("does not end the wait for an app that has never been up", async () => {
+        const slow = { readinessProbe: { path: "/v1/models", port: 8000, initialDelaySeconds: 1_000_000 } };
+        const stack = new Stack(provider);
+        const short = { ...slow, timeouts: { createSeconds: 0.1, updateSeconds: 0.1 } };
+        await failure(stack.up(appInputs(short)));
+        const scaling = { scalingStrategy: { fixed: { replicas: 2 } } };
+        expect((await failure(stack.up(appInputs({ ...short, ...scaling })))).message).toMatch(/after the time-out/);
+    });
+});
+
+describe("an app that is not waited for", () => {
+    const later = { waitUntilRunning: false };
+    const readyArgs = (app: Stack, changes: Bag = {}): Bag => {
+        const { appId, revision } = app.resource!.outputs;
+        return { appId, revision, ...changes };
+    };
+
+    it("is there, with its address, before it runs; AppReady waits for the rest", async () => {
+        const { stack, id } = await upStack(later);
+        expect(stack.resource!.outputs).toMatchObject({ appId: id, url: theApp().url, revision: 1 });
+        expect(stack.resource!.outputs.url).toMatch(/^https:/);
+        const ready = new Stack(provider, "appReady", false);
+        await ready.up(readyArgs(stack));
+        expect(theApp().state).toBe("RUNNING");
+        expect(ready.resource!.outputs.state).toBe("RUNNING");
+        expect(await ready.preview(readyArgs(stack))).toBe("same");
+        expect(await stack.preview(appInputs(later))).toBe("same");
+        await ready.refresh();
+        expect(await ready.preview(readyArgs(stack))).toBe("same");
+        const since = cloud.mark();
+        await ready.destroy();
+        expect(since()).toEqual([]);
+    });
+
+    it("that fails fails its AppReady alone, in the words of a waiting app; the next up starts it and waits again", async () => {
+        const secret = appInputs().envVars.HF_TOKEN as string;
+        cloud.script({ lines: [`huggingface_hub.errors.GatedRepoError: 401, not with ${secret}`], exitCode: 1 });
+        const settingNames = { HF_TOKEN: "huggingFaceToken" };
+        const { stack, id } = await upStack(later);
+        const ready = new Stack(provider, "appReady", false);
+        const error = await failure(ready.up(readyArgs(stack, { settingNames })));
+        expect(error.message).toMatch(
+            /^app test-app \(.*\) is FAILED[^]*GatedRepoError[^]*the account of huggingFaceToken/,
+        );
+        expect(error.message).not.toContain(secret);
+        expect(ready.resource).toBeUndefined();
+        expect(theApp()).toMatchObject({ id, state: "FAILED" });
+
+        cloud.script({});
+        expect(await stack.preview(appInputs(later))).toBe("update");
+        await stack.up(appInputs(later));
+        expect(stack.resource!.outputs).toMatchObject({ appId: id, revision: 2 });
+        await ready.up(readyArgs(stack));
+        expect(theApp()).toMatchObject({ id, state: "RUNNING" });
+    });
+
+    it("a change that restarts replicas is waited for again, and the old replicas do not count", async () => {
+        const { stack } = await upStack(later);
+        const ready = new Stack(provider, "appReady", false);
+        await ready.up(readyArgs(stack));
+        await stack.up(appInputs({ ...later, scalingStrategy: { fixed: { replicas: 2 } } }));
+        expect(await ready.preview(readyArgs(stack))).toBe("same");
+
+        cloud.script({ lines: ["api_server.py: error: unrecognized arguments: --no-such-flag"], exitCode: 2 });
+        const bad = { ...later, command: ["vllm", "serve", "--no-such-flag"] };
+        await stack.up(appInputs(bad));
+        expect(await ready.preview(readyArgs(stack))).toBe("update");
+        expect((await failure(ready.up(readyArgs(stack)))).message).toMatch(/unrecognized arguments: --no-such-flag/);
+        // Nothing of it is forgotten: it is waited for until it serves.
+        cloud.script({});
+        await stack.up(appInputs(later));
+        await ready.up(readyArgs(stack));
+        expect(theApp().state).toBe("RUNNING");
+    });
+
+    it("wanted stopped, it is waited for all the same, since it is billed until then", async () => {
+        await upStack({ ...later, desiredState: "STOPPED" });
+        expect(theApp().state).toBe("STOPPED");
+    });
+
+    it("a wait that is out of time says by which setting it is bound, and what the platform waits for", async () => {
+        const { stack } = await upStack({
+            ...later,
+            readinessProbe: { path: "/v1/models", port: 8000, initialDelaySeconds: 1_000_000 },
+        });
+        const args = readyArgs(stack, {
+            timeouts: { createSeconds: 0.1 },
+            settingNames: { timeouts: "models.chat.timeouts" },
+        });
+        const { message } = await failure(new Stack(provider, "appReady", false).up(args));
+        expect(message).toMatch(/after the time-out \(.+\): it goes on and may be billed/);
+        expect(message).toMatch(
+            /\(models\.chat\.timeouts\.createSeconds and models\.chat\.timeouts\.updateSeconds raise/,
+        );
+    });
+});
+
+describe("form", () => {
+    const stored = (id: string) => cloud.api.stored().find((app) => app.id === id)!.spec;
+
+    it("what the platform writes otherwise after an up is no drift", async () => {
+        const { stack, id } = await upStack();
+        const spec = stored(id);
+        spec.region = "gra";
+        spec.image = `docker.io/${spec.image}`;
+        spec.unsecureHttp = null;
+        spec.volumes = [
+            { mountPath: "/platform", permission: "RO", cache: true, standalone: { name: "x" } },
+            { mountPath: "/hub/", permission: "RW", volumeSource: null, standalone: { name: "volume-1" } },
+        ];
+        await stack.refresh();
+        expect(stack.resource!.inputs).toMatchObject(appInputs({ adoptionLabel: `label-${labels}` }));
+        expect(await stack.preview(appInputs())).toBe("same");
+        const since = cloud.mark();
+        await stack.up(appInputs());
+        expect(writes(since())).toEqual([]);
+    });
+
+    it("not even what no call can change, and nobody understands", async () => {
+        const { stack, id } = await upStack();
+        Object.assign(stored(id), { name: "ovh-1", region: "EU", volumes: [], unsecureHttp: true, partnerId: "p" });
+        await stack.refresh();
+        expect(await stack.preview(appInputs())).toBe("same");
+    });
+
+    it("an interrupted creation never deletes its own app for it", async () => {
+        const id = await killedCreation();
+        Object.assign(stored(id), { name: "ovh-1", region: "EU", volumes: [], unsecureHttp: true, partnerId: "p" });
+        const since = cloud.mark();
+        const { stack } = await upStack();
+        expect(stack.resource!.id).toBe(id);
+        expect(writes(since())).toEqual([]);
+    });
+
+    it("a probe that was added since cannot be taken away by taking the app over", async () => {
+        const id = await killedCreation({ readinessProbe: undefined });
+        await failure(new Stack(provider).up(appInputs(), { crash: true }));
+        expect(theApp().id).toBe(id);
+        const { stack } = await upStack({ readinessProbe: undefined });
+        expect(stack.resource!.id).not.toBe(id);
+        expect(stored(stack.resource!.id).probe).toBeNull();
+    });
+
+    it("a list that writes apps otherwise than they are shown alone is no change", async () => {
+        const { stack, id } = await upStack();
+        await sleep(50);
+        const since = Date.now();
+        await sleep(1000);
+        await stack.up(appInputs({ image: "vllm/vllm-openai:v0.13.1" }));
+        // The list still has the image of before.
+        cloud.api.faults.add({ method: "GET", path: "/ai/app$", kind: "stale", staleMs: Date.now() - since, times: 1 });
+        expect(await stack.preview(appInputs({ image: "vllm/vllm-openai:v0.13.1" }))).toBe("same");
+        expect(stack.resource!.id).toBe(id);
+    });
+});
+
+describe("names of settings", () => {
+    it("what the region does not offer is refused by the key as one types it, without a value of nothing", async () => {
+        const settingNames = { "resources.flavor": "models.chat.flavor", region: "models.chat.region" };
+        const args = { settingNames, resources: { flavor: "h200-1-gpu", gpu: 1 } };
+        const { failures } = await provider.check({}, { ...appInputs(args), __provider: stub("app") });
+        expect(failures).toEqual([
+            { property: "", reason: expect.stringMatching(/^models\.chat\.flavor "h200-1-gpu" does not exist in GRA/) },
+        ]);
+    });
+});
+
 describe("replacement", () => {
+    it("is told in words, with what it costs, by the setting that asks for it", async () => {
+        const { stack, id } = await upStack();
+        await stack.preview(appInputs({ region: "BHS", settingNames: { region: "models.chat.region" } }));
+        const said = expect.poll(() => provider.output());
+        await said.toMatch(
+            new RegExp(
+                `test-app \\(${id}\\) is REPLACED by this change of models\\.chat\\.region: the app is deleted before the ` +
+                    "new one starts: nothing serves for about \\d+ min, as its last start took",
+            ),
+        );
+        await stack.preview(appInputs({ name: "other", replaceFirst: true }));
+        await said.toMatch(/this change of name: the new app comes up first/);
+    });
+
+    it("the other way round, the old app goes only when the new one serves, and not while that fails", async () => {
+        const later = { waitUntilRunning: false };
+        const { stack, id } = await upStack(later, false);
+        const ready = new Stack(provider, "appReady", false);
+        const before = (): Promise<void> => {
+            const { appId, revision } = stack.resource!.outputs;
+            return ready.up({ appId, revision });
+        };
+        await stack.up(appInputs(later), { before });
+        cloud.script({ lines: ["torch.OutOfMemoryError: CUDA out of memory"], exitCode: 1 });
+        const moved = { ...later, region: "BHS" };
+        expect((await failure(stack.up(appInputs(moved), { before }))).message).toMatch(/CUDA out of memory/);
+        // The old one serves on, and both are known.
+        const next = stack.resource!.id;
+        expect(next).not.toBe(id);
+        expect(cloud.api.apps().find((app) => app.id === id)!.state).toBe("RUNNING");
+        expect(stack.pending.map((one) => one.id)).toEqual([id]);
+        cloud.script({});
+        await stack.up(appInputs(moved), { before });
+        expect(theApp()).toMatchObject({ id: next, state: "RUNNING" });
+    });
+
+    it("the other way round, a deletion of the old app that is interrupted is gone on with", async () => {
+        const { stack, id } = await upStack({}, false);
+        cloud.api.faults.add({ method: "DELETE", kind: "status", status: 403, times: 1 });
+        await failure(stack.up(appInputs({ region: "BHS" })));
+        expect(cloud.api.apps()).toHaveLength(2);
+        await stack.up(appInputs({ region: "BHS" }));
+        expect(theApp()).toMatchObject({ id: stack.resource!.id, state: "RUNNING" });
+        expect(theApp().id).not.toBe(id);
+    });
+
     it("deletes first: never two apps", async () => {
         const { stack, id } = await upStack();
         cloud.watch(`label-${labels}`);
@@ -513,7 +747,9 @@ describe("delete", () => {
         const own = await startProvider(slow.env);
         const stack = new Stack(own);
         const failed = await failure(stack.up(appInputs({ timeouts: { createSeconds: 0.05 } })));
-        expect(failed.message).toMatch(/is QUEUED after the time-out: it goes on and may be billed/);
+        expect(failed.message).toMatch(
+            /is QUEUED after the time-out \(the app waits for resources\): it goes on and may be billed/,
+        );
         await stack.destroy();
         expect(slow.api.apps()).toEqual([]);
         await own.close();

@@ -5,7 +5,9 @@ import type { Flavor, Offer } from "../../packages/ai-deploy/src/capabilities";
 import { check as checkDataSync } from "../../packages/ai-deploy/src/data-sync";
 import { check as checkToken } from "../../packages/ai-deploy/src/token";
 import { unknownValue } from "../../packages/ai-deploy/src/unknown";
+import { stub } from "../../packages/ai-deploy/src/resources";
 import { appInputs } from "./app-inputs";
+import { startProvider } from "./provider-process";
 
 const flavor = (id: string, type: "cpu" | "gpu", max: number): Flavor => ({
     id,
@@ -230,4 +232,16 @@ describe("check of the others", () => {
             "direction",
         ]);
     });
+});
+
+it("a fault within an input reaches the engine without a property, to which it would add a value or <nil>", async () => {
+    const provider = await startProvider({ OVH_CLOUD_PROJECT_SERVICE: "p" });
+    try {
+        const inputs = appInputs({ resources: { flavor: "h100-1-gpu", gpu: 0 } });
+        expect((await provider.check({}, { ...inputs, __provider: stub("app") })).failures).toEqual([
+            { property: "", reason: "resources.gpu is 0: give a whole number from 1" },
+        ]);
+    } finally {
+        await provider.close();
+    }
 });

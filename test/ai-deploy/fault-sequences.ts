@@ -3,7 +3,7 @@ import type { FaultRule } from "../../sandbox/ovhcloud/faults";
 import { appInputs } from "./app-inputs";
 import type { TestCloud } from "./cloud";
 import type { Bag, ProviderProcess } from "./provider-process";
-import { Stack } from "./stack";
+import { Stack, type UpOptions } from "./stack";
 
 /** One thing that a user, the platform or bad luck does, with what goes wrong meanwhile. */
 export interface Step {
@@ -18,6 +18,8 @@ export interface Step {
 export interface Sequence {
     /** What the resource option of this name says. */
     deleteBeforeReplace: boolean;
+    /** Whether the app waits by itself; else an `AppReady` follows it in each up. */
+    waitUntilRunning: boolean;
     steps: Step[];
 }
 
@@ -96,6 +98,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 export const sequence: fc.Arbitrary<Sequence> = fc.record({
     deleteBeforeReplace: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.constant(false)),
+    waitUntilRunning: fc.boolean(),
     steps: fc.array(step, { minLength: 2, maxLength: 6 }),
 });
 
@@ -114,13 +117,23 @@ interface Live {
  * twice, after an up the app is as asked for, after a destroy nothing is billed.
  */
 export async function runSequence(
-    { deleteBeforeReplace, steps }: Sequence,
+    { deleteBeforeReplace, waitUntilRunning, steps }: Sequence,
     cloud: TestCloud,
     provider: ProviderProcess,
 ) {
     const label = `sequence-${++labels}`;
     const stack = new Stack(provider, "app", deleteBeforeReplace);
-    let wanted = appInputs({ adoptionLabel: label });
+    const ready = new Stack(provider, "appReady", false);
+    let wanted = appInputs({ adoptionLabel: label, ...(waitUntilRunning ? {} : { waitUntilRunning }) });
+    /** An up of the app and, where it does not wait by itself, of the wait for it, as a program has them. */
+    const up = async (options: UpOptions = {}): Promise<void> => {
+        const awaited = (): Promise<void> => {
+            const { appId, revision } = stack.resource!.outputs;
+            return ready.up({ appId, revision });
+        };
+        const waits = !waitUntilRunning && wanted.desiredState !== "STOPPED";
+        await stack.up(wanted, { ...options, ...(waits ? { before: awaited } : {}) });
+    };
     /** A run was killed before its first save: no state says that there is anything to destroy, until the next up. */
     let unknownToState = false;
     /** What is there may not be as the state has it, and no command without faults came since. */
@@ -172,7 +185,7 @@ export async function runSequence(
         let failed: Error | undefined;
         try {
             if (action === "up" || action === "replace") {
-                await stack.up(wanted, { crash, replace: action === "replace" });
+                await up({ crash, replace: action === "replace" });
             } else if (action === "refresh") await stack.refresh();
             else if (action === "destroy") await stack.destroy();
             else for (const { id } of before) await cloud.outside(id, action);
@@ -207,11 +220,11 @@ export async function runSequence(
         if (failed && faults.length === 0 && !crash && !isExpected(failed)) throw failed;
     }
 
-    await stack.up(wanted);
+    await up();
     expectAsWanted();
     const since = cloud.mark();
     expectThat((await stack.preview(wanted)) === "same", "a preview after an up has no changes");
-    await stack.up(wanted);
+    await up();
     const writes = since().filter(({ method }) => method !== "GET");
     expectThat(writes.length === 0, `a second up writes nothing: ${JSON.stringify(writes)}`);
     await stack.refresh();

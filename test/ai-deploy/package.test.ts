@@ -23,7 +23,7 @@ beforeAll(() => {
     installed = join(folder, "node_modules/pulumi-ovh-ai-deploy");
     execFileSync("tar", ["-xzf", join(folder, filename), "-C", folder]);
     execFileSync("mv", [join(folder, "package"), installed]);
-    for (const name of ["@pulumi", "@types"]) {
+    for (const name of ["@pulumi", "@types", "undici"]) {
         symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
     }
 });
@@ -50,31 +50,41 @@ describe("the published package", () => {
 
     it("loads by its name, and shows what its documents say", () => {
         expect(run('console.log(Object.keys(require("pulumi-ovh-ai-deploy")).sort().join())')).toBe(
-            "App,Authorization,DataSync,Token,getApp,getAppOutput,getFlavors,getFlavorsOutput,getQuota,getQuotaOutput,getRegions,getRegionsOutput",
+            "App,AppReady,Authorization,DataSync,Token,checkCredentials,getApp,getAppOutput,getFlavors,getFlavorsOutput,getQuota,getQuotaOutput,getRegions,getRegionsOutput",
         );
     });
 
     it("has the provider where the stub in every state looks for it", () => {
         expect(run('console.log(Object.keys(require("pulumi-ovh-ai-deploy/dist/provider")).join())')).toBe(
-            "app,token,authorization,dataSync",
+            "app,appReady,token,authorization,dataSync",
         );
     });
 
-    it("needs nothing but Pulumi", () => {
+    it("needs nothing but Pulumi and an HTTP client that knows proxies", () => {
         const { dependencies, peerDependencies } = JSON.parse(
             readFileSync(join(installed, "package.json"), "utf8"),
         ) as {
-            dependencies?: object;
+            dependencies: object;
             peerDependencies: object;
         };
-        expect(dependencies).toBeUndefined();
+        expect(Object.keys(dependencies)).toEqual(["undici"]);
         expect(Object.keys(peerDependencies)).toEqual(["@pulumi/pulumi"]);
         const required = files
             .filter((file) => file.endsWith(".js"))
             .flatMap((file) => [...readFileSync(join(installed, file), "utf8").matchAll(/require\("([^".][^"]*)"\)/g)])
             .map(([, name]) => name);
         expect([...new Set(required)].sort()).toEqual(
-            ["@pulumi/pulumi", "crypto", "fs", "net", "os", "path", "pulumi-ovh-ai-deploy/dist/provider"].sort(),
+            [
+                "@pulumi/pulumi",
+                "crypto",
+                "fs",
+                "net",
+                "os",
+                "path",
+                "pulumi-ovh-ai-deploy/dist/provider",
+                "querystring",
+                "undici",
+            ].sort(),
         );
     });
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { canBecome, diffApp, inputsFromLive, planCalls } from "../../packages/ai-deploy/src/app-plan";
-import { createBody, type LiveApp } from "../../packages/ai-deploy/src/app-spec";
+import { canBecome, couldBecome } from "../../packages/ai-deploy/src/app-compare";
+import { createBody, diffApp, inputsFromLive, planCalls } from "../../packages/ai-deploy/src/app-plan";
+import type { LiveApp } from "../../packages/ai-deploy/src/app-spec";
 import type { AppInputs } from "../../packages/ai-deploy/src/args";
 import { unknownValue } from "../../packages/ai-deploy/src/unknown";
 import { appInputs } from "./app-inputs";
@@ -106,7 +107,7 @@ describe("plan", () => {
     it("the deprecated flat form of a volume is the same volume", () => {
         const app = live(full);
         app.spec.volumes = [{ mountPath: "/hub", permission: "RW", standalone: {} }];
-        expect(canBecome(app, full)).toBe(true);
+        expect([canBecome(app, full), couldBecome(app, full)]).toEqual([true, true]);
         expect(inputsFromLive(app, full)).toEqual(full);
     });
 

@@ -15,6 +15,8 @@ export interface UpOptions {
     replace?: boolean;
     /** The engine dies before it saves what the first call that writes came to. */
     crash?: boolean;
+    /** What the program has besides: it comes before the engine deletes what it has replaced, and its failure prevents that. */
+    before?: () => Promise<void>;
 }
 
 class Crash extends Error {}
@@ -41,7 +43,7 @@ export class Stack {
     }
 
     /** `pulumi up`: throws what failed; the state is as the engine would leave it. */
-    async up(args: Bag, { replace = false, crash = false }: UpOptions = {}): Promise<void> {
+    async up(args: Bag, { replace = false, crash = false, before }: UpOptions = {}): Promise<void> {
         this.newRun();
         const news = this.bag(args);
         const old = this.resource;
@@ -67,6 +69,7 @@ export class Stack {
                 old.inputs = inputs;
             }
         }
+        await before?.();
         for (const one of [...this.pending]) {
             await this.delete(one, false);
             this.pending = this.pending.filter((other) => other !== one);

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
-import { App } from "pulumi-ovh-ai-deploy";
+import { App, AppReady, DataSync } from "pulumi-ovh-ai-deploy";
 import { stub } from "../../packages/ai-deploy/src/resources";
 
 interface Asked {
@@ -40,7 +40,7 @@ async function inputsOf(resource: pulumi.CustomResource): Promise<Record<string,
 }
 
 describe("the stub", () => {
-    it.each(["app", "token", "authorization", "dataSync"] as const)(
+    it.each(["app", "appReady", "token", "authorization", "dataSync"] as const)(
         "of %s never changes, and is under 1 KB",
         async (kind) => {
             expect(stub(kind)).toBe(`exports.handler = () => require("pulumi-ovh-ai-deploy/dist/provider").${kind};`);
@@ -69,5 +69,26 @@ describe("the adoption label", () => {
         for (const label of labels) expect(label).toMatch(/^same-[0-9a-f]{8}$/);
         // The URN's hash: a change of this would relabel every app there is.
         expect(labels[0]).toBe("same-7e3faf10");
+    });
+
+    it("in a component is that of the URN, and waits for none of the component's children", async () => {
+        class Served extends pulumi.ComponentResource {
+            readonly app: App;
+            readonly sync: DataSync;
+            readonly ready: AppReady;
+
+            constructor() {
+                super("t:i:Served", "served");
+                this.app = new App("served-app", args, { parent: this });
+                const child = { parent: this, dependsOn: this.app };
+                this.sync = new DataSync("served-sync", { appId: this.app.appId, direction: "pull" }, child);
+                this.ready = new AppReady("served-ready", { appId: this.app.appId }, child);
+                this.registerOutputs();
+            }
+        }
+        const { app, sync, ready } = new Served();
+        for (const child of [sync, ready]) expect(await inputsOf(child)).toBeDefined();
+        // As in release 0.1: the hash of urn:pulumi:stack::project::t:i:Served$pulumi-nodejs:dynamic/ovh-ai-deploy:App::served-app.
+        expect((await inputsOf(app)).adoptionLabel).toBe("same-c68fd733");
     });
 });

@@ -63,7 +63,11 @@ describe.sequential("one app, real engine", () => {
     it("a new region replaces it, and the old one is deleted", async () => {
         const { id } = theApp();
         stage.configure({ region: "BHS" });
-        expect(await succeed(stage.preview())).toMatch(/replace/);
+        const said = await succeed(stage.preview());
+        expect(said).toMatch(/replace/);
+        expect(said).toMatch(
+            /is REPLACED by this change of region: the app is deleted before .* about \d+ min, as its last/,
+        );
         await succeed(stage.up());
         expect(theApp().id).not.toBe(id);
         expect(theApp().state).toBe("RUNNING");
@@ -121,6 +125,17 @@ describe.sequential("one app, real engine", () => {
             expect(debugged.stdout + debugged.stderr).not.toContain(secret);
         }
         await succeed(stage.previewNothing());
+    });
+
+    it("in a component, beside a resource that uses it, it is made all the same", async () => {
+        stage.configure({ component: true });
+        await succeed(stage.up());
+        expect(await stage.outputs()).toMatchObject({ syncState: "DONE" });
+        await succeed(stage.previewNothing());
+        await succeed(stage.refresh());
+        await succeed(stage.previewNothing());
+        stage.configure({ component: undefined });
+        await succeed(stage.up());
     });
 
     it("destroy leaves nothing at the platform", async () => {

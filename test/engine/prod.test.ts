@@ -71,17 +71,17 @@ describe.sequential("the prod stack, real engine, emulated OVHcloud", () => {
         expect(stage.writes().slice(before.writes)).toEqual([]);
     });
 
-    it("destroy without a preview is refused too late for the app, but leaves whatever holds data", async () => {
+    it("destroy without a preview is refused as well, and leaves the app and whatever holds data", async () => {
         const { code, stdout, stderr } = await stage.destroy();
         expect(code).not.toBe(0);
         expect(stdout + stderr).toMatch(/protect/);
-        for (const type of ["Release", "Namespace", "KubeNodePool", "Kube", "Network"]) {
+        for (const type of ["App", "Release", "Namespace", "KubeNodePool", "Kube", "Network"]) {
             expect(ofType(type)).toBeDefined();
         }
     });
 
     it("with the protection taken off, destroy leaves nothing, the network included", async () => {
-        stage.configure({ "cluster.protect": false });
+        stage.configure({ "cluster.protect": false, "models.ministral.protect": false });
         for (const run of [await stage.up(), await stage.destroy()]) expect(run.code, run.stdout + run.stderr).toBe(0);
         expect(resources()).toEqual([]);
         expect([stage.cloud.api.apps(), stage.cloud.api.tokens(), stage.cloud.api.clusters()]).toEqual([[], [], []]);

@@ -164,7 +164,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(data.result.map(({ value }) => value[1])).toEqual(["1"]);
     });
 
-    it("rotations renew password and token in place, and leave app and relay alone", async () => {
+    it("rotations renew password and token, the old token ends after its overlap, and app and relay are left alone", async () => {
         const secretOf = async (name: string) => {
             const { metadata, data } = await cluster()
                 .makeApiClient(CoreV1Api)
@@ -193,10 +193,18 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             uid: before.relay.metadata!.uid,
             generation: before.relay.metadata!.generation,
         });
-        const calls = stage.writes().slice(writes);
-        expect(calls.filter((call) => !call.startsWith("POST /kube/"))).toEqual([
-            expect.stringMatching(/^POST \/ai\/token\/[^/]+\/renew$/),
-        ]);
+        const calls = (from: number) =>
+            stage
+                .writes()
+                .slice(from)
+                .filter((call) => !call.startsWith("POST /kube/"));
+        expect(calls(writes)).toEqual(["POST /ai/token"]);
+        // Meanwhile both work, and there is nothing to do.
+        await succeed(stage.previewNothing());
+        const rotated = stage.writes().length;
+        stage.configure({ "models.ministral.tokens.overlapSeconds": 0 });
+        await succeed(stage.up());
+        expect(calls(rotated)).toEqual([expect.stringMatching(/^DELETE \/ai\/token\/[^/]+$/)]);
     });
 
     it("a new scaling target leaves app and cluster alone", async () => {

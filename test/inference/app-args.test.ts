@@ -11,7 +11,7 @@ function model(settings: Record<string, unknown>): ModelSettings {
     };
     return parseSettings({ values, secretKeys: new Set(["huggingFaceToken"]) }, "test").models.ministral;
 }
-const context = { projectId: "p", huggingFaceToken: "t", adoptionLabel: "label" };
+const context = { name: "ministral", projectId: "p", huggingFaceToken: "t", adoptionLabel: "label" };
 
 describe("appArgs", () => {
     it("lets probes, address and metric follow the port", () => {
@@ -45,6 +45,25 @@ describe("appArgs", () => {
                 volumeSource: { dataStore: { alias: "GRA", container: "prompts", prefix: "v1/" } },
             },
         ]);
+    });
+
+    it("hands on what the model says of its life", () => {
+        const adopt = "00000000-0000-4000-8000-000000000001";
+        const timeouts = { createSeconds: 3600, updateSeconds: 900, deleteSeconds: 300 };
+        const life = { timeouts, adopt, desiredState: "STOPPED", deploymentStrategy: { maxSurge: "25%" } };
+        expect(appArgs(model(life), context)).toMatchObject({ ...life, waitUntilRunning: false });
+    });
+
+    it("names every property by a setting that there is", () => {
+        const given = { deploymentStrategy: { maxSurge: "1" }, adopt: "00000000-0000-4000-8000-000000000001" };
+        const known = model({ ...given, vllm: { maxModelLen: 1, gpuMemoryUtilization: 0.9 } });
+        const named = Object.values(appArgs(known, context).settingNames as Record<string, string>);
+        for (const key of named.filter((name) => !["projectId", "huggingFaceToken"].includes(name))) {
+            const [models, name, ...path] = key.split(".");
+            expect([models, name]).toEqual(["models", "ministral"]);
+            const value = path.reduce<unknown>((part, step) => (part as Record<string, unknown>)[step], known);
+            expect(value, key).toBeDefined();
+        }
     });
 
     it("takes the label of the resource, never the open door", () => {
@@ -81,17 +100,23 @@ describe("tokenArgs", () => {
     it("binds each token to the app's label, and turns each by itself", () => {
         const settings = model({
             labels: { team: "search" },
-            tokens: { label: "team", scrapeRotation: 2, clientRotation: "2026-11" },
+            tokens: { label: "team", scrapeRotation: 2, clientRotation: "2026-11", overlapSeconds: 60 },
         });
-        expect(tokenArgs(settings, "scrape", "p")).toEqual({
+        expect(tokenArgs(settings, "scrape", context)).toEqual({
             serviceName: "p",
             name: "vllm-ministral-14B-autoscaling-custom-metric-scrape",
             region: "GRA",
             role: "ai_training_read",
             labelSelector: "team=search",
             rotation: "2",
+            overlapSeconds: 60,
+            app: { adoptionLabel: "label" },
+            settingNames: { labels: "models.ministral.labels" },
         });
-        expect(tokenArgs(settings, "client", "p")).toMatchObject({ rotation: "2026-11", labelSelector: "team=search" });
+        expect(tokenArgs(settings, "client", context)).toMatchObject({
+            rotation: "2026-11",
+            labelSelector: "team=search",
+        });
     });
 });
 

@@ -348,10 +348,12 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         expect(custom.map(({ type, name }) => `${type.split(":").pop()} ${name}`).sort()).toEqual(
             [
                 "App ministral",
+                "AppReady ministral",
                 "Authorization authorization",
                 "ConfigMap monitoring-dashboard-vllm-capacity-cost",
                 "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
                 "ConfigMap monitoring-dashboard-vllm-monitoring-path",
+                "ClusterContents cluster-contents",
                 "ConfigMap ministral-relay",
                 "Deployment ministral-relay",
                 "Kube cluster",

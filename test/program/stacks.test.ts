@@ -30,7 +30,7 @@ describe.each([{ preview: false }, { preview: true }])("prod stack, preview $pre
         for (const type of ["Network", "Subnet", "Router", "RouterInterface", "Kube", "KubeNodePool"]) {
             expect(stack.find(type).protect, type).toBe(true);
         }
-        expect(stack.find("App").protect).toBe(false);
+        expect(stack.find("App").protect).toBe(true);
     });
 
     it("keeps Grafana inside and says how to reach it", async () => {
@@ -276,8 +276,10 @@ describe("halves that cannot hurt each other", () => {
                 one.name,
             ).toEqual([]);
         }
-        // And a model waits for no other one.
-        const ofQwen = stack.resources.filter(({ name }) => name.startsWith("qwen"));
+        // And a model waits for no other one, but for whether it serves, which is waited for last of all.
+        const ofQwen = stack.resources.filter(
+            ({ name, type }) => name.startsWith("qwen") && !type.endsWith(":AppReady"),
+        );
         expect(ofQwen.length).toBeGreaterThan(8);
         for (const one of ofQwen) expect([...waitsFor(one)].filter((name) => /ministral/.test(name))).toEqual([]);
     });

@@ -35,6 +35,54 @@ const grafana = (over: object) => ({
 const pem = (kind: string) => `-----BEGIN ${kind}-----\nMIIB\n-----END ${kind}-----\n`;
 const ingress = { host: "grafana.example.org", class: "nginx" };
 
+describe("a secret in plain text", () => {
+    const receivers = { a: hook, b: { type: "pagerduty", routingKey: "very-secret-key" } };
+    const secure = { secure: "v1:made-up" };
+    const stored = (key: string, secretKeys: string[], stackFile?: Record<string, unknown>): string[] => {
+        const values = {
+            ...toSet,
+            monitoring: JSON.stringify(toSet.monitoring),
+            alerting: JSON.stringify({ receivers }),
+        };
+        try {
+            parseSettings({ values, secretKeys: new Set(["huggingFaceToken", ...secretKeys]), stackFile }, "p");
+        } catch (error) {
+            expect(String(error)).not.toContain("very-secret");
+            return (error as SettingsError).faults.filter(({ found }) => found === key).map((fault) => fault.key);
+        }
+        return [];
+    };
+    const plain = (secretKeys: string[], stackFile?: Record<string, unknown>) =>
+        stored("stored in plain text", secretKeys, stackFile);
+    const [url, key] = ["alerting.receivers.a.url", "alerting.receivers.b.routingKey"];
+    const b = { type: "pagerduty", routingKey: secure };
+
+    it("is refused, each with the command that encrypts it", () => {
+        expect(plain([])).toEqual([url, key]);
+        expect(() => parse({ alerting: { receivers } }, ["huggingFaceToken"])).toThrow(
+            `pulumi config set --secret --path ${key}`,
+        );
+    });
+
+    it.each<[string, unknown]>([
+        ["as YAML", { receivers: { a: hook, b } }],
+        ["as JSON in a text", JSON.stringify({ receivers: { a: hook, b } })],
+    ])("is refused beside an encrypted one, which the stack file tells, %s", (_form, alertingInFile) => {
+        expect(plain(["alerting"], { alerting: alertingInFile })).toEqual([url]);
+    });
+
+    it.each<[string, Record<string, unknown> | undefined]>([
+        ["all encrypted", { alerting: { receivers: { a: { ...hook, url: secure }, b } } }],
+        ["the whole encrypted", { alerting: secure }],
+        ["no stack file", undefined],
+        ["one that is not this config's", { alerting: { receivers: { a: { ...hook, url: "https://other" }, b } } }],
+        ["an empty one", {}],
+        ["one of another shape", { alerting: { receivers: ["a"] } }],
+    ])("is not seen where there is none: %s", (_what, stackFile) => {
+        expect(plain(["alerting"], stackFile)).toEqual([]);
+    });
+});
+
 describe("receivers", () => {
     it("of every kind are taken, each in a route", () => {
         const receivers = {

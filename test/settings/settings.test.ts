@@ -87,6 +87,60 @@ describe("defaults", () => {
     });
 });
 
+describe("a model's life", () => {
+    it("has defaults", () => {
+        expect(parse({}).models.ministral).toMatchObject({
+            timeouts: { createSeconds: 1800, updateSeconds: 1800, deleteSeconds: 600 },
+            desiredState: "RUNNING",
+            replaceFirst: false,
+            protect: false,
+        });
+    });
+
+    it("one bound changed leaves the others", () => {
+        expect(parse(ministral({ timeouts: { createSeconds: 7200 } })).models.ministral.timeouts).toEqual({
+            createSeconds: 7200,
+            updateSeconds: 1800,
+            deleteSeconds: 600,
+        });
+    });
+
+    it.each<[string, Record<string, unknown>, string, RegExp]>([
+        ["no time", { timeouts: { createSeconds: 0 } }, "timeouts.createSeconds", /at least 1/],
+        ["another state", { desiredState: "PAUSED" }, "desiredState", /"RUNNING", "STOPPED"/],
+        ["no id of an app", { adopt: "my-app" }, "adopt", /id of an app/],
+        ["a path for an id", { adopt: "../../evil" }, "adopt", /id of an app/],
+        ["a surge in words", { deploymentStrategy: { maxSurge: "one" } }, "deploymentStrategy.maxSurge", /share/],
+        [
+            "a roll-out that cannot move",
+            { deploymentStrategy: { maxSurge: "0", maxUnavailable: "0%" } },
+            "deploymentStrategy",
+            /raise one/,
+        ],
+        ["a label of the provider", { labels: { "pulumi-made-as": "x" } }, "labels.pulumi-made-as", /are taken/],
+    ])("%s is refused by the key as one types it", (_what, settings, key, fix) => {
+        expect(faultsOf(ministral(settings))).toEqual([
+            expect.objectContaining({ key: `models.ministral.${key}`, fix: expect.stringMatching(fix) as string }),
+        ]);
+    });
+
+    it("a number of replicas written as a number is taken", () => {
+        const { deploymentStrategy } = parse(ministral({ deploymentStrategy: { maxSurge: 1 } })).models.ministral;
+        expect(deploymentStrategy).toEqual({ maxSurge: "1" });
+    });
+
+    it("no app is adopted twice", () => {
+        const adopt = "00000000-0000-4000-8000-000000000001";
+        const models = { ministral: { adopt }, qwen: { model: "Qwen/Qwen3-8B", adopt } };
+        expect(faultsOf({ models })).toEqual([
+            expect.objectContaining({
+                key: "models.qwen.adopt",
+                fix: expect.stringContaining('"ministral"') as string,
+            }),
+        ]);
+    });
+});
+
 describe("stack files", () => {
     it.each(Object.entries(stackFiles()))("%s needs nothing but the values it says", (_, { config, secrets }) => {
         const missing = Object.fromEntries(Object.entries(toSet).filter(([key]) => !(key in config)));

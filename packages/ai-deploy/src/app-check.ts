@@ -1,3 +1,5 @@
+import { isAppId } from "./app-find";
+import { adoptionLabelName, madeAsLabelName } from "./app-spec";
 import type { AppInputs, Probe } from "./args";
 import type { Offer } from "./capabilities";
 import { hasUnknown } from "./unknown";
@@ -51,7 +53,8 @@ export function checkApp(inputs: AppInputs, offer: Offer = {}): CheckFailure[] {
         if (label.startsWith("ovh/")) {
             fail(`labels.${label}`, "labels that begin with ovh/ belong to the platform: choose another name");
         }
-        if (label === "pulumi-adoption-id") fail(`labels.${label}`, "is set from adoptionLabel: leave it out here");
+        if (label === adoptionLabelName) fail(`labels.${label}`, "is set from adoptionLabel: leave it out here");
+        if (label === madeAsLabelName) fail(`labels.${label}`, "is set by this package: leave it out here");
     }
     for (const variable of namesOf(inputs.envVars)) {
         if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) {
@@ -69,6 +72,9 @@ export function checkApp(inputs: AppInputs, offer: Offer = {}): CheckFailure[] {
     if (isNumber(successes) && successes !== 1) fail("livenessProbe.successThreshold", "must be 1 for liveness");
     checkScaling(inputs, fail);
     checkDeployment(inputs, fail);
+    if (isText(inputs.adopt) && !isAppId(inputs.adopt)) {
+        fail("adopt", `"${inputs.adopt}" is no id of an app: give one as OVHcloud shows it, a UUID`);
+    }
     if (isText(inputs.desiredState) && !["RUNNING", "STOPPED"].includes(inputs.desiredState)) {
         fail("desiredState", `is "${inputs.desiredState as string}": use RUNNING or STOPPED`);
     }

@@ -1,10 +1,13 @@
 /** Looks at apps of the platform: at one by its id, and at those that carry our label. */
+import { listApps } from "./app-list";
 import { adoptionLabelName, type AppState, type LiveApp } from "./app-spec";
 import type { AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
 import { sleep } from "./cancellation";
 import { ApiError, isTransient } from "./client";
 import type { Context } from "./context";
+import { aiPath, idPart } from "./paths";
+import { uuid } from "./request-errors";
 
 /** Looks for an app whose POST had no clear answer, before another is sent. */
 export const looksAfterUnclearPost = 4;
@@ -14,9 +17,9 @@ export const looksWithoutApp = 3;
 export const goingStates: AppState[] = ["DELETING", "DELETED"];
 
 /** The app; `undefined` for 404 and DELETED, and for nothing else. */
-export async function get(context: Context, inputs: AppInputs, id: string): Promise<LiveApp | undefined> {
+export async function get(context: Context, project: Project, id: string): Promise<LiveApp | undefined> {
     try {
-        const live = await context.client.get<LiveApp>(pathOf(inputs, id));
+        const live = withState(await context.client.get<LiveApp>(pathOf(project, id)));
         return live.status.state === "DELETED" ? undefined : live;
     } catch (error) {
         if (error instanceof ApiError && error.gone) return undefined;
@@ -39,27 +42,31 @@ export async function getSurely(
         if (live) return live;
         const listed = (await labelled(context, known)).some((app) => app.id === id);
         if (!listed && look >= looksWithoutApp) return undefined;
-        if (look >= looksWithoutApp * 2 && Date.now() > deadline) throw contradictory(known, id);
+        if (look >= looksWithoutApp * 2 && performance.now() > deadline) throw contradictory(known, id);
         await sleep(context.poller.pauseMs(0));
     }
 }
 
-/** The app and its neighbours under the label, for a preview: `undefined` if that cannot be had quickly. */
-export async function glance(context: Context, id: string, olds: AppOutputs): Promise<{ apps: LiveApp[] } | undefined> {
+/** What a preview sees: the app by itself (undefined: it is gone), and what is listed under its label. */
+export interface Glance {
+    app?: LiveApp;
+    listed: LiveApp[];
+}
+
+/** `undefined` if that cannot be had quickly, or if list and app contradict each other. */
+export async function glance(context: Context, id: string, olds: AppOutputs): Promise<Glance | undefined> {
     try {
-        const apps = await listLabelled((path) => context.client.glance(path), olds);
-        if (apps.some((app) => app.id === id)) return { apps };
-        // Not listed: the label may have been taken off, or the list lag behind.
+        const listed = await listLabelled((path) => context.client.glance(path), olds);
         for (let look = 0; look < looksWithoutApp; look++) {
             try {
-                const live = await context.client.glance<LiveApp>(pathOf(olds, id));
-                return { apps: live.status.state === "DELETED" ? apps : [...apps, live] };
+                const app = withState(await context.client.glance<LiveApp>(pathOf(olds, id)));
+                return app.status.state === "DELETED" ? { listed } : { app, listed };
             } catch (error) {
                 if (!(error instanceof ApiError && error.gone)) throw error;
                 await sleep(context.poller.pauseMs(0));
             }
         }
-        return { apps };
+        return listed.some((app) => app.id === id) ? undefined : { listed };
     } catch {
         return undefined; // as the state says; whatever is wrong shows when it is needed
     }
@@ -80,24 +87,9 @@ export async function labelled(context: Context, inputs: AppInputs): Promise<Liv
     return (await listLabelled((path) => context.client.get(path), inputs)).filter((app) => isOurs(app, inputs));
 }
 
-/** What the platform lists under our label, over all pages. */
-async function listLabelled(
-    get: (path: string) => Promise<LiveApp[]>,
-    { serviceName, adoptionLabel }: AppInputs,
-): Promise<LiveApp[]> {
-    const selector = encodeURIComponent(`${adoptionLabelName}=${adoptionLabel}`);
-    const path = `/cloud/project/${serviceName}/ai/app?labelSelector=${selector}`;
-    // The API does not say how long a page is, nor whether the first is 0 or 1; no page is shorter than this.
-    const shortestPage = 10;
-    let answer = await get(path);
-    const apps = new Map(answer.map((app) => [app.id, app]));
-    for (let page = 1; answer.length >= shortestPage; page++) {
-        const before = apps.size;
-        answer = await get(`${path}&page=${page}`);
-        for (const app of answer) apps.set(app.id, app);
-        if (apps.size === before && page > 1) break;
-    }
-    return [...apps.values()];
+async function listLabelled(get: (path: string) => Promise<LiveApp[]>, inputs: AppInputs): Promise<LiveApp[]> {
+    const apps = await listApps(get, inputs.serviceName, `${adoptionLabelName}=${inputs.adoptionLabel}`);
+    return apps.map(withState);
 }
 
 export function isOurs({ spec, status }: LiveApp, { adoptionLabel }: AppInputs): boolean {
@@ -124,11 +116,24 @@ export async function tolerate<T>(deadline: number, look: () => Promise<T>): Pro
     try {
         return await look();
     } catch (error) {
-        if (isTransient(error) && Date.now() < deadline) return null;
+        if (isTransient(error) && performance.now() < deadline) return null;
         throw error;
     }
 }
 
-export function pathOf({ serviceName }: AppInputs, id: string): string {
-    return `/cloud/project/${serviceName}/ai/app/${id}`;
+export type Project = Pick<AppInputs, "serviceName">;
+
+/** Path of the project's apps, or of one of them. */
+export function pathOf({ serviceName }: Project, id?: string): string {
+    return aiPath(serviceName, "app", ...(id === undefined ? [] : [idPart(id)]));
+}
+
+/** Whether a text is what the API calls the id of an app, or of a data synchronization: a UUID. */
+export function isAppId(id: unknown): boolean {
+    return typeof id === "string" && uuid.test(id);
+}
+
+/** An app of an answer: the contract allows a state that is not known yet. */
+export function withState(app: LiveApp): LiveApp {
+    return { ...app, status: { ...app.status, state: app.status.state ?? "QUEUED" } };
 }

@@ -1,23 +1,22 @@
 import type { AppInputs } from "./args";
 import {
-    adoptionLabelName,
     comparableInputs,
     comparableLive,
-    dropEmpty,
-    same,
-    type AppState,
+    immutable,
+    isAsWanted,
+    isMarked,
+    madeAs,
+    madeAsNow,
+    onlySettable,
     type Comparable,
-    type LiveApp,
-} from "./app-spec";
-
-/** Input properties that no call of the API can change in an app that exists. */
-const immutable: (keyof Comparable)[] = ["name", "region", "volumes", "unsecureHttp", "partnerId", "flavorCount"];
-
-/** Properties that the API can set, but not take away again. */
-const onlySettable: (keyof Comparable)[] = ["livenessProbe", "readinessProbe", "grpcPort", "deploymentStrategy"];
+    type Field,
+} from "./app-compare";
+import { adoptionLabelName, madeAsLabelName, wantedLabels, type AppState, type LiveApp } from "./app-spec";
+import type { AppOutputs } from "./app-state";
+import { dropEmpty, dropUndefined, same } from "./values";
 
 /** Where a field of `Comparable` is in the inputs. */
-const inputProperty: Partial<Record<keyof Comparable, string>> = {
+const inputProperty: Partial<Record<Field, string>> = {
     flavor: "resources",
     gpu: "resources",
     cpu: "resources",
@@ -33,6 +32,28 @@ export interface AppDiff {
 /** States in which nothing of an app runs, and nothing will by itself. */
 export const downStates: AppState[] = ["STOPPED", "STOPPING", "FAILED", "ERROR"];
 
+/** Body of `POST /ai/app`. */
+export function createBody(inputs: AppInputs): object {
+    return dropUndefined({
+        name: inputs.name,
+        region: inputs.region,
+        image: inputs.image,
+        resources: inputs.resources,
+        command: inputs.command,
+        defaultHttpPort: inputs.defaultHttpPort,
+        grpcPort: inputs.grpcPort,
+        labels: { ...wantedLabels(inputs), [madeAsLabelName]: madeAs(inputs) },
+        unsecureHttp: inputs.unsecureHttp ?? false,
+        envVars: Object.entries(inputs.envVars ?? {}).map(([name, value]) => ({ name, value })),
+        volumes: inputs.volumes,
+        livenessProbe: inputs.livenessProbe,
+        probe: inputs.readinessProbe,
+        scalingStrategy: inputs.scalingStrategy,
+        deploymentStrategy: inputs.deploymentStrategy,
+        partnerId: inputs.partnerId,
+    });
+}
+
 /**
  * What would change from the state's outputs to new inputs. Time-outs and credentials never count. `state` is how the
  * app is now, if that could be seen, else as the outputs have it.
@@ -44,7 +65,7 @@ export function diffApp(
 ): AppDiff {
     const before = comparableInputs(olds);
     const after = comparableInputs(news);
-    const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])] as (keyof Comparable)[];
+    const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])] as Field[];
     const changed = fields.filter((field) => !same(before[field], after[field]));
     const replaces = changed
         .filter((field) => immutable.includes(field) || (onlySettable.includes(field) && after[field] === undefined))
@@ -57,15 +78,18 @@ export function diffApp(
     return { changes: changed.length > 0 || replaces.length > 0 || wrongState, replaces: [...new Set(replaces)] };
 }
 
-/** Whether calls of the API can turn an app into what is wanted. */
-export function canBecome(live: LiveApp, inputs: AppInputs): boolean {
-    const is = comparableLive(live, inputs);
-    const wanted = comparableInputs(inputs);
-    return (
-        immutable.every((field) => same(is[field], wanted[field])) &&
-        !(live.spec.livenessProbe && !inputs.livenessProbe) &&
-        !(live.spec.probe && !inputs.readinessProbe) &&
-        !(live.spec.grpcPort && !inputs.grpcPort)
+/**
+ * The fields that are not as wanted in an app, of those that a call can change. `known`: what the state holds of it. A
+ * field that the platform writes as it did when the state was last well is as the state says, in whatever form.
+ */
+export function driftedFields(live: LiveApp, wanted: AppInputs, known: Pick<AppOutputs, "marks">): Field[] {
+    const is = comparableLive(live, wanted);
+    const asked = comparableInputs(wanted);
+    return (Object.keys(asked) as Field[]).filter(
+        (field) =>
+            !immutable.includes(field) &&
+            !(known.marks && isMarked(field, live, known.marks, wanted)) &&
+            !isAsWanted(field, is, asked),
     );
 }
 
@@ -77,18 +101,31 @@ export interface PlannedCall {
 
 /**
  * The calls that turn an app, as it is now, into what is wanted; none when it is that already. A field also counts as
- * different when `before`, what the state holds, is: what was looked at may be older than the last write.
+ * different when `before`, what the state holds, is: what was looked at may be older than the last write. Once the calls
+ * were `sent`, only what the app still lacks counts.
  *
  * In the order that leaves no gap if a later call fails: labels that are added (a token may already rely on them), the
  * fields, which are what the platform may refuse, the scaling, which may rely on a port or metric of the new fields, and
  * last the labels that go.
  */
-export function planCalls(live: LiveApp, inputs: AppInputs, before?: AppInputs): PlannedCall[] {
+export function planCalls(
+    live: LiveApp,
+    inputs: AppInputs,
+    before?: AppInputs & Pick<AppOutputs, "marks">,
+    sent = false,
+): PlannedCall[] {
     const wanted = comparableInputs(inputs);
-    const others = [comparableLive(live, inputs), ...(before ? [comparableInputs(before)] : [])];
-    const differs = (field: keyof Comparable): boolean => others.some((other) => !same(other[field], wanted[field]));
+    const is = comparableLive(live, inputs);
+    const known = before && comparableInputs(before);
+    const drifted = before ? driftedFields(live, before, before) : [];
+    const changed = (field: Field): boolean => known !== undefined && !same(known[field], wanted[field]);
+    // What the platform writes as it did is as the state says; only the rest is taken from the app itself.
+    const shows = (field: Field): boolean => !before?.marks || drifted.includes(field) || (sent && changed(field));
+    const differs = (field: Field): boolean =>
+        (!sent && changed(field)) || (shows(field) && !isAsWanted(field, is, wanted));
     /** Names in one of the maps under which something is not as wanted, with the value wanted, if any. */
     const entries = (field: "labels" | "envVars"): { name: string; value: string | undefined }[] => {
+        const others = [...(known && !sent ? [known] : []), ...(shows(field) ? [is] : [])];
         const names = new Set([wanted, ...others].flatMap((one) => Object.keys(one[field])));
         return [...names]
             .filter((name) => others.some((other) => other[field][name] !== wanted[field][name]))
@@ -96,7 +133,7 @@ export function planCalls(live: LiveApp, inputs: AppInputs, before?: AppInputs):
     };
 
     const update: Record<string, unknown> = {};
-    if (differs("image")) update.url = wanted.image;
+    if (differs("image")) update.url = inputs.image;
     if (differs("command")) update.command = wanted.command;
     if (differs("defaultHttpPort")) update.defaultHttpPort = wanted.defaultHttpPort;
     if (wanted.grpcPort !== undefined && differs("grpcPort")) update.grpcPort = wanted.grpcPort;
@@ -114,6 +151,10 @@ export function planCalls(live: LiveApp, inputs: AppInputs, before?: AppInputs):
     if (variables.length > 0) update.envVars = variables;
 
     const labels = entries("labels");
+    const made = madeAsNow(live, inputs);
+    if (made !== undefined && made !== live.spec.labels?.[madeAsLabelName]) {
+        labels.push({ name: madeAsLabelName, value: made });
+    }
     return [
         ...labels.filter(({ value }) => value !== undefined).map((body) => ({ path: "/label", body })),
         ...(Object.keys(update).length > 0 ? [{ path: "", body: update }] : []),
@@ -127,40 +168,23 @@ export function planCalls(live: LiveApp, inputs: AppInputs, before?: AppInputs):
 }
 
 /**
- * The inputs as they would read if they described the app as it is: each property that is as wanted keeps the user's
- * form, each that drifted shows the platform's.
+ * The inputs as they would read if they described the app as it is: each property that drifted shows the platform's
+ * value, all others keep the user's form. What no call can change cannot have drifted in an app that is still the same.
  */
-export function inputsFromLive(live: LiveApp, inputs: AppInputs): AppInputs {
-    const is = comparableLive(live, inputs);
-    const wanted = comparableInputs(inputs);
+export function inputsFromLive(live: LiveApp, inputs: AppInputs, known: Pick<AppOutputs, "marks"> = {}): AppInputs {
+    const is: Partial<Comparable> = comparableLive(live, inputs);
     const out: Record<string, unknown> = { ...inputs };
-    const drifted = (field: keyof Comparable): boolean => !same(is[field], wanted[field]);
-    for (const field of [
-        "name",
-        "region",
-        "image",
-        "command",
-        "defaultHttpPort",
-        "grpcPort",
-        "unsecureHttp",
-        "envVars",
-        "volumes",
-        "livenessProbe",
-        "readinessProbe",
-        "scalingStrategy",
-        "deploymentStrategy",
-        "partnerId",
-    ] as const) {
-        if (drifted(field)) out[field] = is[field];
+    for (const field of driftedFields(live, inputs, known)) {
+        if (inputProperty[field] === "resources") {
+            const { flavor, gpu } = is;
+            out.resources = { ...inputs.resources, ...dropEmpty({ flavor, gpu }) };
+        } else if (field === "labels") {
+            const { [adoptionLabelName]: adoptionLabel, ...labels } = is.labels!;
+            out.labels = labels;
+            out.adoptionLabel = adoptionLabel ?? "";
+        } else {
+            out[field] = is[field];
+        }
     }
-    if (drifted("flavor") || drifted("gpu") || drifted("flavorCount")) {
-        const { flavor, gpu, flavorCount } = is;
-        out.resources = { ...inputs.resources, ...dropEmpty({ flavor, gpu, flavorCount }) };
-    }
-    if (drifted("labels")) {
-        const { [adoptionLabelName]: adoptionLabel, ...labels } = is.labels;
-        out.labels = labels;
-        out.adoptionLabel = adoptionLabel ?? "";
-    }
-    return Object.fromEntries(Object.entries(out).filter(([, value]) => value !== undefined)) as unknown as AppInputs;
+    return dropUndefined(out) as unknown as AppInputs;
 }

@@ -1,56 +1,87 @@
-/** Brings an app that exists up, to its wanted fields and state, and down. */
+/** Brings an app that exists to its wanted fields and state, and down. */
+import { marksOf } from "./app-compare";
 import { contradictory, get, labelled, looksWithoutApp, pathOf, tolerate } from "./app-find";
-import { downStates, planCalls } from "./app-plan";
+import { downStates, planCalls, type PlannedCall } from "./app-plan";
 import type { AppState, LiveApp } from "./app-spec";
 import { initError, outputs, type AppOutputs } from "./app-state";
+import { failedStates, isUp, teller, waitUntil, wasDeleted, type Wait } from "./app-wait";
 import type { AppInputs } from "./args";
 import { sleep } from "./cancellation";
 import { ApiError, isTransient } from "./client";
 import type { Context } from "./context";
-import { hintFor } from "./failure";
+import { namesOf } from "./names";
 
 export const defaultSeconds = { create: 1800, update: 1800, delete: 600 };
 const maxRoundsOfCalls = 5;
-/** Looks in a row that must say STOPPED before a wait for RUNNING ends: one that lags may still show the time before. */
-const looksStopped = 3;
-/** Looks in a row that must say RUNNING after a change that restarts replicas, if nothing else shows that it began. */
-const looksAfterRestart = 3;
-const logLines = 20;
+/** Looks that may still show the time before a change that the platform has taken. */
+const looksUntilShown = 3;
 
 const stoppable: AppState[] = ["RUNNING", "SCALING", "INITIALIZING", "QUEUED", "STANDBY"];
-const failedStates: AppState[] = ["FAILED", "ERROR"];
+/** As the state has it: an app that was up. */
+const servingStates: AppOutputs["state"][] = ["RUNNING", "SCALING", "STANDBY"];
 
-/** Brings an app that exists to its wanted fields and state, and waits for it. `before`: what the state says of it. */
+/** Where an app comes from that is to be settled. */
+export interface Origin {
+    /** From this run's POST: it is as the inputs say, in whatever form it is shown. */
+    made?: boolean;
+    /** What the state says of it. */
+    before?: AppOutputs;
+}
+
+/** Brings an app that exists to its wanted fields and state, and waits for it. */
 export async function settle(
     context: Context,
     first: LiveApp,
     inputs: AppInputs,
     deadline: number,
-    before?: AppInputs,
+    { made = false, before }: Origin = {},
 ): Promise<AppOutputs> {
     let live = first;
+    let revision = before?.revision ?? 1;
+    // One that has not been up yet is waited for, whatever is changed now. Else a change is done once it is taken.
+    let unsettled = !before || before.unsettled === true || !servingStates.includes(before.state);
     try {
-        const base = pathOf(inputs, live.id);
-        const changed = await applyPlan(context, live, inputs, deadline, before);
+        const changed = made ? { live, restarts: false } : await applyPlan(context, live, inputs, deadline, before);
         live = changed.live;
-
         const wantsRunning = (inputs.desiredState ?? "RUNNING") === "RUNNING";
-        if (wantsRunning && downStates.includes(live.status.state)) {
-            const failure = live.status.lastTransitionDate;
+        const starts = wantsRunning && downStates.includes(live.status.state);
+        if (before && (changed.restarts || starts)) revision++;
+        unsettled ||= changed.restarts || starts;
+        const restarts = !starts && (changed.restarts || (before?.unsettled === true && revision > 1));
+
+        const wait: Wait = { ...goalOf(inputs, unsettled, restarts), deadline };
+        if (starts) {
+            wait.staleFailure = live.status.lastTransitionDate;
             await startAgain(context, live, inputs, deadline);
-            live = await waitUntilThere(context, live, inputs, deadline, { staleFailure: failure });
         } else if (!wantsRunning && stoppable.includes(live.status.state)) {
-            await context.client.put(`${base}/stop`);
-            live = await waitUntilThere(context, live, inputs, deadline);
-        } else if (changed.restarts || !isThere(live, inputs)) {
-            live = await waitUntilThere(context, live, inputs, deadline, { restarts: changed.restarts });
+            await context.client.put(`${pathOf(inputs, live.id)}/stop`);
         }
-        return outputs(live, inputs);
+        // What a creation has of its app may come from a POST or a list, and the marks are to be those of a GET.
+        if (!before || starts || wait.restarts || !wait.there(live, false)) {
+            live = await waitUntil(context, inputs, live, wait);
+        }
+        return outputs(live, inputs, { revision, marks: marksOf(live) });
     } catch (error) {
         // The newest look, if one can be had: the state is to say how the app is.
         live = (await get(context, inputs, live.id).catch(() => undefined)) ?? live;
-        throw initError(live, inputs, error as Error);
+        throw initError(live, inputs, error as Error, { revision, unsettled: unsettled || undefined });
     }
+}
+
+/** What an app is waited for to be. */
+function goalOf(inputs: AppInputs, unsettled: boolean, restarts: boolean): Pick<Wait, "there" | "restarts"> {
+    if (inputs.desiredState === "STOPPED") {
+        // A failed app does not run either, and is not billed.
+        return { there: ({ status }) => status.state === "STOPPED" || failedStates.includes(status.state) };
+    }
+    if (inputs.waitUntilRunning === false || !unsettled) return { there: isTaken };
+    return { there: (live) => isUp(live, restarts), restarts };
+}
+
+/** Whether the platform has an address for the app and is at work on it, or has tried: that it serves is not asked. */
+function isTaken({ status }: LiveApp, staleFailure: boolean): boolean {
+    const tried = failedStates.includes(status.state) && !staleFailure;
+    return Boolean(status.url) && (tried || !downStates.includes(status.state));
 }
 
 /**
@@ -62,28 +93,47 @@ async function applyPlan(
     first: LiveApp,
     inputs: AppInputs,
     deadline: number,
-    before?: AppInputs,
+    before?: AppOutputs,
 ): Promise<{ live: LiveApp; restarts: boolean }> {
     const done = new Set<string>();
     let live = first;
     let restarts = false;
-    for (let round = 1; ; round++) {
-        const missing = planCalls(live, inputs, round === 1 ? before : undefined).filter(
-            (call) => !done.has(JSON.stringify(call)),
-        );
-        if (missing.length === 0) return { live, restarts };
+    let looks = 0;
+    for (let round = 1; ;) {
+        const plan = planCalls(live, inputs, before, round > 1);
+        const missing = plan.map((call) => withoutDone(call, done)).filter((call) => call !== undefined);
+        if (missing.length === 0 && (plan.length === 0 || ++looks > looksUntilShown)) return { live, restarts };
+        if (missing.length === 0) {
+            await sleep(context.poller.pauseMs(0));
+        } else {
+            round++;
+        }
         try {
             for (const call of missing) {
                 if (call.path === "") restarts = true;
                 await context.client.putOnce(pathOf(inputs, first.id) + call.path, call.body);
-                done.add(JSON.stringify(call));
+                for (const part of partsOf(call)) done.add(part);
             }
         } catch (error) {
-            if (!isTransient(error) || round >= maxRoundsOfCalls) throw error;
+            if (!isTransient(error) || round > maxRoundsOfCalls) throw error;
             await sleep(context.poller.pauseMs(round));
         }
         live = (await tolerate(deadline, () => get(context, inputs, first.id))) ?? live;
     }
+}
+
+/** A call without the fields that the platform has taken already; undefined when none is left. */
+function withoutDone(call: PlannedCall, done: Set<string>): PlannedCall | undefined {
+    const parts = partsOf(call);
+    if (call.path !== "") return parts.every((part) => done.has(part)) ? undefined : call;
+    const left = Object.entries(call.body).filter((_field, i) => !done.has(parts[i]));
+    return left.length === 0 ? undefined : { path: "", body: Object.fromEntries(left) };
+}
+
+/** What a call sets, each part as a text; those of a call for the fields in the order of its body. */
+function partsOf({ path, body }: PlannedCall): string[] {
+    if (path !== "") return [JSON.stringify([path, body])];
+    return Object.entries(body).map((field) => JSON.stringify(field));
 }
 
 /** An app that was brought down can be started once it is down. */
@@ -93,7 +143,7 @@ async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, de
         await context.poller.until(async () => {
             const now = await tolerate(deadline, () => get(context, inputs, live.id));
             if (now === undefined && ++absent >= looksWithoutApp) throw wasDeleted(inputs, live.id);
-            return (now && now.status.state !== "STOPPING") || Date.now() > deadline ? true : undefined;
+            return (now && now.status.state !== "STOPPING") || performance.now() > deadline ? true : undefined;
         });
     }
     try {
@@ -106,89 +156,6 @@ async function startAgain(context: Context, live: LiveApp, inputs: AppInputs, de
     }
 }
 
-function wasDeleted({ name }: AppInputs, id: string): Error {
-    return new Error(
-        `app ${name} (${id}) was deleted while it was waited for: run \`pulumi up\` again, it makes a new one`,
-    );
-}
-
-interface WaitOptions {
-    /** A failure of this date is the one from before the start, still shown. */
-    staleFailure?: string | null;
-    /** Replicas are restarted by what was sent just now: RUNNING may be the time before that. */
-    restarts?: boolean;
-}
-
-/** Polls until the app is as wanted. */
-async function waitUntilThere(
-    context: Context,
-    first: LiveApp,
-    inputs: AppInputs,
-    deadline: number,
-    { staleFailure, restarts }: WaitOptions = {},
-): Promise<LiveApp> {
-    const told = teller(context, inputs.name, first.id);
-    told(first.status.state);
-    let last = first;
-    let absent = 0;
-    let stopped = 0;
-    let quiet = 0;
-    let moved = !restarts;
-    return context.poller.until(async () => {
-        const live = await tolerate(deadline, () => get(context, inputs, first.id));
-        if (live === undefined && ++absent >= looksWithoutApp) throw wasDeleted(inputs, first.id);
-        if (live) {
-            absent = 0;
-            last = live;
-            told(live.status.state);
-            moved ||= live.status.lastTransitionDate !== first.status.lastTransitionDate;
-            moved ||= live.status.state !== "RUNNING";
-            if (isThere(live, inputs) && (moved || ++quiet >= looksAfterRestart)) return live;
-            const stale = staleFailure !== undefined && live.status.lastTransitionDate === staleFailure;
-            if (failedStates.includes(live.status.state) && !stale) throw await appFailure(context, live, inputs);
-            stopped = live.status.state === "STOPPED" && !stale ? stopped + 1 : 0;
-            if (stopped >= looksStopped) {
-                throw new Error(
-                    `app ${inputs.name} (${first.id}) was stopped while it was waited for: run \`pulumi up\` again, it starts it`,
-                );
-            }
-        }
-        if (Date.now() > deadline) {
-            throw new Error(
-                `app ${inputs.name} (${first.id}) is ${last.status.state} after the time-out: it goes on and may be billed. ` +
-                    "Run `pulumi up` again to go on waiting (timeouts.createSeconds and updateSeconds raise the bound), or `pulumi destroy`",
-            );
-        }
-        return undefined;
-    });
-}
-
-function isThere(live: LiveApp, inputs: AppInputs): boolean {
-    const { state } = live.status;
-    // A failed app does not run either, and is not billed.
-    if (inputs.desiredState === "STOPPED") return state === "STOPPED" || failedStates.includes(state);
-    return state === "RUNNING" || (state === "STANDBY" && inputs.scalingStrategy?.automatic?.replicasMin === 0);
-}
-
-/** FAILED or ERROR: the platform's words, the last lines of the log, and what to do. */
-async function appFailure(context: Context, live: LiveApp, inputs: AppInputs): Promise<Error> {
-    const { state, info } = live.status;
-    const log = await context.client
-        .get<{ logs: { content: string }[] }>(`${pathOf(inputs, live.id)}/log?size=${logLines}`)
-        .then(({ logs }) => logs.slice(-logLines).map(({ content }) => `    ${content}`))
-        .catch((error: Error) => [`    (the log cannot be read: ${error.message})`]);
-    const said = `${info?.code ?? ""} ${info?.message ?? "no message"}`.trim();
-    const hint = hintFor(`${said}\n${log.join("\n")}`);
-    return new Error(
-        [
-            `app ${inputs.name} (${live.id}) is ${state}: ${said}`,
-            `  last lines of its log:${log.length === 0 ? " (empty)" : ""}`,
-            ...log,
-            `  ${hint ?? "The log above says why. Correct it, then run `pulumi up` again: it goes on with this app."}`,
-        ].join("\n"),
-    );
-}
-
 /**
  * Stops an app, deletes it, and waits until it is neither found by itself nor listed. Returns what else is listed under
  * its label. Not found may also mean that the project is not: then this throws.
@@ -198,14 +165,14 @@ export async function bringDown(context: Context, inputs: AppInputs, id: string,
         await deleteOne(context, inputs, id, deadline);
         const listed = await tolerate(deadline, () => labelled(context, inputs));
         if (listed && !listed.some((app) => app.id === id)) return listed;
-        if (Date.now() > deadline) throw contradictory(inputs, id);
+        if (performance.now() > deadline) throw contradictory(inputs, id);
         await sleep(context.poller.pauseMs(0));
     }
 }
 
 /** Stops an app, deletes it, and waits until it is not found any more. */
 async function deleteOne(context: Context, inputs: AppInputs, id: string, deadline: number): Promise<void> {
-    const forceAt = (Date.now() + deadline) / 2;
+    const forceAt = (performance.now() + deadline) / 2;
     const base = pathOf(inputs, id);
     const told = teller(context, inputs.name, id);
     let stopped = false;
@@ -223,7 +190,7 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
                 } else if (["STOPPED", "FAILED", "ERROR"].includes(state) && !deleted) {
                     // Not found, though it was seen just now: the next look tells.
                     deleted = await context.client.delete(base);
-                } else if (Date.now() > forceAt && state !== "DELETING") {
+                } else if (performance.now() > forceAt && state !== "DELETING") {
                     await context.client.delete(`${base}?force=true`);
                 }
             } catch (error) {
@@ -233,10 +200,10 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
                 }
             }
         }
-        if (Date.now() > deadline) {
+        if (performance.now() > deadline) {
             throw new Error(
                 `app ${inputs.name} (${id}) is still there after the time-out (state ${live?.status.state ?? "unknown"}) and may be billed: ` +
-                    "run the same command again (timeouts.deleteSeconds raises the bound), or delete it in the OVHcloud control panel",
+                    `run the same command again (${namesOf(inputs)("timeouts.deleteSeconds")} raises the bound), or delete it in the OVHcloud control panel`,
             );
         }
         return undefined;
@@ -245,15 +212,5 @@ async function deleteOne(context: Context, inputs: AppInputs, id: string, deadli
 }
 
 export function deadlineIn(seconds: number): number {
-    return Date.now() + seconds * 1000;
-}
-
-/** Tells each state once, with the time since the first. */
-function teller({ progress }: Context, name: string, id: string): (state: AppState) => void {
-    const started = Date.now();
-    let last: AppState | undefined;
-    return (state) => {
-        if (state !== last) progress(`${name} (${id}) ${state} after ${Math.round((Date.now() - started) / 1000)} s`);
-        last = state;
-    };
+    return performance.now() + seconds * 1000;
 }

@@ -1,7 +1,8 @@
 /** What the state keeps of an app, and the errors that bring it into the state. */
-import { fingerprint, type AppState, type LiveApp } from "./app-spec";
+import type { AppState, LiveApp } from "./app-spec";
 import type { AppInputs } from "./args";
 import type { Context } from "./context";
+import { dropUndefined } from "./values";
 
 /** What the state keeps of an app. `__provider` is Pulumi's, and must survive errors too. */
 export interface AppOutputs extends AppInputs {
@@ -12,8 +13,12 @@ export interface AppOutputs extends AppInputs {
     /** UNKNOWN while a creation has had no clear answer. */
     state: AppState | "UNKNOWN";
     availableReplicas: number;
-    /** Of the app's fields when last looked at; absent in states of before. */
-    fingerprint?: string;
+    /** Goes up with each call that restarts replicas; absent in states of 0.1. */
+    revision?: number;
+    /** How the platform writes each field while all is as wanted; absent in states of 0.1, and after a failure. */
+    marks?: Record<string, string>;
+    /** The app was being brought up when something failed: the next update goes on waiting. */
+    unsettled?: boolean;
     /** Only while UNKNOWN: apps that had an owner when the creation was tried, so none of them came of it. */
     owned?: string[];
     __provider?: string;
@@ -26,16 +31,20 @@ export interface InitError extends Error {
     reasons: string[];
 }
 
-export function outputs(live: LiveApp, inputs: AppInputs, provider?: string): AppOutputs {
+/** What an app as it is adds to the inputs. `kept`: what the state holds besides. */
+export function outputs(
+    live: LiveApp,
+    inputs: AppInputs,
+    kept: Pick<AppOutputs, "revision" | "marks" | "unsettled" | "__provider"> = {},
+): AppOutputs {
     return {
         ...inputs,
-        ...(provider === undefined ? {} : { __provider: provider }),
+        ...dropUndefined(kept),
         appId: live.id,
         url: live.status.url ?? "",
         monitoringUrl: live.status.monitoringUrl ?? "",
         state: live.status.state,
         availableReplicas: live.status.availableReplicas ?? 0,
-        fingerprint: fingerprint(live),
     };
 }
 
@@ -46,11 +55,15 @@ export function inputsOf(known: AppOutputs): AppInputs {
         monitoringUrl: _monitoring,
         state: _state,
         availableReplicas: _replicas,
+        revision: _revision,
+        marks: _marks,
+        unsettled: _unsettled,
         owned: _owned,
-        fingerprint: _fingerprint,
         __provider: _provider,
         ...inputs
     } = known;
+    // Written by versions between 0.1 and 0.2.
+    delete (inputs as { fingerprint?: string }).fingerprint;
     return inputs;
 }
 
@@ -64,16 +77,27 @@ export function secretsOf(inputs: AppInputs): string[] {
 }
 
 /** Runs what comes after an app is known to exist: its failure must not lose the app. */
-export async function asInitError<T>(live: LiveApp, inputs: AppInputs, work: () => Promise<T>): Promise<T> {
+export async function asInitError<T>(
+    live: LiveApp,
+    inputs: AppInputs,
+    work: () => Promise<T>,
+    kept?: Pick<AppOutputs, "revision" | "unsettled">,
+): Promise<T> {
     try {
         return await work();
     } catch (error) {
-        throw initError(live, inputs, error as Error);
+        throw initError(live, inputs, error as Error, kept);
     }
 }
 
-export function initError(live: LiveApp, inputs: AppInputs, error: Error): Error {
-    return "id" in error ? error : Object.assign(error, { id: live.id, properties: outputs(live, inputs) });
+/** An error that brings the app into the state. `unsettled` says that it has not come up yet. */
+export function initError(
+    live: LiveApp,
+    inputs: AppInputs,
+    error: Error,
+    kept: Pick<AppOutputs, "revision" | "unsettled"> = { revision: 1, unsettled: true },
+): Error {
+    return "id" in error ? error : Object.assign(error, { id: live.id, properties: outputs(live, inputs, kept) });
 }
 
 /** A creation whose outcome cannot be learnt now. It is kept in the state, so that the next command looks again. */

@@ -1,13 +1,27 @@
 /** What Pulumi asks of an app: what would change, and to create, update, read and delete it. */
+import { marksOf } from "./app-compare";
 import { chooseOne, clearLeftovers, discard, obtain } from "./app-adoption";
-import { findUnresolved, get, getSurely, glance, goingStates, isOurs, isOwned, labelled, tolerate } from "./app-find";
-import { diffApp, downStates, inputsFromLive, type AppDiff } from "./app-plan";
+import {
+    findUnresolved,
+    get,
+    getSurely,
+    glance,
+    goingStates,
+    isOurs,
+    isOwned,
+    labelled,
+    looksAfterUnclearPost,
+    tolerate,
+} from "./app-find";
+import { diffApp, downStates, driftedFields, inputsFromLive, type AppDiff } from "./app-plan";
 import { bringDown, deadlineIn, defaultSeconds, settle } from "./app-run";
-import { fingerprint, sameEnv } from "./app-spec";
+import type { LiveApp } from "./app-spec";
 import { appIdOf, asInitError, inputsOf, outputs, secretsOf, type AppOutputs } from "./app-state";
 import type { AppInputs } from "./args";
+import { sleep } from "./cancellation";
 import type { Context } from "./context";
 import { explain } from "./failure";
+import { namesOf } from "./names";
 
 /**
  * What would change. With a context the app is looked at first: one that was changed, stopped, failed or deleted behind
@@ -21,23 +35,66 @@ export async function diff(
 ): Promise<AppDiff> {
     const known = appIdOf(id, olds);
     context?.run.held.add(known);
-    if (!context || known === "") return diffApp(olds, news);
-    const seen = await glance(context, known, olds);
-    if (seen === undefined) return diffApp(olds, news);
-    const found = seen.apps.find((app) => app.id === known);
-    if (!found || goingStates.includes(found.status.state)) {
-        context.progress(`${olds.name} (${known}) does not exist any more`);
+    const seen = context && known !== "" ? await glance(context, known, olds) : undefined;
+    if (!context || !seen) return toldOfReplacement(context, diffApp(olds, news), olds, news);
+    const { app, listed } = seen;
+    if (!app || goingStates.includes(app.status.state)) {
+        context.progress(
+            `${olds.name} (${known}) does not exist any more; if it is protected, \`pulumi refresh\` takes it out of the state`,
+        );
         return { changes: true, replaces: ["appId"] };
     }
-    const { state } = found.status;
+    const { state } = app.status;
     const plan = diffApp(olds, news, state);
     if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
-    const leftovers = seen.apps.filter((app) => isOurs(app, olds) && !isOwned(context, app));
-    for (const app of leftovers) context.progress(`${olds.name}: ${app.id} is a leftover of an interrupted run`);
-    const tampered = olds.fingerprint !== undefined && olds.fingerprint !== fingerprint(found);
-    const drifted = tampered || !isOurs(found, olds) || !sameEnv(found, olds.envVars);
-    if (drifted) context.progress(`${olds.name} (${known}) was changed since: by an interrupted run, or by hand`);
-    return { ...plan, changes: plan.changes || leftovers.length > 0 || drifted };
+    const leftovers = listed.filter((one) => one.id !== known && isOurs(one, olds) && !isOwned(context, one));
+    for (const one of leftovers) context.progress(`${olds.name}: ${one.id} is a leftover of an interrupted run`);
+    // Without marks a difference may be one of form, except where there are no two forms of the same.
+    const drifted = driftedFields(app, inputsOf(olds), olds).filter(
+        (field) => olds.marks || field === "labels" || field === "envVars",
+    );
+    if (drifted.length > 0) {
+        const what = drifted.map(namesOf(news)).join(", ");
+        context.progress(`${olds.name} (${known}) was changed since, by an interrupted run or by hand: ${what}`);
+    }
+    const changes = plan.changes || leftovers.length > 0 || drifted.length > 0;
+    return toldOfReplacement(context, { ...plan, changes }, olds, news, app);
+}
+
+/** Says what a replacement means for those who use the app, since a preview shows it as one line among many. */
+function toldOfReplacement(
+    context: Context | undefined,
+    plan: AppDiff,
+    olds: AppOutputs,
+    news: AppInputs,
+    live?: LiveApp,
+): AppDiff {
+    if (plan.replaces.length === 0) return plan;
+    const named = namesOf(news);
+    const why = plan.replaces.map(named).join(", ");
+    const start = startMinutes(live, news);
+    const setting = news.settingNames?.replaceFirst;
+    const otherWay = setting ? `${setting}: true` : "The resource option deleteBeforeReplace: false";
+    const told = news.replaceFirst
+        ? `the new app comes up first (${start}), with an address of its own; until then both are billed and need quota`
+        : `the app is deleted before the new one starts: nothing serves for ${start}, and its address changes. ` +
+          `${otherWay} brings the new one up first, if the quota allows both`;
+    (context?.progress ?? console.log)(
+        `${olds.name} (${appIdOf("", olds)}) is REPLACED by this change of ${why}: ${told}`,
+    );
+    return plan;
+}
+
+/** How long a start takes: as long as the app's last one, or else what its probe waits for at least. */
+function startMinutes(live: LiveApp | undefined, inputs: AppInputs): string {
+    const history = live?.status.history ?? [];
+    const queued = history.map(({ state }) => state).lastIndexOf("QUEUED");
+    const began = history[queued]?.date ?? live?.createdAt;
+    const served = history.find(({ state }, i) => i > queued && state === "RUNNING")?.date;
+    const seconds = (Date.parse(served ?? "") - Date.parse(began ?? "")) / 1000;
+    if (seconds >= 0) return `about ${Math.max(1, Math.round(seconds / 60))} min, as its last start took`;
+    const delay = inputs.readinessProbe?.initialDelaySeconds ?? 0;
+    return `${Math.max(1, Math.ceil(delay / 60))} min at least`;
 }
 
 /** Finds or makes the app, then brings it up. Whatever fails once the app exists is thrown as an `InitError`. */
@@ -47,7 +104,7 @@ export async function create(context: Context, inputs: AppInputs): Promise<{ id:
         const outs = await bringUp(context, inputs, deadline);
         return { id: outs.appId, outs };
     } catch (error) {
-        throw explain(error, `creating app ${inputs.name}`, secretsOf(inputs));
+        throw explain(error, `creating app ${inputs.name}`, secretsOf(inputs), namesOf(inputs));
     }
 }
 
@@ -72,11 +129,16 @@ export async function update(
                 `app ${inputs.name} (${known}) does not exist any more: run \`pulumi up\` again, it makes a new one`,
             );
         }
-        const outs = await settle(context, live, inputs, deadline, olds);
-        await asInitError(live, inputs, () => clearLeftovers(context, inputs));
+        const outs = await settle(context, live, inputs, deadline, { before: olds });
+        await asInitError(live, inputs, () => clearLeftovers(context, inputs), { revision: outs.revision });
         return { outs };
     } catch (error) {
-        throw explain(error, `updating app ${inputs.name} (${known || "id unknown"})`, secretsOf(inputs));
+        throw explain(
+            error,
+            `updating app ${inputs.name} (${known || "id unknown"})`,
+            secretsOf(inputs),
+            namesOf(inputs),
+        );
     }
 }
 
@@ -92,10 +154,13 @@ export async function read(
         const live = appId === "" ? await findUnresolved(context, known) : await getSurely(context, known, appId);
         // One that is on its way out will not come back.
         if (!live || live.status.state === "DELETING") return undefined;
-        const inputs = inputsFromLive(live, inputsOf(known));
-        return { id: live.id, outs: outputs(live, inputs, known.__provider), inputs };
+        const { revision, marks, unsettled, __provider } = known;
+        const inputs = inputsFromLive(live, inputsOf(known), { marks });
+        // Found by its label, it has not been brought to what is wanted yet.
+        const kept = appId === "" ? { unsettled: true } : { revision, marks: marks && marksOf(live), unsettled };
+        return { id: live.id, outs: outputs(live, inputs, { ...kept, __provider }), inputs };
     } catch (error) {
-        throw explain(error, `reading app ${known.name} (${appId || "id unknown"})`, secretsOf(known));
+        throw explain(error, `reading app ${known.name} (${appId || "id unknown"})`, secretsOf(known), namesOf(known));
     }
 }
 
@@ -118,21 +183,27 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
             if (!isOwned(context, app)) await discard(context, known, app);
         }
     } catch (error) {
-        throw explain(error, `deleting app ${known.name} (${appId || "id unknown"})`, secretsOf(known));
+        throw explain(error, `deleting app ${known.name} (${appId || "id unknown"})`, secretsOf(known), namesOf(known));
     }
 }
 
 /** From nothing that is known to the one app, as wanted. */
 async function bringUp(context: Context, inputs: AppInputs, deadline: number): Promise<AppOutputs> {
-    for (let live = await obtain(context, inputs, deadline); ;) {
+    for (let { live, made, unclear } = await obtain(context, inputs, deadline); ; made = false) {
         context.run.given.add(live.id);
-        const outs = await settle(context, live, inputs, deadline);
+        const outs = await settle(context, live, inputs, deadline, { made });
         if (inputs.adopt) return outs;
         // A look again, now that time has passed: an app that the first look could not see yet, or another run made at
         // the same time, must not stay beside this one. Every run comes to the same choice.
         const own = live;
-        const choose = () => chooseOne(context, inputs, deadline, own);
-        const chosen = await asInitError(own, inputs, () => tolerate(Infinity, choose));
+        let chosen: LiveApp | null | undefined = own;
+        const looks = unclear && inputs.waitUntilRunning === false ? looksAfterUnclearPost : 1;
+        for (let look = 1; look <= looks && chosen?.id === own.id; look++) {
+            // Not much time has passed where the app was not waited for.
+            if (look > 1) await sleep(context.poller.pauseMs(look));
+            const choose = () => chooseOne(context, inputs, deadline, own);
+            chosen = await asInitError(own, inputs, () => tolerate(Infinity, choose));
+        }
         // No answer now: the look of the next run tells.
         if (!chosen || chosen.id === own.id) return outs;
         live = chosen;

@@ -175,6 +175,21 @@ export interface AppInputs {
     adoptionLabel: string;
     /** Id of an app that exists, to take over in place of creating one. Without effect once that is done. */
     adopt?: string;
+    /**
+     * For messages: whether a replacement brings the new app up before it deletes the old one. The class sets it from the
+     * resource option `deleteBeforeReplace: false`, which is what does it.
+     */
+    replaceFirst?: boolean;
+    /**
+     * Whether a creation or change ends when the app serves, or else when the platform has taken it and given it an
+     * address: `AppReady` can wait then. Default true. Changing it changes nothing else.
+     */
+    waitUntilRunning?: boolean;
+    /**
+     * For messages: how the program's user sets a property, by the property, where that is not its own name, such as
+     * `{ livenessProbe: "models.chat.probes.liveness" }`. Changing them changes nothing else.
+     */
+    settingNames?: Record<string, string>;
     /** Changing them changes nothing else. */
     timeouts?: {
         /** Seconds for the creation, until the app runs. Default 1800. */
@@ -183,6 +198,25 @@ export interface AppInputs {
         updateSeconds?: number;
         /** Seconds for the deletion, until the platform says that it is gone. Default 600. */
         deleteSeconds?: number;
+    };
+}
+
+/** A wait for an app, with every value known. */
+export interface AppReadyInputs {
+    /** As for an app. Replaces. */
+    serviceName?: string;
+    /** Id of the app: `app.appId`. Replaces. */
+    appId: string;
+    /** The app's `revision`: another one waits again. From 2 on, replicas of before that still serve are not enough. */
+    revision?: number;
+    /** As for an app. */
+    settingNames?: Record<string, string>;
+    /** Changing them changes nothing else. */
+    timeouts?: {
+        /** Seconds for the first wait. Default 1800. */
+        createSeconds?: number;
+        /** Seconds for each further wait. Default 1800. */
+        updateSeconds?: number;
     };
 }
 
@@ -198,8 +232,26 @@ export interface TokenInputs {
     role: "ai_training_read" | "ai_training_operator";
     /** `key=value`: the apps that it opens. Without one it opens every app of the project. Replaces. */
     labelSelector?: string;
-    /** Any text. Another text renews the value in place: the old value ends at once, the id stays. */
+    /** Any text. Another text makes another value. */
     rotation?: string;
+    /**
+     * Seconds for which the old value works on beside the new one after a change of `rotation`; the first `pulumi up`
+     * after them ends it. A value that has leaked takes 0, the default: it is renewed in place, and the old one ends at
+     * once. Counts for a rotation under way too.
+     */
+    overlapSeconds?: number;
+    /** The one app that the token is for: a selector that another app fits is then refused. */
+    app?: {
+        /** `adoptionLabel` as given to the `App`. */
+        adoptionLabel: string;
+        /** `adopt` as given to the `App`. */
+        adopt?: string;
+    };
+    /**
+     * For messages: how the program's user sets the app's labels, where that is not by `labels`, such as
+     * `{ labels: "models.chat.labels" }`. Changing it changes nothing else.
+     */
+    settingNames?: Record<string, string>;
 }
 
 export interface AuthorizationInputs {
@@ -234,7 +286,8 @@ export type Inputs<T> = T extends (infer U)[]
 
 type Args<T> = { [K in keyof T]: Inputs<T[K]> };
 
-export type AppArgs = Args<AppInputs>;
+export type AppArgs = Args<Omit<AppInputs, "replaceFirst">>;
+export type AppReadyArgs = Args<AppReadyInputs>;
 export type TokenArgs = Args<TokenInputs>;
 export type AuthorizationArgs = Args<AuthorizationInputs>;
 export type DataSyncArgs = Args<DataSyncInputs>;

@@ -3,6 +3,7 @@ import { checkProject, type CheckFailure } from "./app-check";
 import type { Context } from "./context";
 import { isTransient } from "./client";
 import { explain } from "./failure";
+import { aiPath } from "./paths";
 
 export interface AuthorizationOutputs extends AuthorizationInputs {
     authorized: boolean;
@@ -72,5 +73,5 @@ async function isAuthorized(context: Context, inputs: AuthorizationInputs): Prom
 }
 
 function path({ serviceName }: AuthorizationInputs): string {
-    return `/cloud/project/${serviceName}/ai/authorization`;
+    return aiPath(serviceName, "authorization");
 }

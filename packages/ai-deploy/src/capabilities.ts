@@ -1,4 +1,7 @@
+import { listApps } from "./app-list";
+import type { LiveApp } from "./app-spec";
 import type { OvhClient } from "./client";
+import { aiPath } from "./paths";
 
 /** An AI Deploy region. */
 export interface Region {
@@ -68,20 +71,30 @@ export class Capabilities {
         return { regions: ids, flavors: await this.glance<Flavor[]>(flavorsPath(serviceName, region)) };
     }
 
+    /** The apps that a label selector fits; `undefined` if that cannot be learnt now. */
+    appsWith(serviceName: string, labelSelector: string): Promise<LiveApp[] | undefined> {
+        const look = () => listApps((path) => this.client.glance(path), serviceName, labelSelector);
+        return this.once(`apps of ${serviceName} with ${labelSelector}`, look);
+    }
+
     private glance<T>(path: string): Promise<T | undefined> {
-        let answer = this.answers.get(path) as Promise<T | undefined> | undefined;
+        return this.once(path, () => this.client.glance<T>(path));
+    }
+
+    private once<T>(question: string, ask: () => Promise<T>): Promise<T | undefined> {
+        let answer = this.answers.get(question) as Promise<T | undefined> | undefined;
         if (!answer) {
-            answer = this.client.glance<T>(path).catch(() => undefined);
-            this.answers.set(path, answer);
+            answer = ask().catch(() => undefined);
+            this.answers.set(question, answer);
         }
         return answer;
     }
 }
 
 export function regionsPath(serviceName: string): string {
-    return `/cloud/project/${serviceName}/ai/capabilities/region`;
+    return aiPath(serviceName, "capabilities", "region");
 }
 
 export function flavorsPath(serviceName: string, region: string): string {
-    return `${regionsPath(serviceName)}/${encodeURIComponent(region)}/flavor`;
+    return aiPath(serviceName, "capabilities", "region", region, "flavor");
 }

@@ -19,6 +19,12 @@ const endpoints: Record<string, { baseUrl: string; tokenUrl: string }> = {
     "ovh-us": { baseUrl: "https://api.us.ovhcloud.com/v1", tokenUrl: "https://us.ovhcloud.com/auth/oauth2/token" },
 };
 
+interface Name {
+    config: string;
+    env: string;
+    ini: string;
+}
+
 const names = [
     { config: "applicationKey", env: "OVH_APPLICATION_KEY", ini: "application_key" },
     { config: "applicationSecret", env: "OVH_APPLICATION_SECRET", ini: "application_secret" },
@@ -26,7 +32,9 @@ const names = [
     { config: "clientId", env: "OVH_CLIENT_ID", ini: "client_id" },
     { config: "clientSecret", env: "OVH_CLIENT_SECRET", ini: "client_secret" },
     { config: "accessToken", env: "OVH_ACCESS_TOKEN", ini: "access_token" },
-] as const;
+] as const satisfies Name[];
+
+type Key = (typeof names)[number]["config"];
 
 /** Where settings are looked up. */
 export interface Sources {
@@ -37,82 +45,115 @@ export interface Sources {
     files: string[];
 }
 
+/** Nothing at all is set. A preview of new resources works without. */
+export class NoCredentialsError extends Error {}
+
+/** A setting, and where it was found as one would name it. */
+interface Found {
+    value: string;
+    /** Such as `ovh:endpoint (stack config)`. */
+    where: string;
+    /** How to take it away there. */
+    undo: string;
+}
+
 /**
  * Resolves credentials as go-ovh and `@ovhcloud/pulumi-ovh` do: each setting from stack config, else the environment,
- * else `ovh.conf`. Throws an Error that says what is missing or in conflict, never with a value.
+ * else `ovh.conf`.
+ * @throws NoCredentialsError, or an Error that says what is wrong, where it was found and what to do, never with a secret.
  */
-export function resolveCredentials({ config, env, files }: Sources): Credentials {
-    const inis = files.map(parseIni);
-    const fromIni = (section: string, key: string): string | undefined =>
-        inis.map((ini) => ini[section]?.[key]).find((value) => value !== undefined);
-    const endpoint = config("ovh:endpoint") || env.OVH_ENDPOINT || fromIni("default", "endpoint");
+export function resolveCredentials(sources: Sources): Credentials {
+    const endpoint = find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
+    const found: Partial<Record<Key, Found>> = {};
+    for (const name of names) found[name.config] = find(sources, name, endpoint?.value ?? "");
+    const methods = Object.entries(keysOf).filter(([, keys]) => keys.some((key) => found[key]));
     if (!endpoint) {
+        const unset = "set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`";
+        throw new (methods.length === 0 ? NoCredentialsError : Error)(`OVHcloud endpoint is not set: ${unset}`);
+    }
+    const custom = endpoint.value.includes("/");
+    if (!custom && !Object.hasOwn(endpoints, endpoint.value)) {
         throw new Error(
-            "OVHcloud endpoint is not set: set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`",
+            `${endpoint.where} is "${endpoint.value}", which is unknown: give ovh-eu, ovh-ca, ovh-us, or a URL`,
         );
     }
-    const custom = endpoint.includes("/");
-    if (!custom && !endpoints[endpoint]) {
-        throw new Error(`OVHcloud endpoint "${endpoint}" is unknown: use ovh-eu, ovh-ca, ovh-us, or a URL`);
-    }
-    const value: Partial<Record<(typeof names)[number]["config"], string>> = {};
-    for (const name of names) {
-        value[name.config] = config(`ovh:${name.config}`) || env[name.env] || fromIni(endpoint, name.ini) || undefined;
-    }
-    const given = (...keys: (keyof typeof value)[]): boolean => keys.some((key) => value[key] !== undefined);
-    const methods = [
-        given("applicationKey", "applicationSecret", "consumerKey") && "application key",
-        given("clientId", "clientSecret") && "OAuth2 client",
-        given("accessToken") && "access token",
-    ].filter(Boolean);
-    if (methods.length > 1) {
-        throw new Error(
-            `OVHcloud credentials of more than one kind are set (${methods.join(", ")}): keep one; stack config, environment and ovh.conf add up`,
+    const baseUrl = custom ? customBase(endpoint) : endpoints[endpoint.value].baseUrl;
+    if (methods.length > 1) throw tooMany(methods, found);
+    const [method, keys] = methods[0] ?? [];
+    if (!method || !keys) {
+        throw new NoCredentialsError(
+            "OVHcloud credentials are not set: set OVH_CLIENT_ID and OVH_CLIENT_SECRET, or OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, or OVH_ACCESS_TOKEN",
         );
     }
-    const need = (...keys: (keyof typeof value)[]): string[] => {
-        const missing = names.filter((name) => keys.includes(name.config) && value[name.config] === undefined);
-        if (missing.length > 0) {
-            throw new Error(`OVHcloud credentials are incomplete: set ${missing.map((name) => name.env).join(", ")}`);
+    const missing = names.filter(({ config }) => keys.includes(config) && !found[config]);
+    if (missing.length > 0) {
+        const given = keys.flatMap((key) => found[key]?.where ?? []).join(", ");
+        const wanted = missing.map(({ env, config }) => `${env} or ovh:${config}`).join(", ");
+        throw new Error(`OVHcloud credentials are incomplete: beside ${given}, set ${wanted}`);
+    }
+    const value = (key: Key): string => found[key]!.value;
+    switch (method) {
+        case "access token":
+            return { baseUrl, auth: { kind: "token", accessToken: value("accessToken") } };
+        case "OAuth2 client": {
+            if (custom) {
+                const only = "OVHcloud OAuth2 credentials work with ovh-eu, ovh-ca and ovh-us only";
+                throw new Error(`${only}, and ${endpoint.where} is ${endpoint.value}`);
+            }
+            const { tokenUrl } = endpoints[endpoint.value];
+            const [clientId, clientSecret] = [value("clientId"), value("clientSecret")];
+            return { baseUrl, auth: { kind: "oauth2", clientId, clientSecret, tokenUrl } };
         }
-        return keys.map((key) => value[key]!);
-    };
-    const baseUrl = custom ? customBase(endpoint) : endpoints[endpoint].baseUrl;
-    switch (methods[0]) {
-        case "application key": {
-            const [applicationKey, applicationSecret, consumerKey] = need(
-                "applicationKey",
-                "applicationSecret",
-                "consumerKey",
-            );
+        default: {
+            const [applicationKey, applicationSecret] = [value("applicationKey"), value("applicationSecret")];
+            const consumerKey = value("consumerKey");
             return { baseUrl, auth: { kind: "signature", applicationKey, applicationSecret, consumerKey } };
         }
-        case "OAuth2 client": {
-            const [clientId, clientSecret] = need("clientId", "clientSecret");
-            if (custom) {
-                throw new Error(
-                    `OVHcloud OAuth2 credentials work with ovh-eu, ovh-ca and ovh-us only, not with ${endpoint}`,
-                );
-            }
-            return {
-                baseUrl,
-                auth: { kind: "oauth2", clientId, clientSecret, tokenUrl: endpoints[endpoint].tokenUrl },
-            };
-        }
-        case "access token":
-            return { baseUrl, auth: { kind: "token", accessToken: value.accessToken! } };
-        default:
-            throw new Error(
-                "OVHcloud credentials are not set: set OVH_CLIENT_ID and OVH_CLIENT_SECRET, or OVH_APPLICATION_KEY, OVH_APPLICATION_SECRET and OVH_CONSUMER_KEY, or OVH_ACCESS_TOKEN",
-            );
     }
 }
 
+/** What is set of each kind of credentials. */
+const keysOf: Record<"application key" | "OAuth2 client" | "access token", Key[]> = {
+    "application key": ["applicationKey", "applicationSecret", "consumerKey"],
+    "OAuth2 client": ["clientId", "clientSecret"],
+    "access token": ["accessToken"],
+};
+
+function find({ config, env, files }: Sources, name: Name, section: string): Found | undefined {
+    const key = `ovh:${name.config}`;
+    const configured = config(key);
+    if (configured) return { value: configured, where: `${key} (stack config)`, undo: `pulumi config rm ${key}` };
+    const exported = env[name.env];
+    if (exported) return { value: exported, where: `${name.env} (environment)`, undo: `unset ${name.env}` };
+    const value = files.map((text) => parseIni(text)[section]?.[name.ini]).find((entry) => entry !== undefined);
+    if (!value) return undefined;
+    return { value, where: `${name.ini} (ovh.conf)`, undo: `take ${name.ini} out of ovh.conf` };
+}
+
+function tooMany(methods: [string, Key[]][], found: Partial<Record<Key, Found>>): Error {
+    const given = (keys: Key[]): Found[] => keys.flatMap((key) => found[key] ?? []);
+    const kinds = methods.map(
+        ([method, keys]) =>
+            `${method}: ${given(keys)
+                .map(({ where }) => where)
+                .join(", ")}`,
+    );
+    const ways = methods.map(([, keys]) =>
+        given(keys)
+            .map(({ undo }) => undo)
+            .join(", "),
+    );
+    return new Error(
+        `OVHcloud credentials of more than one kind are set (${kinds.join("; ")}), and stack config, environment and ovh.conf add up. ` +
+            `Keep one kind: ${ways.join("; or ")}`,
+    );
+}
+
 /** `https://host/1.0` and `https://host/v1` both mean the API of version 1 there. */
-function customBase(endpoint: string): string {
-    const url = endpoint.replace(/\/+$/, "");
-    if (!/^https?:\/\//.test(url)) {
-        throw new Error(`OVHcloud endpoint "${endpoint}" is not a URL: begin it with https://`);
+function customBase({ value, where }: Found): string {
+    const url = value.replace(/\/+$/, "");
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+        throw new Error(`${where} is "${value}", which is not a URL: give https://HOST/v1`);
     }
     return `${url.replace(/\/(1\.0|v1)$/, "")}/v1`;
 }

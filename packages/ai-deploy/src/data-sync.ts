@@ -1,8 +1,10 @@
 import type { DataSyncInputs } from "./args";
 import { checkProject, type CheckFailure } from "./app-check";
+import { isAppId } from "./app-find";
 import type { Context } from "./context";
 import { ApiError, isTransient } from "./client";
 import { explain } from "./failure";
+import { aiPath, idPart } from "./paths";
 import { hasUnknown } from "./unknown";
 
 export type DataSyncState = "QUEUED" | "RUNNING" | "DONE" | "FAILED" | "ERROR" | "INTERRUPTED";
@@ -30,6 +32,9 @@ export function check(inputs: DataSyncInputs): CheckFailure[] {
     const fail = (property: string, reason: string): void => void failures.push({ property, reason });
     checkProject(inputs.serviceName, fail);
     if (!inputs.appId) fail("appId", "is required: give the appId of an App");
+    else if (!hasUnknown(inputs.appId) && !isAppId(inputs.appId)) {
+        fail("appId", `is "${inputs.appId}": give the appId of an App`);
+    }
     if (!hasUnknown(inputs.direction) && !["pull", "push"].includes(inputs.direction)) {
         fail("direction", `is "${inputs.direction}": use pull (storage to app) or push (app to storage)`);
     }
@@ -44,7 +49,7 @@ export function diff(olds: DataSyncInputs, news: DataSyncInputs): { changes: boo
 
 /** Starts a synchronization and waits for its end. */
 export async function create(context: Context, inputs: DataSyncInputs): Promise<{ id: string; outs: DataSyncOutputs }> {
-    const deadline = Date.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
+    const deadline = performance.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
     try {
         const { id } = await start(context, inputs);
         const done = await context.poller.until(async () => {
@@ -62,7 +67,7 @@ export async function create(context: Context, inputs: DataSyncInputs): Promise<
                         "  Check the volumes' alias, container and credentials, then run `pulumi up` again: it starts another.",
                 );
             }
-            if (Date.now() < deadline) return undefined;
+            if (performance.now() < deadline) return undefined;
             throw new Error(
                 `synchronization ${id} of app ${inputs.appId} is ${sync?.status.state ?? "not shown"} after the time-out and goes on: ` +
                     "run `pulumi up` again to start another (timeouts.createSeconds raises the bound)",
@@ -90,7 +95,7 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
     for (let posts = 1; ; posts++) {
         try {
             const body = volume === undefined ? { direction } : { direction, volume };
-            return await context.client.post<LiveSync>(`${appPath(inputs)}/datasync`, body);
+            return await context.client.post<{ id: string }>(`${appPath(inputs)}/datasync`, body);
         } catch (error) {
             if (!isTransient(error)) throw error;
             let looks = 0;
@@ -113,11 +118,11 @@ async function listSyncs(context: Context, inputs: DataSyncInputs): Promise<Live
     } catch (error) {
         if (!(error instanceof ApiError && error.gone)) throw error;
         // Not when it is the project that is not found.
-        await context.client.get(`/cloud/project/${inputs.serviceName}/ai/authorization`);
+        await context.client.get(aiPath(inputs.serviceName, "authorization"));
         return undefined;
     }
 }
 
 function appPath({ serviceName, appId }: DataSyncInputs): string {
-    return `/cloud/project/${serviceName}/ai/app/${appId}`;
+    return aiPath(serviceName, "app", idPart(appId));
 }

@@ -1,50 +1,60 @@
 /** Why something did not work, in words that say what to do. */
-import { ApiError, NoAnswerError } from "./client";
+import { mask } from "./mask";
+import type { Named } from "./names";
+import { ApiError, MalformedAnswerError, RequestError, TlsError } from "./request-errors";
 
-const hints: { pattern: RegExp; hint: string }[] = [
+const hints: { pattern: RegExp; hint: (named: Named) => string }[] = [
     {
         pattern:
             /gated|cannot access.*repo|invalid user token|RepositoryNotFound|not a valid model identifier|huggingface.*(401|403)|\b(401|403) Client Error/i,
-        hint: "The model is gated or the Hugging Face token is wrong: accept the model's terms with the account of HF_TOKEN, and check the token and the model's name.",
+        hint: (named) =>
+            `The model is gated or the Hugging Face token is wrong: accept the model's terms with the account of ${named("HF_TOKEN")}, and check the token and the model's name.`,
     },
     {
         pattern: /image.*(cannot be pulled|pull|not found)|IMAGE_PULL|IMAGE_INSPECT|manifest unknown|INVALID_IMAGE/i,
-        hint: "The image cannot be pulled: check its name and tag, and the registry's access.",
+        hint: (named) =>
+            `The image cannot be pulled: check its name and tag (${named("image")}), and the registry's access.`,
     },
     {
         pattern:
             /CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks|larger than the available KV cache|larger than the maximum number of tokens that can be stored in KV cache|less than desired GPU memory utilization/i,
-        hint: "The GPU's memory does not suffice: lower --max-model-len or --gpu-memory-utilization, quantize, or take a larger flavor.",
+        hint: (named) =>
+            `The GPU's memory does not suffice: lower ${named("--max-model-len")} or ${named("--gpu-memory-utilization")}, quantize, or take a larger ${named("flavor")}.`,
     },
     {
         pattern: /liveness probe/i,
-        hint: "The platform killed the replica before it was up: raise livenessProbe.initialDelaySeconds above the model's load time.",
+        hint: (named) =>
+            `The platform killed the replica before it was up: raise ${named("livenessProbe.initialDelaySeconds")} above the model's load time.`,
     },
-    { pattern: /quota/i, hint: "The project's quota is used up: ask OVHcloud for more, or stop another app." },
+    { pattern: /quota/i, hint: () => "The project's quota is used up: ask OVHcloud for more, or stop another app." },
     {
         pattern:
             /unrecognized arguments|expected one argument|error: argument|invalid choice|requires --|command not found|No module named/i,
-        hint: "The command is wrong: the log line above names the argument.",
+        hint: () => "The command is wrong: the log line above names the argument.",
     },
 ];
 
-/** What to do about a failure, if its cause is known. */
-export function hintFor(text: string): string | undefined {
-    return hints.find(({ pattern }) => pattern.test(text))?.hint;
+/** What to do about a failure, if its cause is known. `named`: how the user calls a property. */
+export function hintFor(text: string, named: Named): string | undefined {
+    return hints.find(({ pattern }) => pattern.test(text))?.hint(named);
 }
 
-/** What to do about an answer of the API, by its kind. */
-function advice(error: ApiError | NoAnswerError): string {
-    if (error instanceof NoAnswerError || error.status === 408 || error.status >= 500) {
+/** What to do about a request that failed, by its kind. */
+function advice(error: RequestError, named: Named): string {
+    if (error instanceof TlsError) return "Nothing was changed.";
+    if (error instanceof MalformedAnswerError) {
+        return "Check that the endpoint (OVH_ENDPOINT) is OVHcloud's and that no proxy answers in its place, then run the same command again: it goes on where this one stopped.";
+    }
+    if (!(error instanceof ApiError) || error.status === 408 || error.status >= 500) {
         return "OVHcloud cannot be reached or is not well. Nothing is lost: the same command later goes on where this one stopped.";
     }
-    const hint = hintFor(error.said);
+    const hint = hintFor(error.said, named);
     if (hint) return hint;
     if (error.status === 401 || error.status === 403) {
         return "OVHcloud refuses these credentials: they need GET, POST, PUT and DELETE on /cloud/project/PROJECT/ai/*, and the endpoint they were made for.";
     }
     if (error.status === 404) {
-        return "OVHcloud does not know this: check the project id (serviceName) and that the endpoint is the project's.";
+        return `OVHcloud does not know this: check the project id (${named("serviceName")}) and that the endpoint is the project's.`;
     }
     if (error.status === 429) {
         return "The rate limit of about 60 requests a minute per credential is used up: run it again in a minute, and look what else uses the credential.";
@@ -56,22 +66,27 @@ function advice(error: ApiError | NoAnswerError): string {
  * The error as a person needs it: what was being done, what OVHcloud said, what to do; secrets masked, no stack. What
  * Pulumi needs of a partial success (`id`, `properties`, `reasons`) stays with it.
  */
-export function explain(error: unknown, doing: string, secrets: string[]): Error {
+export function explain(
+    error: unknown,
+    doing: string,
+    secrets: string[],
+    named: Named = (property) => property,
+): Error {
     const plain = error instanceof Error ? error : new Error(String(error));
-    const known = plain instanceof ApiError || plain instanceof NoAnswerError;
     const { id, properties } = plain as { id?: string; properties?: object };
     const whose = id === undefined || doing.includes(id) ? "" : ` (${id})`;
-    const message = mask(known ? `${doing}${whose}: ${plain.message}\n  ${advice(plain)}` : plain.message, secrets);
+    const masked = mask(plain.message, secrets);
+    const message =
+        plain instanceof RequestError ? `${doing}${whose}: ${shortened(masked)}\n  ${advice(plain, named)}` : masked;
     const told = new Error(message);
     // Pulumi's provider process prints the stack of what it catches.
     told.stack = "";
     return id === undefined ? told : Object.assign(told, { id, properties, reasons: [message] });
 }
 
-/** Replaces secret values in a text that came from outside. Short values are left, since they would hit ordinary words. */
-export function mask(text: string, secrets: string[]): string {
-    return secrets
-        .filter((secret) => typeof secret === "string" && secret.length >= 6)
-        .sort((a, b) => b.length - a.length)
-        .reduce((masked, secret) => masked.split(secret).join("[secret]"), text);
+const longestMessage = 500;
+
+/** An answer may be a whole page. */
+function shortened(text: string): string {
+    return text.length > longestMessage ? `${text.slice(0, longestMessage)}...` : text;
 }

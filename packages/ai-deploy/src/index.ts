@@ -2,7 +2,8 @@ import { assertFreshBuild } from "./build";
 
 assertFreshBuild(__dirname);
 
-export { App, Authorization, DataSync, Token } from "./resources";
+export { checkCredentials } from "./program-credentials";
+export { App, AppReady, Authorization, DataSync, Token } from "./resources";
 export {
     getApp,
     getAppOutput,
@@ -17,6 +18,8 @@ export type { GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./loo
 export type {
     AppArgs,
     AppInputs,
+    AppReadyArgs,
+    AppReadyInputs,
     AuthorizationArgs,
     AuthorizationInputs,
     CustomMetrics,

@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { flavorsPath, regionsPath, type Flavor, type Quota, type Region } from "./capabilities";
 import { OvhClient } from "./client";
-import { configFiles, resolveCredentials, secretsOf } from "./credentials";
+import { secretsOf } from "./credentials";
 import { explain } from "./failure";
-import type { LiveApp } from "./app-spec";
+import { aiPath } from "./paths";
+import { programCredentials } from "./program-credentials";
+import { listApps } from "./app-list";
 import type { Inputs } from "./args";
 
 export interface LookupArgs {
@@ -38,7 +40,7 @@ export interface GetAppResult {
 
 /** The regions that have AI Deploy. */
 export function getRegions(args: LookupArgs = {}): Promise<Region[]> {
-    return look("regions", args, (serviceName) => regionsPath(serviceName));
+    return look("regions", args, (api, project) => api.get(regionsPath(project)));
 }
 
 /** `getRegions` for arguments that are outputs. */
@@ -48,7 +50,7 @@ export function getRegionsOutput(args: OutputArgs<LookupArgs> = {}): pulumi.Outp
 
 /** The flavors of a region, with the most units that a replica may have of each. */
 export function getFlavors(args: GetFlavorsArgs): Promise<Flavor[]> {
-    return look(`flavors of ${args.region}`, args, (serviceName) => flavorsPath(serviceName, args.region));
+    return look(`flavors of ${args.region}`, args, (api, project) => api.get(flavorsPath(project, args.region)));
 }
 
 /** `getFlavors` for arguments that are outputs. */
@@ -58,7 +60,7 @@ export function getFlavorsOutput(args: OutputArgs<GetFlavorsArgs>): pulumi.Outpu
 
 /** What the project may use at once. */
 export function getQuota(args: LookupArgs = {}): Promise<Quota> {
-    return look("quota", args, (serviceName) => `/cloud/project/${serviceName}/ai/capabilities/quota`);
+    return look("quota", args, (api, project) => api.get(aiPath(project, "capabilities", "quota")));
 }
 
 /** `getQuota` for arguments that are outputs. */
@@ -70,10 +72,8 @@ export function getQuotaOutput(args: OutputArgs<LookupArgs> = {}): pulumi.Output
 export async function getApp(args: GetAppArgs): Promise<GetAppResult> {
     const wanted = Object.entries(args.labels);
     const text = wanted.map(([name, value]) => `${name}=${value}`).join(",");
-    const listed = await look<LiveApp[]>(
-        `apps with ${text}`,
-        args,
-        (serviceName) => `/cloud/project/${serviceName}/ai/app?labelSelector=${encodeURIComponent(text)}`,
+    const listed = await look(`apps with ${text}`, args, (api, project) =>
+        listApps((path) => api.get(path), project, text),
     );
     const found = listed.filter(
         ({ spec, status }) =>
@@ -113,25 +113,25 @@ type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
 let client: OvhClient | undefined;
 let secrets: string[] = [];
 
-async function look<T>(what: string, { serviceName }: LookupArgs, path: (serviceName: string) => string): Promise<T> {
-    const config = new pulumi.Config("ovh");
-    const project = serviceName ?? config.get("serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
+async function look<T>(
+    what: string,
+    { serviceName }: LookupArgs,
+    question: (api: OvhClient, project: string) => Promise<T>,
+): Promise<T> {
+    const configured = pulumi.runtime.getConfig("ovh:serviceName");
+    const project = serviceName ?? configured ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
     if (!project) {
         throw new Error(
             "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
         );
     }
     if (!client) {
-        const credentials = resolveCredentials({
-            config: (key) => config.get(key.replace("ovh:", "")),
-            env: process.env,
-            files: configFiles(),
-        });
+        const credentials = programCredentials();
         secrets = secretsOf(credentials);
-        client = new OvhClient(credentials);
+        client = new OvhClient(credentials, { log: (line) => void pulumi.log.info(line) });
     }
     try {
-        return await client.get<T>(path(project));
+        return await question(client, project);
     } catch (error) {
         throw explain(error, `looking up ${what}`, secrets);
     }

@@ -1,10 +1,10 @@
 import { createHash } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { AppArgs, AppInputs, AuthorizationArgs, DataSyncArgs, TokenArgs } from "./args";
+import type { AppArgs, AppInputs, AppReadyArgs, AuthorizationArgs, DataSyncArgs, TokenArgs } from "./args";
 import type { AppState } from "./app-spec";
 import type { DataSyncState } from "./data-sync";
 
-type Kind = "app" | "token" | "authorization" | "dataSync";
+type Kind = "app" | "appReady" | "token" | "authorization" | "dataSync";
 
 /**
  * What Pulumi's provider process runs, as it lies in the state of every resource: a module whose handler finds today's
@@ -48,6 +48,8 @@ export class App extends AiDeployResource {
     readonly state!: pulumi.Output<AppState | "UNKNOWN">;
     /** Replicas that were ready when last looked at; a change of it is never a difference. */
     readonly availableReplicas!: pulumi.Output<number>;
+    /** Goes up with each call that restarts replicas: what `AppReady` waits again for. Undefined in states of 0.1. */
+    readonly revision!: pulumi.Output<number | undefined>;
     readonly name!: pulumi.Output<string>;
     readonly region!: pulumi.Output<string>;
     readonly image!: pulumi.Output<string>;
@@ -63,11 +65,22 @@ export class App extends AiDeployResource {
             monitoringUrl: undefined,
             state: undefined,
             availableReplicas: undefined,
+            revision: undefined,
         };
-        const adoptionLabel = markedLabel(args.adoptionLabel, pulumi.createUrn(name, typeOf("app"), opts?.parent));
+        const adoptionLabel = markedLabel(args.adoptionLabel, urnOf(name, opts?.parent));
         const options = { deleteBeforeReplace: true, ...opts };
-        super("app", name, { ...computed, ...args, adoptionLabel }, options);
+        const replaceFirst = options.deleteBeforeReplace ? undefined : true;
+        super("app", name, { ...computed, ...args, replaceFirst, adoptionLabel }, options);
     }
+}
+
+/**
+ * The URN that an app will have. Not from the parent as a resource: a component's outputs stand for all its children,
+ * the app itself among them, and what is made of them waits for these.
+ */
+function urnOf(name: string, parent: pulumi.Resource | undefined): pulumi.Output<string> {
+    const urn = parent && new Promise<string>((resolve) => void parent.urn.apply(resolve));
+    return pulumi.createUrn(name, typeOf("app"), urn);
 }
 
 /**
@@ -80,12 +93,33 @@ function markedLabel(label: pulumi.Input<string>, urn: pulumi.Output<string>): p
         .apply(([text, identity]) => `${text}-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`);
 }
 
-/** A token for apps of the project. Its value is secret. Replaced by any change but that of `rotation`. */
+/**
+ * A wait until an app serves, for a program whose other resources are not to wait for it: the `App` has
+ * `waitUntilRunning: false`, and this comes last, with `dependsOn` for what is to stand before. It fails as the app does,
+ * with the platform's message and the last lines of the log. What failed is waited for again by the next `up`, and so is an
+ * app whose replicas were restarted. Deleting it changes nothing.
+ */
+export class AppReady extends AiDeployResource {
+    /** At the end of the wait. */
+    readonly state!: pulumi.Output<AppState>;
+
+    constructor(name: string, args: AppReadyArgs, opts?: pulumi.CustomResourceOptions) {
+        super("appReady", name, { state: undefined, ...args }, opts);
+    }
+}
+
+/**
+ * A token for apps of the project. Its value is secret. A change of `rotation` makes another value, beside which the old
+ * one works on for `overlapSeconds`; a change of name, region, role or selector replaces the token.
+ */
 export class Token extends AiDeployResource {
     /** The bearer token; secret. */
     readonly value!: pulumi.Output<string>;
+    /** Id of the token that has the value; the resource's own id is that of the first. */
     readonly tokenId!: pulumi.Output<string>;
-    /** Goes up with each renewal. */
+    /** Tokens with the values of before, which still work, and when each was followed by the next. */
+    readonly previous!: pulumi.Output<{ id: string; followedAt: string }[] | undefined>;
+    /** Goes up with each renewal in place. */
     readonly version!: pulumi.Output<number>;
     readonly name!: pulumi.Output<string>;
     readonly role!: pulumi.Output<string>;
@@ -93,7 +127,8 @@ export class Token extends AiDeployResource {
 
     constructor(name: string, args: TokenArgs, opts?: pulumi.CustomResourceOptions) {
         const secret = pulumi.mergeOptions(opts, { additionalSecretOutputs: ["value"] });
-        super("token", name, { value: undefined, tokenId: undefined, version: undefined, ...args }, secret);
+        const computed = { value: undefined, tokenId: undefined, version: undefined, previous: undefined };
+        super("token", name, { ...computed, ...args }, secret);
     }
 }
 

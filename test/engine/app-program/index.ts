@@ -1,6 +1,6 @@
 // One app, everything about it from stack config, so that a test changes one setting at a time.
 import * as pulumi from "@pulumi/pulumi";
-import { App, Token } from "pulumi-ovh-ai-deploy";
+import { App, DataSync, Token } from "pulumi-ovh-ai-deploy";
 
 const config = new pulumi.Config();
 
@@ -38,6 +38,38 @@ const app = new App("app", {
     adoptionLabel: config.get("adoptionLabel") ?? "engine-test-1",
 });
 
+/** An app in a component, beside a resource that uses its outputs. */
+class Synchronized extends pulumi.ComponentResource {
+    readonly app: App;
+    readonly sync: DataSync;
+
+    constructor(name: string) {
+        super("engine-test:index:Synchronized", name);
+        const dataStore = { alias: "models", container: "weights" };
+        this.app = new App(
+            `${name}-app`,
+            {
+                name,
+                region: "GRA",
+                image: "vllm/vllm-openai:v0.13.0",
+                resources: { flavor: "h100-1-gpu", gpu: 1 },
+                command: ["bash", "-c", "vllm serve Qwen/Qwen3-8B --port 8000"],
+                defaultHttpPort: 8000,
+                volumes: [{ mountPath: "/models", permission: "RWD", volumeSource: { dataStore } }],
+                adoptionLabel: "engine-test-component",
+            },
+            { parent: this },
+        );
+        this.sync = new DataSync(
+            `${name}-sync`,
+            { appId: this.app.appId, direction: "pull", trigger: "1" },
+            { parent: this },
+        );
+        this.registerOutputs({ appId: this.app.appId, syncState: this.sync.state });
+    }
+}
+
+export const syncState = config.getBoolean("component") ? new Synchronized("synchronized").sync.state : undefined;
 export const appId = app.appId;
 export const url = app.url;
 export const clientToken = token.value;

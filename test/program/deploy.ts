@@ -90,8 +90,9 @@ export async function deploy(options: Options): Promise<Deployment> {
                 return { id: id || `${name}-id`, state: { ...inputs, ...computed(type, name, value, options) } };
             },
             call: ({ token, inputs }) => {
-                if (token === "pulumi:pulumi:readStackOutputs")
-                    {return { ...inputs, outputs: options.outputsBefore ?? {} };}
+                if (token === "pulumi:pulumi:readStackOutputs") {
+                    return { ...inputs, outputs: options.outputsBefore ?? {} };
+                }
                 if (token === "openstack:networking/getNetwork:getNetwork") return { ...inputs, id: "ext-net-id" };
                 throw new Error(`unexpected call of ${token}`);
             },

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LocalAlertmanager } from "./alertmanager";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
-import { localConfig, type LocalAddresses } from "./local-config";
+import { localConfig, type ApiServer, type LocalAddresses } from "./local-config";
 import { LocalRelays } from "./relay";
 
 export interface MonitoringFeedOptions {
@@ -46,6 +46,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const cluster = new KubeConfig();
     cluster.loadFromFile(options.kubeconfig);
 
+    const apiServer = writeApiServer(dir, cluster);
     const alertmanager = new LocalAlertmanager(cluster, {
         dir: join(dir, "alertmanager"),
         program: options.bin.alertmanager,
@@ -78,7 +79,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             return;
         }
         if (!operator) {
-            const started = await startOperator(options, cluster);
+            const started = await startOperator(options, apiServer);
             operator = started;
             void started.ended.then(() => {
                 operator = undefined;
@@ -98,6 +99,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             relays: relays.addresses(),
             prometheus: `127.0.0.1:${options.port}`,
             alertmanager: alertmanager.address,
+            apiServer,
         });
         if (prometheus) {
             await reload(url);
@@ -186,9 +188,9 @@ async function reload(url: string): Promise<void> {
     if (!answer.ok) throw new Error(`Prometheus refuses the cluster's config: ${(await answer.text()).trim()}`);
 }
 
-/** The operator takes no kubeconfig outside of a cluster, only address and certificates. */
-async function startOperator({ dir, bin }: MonitoringFeedOptions, cluster: KubeConfig): Promise<Child> {
-    const folder = join(dir, "operator");
+/** Writes the certificates of the kubeconfig, each to a file of its own. */
+function writeApiServer(dir: string, cluster: KubeConfig): ApiServer {
+    const folder = join(dir, "cluster");
     mkdirSync(folder, { recursive: true });
     const { server, caData } = cluster.getCurrentCluster()!;
     const { certData, keyData } = cluster.getCurrentUser()!;
@@ -196,13 +198,26 @@ async function startOperator({ dir, bin }: MonitoringFeedOptions, cluster: KubeC
         writeFileSync(join(folder, name), Buffer.from(base64, "base64"), { mode: 0o600 });
         return join(folder, name);
     };
+    return {
+        address: new URL(server).host,
+        ca: file("ca.crt", caData!),
+        certificate: file("client.crt", certData!),
+        key: file("client.key", keyData!),
+    };
+}
+
+/** The operator takes no kubeconfig outside of a cluster, only address and certificates. */
+function startOperator(
+    { dir, bin }: MonitoringFeedOptions,
+    { address, ca, certificate, key }: ApiServer,
+): Promise<Child> {
     return startChild({
         program: bin.prometheusOperator,
         args: [
-            `-apiserver=${server}`,
-            `-ca-file=${file("ca.crt", caData!)}`,
-            `-cert-file=${file("client.crt", certData!)}`,
-            `-key-file=${file("client.key", keyData!)}`,
+            `-apiserver=https://${address}`,
+            `-ca-file=${ca}`,
+            `-cert-file=${certificate}`,
+            `-key-file=${key}`,
             "-web.listen-address=127.0.0.1:0",
             "-log-level=warn",
         ],

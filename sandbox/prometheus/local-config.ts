@@ -14,21 +14,32 @@ export interface LocalConfig {
     leftOut: string[];
 }
 
+/** Where things are for a process on this machine: host and port. */
 export interface LocalAddresses {
+    /** By the names of their Services. */
     relays?: Record<string, string>;
     prometheus?: string;
     alertmanager?: string;
+    apiServer?: ApiServer;
+}
+
+/** The cluster's API server, and the files with which it is reached. */
+export interface ApiServer {
+    address: string;
+    ca: string;
+    certificate: string;
+    key: string;
 }
 
 /**
  * Turns the config that the operator wrote for its pod into one for a process on this machine: what the pod has below
- * `/etc/prometheus` lies in `folder`; Prometheus itself, Alertmanager and the replica relays (by the names of their Services)
- * are at the addresses given (host and port); and what else only the cluster's network could reach is left out.
+ * `/etc/prometheus` lies in `folder`; Prometheus itself, Alertmanager, the replica relays and the API server are at the
+ * addresses given; and what else only the cluster's network could reach is left out.
  */
 export function localConfig(
     operatorConfig: string,
     folder: string,
-    { relays = {}, prometheus, alertmanager }: LocalAddresses = {},
+    { relays = {}, prometheus, alertmanager, apiServer }: LocalAddresses = {},
 ): LocalConfig {
     const config = parse(operatorConfig.replaceAll(podFolder, `${folder}/`)) as Section & {
         scrape_configs?: Section[];
@@ -42,7 +53,8 @@ export function localConfig(
     ];
     const jobs = (config.scrape_configs ?? [])
         .map((job) => withRelaysAt(job, relays))
-        .map((job) => pods.reduce((moved, { container, address }) => withPodAt(moved, container, address), job));
+        .map((job) => pods.reduce((moved, { container, address }) => withPodAt(moved, container, address), job))
+        .map((job) => withApiServerAt(job, apiServer));
     const alerting = config.alerting as { alertmanagers?: Section[] } | undefined;
     const alertmanagers = (alerting?.alertmanagers ?? []).flatMap((one) => {
         if (!inCluster(one)) return [one];
@@ -68,8 +80,8 @@ function staticConfigs(section: Section): StaticConfig[] {
 /** The chart's job for one of its own two servers with that of this machine as its target, labelled as the pod would be. */
 function withPodAt(job: Section, container: string, address: string | undefined): Section {
     const service = `${releaseName}-${container}`;
-    const [, namespace, monitor] = /^serviceMonitor\/([^/]+)\/([^/]+)\/0$/.exec(String(job.job_name)) ?? [];
-    if (monitor !== service || address === undefined) return job;
+    const namespace = namespaceOf(job, service);
+    if (namespace === undefined || address === undefined) return job;
     const { kubernetes_sd_configs: _, relabel_configs: __, ...rest } = job;
     const labels = {
         job: service,
@@ -80,6 +92,25 @@ function withPodAt(job: Section, container: string, address: string | undefined)
         container,
     };
     return { ...rest, static_configs: [{ targets: [address], labels }] };
+}
+
+/** Namespace of the ServiceMonitor of this name, where the job is of its first endpoint. */
+function namespaceOf({ job_name: name }: Section, monitor: string): string | undefined {
+    const [, namespace, found] = /^serviceMonitor\/([^/]+)\/([^/]+)\/0$/.exec(String(name)) ?? [];
+    return found === monitor ? namespace : undefined;
+}
+
+/** The chart's job for the API server, which runs here too: without it the chart's KubeAPIDown would be true of no one. */
+function withApiServerAt(job: Section, apiServer: ApiServer | undefined): Section {
+    if (namespaceOf(job, `${releaseName}-apiserver`) === undefined || apiServer === undefined) return job;
+    const { kubernetes_sd_configs: _, relabel_configs: __, authorization: ___, bearer_token_file: ____, ...rest } = job;
+    const { address, ca, certificate, key } = apiServer;
+    const labels = { job: "apiserver", namespace: "default", service: "kubernetes", endpoint: "https" };
+    return {
+        ...rest,
+        tls_config: { ca_file: ca, cert_file: certificate, key_file: key },
+        static_configs: [{ targets: [address], labels }],
+    };
 }
 
 /** The job with the Service of a relay that runs replaced by its address, where it is a target; its series stay the same. */

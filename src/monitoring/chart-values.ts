@@ -1,6 +1,6 @@
 import type { AlertingSettings, MonitoringSettings } from "../settings";
-import { overlay } from "../settings/defaults";
 import { alertmanagerConfig, alertRelabelConfigs, receiversSecretName } from "./alertmanager";
+import { withOwnValues } from "./chart-overrides";
 import { stackRules } from "./rules";
 
 /** Name of the Helm release, and through `fullnameOverride` of what it makes. Sub-charts follow the release's name. */
@@ -23,7 +23,12 @@ export const grafanaTlsSecretName = "grafana-tls";
  * policies among it: there are none, since the cluster runs nothing else that would have to be kept away from Prometheus.
  */
 export function chartValues(settings: MonitoringSettings, alerting: AlertingSettings): Record<string, unknown> {
-    const values = {
+    return withOwnValues(stackValues(settings, alerting), settings.chart.values);
+}
+
+/** The values before the user's own are laid over them. */
+export function stackValues(settings: MonitoringSettings, alerting: AlertingSettings): Record<string, unknown> {
+    return {
         nameOverride: releaseName,
         fullnameOverride: releaseName,
         additionalPrometheusRulesMap: { [releaseName]: { groups: [stackRules(alerting.runbooks)] } },
@@ -120,7 +125,6 @@ export function chartValues(settings: MonitoringSettings, alerting: AlertingSett
         kubeControllerManager: { enabled: false },
         kubeProxy: { enabled: false },
     };
-    return overlay(values, settings.chart.values) as Record<string, unknown>;
 }
 
 /** Grafana by https: the ingress, and the address that Grafana writes into links and redirects. */

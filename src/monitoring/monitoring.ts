@@ -16,6 +16,7 @@ import {
 } from "./chart-values";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
 import { takeUpInterruptedRelease } from "./interrupted-release";
+import { keptNamespace } from "./namespace";
 
 export interface MonitoringArgs {
     settings: MonitoringSettings;
@@ -55,7 +56,7 @@ export class Monitoring extends pulumi.ComponentResource {
 
         const namespace = new k8s.core.v1.Namespace(
             name,
-            { metadata: { name: settings.namespace } },
+            { metadata: { name: keptNamespace(settings.namespace) } },
             { ...this.child, protect, dependsOn: cluster.nodePool },
         );
         this.namespace = namespace.metadata.name;

@@ -16,7 +16,7 @@ export type Matcher = `${"=" | "!=" | "=~" | "!~"}${string}`;
 export type Matchers<Labels extends string> = Partial<Record<Labels, Matcher>>;
 
 /** `{job="x",replica=~"y"}`; empty without matchers. */
-function selector(matchers: Partial<Record<string, Matcher>>): string {
+export function selector(matchers: Partial<Record<string, Matcher>>): string {
     const written = Object.entries(matchers).map(([label, matcher]) => {
         const [, operator, text] = /^(=~|!~|!=|=)(.*)$/s.exec(matcher!)!;
         return `${label}${operator}${JSON.stringify(text)}`;

@@ -9,7 +9,18 @@ import {
     type Metric,
     type Window,
 } from "./metrics";
-import { aggregate, bucketLabel, gauge, gaugeOver, histogramRate, increase, rate, ratio, sumBy } from "./promql";
+import {
+    aggregate,
+    bucketLabel,
+    gauge,
+    gaugeOver,
+    histogramRate,
+    increase,
+    rate,
+    ratio,
+    selector,
+    sumBy,
+} from "./promql";
 import { jobName, probeJobName, relayJobName } from "./scrape-jobs";
 
 /** Recording rules and alerts, in Prometheus' own format, which a PrometheusRule object holds as it is. */
@@ -193,9 +204,12 @@ function scalingValue({ name, scaling }: WatchedModel): string {
     return aggregate(operator, [], aggregate("sum", perReplica, scalingMetric(name, scaling.metric)));
 }
 
-/** The series of the metric that scaling follows. It may be one of an image that is not vLLM's, unknown here. */
+/**
+ * The series of the metric that scaling follows. It may be one of an image that is not vLLM's, unknown here and perhaps
+ * called like a word of PromQL: so by the label that every series has its name in.
+ */
 function scalingMetric(model: string, metric: string): string {
-    return `${metric}{job="${jobName(model)}"}`;
+    return selector({ __name__: `=${metric}`, job: `=${jobName(model)}` });
 }
 
 function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {

@@ -3,11 +3,15 @@ import {
     conditionalMetrics,
     goneMetrics,
     metricsOf,
+    serverMetrics,
+    targetLabels,
     vllmMetrics,
     vllmVersionOf,
     vllmVersions,
     type Metric,
 } from "../monitoring/metrics";
+import { chartValueFaults } from "../monitoring/chart-overrides";
+import { stackValues } from "../monitoring/chart-values";
 import { largestBudget } from "../monitoring/rules";
 import { isMap } from "./defaults";
 import { durationSeconds, ipv4Range, nearest } from "./formats";
@@ -39,11 +43,14 @@ export function crossChecks(config: {
     alerting: unknown;
     grafanaTlsKey?: unknown;
 }): CrossFault[] {
+    const alerting = alertingFaults(config.alerting);
     return [
         ...modelsFaults(config.models),
         ...clusterFaults(config.cluster),
         ...monitoringFaults(config.monitoring, config.grafanaTlsKey !== undefined),
-        ...alertingFaults(config.alerting),
+        ...alerting,
+        // What they are laid over is put together from the alerting.
+        ...(alerting.length > 0 ? [] : chartFaults(config.monitoring, config.alerting)),
     ];
 }
 
@@ -57,10 +64,6 @@ function modelsFaults(config: unknown): CrossFault[] {
     const selectors = new Map<string, string>();
     const adopters = new Map<string, string>();
     for (const [name, raw] of entries) {
-        if (name === "token") {
-            const fix = 'choose another name: "token" is the key under which ministral\'s token is stored';
-            faults.push({ path: ["models", name], found: "a reserved name", fix });
-        }
         const probed = name.endsWith("-direct") ? name.slice(0, -"-direct".length) : undefined;
         if (entries.some(([other]) => other === probed)) {
             const fix = `choose another name: the job that probes the public address of "${probed}" is called like its job`;
@@ -105,6 +108,12 @@ function modelsFaults(config: unknown): CrossFault[] {
                 faults.push({ path: at("volumes", index), fix });
             }
         }
+        for (const label of Object.keys(part(shape.scrape, "scrape")?.labels ?? {})) {
+            if (!takenLabels.has(label)) continue;
+            const fix =
+                "choose another name: series have a label of this name already, which rules and dashboards go by";
+            faults.push({ path: at("scrape", "labels", label), fix });
+        }
         if (mapOf(raw, "env").HF_TOKEN !== undefined) {
             const fix = "leave it out: it is set from huggingFaceToken, which is stored encrypted";
             faults.push({ path: at("env", "HF_TOKEN"), fix });
@@ -133,6 +142,16 @@ function modelsFaults(config: unknown): CrossFault[] {
     }
     return faults;
 }
+
+/** Labels that vLLM's series bring along or that the scrape gives them. */
+const takenLabels = new Set<string>([
+    ...[vllmMetrics, conditionalMetrics, serverMetrics].flatMap((group) =>
+        Object.values<Metric>(group).flatMap(({ labels }) => labels),
+    ),
+    ...targetLabels,
+    "le",
+    "quantile",
+]);
 
 /** A map within a model as it is configured; empty where it is none. */
 function mapOf(model: unknown, key: string): Record<string, unknown> {
@@ -276,6 +295,17 @@ function monitoringFaults(config: unknown, keyGiven: boolean): CrossFault[] {
     const grafana = monitoringSchema.shape.grafana.safeParse(raw.grafana).data;
     if (grafana) faults.push(...grafanaFaults(grafana, keyGiven));
     return faults;
+}
+
+/** Faults of values of the chart that are laid over ours, which are known only when the rest is right. */
+function chartFaults(monitoring: unknown, alerting: unknown): CrossFault[] {
+    const settings = monitoringSchema.safeParse(monitoring).data;
+    const alerts = alertingSchema.safeParse(alerting).data;
+    if (!settings || !alerts) return [];
+    return chartValueFaults(settings.chart.values, stackValues(settings, alerts)).map(({ path, ...fault }) => ({
+        path: ["monitoring", "chart", "values", ...path],
+        ...fault,
+    }));
 }
 
 function grafanaFaults(grafana: z.output<typeof monitoringSchema>["grafana"], keyGiven: boolean): CrossFault[] {

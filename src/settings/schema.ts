@@ -5,7 +5,9 @@ import { cidrFault, durationSeconds } from "./formats";
 const text = (pattern: RegExp, rule: string) =>
     z.string({ error: ({ input }) => (input === undefined ? rule : undefined) }).regex(pattern, rule);
 const count = z.int();
-const duration = (rule: string) => z.string().refine((value) => durationSeconds(value) !== undefined, rule);
+/** A duration as Prometheus writes it, of at most so many seconds. */
+const duration = (rule: string, most: number) =>
+    z.string().refine((value) => (durationSeconds(value) ?? Infinity) <= most, rule);
 const kubernetesName = text(
     /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
     "use lower-case letters, digits and hyphens, at most 63",
@@ -107,7 +109,7 @@ export const modelSchema = z.strictObject({
     // Not 0: the metric is read from the replicas themselves, so with none left nothing could ask for the first one.
     replicas: z.strictObject({ min: count.min(1), max: count.min(1) }),
     scaling: z.strictObject({
-        metric: z.string().min(1),
+        metric: text(/^[A-Za-z_:][\w:]*$/, 'give the name of a metric, such as "vllm:num_requests_running"'),
         target: decimal(z.number().gt(0)),
         aggregation: z.enum(["AVERAGE", "MAX", "MIN", "SUM"]),
         scaleUpStabilizationSeconds: stabilizationSeconds,
@@ -144,14 +146,8 @@ export const modelSchema = z.strictObject({
     scrape: z.strictObject({
         /** Labels that Prometheus adds to every series of this model. */
         labels: z.record(
-            text(
-                /^(?!__|replica$)[A-Za-z_][A-Za-z0-9_]*$/,
-                'use letters, digits and underscores, without "__" in front; "replica" is taken',
-            ),
-            // The chart runs its scrape configuration through Helm's template engine.
-            written(
-                z.string().refine((value) => !value.includes("{{"), 'leave out "{{", Helm would run it as a template'),
-            ),
+            text(/^(?!__)[A-Za-z_]\w*$/, 'use letters, digits and underscores, without "__" in front'),
+            written(z.string()),
         ),
     }),
     /** What users can count on: alerts and the lines in dashboards follow from it. */
@@ -222,9 +218,10 @@ export const clusterSchema = z.strictObject({
 
 export const monitoringSchema = z.strictObject({
     namespace: kubernetesName,
-    retention: duration('give a duration such as "15d" or "36h"'),
-    scrapeInterval: duration('give a duration such as "15s"'),
-    scrapeTimeout: duration('give a duration such as "10s"'),
+    retention: duration('give a duration such as "15d" or "36h", at most "10y"', 10 * 365 * 86400),
+    // With more, the dashboards' and alerts' windows of five minutes have too few samples.
+    scrapeInterval: duration('give a duration such as "15s", at most "2m"', 120),
+    scrapeTimeout: duration('give a duration such as "10s", at most "2m"', 120),
     /**
      * How models with more than one replica are scraped. `relay`: every replica, told apart. `direct`: the app's
      * load-balanced address, so another replica each time, and rates and sums are wrong.
@@ -263,9 +260,16 @@ export const monitoringSchema = z.strictObject({
     }),
 });
 
+/** A text that goes where Alertmanager and Prometheus take `{{ }}` for a template. */
+const plain = (pattern: RegExp, rule: string) =>
+    text(pattern, rule).refine((value) => !value.includes("{{"), 'leave out "{{", it would be run as a template');
+const mailAddress = plain(/^[^\s@<>(),;:"]+@[^\s@<>(),;:"]+$/, 'give an address such as "ops@example.org"');
 const secret = z.string().regex(/^\S+$/, "give the secret without spaces");
 /** Address with a secret in it. */
-const secretUrl = z.string().regex(/^https?:\/\/\S+$/, "give an address, http(s)://...");
+const secretUrl = z
+    .string()
+    .regex(/^https?:\/\/\S+$/, "give an address, http(s)://...")
+    .refine((value) => URL.canParse(value), "give an address, http(s)://...");
 
 /** Someone who is told of alerts. What is secret of it ends in a Secret, as a file that Alertmanager reads. */
 export const receiverSchema = z.discriminatedUnion(
@@ -276,14 +280,17 @@ export const receiverSchema = z.discriminatedUnion(
             type: z.literal("slack"),
             /** Of an incoming webhook. */
             url: secretUrl,
-            channel: text(/^[#@]\S+$/, 'give a channel such as "#alerts"'),
+            channel: plain(/^[#@]\S+$/, 'give a channel such as "#alerts"'),
         }),
         z.strictObject({
             type: z.literal("email"),
-            to: text(/^\S+@\S+$/, "give an address"),
-            from: text(/^\S+@\S+$/, "give an address"),
+            to: mailAddress,
+            from: mailAddress,
             /** Host and port of the mail server. */
-            smarthost: text(/^[^\s:]+:\d+$/, 'give host and port, such as "smtp.example.org:587"'),
+            smarthost: text(
+                /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/,
+                'give host and port, such as "smtp.example.org:587"',
+            ),
             username: z.string().min(1),
             password: secret,
         }),
@@ -322,7 +329,7 @@ export const alertingSchema = z.strictObject({
         heartbeat: z.array(z.string()),
     }),
     /** Address of the folder docs/operations as alerts link to it, without a slash at the end. */
-    runbooks: text(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end"),
+    runbooks: plain(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end"),
 });
 
 export const settingsSchema = z.strictObject({

@@ -19,10 +19,33 @@ export function settingsWarnings({
         const plain = access === "loadBalancer" ? ", and its password travels there unencrypted" : "";
         warnings.push(`monitoring.grafana.allowedSources: Grafana's login page is open to the whole internet${plain}`);
     }
-    if (alerting.routes.page.length === 0) {
+    for (const [name, { replicas }] of Object.entries(models)) {
+        if (monitoring.replicaMetrics === "relay" || replicas.max === 1) continue;
         warnings.push(
-            "alerting.routes.page: nobody is told when users are not served; name a receiver " +
-                "(docs/operations/README.md), or look at Grafana and Alertmanager yourself",
+            `monitoring.replicaMetrics: direct sees one of the up to ${replicas.max} replicas of ${name} at a time, another ` +
+                "one each time: rates and sums are wrong, by far; relay sees each of them",
+        );
+    }
+    const { routes, runbooks } = alerting;
+    const howTo = "name a receiver (docs/operations/README.md)";
+    if (routes.page.length === 0) {
+        warnings.push(
+            `alerting.routes.page: nobody is told when users are not served; ${howTo}, or look at Grafana and Alertmanager ` +
+                "yourself",
+        );
+    }
+    if (routes.ticket.length === 0) {
+        warnings.push(`alerting.routes.ticket: nobody is told of what must be mended in working hours; ${howTo}`);
+    }
+    if (routes.heartbeat.length === 0) {
+        warnings.push(
+            `alerting.routes.heartbeat: nobody would notice that the monitoring itself is down, alerts included; ${howTo}`,
+        );
+    }
+    if (!/^https?:\/\//.test(runbooks) || !URL.canParse(runbooks)) {
+        warnings.push(
+            `alerting.runbooks: "${runbooks}" is no address that whoever gets an alert could open; give the one at which ` +
+                "your copy of docs/operations is found, https://...",
         );
     }
     return warnings;

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
 import { proveStack, type StackOutputs } from "../../sandbox/proof";
 import type { Report } from "../../tools/loadtest/report";
+import { alertRelabelConfigs } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
 import { defaultModel } from "../../src/settings/defaults";
@@ -69,6 +70,17 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(findings.length).toBeGreaterThan(10);
     });
 
+    it("another namespace of the monitoring is refused in preview", async () => {
+        stage.configure({ "monitoring.namespace": "elsewhere" });
+        const refused = await stage.preview();
+        stage.configure({ "monitoring.namespace": undefined });
+        expect(refused.code).not.toBe(0);
+        expect(refused.stdout + refused.stderr).toMatch(
+            /monitoring\.namespace: "elsewhere"; the stack's monitoring is in/,
+        );
+        await succeed(stage.previewNothing());
+    });
+
     it("the load test takes address, token and app from the outputs", async () => {
         const json = join(stage.layout.dir, "loadtest.json");
         const options = ["--stack", "test", "--workers", "4", "--requests", "2", "--max-tokens", "8", "--json", json];
@@ -97,7 +109,11 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             return Buffer.from(data![key], "base64");
         };
         const config = gunzipSync(await secret("prometheus-monitoring-prometheus", "prometheus.yaml.gz")).toString();
-        const written = (parse(config) as { scrape_configs: { job_name: string }[] }).scrape_configs;
+        const { scrape_configs: written, alerting } = parse(config) as {
+            scrape_configs: { job_name: string }[];
+            alerting: { alert_relabel_configs: object[] };
+        };
+        expect(alerting.alert_relabel_configs).toEqual(expect.arrayContaining(alertRelabelConfigs));
         const { appUrl } = (await stage.outputs()) as StackOutputs;
         const { labels } = defaultModel("ministral").scrape as { labels: Record<string, string> };
         const args = { model: "ministral", url: appUrl, labels, interval: "15s", timeout: "10s" };
@@ -139,6 +155,12 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             return (list ?? []).map(({ labels }) => labels.alertname);
         };
         while (!(await firing()).includes("DeadMansSwitch")) await sleep(1000);
+        // It runs, and is scraped: else the real chart's KubeAPIDown would page.
+        const up = await fetch(
+            `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('up{job="apiserver"}')}`,
+        );
+        const { data } = (await up.json()) as { data: { result: { value: [number, string] }[] } };
+        expect(data.result.map(({ value }) => value[1])).toEqual(["1"]);
     });
 
     it("rotations renew password and token, the old token ends after its overlap, and app and relay are left alone", async () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { startChild, type Child } from "../../sandbox/prometheus/child";
 import { ensureToolchain } from "../../sandbox/toolchain/toolchain";
-import { alertmanagerConfig, receiverSecrets } from "../../src/monitoring/alertmanager";
+import { alertmanagerConfig, alertRelabelConfigs, receiverSecrets } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
 import type { AlertingSettings } from "../../src/settings";
 import { defaultAlerting } from "../../src/settings/defaults";
@@ -158,7 +158,17 @@ describe("a real Alertmanager with it", () => {
     }
 
     const of = (model: string, alertname: string, severity = "ticket"): Labels => ({ alertname, model, severity });
-    const targetDown = (job: string): Labels => ({ alertname: "TargetDown", severity: "warning", job });
+    /** The chart's alert on a job, as Prometheus sends it. */
+    const targetDown = (job: string): Labels => relabelled({ alertname: "TargetDown", severity: "warning", job });
+
+    /** What Prometheus makes of an alert's labels on their way (relabelling with `replace`, its default). */
+    function relabelled(labels: Labels): Labels {
+        return alertRelabelConfigs.reduce((given, { source_labels, regex, target_label, replacement }) => {
+            const text = source_labels.map((label) => given[label] ?? "").join(";");
+            const found = new RegExp(`^(?:${regex})$`).exec(text);
+            return found ? { ...given, [target_label]: replacement.replace("$1", found[1]) } : given;
+        }, labels);
+    }
 
     /** Raises these alerts and no others, each told apart by the case; returns those that are not held back. */
     async function told(alerts: Labels[], marker: string): Promise<Labels[]> {

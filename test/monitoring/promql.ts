@@ -35,11 +35,15 @@ export function parsePromql(text: string): Expression {
             }
             if (node.name === "VectorSelector") {
                 const name = node.getChild("Identifier");
-                const matchers = node.getChild("LabelMatchers");
-                const labels = [...(matchers?.getChildren("UnquotedLabelMatcher") ?? [])].map((matcher) =>
-                    source(matcher.getChild("LabelName")!),
-                );
-                selectors.push({ series: name ? source(name) : "", labels, around: functionsAround(node, source) });
+                const matchers = node.getChild("LabelMatchers")?.getChildren("UnquotedLabelMatcher") ?? [];
+                const labels = matchers.map((matcher) => source(matcher.getChild("LabelName")!));
+                const byName = matchers.find((_, index) => labels[index] === "__name__");
+                const series = name ?? byName?.getChild("StringLiteral");
+                selectors.push({
+                    series: series ? source(series).replaceAll('"', "") : "",
+                    labels: labels.filter((label) => label !== "__name__"),
+                    around: functionsAround(node, source),
+                });
             }
             if (node.name === "GroupingLabels") {
                 grouping.push(...node.getChildren("LabelName").map(source));

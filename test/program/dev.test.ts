@@ -353,6 +353,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
                 "ConfigMap monitoring-dashboard-vllm-capacity-cost",
                 "ConfigMap monitoring-dashboard-vllm-ministral-monitoring",
                 "ConfigMap monitoring-dashboard-vllm-monitoring-path",
+                "ClusterContents cluster-contents",
                 "ConfigMap ministral-relay",
                 "Deployment ministral-relay",
                 "Kube cluster",

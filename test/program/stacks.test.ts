@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
+import { namespaceFault } from "../../src/monitoring/namespace";
 import { deploy, type Deployment, type Planned } from "./deploy";
 
 const toSet = { projectId: "0123456789abcdef0123456789abcdef", huggingFaceToken: "hf_test" };
@@ -223,6 +224,26 @@ describe("Grafana", () => {
     });
 });
 
+describe("the namespace of the monitoring", () => {
+    const portForward = "kubectl port-forward --namespace monitoring service/x 3000:80";
+
+    it("stays: with another one all that Prometheus and Grafana hold would be lost", () => {
+        expect(namespaceFault("observability", portForward)).toMatch(
+            /^monitoring\.namespace: "observability".* set --path monitoring\.namespace monitoring\./,
+        );
+        expect(namespaceFault("monitoring", portForward)).toBeUndefined();
+    });
+
+    it.each([
+        ["of a new stack", "observability", {}],
+        ["that stays the same", "monitoring", { grafanaPortForward: portForward }],
+    ])("%s is taken", async (_, namespace, outputsBefore) => {
+        const config = { ...toSet, monitoring: { grafana, namespace } };
+        const stack = await deploy({ stack: "dev", config, outputsBefore, preview: true });
+        expect(stack.find("Namespace").inputs.metadata.name).toBe(namespace);
+    });
+});
+
 describe("halves that cannot hurt each other", () => {
     const stackOf = (models: object) => deploy({ stack: "dev", config: { ...toSet, models, monitoring: { grafana } } });
     const ofTheStack = ({ resources }: Deployment) =>
@@ -255,8 +276,10 @@ describe("halves that cannot hurt each other", () => {
                 one.name,
             ).toEqual([]);
         }
-        // And a model waits for no other one.
-        const ofQwen = stack.resources.filter(({ name }) => name.startsWith("qwen"));
+        // And a model waits for no other one, but for whether it serves, which is waited for last of all.
+        const ofQwen = stack.resources.filter(
+            ({ name, type }) => name.startsWith("qwen") && !type.endsWith(":AppReady"),
+        );
         expect(ofQwen.length).toBeGreaterThan(8);
         for (const one of ofQwen) expect([...waitsFor(one)].filter((name) => /ministral/.test(name))).toEqual([]);
     });

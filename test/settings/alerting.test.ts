@@ -195,6 +195,101 @@ describe("scaling metric", () => {
     });
 });
 
+describe("own values of the chart", () => {
+    const values = (own: object) => ({ monitoring: { ...toSet.monitoring, chart: { values: own } } });
+    const config = (own: object) => values({ alertmanager: { config: own } });
+    const key = (path: string) => `monitoring.chart.values.${path}`;
+
+    it("are taken: resources, jobs, receivers with routes, and what is no concern of ours", () => {
+        const own = {
+            grafana: { resources: { limits: { memory: "1Gi" } }, "grafana.ini": { smtp: { enabled: true } } },
+            prometheus: { prometheusSpec: { additionalScrapeConfigs: [{ job_name: "gpu" }], replicas: 2 } },
+            kubeProxy: { enabled: true },
+            alertmanager: {
+                config: {
+                    global: { resolve_timeout: "10m" },
+                    receivers: [{ name: "mine", webhook_configs: [{ url_file: "/etc/x" }] }],
+                    route: {
+                        routes: [{ receiver: "mine", matchers: ['team = "mine"'], active_time_intervals: ["day"] }],
+                    },
+                    time_intervals: [{ name: "day", time_intervals: [{ weekdays: ["monday:friday"] }] }],
+                },
+            },
+        };
+        expect(faultsOf(values(own))).toEqual([]);
+    });
+
+    it.each<[string, Record<string, unknown>, string, RegExp]>([
+        ["another name", values({ fullnameOverride: "x" }), "fullnameOverride", /leave it out.*name/],
+        ["no Grafana", values({ grafana: { enabled: false } }), "grafana.enabled", /leave it out/],
+        [
+            "a selector that leaves ours out",
+            values({ prometheus: { prometheusSpec: { scrapeConfigSelector: { matchLabels: { a: "b" } } } } }),
+            "prometheus.prometheusSpec.scrapeConfigSelector",
+            /jobs and rules of the models/,
+        ],
+        [
+            "rules in the list that is not read",
+            values({ additionalPrometheusRules: [] }),
+            "additionalPrometheusRules",
+            /additionalPrometheusRulesMap/,
+        ],
+        [
+            "what has a setting",
+            values({ prometheus: { prometheusSpec: { retention: "1d" } } }),
+            "prometheus.prometheusSpec.retention",
+            /set monitoring\.retention/,
+        ],
+        [
+            "a second load balancer",
+            values({ grafana: { service: { type: "LoadBalancer" } } }),
+            "grafana.service.type",
+            /monitoring\.grafana\.access/,
+        ],
+        [
+            "a second default data source",
+            values({ grafana: { additionalDataSources: [{ name: "x", isDefault: true }] } }),
+            "grafana.additionalDataSources[0].isDefault",
+            /leave it out/,
+        ],
+        [
+            "a job called like ours",
+            values({ prometheus: { prometheusSpec: { additionalScrapeConfigs: [{ job_name: "vllm-ministral" }] } } }),
+            "prometheus.prometheusSpec.additionalScrapeConfigs[0].job_name",
+            /another name/,
+        ],
+        [
+            "two jobs of one name",
+            values({
+                prometheus: { prometheusSpec: { additionalScrapeConfigs: [{ job_name: "a" }, { job_name: "a" }] } },
+            }),
+            "prometheus.prometheusSpec.additionalScrapeConfigs[1].job_name",
+            /name of its own/,
+        ],
+        ["text in place of ours", config("global: {}" as never), "alertmanager.config", /give a map/],
+        [
+            "a route to a receiver that there is not",
+            config({ route: { routes: [{ receiver: "nobody-knows" }] } }),
+            "alertmanager.config.route.routes[0].receiver",
+            /null, heartbeat, page, ticket, info$/,
+        ],
+        [
+            "a receiver called like ours",
+            config({ receivers: [{ name: "page" }] }),
+            "alertmanager.config.receivers[0].name",
+            /stack's own/,
+        ],
+        [
+            "a misspelled key of a receiver",
+            config({ receivers: [{ name: "x", webhook_configs: [{ uri: "https://x" }] }] }),
+            "alertmanager.config.receivers[0].webhook_configs[0].uri",
+            /did you mean "url"/,
+        ],
+    ])("%s is refused", (_, own, path, fix) => {
+        expect(faultsOf(own).find((one) => one.key === key(path))?.fix).toMatch(fix);
+    });
+});
+
 describe("Grafana's access", () => {
     it.each<[string, Record<string, unknown>, string, RegExp]>([
         [
@@ -246,7 +341,13 @@ describe("Grafana's access", () => {
 
 describe("warnings", () => {
     const warnings = (config: Record<string, unknown>) => settingsWarnings(parse(config));
-    const told = alerting({ hook }, { page: ["hook"] });
+    const told = {
+        alerting: {
+            receivers: { hook },
+            routes: { page: ["hook"], ticket: ["hook"], heartbeat: ["hook"] },
+            runbooks: "https://git.example.org/llm/docs/operations",
+        },
+    };
 
     it("none when all is as it should be", () => {
         expect(warnings(told)).toEqual([]);
@@ -267,7 +368,23 @@ describe("warnings", () => {
         expect(warnings(open)).toEqual([expect.stringMatching(/open to the whole internet, and its password travels/)]);
     });
 
-    it("of pages that nobody gets", () => {
-        expect(warnings({})).toEqual([expect.stringMatching(/^alerting\.routes\.page: nobody is told/)]);
+    it("of each kind of message that nobody gets, and of runbooks that nobody can open", () => {
+        expect(warnings({})).toEqual([
+            expect.stringMatching(/^alerting\.routes\.page: nobody is told/),
+            expect.stringMatching(/^alerting\.routes\.ticket: nobody is told/),
+            expect.stringMatching(/^alerting\.routes\.heartbeat: nobody would notice/),
+            expect.stringMatching(/^alerting\.runbooks: "docs\/operations" is no address/),
+        ]);
+        const odd = { alerting: { ...told.alerting, runbooks: "https://[" } };
+        expect(warnings(odd)).toEqual([expect.stringMatching(/^alerting\.runbooks: "https:\/\/\[" is no address/)]);
+    });
+
+    it("of several replicas behind one address, by the model", () => {
+        const models = { ministral: { replicas: { max: 1 } }, qwen: { model: "Qwen/Qwen3-8B", replicas: { max: 4 } } };
+        const monitoring = { ...toSet.monitoring, replicaMetrics: "direct" };
+        expect(warnings({ ...told, models, monitoring })).toEqual([
+            expect.stringMatching(/^monitoring\.replicaMetrics: direct sees one of the up to 4 replicas of qwen/),
+        ]);
+        expect(warnings({ ...told, models })).toEqual([]);
     });
 });

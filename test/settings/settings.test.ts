@@ -310,11 +310,39 @@ describe("faults", () => {
             /path of its own/,
         ],
         [
-            "template in a label",
-            ministral({ scrape: { labels: { team: "{{ .x }}" } } }),
-            "models.ministral.scrape.labels.team",
-            '"{{ .x }}"',
-            /Helm/,
+            "label of vLLM's own",
+            ministral({ scrape: { labels: { finished_reason: "x" } } }),
+            "models.ministral.scrape.labels.finished_reason",
+            '"x"',
+            /have a label of this name already/,
+        ],
+        [
+            "bucket label",
+            ministral({ scrape: { labels: { le: "x" } } }),
+            "models.ministral.scrape.labels.le",
+            '"x"',
+            /have a label of this name already/,
+        ],
+        [
+            "expression as scaling metric",
+            ministral({ scaling: { metric: 'up{job="x"}' } }),
+            "models.ministral.scaling.metric",
+            '"up{job=\\"x\\"}"',
+            /name of a metric/,
+        ],
+        [
+            "template in the runbooks",
+            { alerting: { runbooks: "https://x.example.org/{{.x}}" } },
+            "alerting.runbooks",
+            '"https://x.example.org/{{.x}}"',
+            /run as a template/,
+        ],
+        [
+            "interval longer than the rules' windows bear",
+            { monitoring: { scrapeInterval: "5m", grafana: { allowedSources: ["198.51.100.7/32"] } } },
+            "monitoring.scrapeInterval",
+            '"5m"',
+            /at most "2m"/,
         ],
         ["plan", { cluster: { plan: "gold" } }, "cluster.plan", '"gold"', /"free", "standard"/],
         [
@@ -408,11 +436,6 @@ describe("faults", () => {
             "models.twin.appName",
             "models.twin.labels.ai_deploy_token",
         ]);
-    });
-
-    it("no model takes the name under which ministral's token is stored", () => {
-        const faults = faultsOf({ models: { token: { model: "a/b" } } });
-        expect(faults).toEqual([expect.objectContaining({ key: "models.token", found: "a reserved name" })]);
     });
 });
 

@@ -74,9 +74,9 @@ const scrapes: RowSpec = {
         timeseries(
             "Targets up",
             "1 while a target answers. vllm-NAME is read for numbers; vllm-NAME-direct shows whether the public address " +
-                "answers, where the relay reads the numbers.",
+                "answers, where the relay reads the numbers; replica-relay is 1 while all relays answer.",
             "short",
-            [{ expr: aggregate("max", ["job"], gauge(scrape.up, jobs)), legend: "{{job}}" }],
+            [{ expr: aggregate("min", ["job"], gauge(scrape.up, jobs)), legend: "{{job}}" }],
             { max: 1 },
         ),
         timeseries(

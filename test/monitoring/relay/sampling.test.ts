@@ -482,7 +482,7 @@ describe("requests of whoever", () => {
     it.each([
         ["a path that is no URL", request("GET //"), 404],
         ["a whole URL", request("GET http://relay/metrics"), 404],
-        ["a path that is none", request("GET \\u0000%"), 404],
+        ["a path that is none", request("GET \\u0000%"), 400],
         ["no HTTP", "hello\r\n\r\n", 400],
         ["a header without end", request("GET /metrics", `x: ${"a".repeat(20_000)}\r\n`), 431],
         ["a body", request("GET /metrics", "content-length: 1000000\r\n"), 413],

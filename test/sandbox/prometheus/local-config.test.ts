@@ -88,6 +88,36 @@ describe("localConfig", () => {
         ]);
     });
 
+    it("scrapes the API server, which runs: the chart's alert that it is gone would be a false one", () => {
+        const job = {
+            job_name: "serviceMonitor/monitoring/monitoring-apiserver/0",
+            scheme: "https",
+            authorization: { credentials_file: "/var/run/secrets/kubernetes.io/serviceaccount/token" },
+            tls_config: { ca_file: "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", server_name: "kubernetes" },
+            kubernetes_sd_configs: [{ role: "endpoints" }],
+            relabel_configs: [{ source_labels: ["x"], action: "keep", regex: "x" }],
+            metric_relabel_configs: [{ source_labels: ["y"], action: "drop", regex: "y" }],
+        };
+        const apiServer = {
+            address: "127.0.0.1:6443",
+            ca: "/c/ca.crt",
+            certificate: "/c/client.crt",
+            key: "/c/client.key",
+        };
+        const { text, leftOut } = localConfig(stringify({ scrape_configs: [job] }), "/m", { apiServer });
+        expect(leftOut).toEqual([]);
+        const labels = { job: "apiserver", namespace: "default", service: "kubernetes", endpoint: "https" };
+        expect((parse(text) as typeof config).scrape_configs).toEqual([
+            {
+                job_name: job.job_name,
+                scheme: "https",
+                metric_relabel_configs: job.metric_relabel_configs,
+                tls_config: { ca_file: "/c/ca.crt", cert_file: "/c/client.crt", key_file: "/c/client.key" },
+                static_configs: [{ targets: ["127.0.0.1:6443"], labels }],
+            },
+        ]);
+    });
+
     describe("jobs of the replica relays", () => {
         const job = (target: string) =>
             `scrape_configs: [{job_name: a, static_configs: [{targets: ["${target}"], labels: {m: x}}]}]`;

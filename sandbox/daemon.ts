@@ -51,6 +51,7 @@ async function main(dir: string): Promise<void> {
         dir: layout.console,
         kubeconfig: layout.kubeconfig,
         port: settings.consolePort,
+        log,
     });
     const info: DaemonInfo = {
         pid: process.pid,

@@ -7,10 +7,9 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareChart, type PreparedChart } from "./chart/chart";
 import type { DaemonInfo, DaemonSettings } from "./daemon";
-import { requirePlainPath } from "./kubernetes/kwok";
+import { writePrivate } from "./files";
 import { faultUsage, runFaultCommand, type FaultOptions } from "./fault-command";
 import { checkout, layoutOf } from "./layout";
-import { writePrivate } from "./local-cloud";
 import { balancings } from "./ovhcloud/gateway";
 import type { Balancing, SandboxStatus } from "./ovhcloud/status";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
@@ -171,11 +170,6 @@ type Wanted = Partial<Pick<DaemonSettings, "speed" | "balancing" | "profiles">>;
 
 async function up(chartPath: string | undefined, wanted: Wanted): Promise<number> {
     const started = Date.now();
-    try {
-        requirePlainPath(layout.kubernetes);
-    } catch (error) {
-        throw new UserError((error as Error).message);
-    }
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const chart = await step("Helm chart", () =>
         prepareChart({

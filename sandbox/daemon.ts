@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
+import { writePrivate } from "./files";
 import { layoutOf } from "./layout";
-import { sandboxProjectId, startLocalCloud, writePrivate } from "./local-cloud";
+import { sandboxProjectId, startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
 import { sandboxEnvironment } from "./pulumi-cli";
 import type { Tool } from "./toolchain/recipes";

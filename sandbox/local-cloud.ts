@@ -1,5 +1,5 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { rmSync } from "node:fs";
+import { writePrivate } from "./files";
 import type { Layout } from "./layout";
 import { createKwokMks } from "./kubernetes/kwok";
 import type { ManagedKubernetes } from "./ovhcloud/mks";
@@ -55,7 +55,6 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     const kwok = createKwokMks({
         dir: layout.kubernetes,
         bin: {
-            kwokctl: bin.kwokctl,
             kwok: bin.kwok,
             etcd: bin.etcd,
             apiserver: bin["kube-apiserver"],
@@ -119,6 +118,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         credentials: sandboxCredentials,
         projectId: sandboxProjectId,
         mks,
+        parts: () => kwok.parts(),
         balancing: options.balancing,
         profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
@@ -133,11 +133,4 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
             await kwok.close();
         },
     };
-}
-
-/** Writes a file that only this user may read, whole or not at all. */
-export function writePrivate(file: string, text: string): void {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(`${file}.new`, text, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
 }

@@ -208,7 +208,8 @@ function forward(
             try {
                 answer.writeHead(reply.statusCode ?? 502, rest);
             } catch (error) {
-                return reject(error as Error);
+                const { message } = error as Error;
+                return reject(new HttpError(502, `the replica does not answer in HTTP (${message})`));
             }
             reply.once("data", begun);
             reply.on("data", () => silence.refresh());

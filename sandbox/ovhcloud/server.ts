@@ -19,7 +19,7 @@ import { readAppFault, readPlatformFault } from "./incidents";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Platform, type StartReplica } from "./platform";
-import type { AppStatus, Balancing, SandboxStatus } from "./status";
+import type { AppStatus, Balancing, PartStatus, SandboxStatus } from "./status";
 import { Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
@@ -42,6 +42,8 @@ export interface OvhCloudOptions {
     balancing?: Balancing;
     /** Profiles of the simulated GPUs beside the built-in ones. */
     profiles?: OwnProfile[];
+    /** Programs that `status` is to show. */
+    parts?: () => PartStatus[];
     log?: (line: string) => void;
 }
 
@@ -150,6 +152,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         apps: existing().map((app) => ({ ...identity(app), ...platform.status(app) })),
         clusters: Object.keys(store.state.clusters),
         faults: platform.incidents.list(),
+        parts: options.parts?.() ?? [],
     });
     const events = new EventStream(status);
     changed = () => events.changed();

@@ -21,6 +21,17 @@ export interface SandboxStatus {
     clusters: string[];
     /** Faults that act now or are still to come. */
     faults: FaultStatus[];
+    /** The programs that run beside the daemon. */
+    parts: PartStatus[];
+}
+
+/** A program that the sandbox has started. */
+export interface PartStatus {
+    name: string;
+    /** How it ended, such as `exit code 1` or `SIGKILL`; absent while it runs. */
+    exit?: string;
+    /** Path of its log. */
+    log: string;
 }
 
 export interface AppStatus {

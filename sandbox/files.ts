@@ -1,0 +1,11 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Writes a file that only its owner may read; its readers find the old text or the new one, never a part of it. */
+export function writePrivate(file: string, text: string): void {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    // Of this process alone: two that write at once do not meet.
+    const unfinished = `${file}.${process.pid}.new`;
+    writeFileSync(unfinished, text, { mode: 0o600 });
+    renameSync(unfinished, file);
+}

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Writes a file that only its owner may read; its readers find the old text or the new one, never a part of it. */
@@ -8,4 +8,14 @@ export function writePrivate(file: string, text: string): void {
     const unfinished = `${file}.${process.pid}.new`;
     writeFileSync(unfinished, text, { mode: 0o600 });
     renameSync(unfinished, file);
+}
+
+/** What a file of our own holds; undefined when it is not there, or was left half-written by something that was killed. */
+export function readJson<T>(file: string): T | undefined {
+    try {
+        return JSON.parse(readFileSync(file, "utf8")) as T;
+    } catch (error) {
+        if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+        throw error;
+    }
 }

@@ -52,6 +52,7 @@ export function createHttpServer(options: HttpServerOptions, handle: HttpHandler
             if (!(error instanceof HttpError)) {
                 options.log(`${incoming.method} ${incoming.url?.slice(0, 200)}: ${(error as Error).stack}`);
             }
+            if (answer.writableEnded) return;
             // A part of an answer is no answer.
             if (answer.headersSent) return void answer.destroy();
             refuse(answer, error instanceof HttpError ? error : failed, options.refusal);
@@ -143,6 +144,24 @@ export function listen(server: Server, port: number, backlog?: number): Promise<
             resolve((server.address() as { port: number }).port);
         });
     });
+}
+
+/** The same, at a free port when the one wanted is taken. */
+export async function listenNear(server: Server, port: number, backlog?: number): Promise<number> {
+    try {
+        return await listen(server, port, backlog);
+    } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+        return listen(server, 0, backlog);
+    }
+}
+
+/** A port of 127.0.0.1 for another program. Somebody else may take it first: the program finds out, and needs another one. */
+export async function freePort(): Promise<number> {
+    const probe = createPlainServer();
+    const port = await listen(probe, 0);
+    await close(probe);
+    return port;
 }
 
 /** Ends every connection and the server. */

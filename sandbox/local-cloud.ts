@@ -6,6 +6,7 @@ import type { ManagedKubernetes } from "./ovhcloud/mks";
 import { startOvhCloud, type OvhCloud } from "./ovhcloud/server";
 import type { Balancing } from "./ovhcloud/status";
 import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
+import { openReverseProxy } from "./prometheus/reverse-proxy";
 import type { Tool } from "./toolchain/recipes";
 import { readProfiles } from "./vllm/profile-file";
 
@@ -24,12 +25,10 @@ export interface LocalCloudOptions {
     bin: Record<Tool, string>;
     /** Platform seconds per real second. */
     speed: number;
-    /** Port of the emulated API on 127.0.0.1; absent: a free one, kept over restarts. */
+    /** Ports on 127.0.0.1; one that is taken is replaced by a free one. Default: free ones, that of the API kept over restarts. */
     apiPort?: number;
-    /** Port of Prometheus on 127.0.0.1. */
-    prometheusPort: number;
-    /** Port of Alertmanager on 127.0.0.1. */
-    alertmanagerPort: number;
+    prometheusPort?: number;
+    alertmanagerPort?: number;
     /** How the gateways of apps choose a replica; default `random`. */
     balancing?: Balancing;
     /** File of profiles of the simulated GPUs, beside the built-in ones. */
@@ -40,6 +39,9 @@ export interface LocalCloudOptions {
 /** The emulated OVHcloud with its clusters, and Prometheus fed from the cluster that holds the monitoring. */
 export interface LocalCloud {
     api: OvhCloud;
+    /** `http://127.0.0.1:PORT`; each answers once there is a cluster with one. */
+    prometheus: string;
+    alertmanager: string;
     /** Base URL of Prometheus, once there is a cluster. */
     prometheusUrl(): string | undefined;
     /** Stops every process and listener; state stays on disk. */
@@ -52,6 +54,11 @@ export interface LocalCloud {
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
     const { layout, bin, log } = options;
+    // Held from now on: between a look for a free port and its use another sandbox would choose the same.
+    const proxies = {
+        prometheus: await openReverseProxy({ name: "Prometheus", port: options.prometheusPort ?? 0, log }),
+        alertmanager: await openReverseProxy({ name: "Alertmanager", port: options.alertmanagerPort ?? 0, log }),
+    };
     const kwok = createKwokMks({
         dir: layout.kubernetes,
         bin: {
@@ -82,8 +89,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
                     prometheusOperator: bin["prometheus-operator"],
                     alertmanager: bin.alertmanager,
                 },
-                port: options.prometheusPort,
-                alertmanagerPort: options.alertmanagerPort,
+                proxies,
                 caFile: await caFile,
                 log,
             }),
@@ -118,7 +124,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         credentials: sandboxCredentials,
         projectId: sandboxProjectId,
         mks,
-        parts: () => kwok.parts(),
+        parts: () => [...kwok.parts(), ...(feed?.feed.parts() ?? [])],
         balancing: options.balancing,
         profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
@@ -126,11 +132,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     announceCa(api.caFile);
     return {
         api,
+        prometheus: proxies.prometheus.url,
+        alertmanager: proxies.alertmanager.url,
         prometheusUrl: () => feed?.feed.url,
         close: async () => {
             await feed?.feed.close();
             await api.close();
             await kwok.close();
+            await Promise.all([proxies.prometheus.close(), proxies.alertmanager.close()]);
         },
     };
 }

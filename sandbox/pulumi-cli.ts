@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
 
@@ -10,7 +11,8 @@ const passphrase = "sandbox";
 /** The environment in which `pulumi`, `kubectl` and this project's program meet the sandbox. The same is in `.sandbox/env`. */
 export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: string): Record<string, string> {
     return {
-        PULUMI_BACKEND_URL: `file://${layout.pulumiState}`,
+        // Encoded: a path may hold %, # or ?.
+        PULUMI_BACKEND_URL: pathToFileURL(layout.pulumiState).href,
         PULUMI_CONFIG_PASSPHRASE: passphrase,
         PULUMI_HOME: layout.pulumiHome,
         PULUMI_SKIP_UPDATE_CHECK: "true",

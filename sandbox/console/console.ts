@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
-import { close, createHttpServer, HttpError, listen, type HttpRequest } from "../http-server";
+import { close, createHttpServer, HttpError, listenNear, type HttpRequest } from "../http-server";
 import type { OvhCloud } from "../ovhcloud/server";
 import type { Decision } from "../ovhcloud/status";
 import { History } from "./history";
@@ -25,7 +25,7 @@ export interface ConsoleOptions {
     dir: string;
     /** Path of the kubeconfig that people use. */
     kubeconfig?: string;
-    /** Port on 127.0.0.1; default: a free one. */
+    /** Port on 127.0.0.1; a free one when it is taken. Default: a free one. */
     port?: number;
     log: (line: string) => void;
 }
@@ -147,8 +147,9 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             throw new HttpError(400, `${name} is ${JSON.stringify(value)}: give a whole number from 1 to ${most}`);
         };
         const token = cloud.tokenFor(app.id);
-        if (token === undefined)
-            {throw new HttpError(409, `no token opens app ${app.name}: "pulumi up" makes a new one`);}
+        if (token === undefined) {
+            throw new HttpError(409, `no token opens app ${app.name}: "pulumi up" makes a new one`);
+        }
         const target = { id: app.id, url: app.url, token };
         const size = [count("workers", workers, 5000), count("requests", requests, 10_000)] as const;
         if (load.view.state === "running") throw new HttpError(409, "a load test runs already: stop it first");
@@ -169,8 +170,9 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             return send(file.type, await file.read());
         }
         if (method !== "POST" && method !== "DELETE") throw new HttpError(405, `${method} is not used here`);
-        if (incoming.headers.origin === undefined)
-            {throw new HttpError(403, "only the console's own page may ask for this");}
+        if (incoming.headers.origin === undefined) {
+            throw new HttpError(403, "only the console's own page may ask for this");
+        }
         const value = await act(method, pathname, await text());
         send("application/json", JSON.stringify(value));
         push();
@@ -185,7 +187,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
         },
         serve,
     );
-    const port = await listen(server, options.port ?? 0);
+    const port = await listenNear(server, options.port ?? 0);
     record();
     const timers = [
         setInterval(record, pointMs),

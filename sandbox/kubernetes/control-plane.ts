@@ -1,11 +1,11 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { request } from "node:https";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { writePrivate } from "../files";
+import { freePort } from "../http-server";
 import { makeAuthority } from "../ovhcloud/certificates";
 import type { PartStatus } from "../ovhcloud/status";
 import { startChild, type Child } from "../prometheus/child";
@@ -190,15 +190,6 @@ export function kubeconfigYaml(config: KubeConfig): string {
 function portOf(dir: string): number | undefined {
     if (!existsSync(join(dir, "kubeconfig.yaml"))) return undefined;
     return Number(new URL(kubeconfigOf(dir).getCurrentCluster()!.server).port) || undefined;
-}
-
-/** Another may take it before it is used: whoever does is found out then. */
-async function freePort(): Promise<number> {
-    const probe = createServer();
-    await new Promise<void>((resolve, reject) => probe.once("error", reject).listen(0, "127.0.0.1", resolve));
-    const { port } = probe.address() as AddressInfo;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
 }
 
 /** Whether the API server gets ready before one of the two ends. Its certificate proves that it is this one. */

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { request, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { close, createHttpServer, HttpError, listen, tooLarge } from "../http-server";
+import { forward } from "../http-forward";
+import { close, createHttpServer, HttpError, listenNear } from "../http-server";
 import type { Balancing, GatewayStatus } from "./status";
 import type { State, StoredApp, StoredToken } from "./store";
 
@@ -102,7 +103,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
                 throw new HttpError(503, `app ${app.id} has no replica that is ready`, { "retry-after": "30" });
             }
             const begun = (): void => void (first = performance.now());
-            return forward(app, balance(ready, incoming, answer), incoming, answer, begun);
+            return toReplica(app, balance(ready, incoming, answer), incoming, answer, begun);
         },
     );
     server.maxConnections = limits.connections;
@@ -110,7 +111,11 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     server.on("secureConnection", (socket) => {
         if (options.outage()) socket.destroy();
     });
-    app.port = await listen(server, app.port, 4096);
+    const before = app.port;
+    app.port = await listenNear(server, before, 4096);
+    if (before !== 0 && app.port !== before) {
+        options.log(`port ${before} of app ${app.spec.name} is taken by another program: it is at ${app.port} now`);
+    }
 
     return {
         status: () => ({ balancing: options.balancing(), open, answers: { ...answers }, served: { ...served } }),
@@ -183,7 +188,7 @@ export function refuseToken(
  * Passes a request on and its answer back; rejects with what to answer when the replica does not.
  * @param begun called when the answer's body begins
  */
-function forward(
+async function toReplica(
     app: StoredApp,
     backend: Backend,
     incoming: IncomingMessage,
@@ -194,43 +199,8 @@ function forward(
         const { defaultHttpPort } = app.spec;
         throw new HttpError(502, `the replica does not listen on port ${defaultHttpPort}, the app's HTTP port`);
     }
-    const { connection: _, ...headers } = incoming.headers;
-    const connection = { createConnection: () => backend.connect(), method: incoming.method, path: incoming.url };
-    const upstream = request({ ...connection, headers });
+    const to = { name: "the replica", createConnection: () => backend.connect() };
     backend.requests++;
-    return new Promise((resolve, reject) => {
-        const silence = setTimeout(() => {
-            reject(new HttpError(504, `the replica was silent for ${limits.silenceMs / 1000} s`));
-            upstream.destroy();
-        }, limits.silenceMs);
-        upstream.on("response", (reply) => {
-            const { connection: __, "keep-alive": ___, ...rest } = reply.headers;
-            try {
-                answer.writeHead(reply.statusCode ?? 502, rest);
-            } catch (error) {
-                const { message } = error as Error;
-                return reject(new HttpError(502, `the replica does not answer in HTTP (${message})`));
-            }
-            reply.once("data", begun);
-            reply.on("data", () => silence.refresh());
-            reply.on("error", (error: Error) => reject(error));
-            return reply.pipe(answer);
-        });
-        upstream.on("error", ({ message }) => reject(new HttpError(502, `the replica does not answer (${message})`)));
-        answer.on("close", () => {
-            backend.requests--;
-            clearTimeout(silence);
-            // A client that goes away ends its request at the replica, too.
-            if (!answer.writableFinished) upstream.destroy();
-            resolve();
-        });
-        let received = 0;
-        incoming.on("data", (part: Buffer) => {
-            received += part.length;
-            if (received <= limits.bodyBytes) return;
-            reject(tooLarge(limits.bodyBytes));
-            upstream.destroy();
-        });
-        incoming.pipe(upstream);
-    });
+    answer.on("close", () => backend.requests--);
+    await forward({ to, incoming, answer, bodyBytes: limits.bodyBytes, silenceMs: limits.silenceMs, begun });
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { close, createHttpServer, listen, type HttpError, type HttpRequest } from "../http-server";
+import { close, createHttpServer, listenNear, type HttpError, type HttpRequest } from "../http-server";
 import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
 import { ApiError, badRequest, notFound } from "./api-error";
@@ -26,7 +26,7 @@ import { tokenHandlers } from "./tokens";
 export interface OvhCloudOptions {
     /** Holds `state.json` and `ca.pem`; survives restarts. */
     stateDir: string;
-    /** Port of the API on 127.0.0.1; absent: a free one, kept over restarts. */
+    /** Port of the API on 127.0.0.1, kept over restarts; a free one when it is absent or taken. */
     port?: number;
     /** Platform seconds per real second; default 60. */
     speed?: number;
@@ -328,7 +328,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         answer.setHeader("x-ovh-queryid", `sandbox.${randomUUID()}`);
         return serve(request, answer);
     });
-    const port = await listen(server, options.port ?? store.state.apiPort ?? 0);
+    const port = await listenNear(server, store.state.apiPort ?? options.port ?? 0);
     store.state.apiPort = port;
     store.save();
     await platform.resume();

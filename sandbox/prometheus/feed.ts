@@ -4,11 +4,13 @@ import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tokenSecretName } from "../../src/monitoring/scrape-jobs";
+import type { PartStatus } from "../ovhcloud/status";
 import { LocalAlertmanager } from "./alertmanager";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
 import { localConfig } from "./local-config";
 import { startRelay, type LocalRelay } from "./relay";
+import type { ReverseProxy } from "./reverse-proxy";
 
 export interface MonitoringFeedOptions {
     /** Holds config, data and logs of both programs. */
@@ -16,10 +18,8 @@ export interface MonitoringFeedOptions {
     /** Kubeconfig file of the cluster. */
     kubeconfig: string;
     bin: { prometheus: string; prometheusOperator: string; alertmanager: string };
-    /** Port of Prometheus on 127.0.0.1. */
-    port: number;
-    /** Port of Alertmanager on 127.0.0.1. */
-    alertmanagerPort: number;
+    /** The addresses of both. */
+    proxies: { prometheus: ReverseProxy; alertmanager: ReverseProxy };
     /** The authority of the app gateways, which Prometheus trusts as it would the public ones. */
     caFile: string;
     log: (line: string) => void;
@@ -32,6 +32,8 @@ export interface MonitoringFeedOptions {
 export interface MonitoringFeed {
     /** `http://127.0.0.1:PORT`; answers once the cluster holds a Prometheus. */
     url: string;
+    /** The programs that run, and those that ended by themselves and are not started again yet. */
+    parts(): PartStatus[];
     close(): Promise<void>;
 }
 
@@ -43,7 +45,7 @@ const restartMs = 3000;
 /** Begins to look for a Prometheus resource in the cluster, and does for it what its pods would. */
 export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<MonitoringFeed> {
     const { dir, log } = options;
-    const url = `http://127.0.0.1:${options.port}`;
+    const { url } = options.proxies.prometheus;
     mkdirSync(dir, { recursive: true });
     const cluster = new KubeConfig();
     cluster.loadFromFile(options.kubeconfig);
@@ -51,9 +53,11 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const alertmanager = new LocalAlertmanager(cluster, {
         dir: join(dir, "alertmanager"),
         program: options.bin.alertmanager,
-        port: options.alertmanagerPort,
+        proxy: options.proxies.alertmanager,
         log,
     });
+    /** Those that were started last, by name. */
+    const children = new Map<string, { child: Child; log: string }>();
     let closed = false;
     let operator: Child | undefined;
     let prometheus: Child | undefined;
@@ -67,11 +71,13 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         if (!resource) {
             await Promise.all([prometheus?.stop(), relay?.process.stop(), alertmanager.stop()]);
             prometheus = relay = undefined;
+            children.delete("prometheus");
             return;
         }
         if (!operator) {
             const started = await startOperator(options, cluster);
             operator = started;
+            children.set("prometheus-operator", { child: started, log: join(dir, "operator.log") });
             void started.ended.then(() => {
                 operator = undefined;
                 notBefore = Date.now() + restartMs;
@@ -87,7 +93,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         await updateRelay(files.relay);
         const leftOut = writeConfig(dir, files, {
             relay: relay?.process.address,
-            prometheus: `127.0.0.1:${options.port}`,
+            prometheus: `127.0.0.1:${options.proxies.prometheus.port}`,
             alertmanager: alertmanager.address,
         });
         if (prometheus) {
@@ -96,6 +102,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         } else {
             const started = await startPrometheus(options, files);
             prometheus = started;
+            children.set("prometheus", { child: started, log: join(dir, "prometheus.log") });
             void started.ended.then(() => {
                 prometheus = undefined;
                 notBefore = Date.now() + restartMs;
@@ -143,6 +150,10 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
 
     return Promise.resolve({
         url,
+        parts: () => [
+            ...[...children].map(([name, { child, log: file }]) => ({ name, exit: child.exit, log: file })),
+            ...alertmanager.parts(),
+        ],
         async close() {
             closed = true;
             await looking;
@@ -168,8 +179,8 @@ function writeConfig(dir: string, { config }: ClusterFiles, addresses: Parameter
     return local.leftOut;
 }
 
-function startPrometheus(
-    { dir, bin, port, caFile }: MonitoringFeedOptions,
+async function startPrometheus(
+    { dir, bin, proxies, caFile }: MonitoringFeedOptions,
     { retention, retentionSize }: ClusterFiles,
 ): Promise<Child> {
     const flags = {
@@ -179,13 +190,16 @@ function startPrometheus(
         "storage.tsdb.retention.size": retentionSize,
         // Nothing marks the series of replicas that went while it was stopped: they would count for another five minutes.
         "query.lookback-delta": "1m",
-        "web.listen-address": `127.0.0.1:${port}`,
         "log.level": "warn",
     };
     const given = Object.entries(flags).filter(([, value]) => value !== undefined);
     return startChild({
         program: bin.prometheus,
-        args: ["--web.enable-lifecycle", ...given.map(([name, value]) => `--${name}=${value}`)],
+        args: [
+            "--web.enable-lifecycle",
+            ...(await proxies.prometheus.flags(dir)),
+            ...given.map(([name, value]) => `--${name}=${value}`),
+        ],
         env: { SSL_CERT_FILE: caFile },
         logFile: join(dir, "prometheus.log"),
     });
@@ -214,6 +228,11 @@ async function startOperator({ dir, bin }: MonitoringFeedOptions, cluster: KubeC
             `-cert-file=${file("client.crt", certData!)}`,
             `-key-file=${file("client.key", keyData!)}`,
             "-web.listen-address=127.0.0.1:0",
+            // Nobody is to read its metrics: with a certificate that proves nothing, and a client's asked for.
+            "-web.enable-tls",
+            `-web.cert-file=${join(folder, "client.crt")}`,
+            `-web.key-file=${join(folder, "client.key")}`,
+            `-web.client-ca-file=${join(folder, "ca.crt")}`,
             "-log-level=warn",
         ],
         logFile: join(dir, "operator.log"),

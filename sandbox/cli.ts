@@ -14,7 +14,7 @@ import type { Balancing, SandboxStatus } from "./ovhcloud/status";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
 import { endProcesses, lives, sandboxProcesses, takeLock } from "./processes";
 import { proveStack, sandboxStatus, type Finding, type StackOutputs } from "./proof";
-import { pulumi, sandboxEnvironment } from "./pulumi-cli";
+import { environmentFile, pulumi, sandboxEnvironment, type PulumiRun } from "./pulumi-cli";
 import { duration, step, styled, table } from "./terminal";
 import { readProfiles } from "./vllm/profile-file";
 import { ensureToolchain, prometheusOperatorCrds, removeToolchain, type Toolchain } from "./toolchain/toolchain";
@@ -193,7 +193,7 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
     const installed: Installed = { chart, plugins, toolchain: toolchain.source };
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile);
-    writePrivate(layout.env, envFile(env));
+    writePrivate(layout.env, environmentFile(env, layout.bin));
 
     const run = (args: string[], show: boolean) => pulumi(args, { cwd: checkout, layout, env, show });
     const upCode = await step("pulumi up", async () => {
@@ -202,7 +202,8 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
         if (selected.code !== 0) throw new UserError(`pulumi stack select failed:\n${selected.stderr}`);
         // Left behind when an earlier run was killed; `exclusively` makes sure that nobody holds it now.
         await run(["cancel", "--yes", "--stack", stack], false);
-        return (await run(["up", "--yes", "--skip-preview", "--stack", stack], true)).code;
+        const refresh = (await addressMoved(run)) ? ["--refresh"] : [];
+        return (await run(["up", "--yes", "--skip-preview", ...refresh, "--stack", stack], true)).code;
     });
     if (upCode !== 0) {
         console.error(
@@ -241,6 +242,18 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
     console.log(styled("green", `\nAll ${findings.length} promises hold, after ${duration(Date.now() - started)}.`));
     console.log(nextCommands(daemon));
     return 0;
+}
+
+/** Whether an app is at another port than the stack knows, because another program has taken its own meanwhile. */
+async function addressMoved(run: (args: string[], show: boolean) => Promise<PulumiRun>): Promise<boolean> {
+    const [answer, daemon] = await Promise.all([
+        run(["stack", "output", "--json", "--show-secrets", "--stack", stack], false),
+        runningDaemon(),
+    ]);
+    if (answer.code !== 0) return false; // nothing was ever deployed
+    const { models = {} } = JSON.parse(answer.stdout) as Partial<StackOutputs>;
+    const now = new Map(daemon?.status.apps.map(({ id, url }) => [id, url]));
+    return Object.values(models).some(({ appId, appUrl }) => now.has(appId) && now.get(appId) !== appUrl);
 }
 
 function findingsTable(findings: Finding[]): string {
@@ -287,7 +300,8 @@ async function runningDaemon(): Promise<{ info: DaemonInfo; status: SandboxStatu
     const info = readJson<DaemonInfo>(layout.daemonInfo);
     if (!info || !lives(info.process)) return undefined;
     try {
-        return { info, status: await sandboxStatus(info.api) };
+        const status = await sandboxStatus(info.api);
+        return status.pid === info.process.pid ? { info, status } : undefined;
     } catch {
         return undefined;
     }
@@ -331,17 +345,6 @@ async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<Daemo
     return info;
 }
 
-function envFile(env: Record<string, string>): string {
-    const quote = (value: string): string => `'${value.replace(/'/g, `'\\''`)}'`;
-    const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
-    return [
-        "# bash: source .sandbox/env",
-        ...lines,
-        `case ":$PATH:" in *:${quote(layout.bin)}:*) ;; *) export PATH=${quote(layout.bin)}:"$PATH" ;; esac`,
-        "",
-    ].join("\n");
-}
-
 async function status(json: boolean): Promise<number> {
     const running = await runningDaemon();
     const installed = readJson<Installed>(layout.installed);
@@ -366,8 +369,11 @@ async function status(json: boolean): Promise<number> {
         return healthy ? 0 : 1;
     }
     if (!running) {
+        const died = existsSync(layout.daemonInfo)
+            ? ` It ended by itself or does not answer, see ${layout.daemonLog}.`
+            : "";
         console.log(
-            `The sandbox does not run. ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`,
+            `The sandbox does not run.${died} ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`,
         );
         return 1;
     }

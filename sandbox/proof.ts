@@ -2,6 +2,7 @@ import { KubeConfig, CoreV1Api } from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dashboardMetrics } from "../src/monitoring/metrics";
 import type { SandboxStatus } from "./ovhcloud/status";
@@ -64,6 +65,19 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
     kubernetes.loadFromFile(input.kubeconfigFile);
     const core = kubernetes.makeApiClient(CoreV1Api);
 
+    await check("Prometheus is this sandbox's own", async () => {
+        const folder = join(dirname(input.kubeconfigFile), "prometheus");
+        return eventually(async () => {
+            const answer = await fetch(`${prometheus}/api/v1/status/config`);
+            expect(answer.ok, `Prometheus answers ${answer.status} at ${prometheus}`);
+            const { data } = (await answer.json()) as { data: { yaml: string } };
+            expect(
+                data.yaml.includes(`${folder}/`),
+                `${prometheus} is that of another sandbox: it does not read ${folder}`,
+            );
+            return `${prometheus} reads ${folder}`;
+        });
+    });
     for (const [name, model] of Object.entries(outputs.models)) {
         const call = (path: string, token?: string, body?: object): Promise<Answer> =>
             https(model.appUrl + path, ca, token, body);

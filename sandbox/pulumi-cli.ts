@@ -34,6 +34,18 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
     };
 }
 
+/** A file for bash that sets these variables and puts `bin` on the PATH. */
+export function environmentFile(env: Record<string, string>, bin: string): string {
+    const quote = (value: string): string => `'${value.replace(/'/g, `'\\''`)}'`;
+    const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
+    return [
+        "# bash: source .sandbox/env",
+        ...lines,
+        `case ":$PATH:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}:"$PATH" ;; esac`,
+        "",
+    ].join("\n");
+}
+
 export interface PulumiRun {
     code: number;
     stdout: string;

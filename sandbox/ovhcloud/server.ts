@@ -147,6 +147,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         existing().map((app) => ({ ...identity(app), state: app.state, replicas: platform.available(app) }));
     const status = (): SandboxStatus => ({
         at: new Date().toISOString(),
+        pid: process.pid,
         speed: platform.speed,
         violations: violations.length,
         apps: existing().map((app) => ({ ...identity(app), ...platform.status(app) })),

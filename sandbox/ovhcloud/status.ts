@@ -13,6 +13,8 @@
 export interface SandboxStatus {
     /** Time of day. */
     at: string;
+    /** Process that answers: with it one sandbox is told from another at the same port. */
+    pid: number;
     /** Platform seconds per real second. */
     speed: number;
     /** Requests and answers that broke the published structure of the API. */

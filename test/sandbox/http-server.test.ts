@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
 import { startConsole, type Console } from "../../sandbox/console/console";
+import { close, createHttpServer, listenNear } from "../../sandbox/http-server";
 import { projectId } from "./ovhcloud/cloud";
 import { rawRequest, send, statusOf, type Listener } from "./raw-requests";
 import { startRunningApp, type RunningApp } from "./running-app";
@@ -249,22 +250,12 @@ it(`${randomInputs} random inputs end nothing`, async () => {
     await expectAllWell();
 }, 3_000_000);
 
-it("a port that is taken is told", async () => {
-    const taken = createServer().listen(0, "127.0.0.1");
-    await new Promise((resolve) => taken.once("listening", resolve));
-    const { port } = taken.address() as AddressInfo;
-    await expect(
-        startConsole({
-            cloud: app.cloud,
-            credentials: resolveCredentials({ config: () => undefined, env: app.env, files: [] }),
-            projectId,
-            prometheusUrl: () => undefined,
-            alertmanagerUrl: "http://127.0.0.1:9",
-            env: app.env,
-            dir,
-            port,
-            log: () => undefined,
-        }),
-    ).rejects.toThrow("EADDRINUSE");
-    taken.close();
+it("a port that is taken is replaced, and kept when it is free", async () => {
+    const server = createHttpServer({ bodyBytes: 1, log: () => undefined }, (_, answer) => answer.end());
+    const other = createHttpServer({ bodyBytes: 1, log: () => undefined }, (_, answer) => answer.end());
+    const port = await listenNear(server, 0);
+    expect(await listenNear(other, port)).not.toBe(port);
+    await Promise.all([close(server), close(other)]);
+    expect(await listenNear(server, port)).toBe(port);
+    await close(server);
 });

@@ -1,22 +1,20 @@
 // `npm run sandbox`: the local OVHcloud. Commands: up (default), status, fault, down, reset.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { chmodSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareChart, type PreparedChart } from "./chart/chart";
 import type { DaemonInfo, DaemonSettings } from "./daemon";
-import { requirePlainPath } from "./kubernetes/kwok";
+import { readJson, writePrivate } from "./files";
 import { faultUsage, runFaultCommand, type FaultOptions } from "./fault-command";
 import { checkout, layoutOf } from "./layout";
-import { writePrivate } from "./local-cloud";
 import { balancings } from "./ovhcloud/gateway";
 import type { Balancing, SandboxStatus } from "./ovhcloud/status";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
-import { endProcesses, isAlive, sandboxProcesses } from "./processes";
+import { endProcesses, lives, sandboxProcesses, takeLock } from "./processes";
 import { proveStack, sandboxStatus, type Finding, type StackOutputs } from "./proof";
-import { interruptPulumi, pulumi, sandboxEnvironment } from "./pulumi-cli";
+import { environmentFile, interruptPulumi, pulumi, sandboxEnvironment, type PulumiRun } from "./pulumi-cli";
 import { duration, step, styled, table } from "./terminal";
 import { readProfiles } from "./vllm/profile-file";
 import { ensureToolchain, prometheusOperatorCrds, removeToolchain, type Toolchain } from "./toolchain/toolchain";
@@ -43,7 +41,6 @@ ${faultUsage}`;
 
 const stack = "sandbox";
 const layout = layoutOf();
-const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791, console: 7770 };
 
 /** What `up` found and installed, kept for `status`. */
 interface Installed {
@@ -155,13 +152,12 @@ let holdsLock = false;
 
 /** Only one command may change the sandbox at a time. */
 async function exclusively(work: () => Promise<number>): Promise<number> {
-    if (existsSync(layout.lock)) {
-        const pid = Number(readFileSync(layout.lock, "utf8"));
-        if (pid !== process.pid && isAlive(pid)) {
-            throw new UserError(`another "npm run sandbox" is at work (process ${pid}): wait for it, or stop it`);
-        }
+    mkdirSync(layout.dir, { recursive: true });
+    chmodSync(layout.dir, 0o700);
+    const holder = takeLock(layout.lock);
+    if (holder) {
+        throw new UserError(`another "npm run sandbox" is at work (process ${holder.pid}): wait for it, or stop it`);
     }
-    writePrivate(layout.lock, String(process.pid));
     holdsLock = true; // until this process ends, however it does
     return work();
 }
@@ -170,10 +166,8 @@ type Wanted = Partial<Pick<DaemonSettings, "speed" | "balancing" | "profiles">>;
 
 async function up(chartPath: string | undefined, wanted: Wanted): Promise<number> {
     const started = Date.now();
-    try {
-        requirePlainPath(layout.kubernetes);
-    } catch (error) {
-        throw new UserError((error as Error).message);
+    if (layout.dir.includes(":")) {
+        throw new UserError(`${layout.dir}: PATH cannot name a folder with a colon; move the checkout to one without`);
     }
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const chart = await step("Helm chart", () =>
@@ -198,7 +192,7 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
     const installed: Installed = { chart, plugins, toolchain: toolchain.source };
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile);
-    writePrivate(layout.env, envFile(env));
+    writePrivate(layout.env, environmentFile(env, layout.bin));
 
     const run = (args: string[], show: boolean) => pulumi(args, { cwd: checkout, layout, env, show });
     const upCode = await step("pulumi up", async () => {
@@ -207,7 +201,8 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
         if (selected.code !== 0) throw new UserError(`pulumi stack select failed:\n${selected.stderr}`);
         // Left behind when an earlier run was killed; `exclusively` makes sure that nobody holds it now.
         await run(["cancel", "--yes", "--stack", stack], false);
-        return (await run(["up", "--yes", "--skip-preview", "--stack", stack], true)).code;
+        const refresh = (await addressMoved(run)) ? ["--refresh"] : [];
+        return (await run(["up", "--yes", "--skip-preview", ...refresh, "--stack", stack], true)).code;
     });
     if (interrupted) return 130;
     if (upCode !== 0) {
@@ -227,6 +222,7 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
             outputs: JSON.parse(answer.stdout) as StackOutputs,
             api: daemon.api,
             prometheus: daemon.prometheus,
+            prometheusFolder: layout.prometheus,
             caFile: daemon.caFile,
             preview: async () => {
                 const preview = await run(["preview", "--expect-no-changes", "--diff", "--stack", stack], false);
@@ -246,6 +242,18 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
     console.log(styled("green", `\nAll ${findings.length} promises hold, after ${duration(Date.now() - started)}.`));
     console.log(nextCommands(daemon));
     return 0;
+}
+
+/** Whether an app is at another port than the stack knows, because another program has taken its own meanwhile. */
+async function addressMoved(run: (args: string[], show: boolean) => Promise<PulumiRun>): Promise<boolean> {
+    const [answer, daemon] = await Promise.all([
+        run(["stack", "output", "--json", "--show-secrets", "--stack", stack], false),
+        runningDaemon(),
+    ]);
+    if (answer.code !== 0) return false; // nothing was ever deployed
+    const { models = {} } = JSON.parse(answer.stdout) as Partial<StackOutputs>;
+    const now = new Map(daemon?.status.apps.map(({ id, url }) => [id, url]));
+    return Object.values(models).some(({ appId, appUrl }) => now.has(appId) && now.get(appId) !== appUrl);
 }
 
 function findingsTable(findings: Finding[]): string {
@@ -289,34 +297,29 @@ Try next (bash, in this folder):
 
 /** The daemon of this sandbox, if it runs and answers. */
 async function runningDaemon(): Promise<{ info: DaemonInfo; status: SandboxStatus } | undefined> {
-    if (!existsSync(layout.daemonInfo)) return undefined;
-    const info = JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo;
-    if (!sandboxProcesses(layout.dir).includes(info.pid)) return undefined;
+    const info = readJson<DaemonInfo>(layout.daemonInfo);
+    if (!info || !lives(info.process)) return undefined;
     try {
-        return { info, status: await sandboxStatus(info.api) };
+        const status = await sandboxStatus(info.api);
+        return status.pid === info.process.pid ? { info, status } : undefined;
     } catch {
         return undefined;
     }
 }
 
 async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<DaemonInfo> {
-    const before = existsSync(layout.daemonSettings)
-        ? (JSON.parse(readFileSync(layout.daemonSettings, "utf8")) as DaemonSettings)
-        : undefined;
+    const before = readJson<DaemonSettings>(layout.daemonSettings);
     const running = await runningDaemon();
     const settings: DaemonSettings = {
         bin: toolchain.bin,
         speed: wanted.speed ?? before?.speed ?? 60,
         balancing: wanted.balancing ?? before?.balancing,
         profiles: wanted.profiles ?? before?.profiles,
-        // The ports stay for as long as the sandbox does: they are in the stack's outputs.
-        apiPort: before?.apiPort ?? (await freePort(preferredPorts.api)),
-        prometheusPort: before?.prometheusPort ?? (await freePort(preferredPorts.prometheus)),
-        alertmanagerPort: before?.alertmanagerPort ?? (await freePort(preferredPorts.alertmanager)),
-        consolePort: before?.consolePort ?? (await freePort(preferredPorts.console)),
     };
-    if (running && JSON.stringify(settings) === JSON.stringify(before)) {
-        console.log(`  runs already (process ${running.info.pid})`);
+    const dead = running?.status.parts.filter(({ exit }) => exit !== undefined) ?? [];
+    for (const { name, exit } of dead) console.log(`  ${name} has ended (${exit}): all of it is started again`);
+    if (running && dead.length === 0 && JSON.stringify(settings) === JSON.stringify(before)) {
+        console.log(`  runs already (process ${running.info.process.pid})`);
         return running.info;
     }
     await stopEverything(); // what a killed daemon left, or one with other settings
@@ -330,47 +333,23 @@ async function ensureDaemon(toolchain: Toolchain, wanted: Wanted): Promise<Daemo
     });
     child.unref();
     const deadline = Date.now() + 90_000;
-    while (!existsSync(layout.daemonInfo)) {
+    let info: DaemonInfo | undefined;
+    while (!(info = readJson<DaemonInfo>(layout.daemonInfo))) {
         if (child.exitCode !== null || Date.now() > deadline) {
             const lastLines = readFileSync(layout.daemonLog, "utf8").trimEnd().split("\n").slice(-5).join("\n");
             throw new UserError(`the local OVHcloud did not start; ${layout.daemonLog} ends with:\n${lastLines}`);
         }
         await sleep(100);
     }
-    const info = JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo;
-    console.log(`  API ${info.api}, console ${info.console}, process ${info.pid}`);
+    console.log(`  API ${info.api}, console ${info.console}, process ${info.process.pid}`);
     return info;
-}
-
-/** The wanted port of 127.0.0.1 if nobody listens there, else any free one. */
-function freePort(wanted: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-        const probe = createServer();
-        probe.on("error", () => (wanted === 0 ? reject(new Error("no free port on 127.0.0.1")) : resolve(freePort(0))));
-        probe.listen(wanted, "127.0.0.1", () => {
-            const { port } = probe.address() as { port: number };
-            probe.close(() => resolve(port));
-        });
-    });
-}
-
-function envFile(env: Record<string, string>): string {
-    const quote = (value: string): string => `'${value.replace(/'/g, `'\\''`)}'`;
-    const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
-    return [
-        "# bash: source .sandbox/env",
-        ...lines,
-        `case ":$PATH:" in *:${layout.bin}:*) ;; *) export PATH=${quote(layout.bin)}:"$PATH" ;; esac`,
-        "",
-    ].join("\n");
 }
 
 async function status(json: boolean): Promise<number> {
     const running = await runningDaemon();
-    const installed = existsSync(layout.installed)
-        ? (JSON.parse(readFileSync(layout.installed, "utf8")) as Installed)
-        : undefined;
-    const healthy = running !== undefined && running.status.violations === 0;
+    const installed = readJson<Installed>(layout.installed);
+    const dead = running?.status.parts.filter(({ exit }) => exit !== undefined) ?? [];
+    const healthy = running !== undefined && running.status.violations === 0 && dead.length === 0;
     if (json) {
         const report = {
             running: running !== undefined,
@@ -382,6 +361,7 @@ async function status(json: boolean): Promise<number> {
             apps: (running?.status.apps ?? []).map(({ id, name, model, state, availableReplicas, url }) => {
                 return { id, name, model, state, replicas: availableReplicas, url };
             }),
+            parts: running?.status.parts,
             violations: running?.status.violations,
             ...installed,
         };
@@ -389,8 +369,11 @@ async function status(json: boolean): Promise<number> {
         return healthy ? 0 : 1;
     }
     if (!running) {
+        const died = existsSync(layout.daemonInfo)
+            ? ` It ended by itself or does not answer, see ${layout.daemonLog}.`
+            : "";
         console.log(
-            `The sandbox does not run. ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`,
+            `The sandbox does not run.${died} ${installed ? "Its state is kept: " : ""}start it with "npm run sandbox".`,
         );
         return 1;
     }
@@ -407,16 +390,15 @@ async function status(json: boolean): Promise<number> {
     ]);
     console.log(rows.length > 0 ? "\n" + table([["APP", "NAME", "STATE", "REPLICAS", "URL"], ...rows]) : "\nno apps");
     if (installed) console.log(sources(installed));
+    for (const { name, exit, log } of dead) console.log(styled("red", `\n${name} has ended (${exit}), see ${log}`));
+    if (dead.length > 0) console.log('"npm run sandbox" starts it again, with the state kept.');
     return healthy ? 0 : 1;
 }
 
 /** Ends every process of the sandbox: the daemon first, which stops the others in good order, then what is left. */
 async function stopEverything(): Promise<void> {
-    const daemon = existsSync(layout.daemonInfo)
-        ? (JSON.parse(readFileSync(layout.daemonInfo, "utf8")) as DaemonInfo).pid
-        : undefined;
-    const own = sandboxProcesses(layout.dir);
-    if (daemon && own.includes(daemon)) await endProcesses([daemon], 45);
+    const daemon = readJson<DaemonInfo>(layout.daemonInfo)?.process;
+    if (daemon && lives(daemon)) await endProcesses([daemon.pid], 45);
     await endProcesses(sandboxProcesses(layout.dir), 15);
 }
 

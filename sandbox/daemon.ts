@@ -2,9 +2,11 @@
 import { readFileSync } from "node:fs";
 import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
+import { readJson, writePrivate } from "./files";
 import { layoutOf } from "./layout";
-import { sandboxProjectId, startLocalCloud, writePrivate } from "./local-cloud";
+import { sandboxProjectId, startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
+import { identityOf, type ProcessIdentity } from "./processes";
 import { sandboxEnvironment } from "./pulumi-cli";
 import type { Tool } from "./toolchain/recipes";
 
@@ -12,18 +14,17 @@ import type { Tool } from "./toolchain/recipes";
 export interface DaemonSettings {
     bin: Record<Tool, string>;
     speed: number;
-    apiPort: number;
-    prometheusPort: number;
-    alertmanagerPort: number;
-    consolePort: number;
     balancing?: Balancing;
     /** Absolute path of a file of profiles. */
     profiles?: string;
 }
 
+/** Where it listens as long as nobody else does; once chosen, ports stay for as long as the sandbox: they are in the stack's outputs. */
+const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791, console: 7770 };
+
 /** What the daemon tells once the API answers, in `Layout.daemonInfo`. */
 export interface DaemonInfo {
-    pid: number;
+    process: ProcessIdentity;
     api: string;
     prometheus: string;
     alertmanager: string;
@@ -39,27 +40,45 @@ function log(line: string): void {
 async function main(dir: string): Promise<void> {
     const layout = layoutOf(dir);
     const settings = JSON.parse(readFileSync(layout.daemonSettings, "utf8")) as DaemonSettings;
-    const cloud = await startLocalCloud({ layout, ...settings, log });
+    const ports = readJson<typeof preferredPorts>(layout.ports) ?? preferredPorts;
+    const cloud = await startLocalCloud({
+        layout,
+        ...settings,
+        apiPort: ports.api,
+        prometheusPort: ports.prometheus,
+        alertmanagerPort: ports.alertmanager,
+        log,
+    });
     const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile);
     const page = await startConsole({
         cloud: cloud.api,
         credentials: resolveCredentials({ config: () => undefined, env, files: [] }),
         projectId: sandboxProjectId,
         prometheusUrl: () => cloud.prometheusUrl(),
-        alertmanagerUrl: `http://127.0.0.1:${settings.alertmanagerPort}`,
+        alertmanagerUrl: cloud.alertmanager,
         env,
         dir: layout.console,
         kubeconfig: layout.kubeconfig,
-        port: settings.consolePort,
+        port: ports.console,
+        log,
     });
     const info: DaemonInfo = {
-        pid: process.pid,
+        process: identityOf(process.pid)!,
         api: cloud.api.url,
-        prometheus: `http://127.0.0.1:${settings.prometheusPort}`,
-        alertmanager: `http://127.0.0.1:${settings.alertmanagerPort}`,
+        prometheus: cloud.prometheus,
+        alertmanager: cloud.alertmanager,
         console: page.url,
         caFile: cloud.api.caFile,
     };
+    const portOf = (url: string): number => Number(new URL(url).port);
+    const taken = {
+        api: info.api,
+        prometheus: info.prometheus,
+        alertmanager: info.alertmanager,
+        console: info.console,
+    };
+    const kept = Object.entries(taken).map(([name, url]) => [name, portOf(url)]);
+    writePrivate(layout.ports, JSON.stringify(Object.fromEntries(kept)) + "\n");
     writePrivate(layout.daemonInfo, JSON.stringify(info, null, 4) + "\n");
     log(`ready: API ${info.api}, console ${info.console}`);
 

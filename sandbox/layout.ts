@@ -30,9 +30,11 @@ export interface Layout {
     daemonSettings: string;
     daemonInfo: string;
     daemonLog: string;
+    /** The ports of the daemon, chosen when it started first. */
+    ports: string;
     /** What the last `up` found: chart, plugins, toolchain. */
     installed: string;
-    /** Process id of the CLI that is changing the sandbox now. */
+    /** `ProcessIdentity` of the CLI that is changing the sandbox now. */
     lock: string;
 }
 
@@ -53,6 +55,7 @@ export function layoutOf(dir = join(checkout, ".sandbox")): Layout {
         daemonSettings: join(dir, "daemon-settings.json"),
         daemonInfo: join(dir, "daemon.json"),
         daemonLog: join(dir, "daemon.log"),
+        ports: join(dir, "ports.json"),
         installed: join(dir, "installed.json"),
         lock: join(dir, "lock"),
     };

@@ -1,11 +1,12 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { rmSync } from "node:fs";
+import { writePrivate } from "./files";
 import type { Layout } from "./layout";
 import { createKwokMks } from "./kubernetes/kwok";
 import type { ManagedKubernetes } from "./ovhcloud/mks";
 import { startOvhCloud, type OvhCloud } from "./ovhcloud/server";
 import type { Balancing } from "./ovhcloud/status";
 import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
+import { openReverseProxy } from "./prometheus/reverse-proxy";
 import type { Tool } from "./toolchain/recipes";
 import { readProfiles } from "./vllm/profile-file";
 
@@ -24,12 +25,10 @@ export interface LocalCloudOptions {
     bin: Record<Tool, string>;
     /** Platform seconds per real second. */
     speed: number;
-    /** Port of the emulated API on 127.0.0.1; absent: a free one, kept over restarts. */
+    /** Ports on 127.0.0.1; one that is taken is replaced by a free one. Default: free ones, that of the API kept over restarts. */
     apiPort?: number;
-    /** Port of Prometheus on 127.0.0.1. */
-    prometheusPort: number;
-    /** Port of Alertmanager on 127.0.0.1. */
-    alertmanagerPort: number;
+    prometheusPort?: number;
+    alertmanagerPort?: number;
     /** How the gateways of apps choose a replica; default `random`. */
     balancing?: Balancing;
     /** File of profiles of the simulated GPUs, beside the built-in ones. */
@@ -40,6 +39,9 @@ export interface LocalCloudOptions {
 /** The emulated OVHcloud with its clusters, and Prometheus fed from the cluster that holds the monitoring. */
 export interface LocalCloud {
     api: OvhCloud;
+    /** `http://127.0.0.1:PORT`; each answers once there is a cluster with one. */
+    prometheus: string;
+    alertmanager: string;
     /** Base URL of Prometheus, once there is a cluster. */
     prometheusUrl(): string | undefined;
     /** Stops every process and listener; state stays on disk. */
@@ -52,10 +54,14 @@ export interface LocalCloud {
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
     const { layout, bin, log } = options;
+    // Held from now on: between a look for a free port and its use another sandbox would choose the same.
+    const proxies = {
+        prometheus: await openReverseProxy({ name: "Prometheus", port: options.prometheusPort ?? 0, log }),
+        alertmanager: await openReverseProxy({ name: "Alertmanager", port: options.alertmanagerPort ?? 0, log }),
+    };
     const kwok = createKwokMks({
         dir: layout.kubernetes,
         bin: {
-            kwokctl: bin.kwokctl,
             kwok: bin.kwok,
             etcd: bin.etcd,
             apiserver: bin["kube-apiserver"],
@@ -87,8 +93,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
                     prometheusOperator: bin["prometheus-operator"],
                     alertmanager: bin.alertmanager,
                 },
-                port: options.prometheusPort,
-                alertmanagerPort: options.alertmanagerPort,
+                proxies,
                 caFile: await caFile,
                 log,
             }),
@@ -130,6 +135,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         credentials: sandboxCredentials,
         projectId: sandboxProjectId,
         mks,
+        parts: () => [...kwok.parts(), ...(feed?.feed.parts() ?? [])],
         balancing: options.balancing,
         profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
@@ -137,18 +143,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     announceCa(api.caFile);
     return {
         api,
+        prometheus: proxies.prometheus.url,
+        alertmanager: proxies.alertmanager.url,
         prometheusUrl: () => feed?.feed.url,
         close: async () => {
             await feed?.feed.close();
             await api.close();
             await kwok.close();
+            await Promise.all([proxies.prometheus.close(), proxies.alertmanager.close()]);
         },
     };
-}
-
-/** Writes a file that only this user may read, whole or not at all. */
-export function writePrivate(file: string, text: string): void {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(`${file}.new`, text, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
 }

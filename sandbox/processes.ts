@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { readJson, writePrivate } from "./files";
 
 /** Programs that a sandbox starts with its files. Others that merely have one of them open are left alone. */
 const ownPrograms = new Set([
@@ -58,13 +59,78 @@ export function sandboxProcesses(dir: string): number[] {
         .map(({ pid }) => pid);
 }
 
+/** A process of this machine, and not a later one that was given its number. */
+export interface ProcessIdentity {
+    pid: number;
+    /** When it began, in the words of this system. */
+    started: string;
+}
+
+/** Undefined when there is no such process, or it has ended and only its parent has not looked yet. */
+export function identityOf(pid: number): ProcessIdentity | undefined {
+    try {
+        if (process.platform === "linux") {
+            // After the name, which may hold anything: state, 18 more, start in clock ticks since the machine's.
+            const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+            return fields[0] === "Z" || fields[0] === "X" ? undefined : { pid, started: fields[19] };
+        }
+        const [, state, started] =
+            /^(\S+)\s+(.*\S)/.exec(
+                execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8" }),
+            ) ?? [];
+        return state === undefined || state.startsWith("Z") ? undefined : { pid, started };
+    } catch {
+        return undefined; // both fail for a process that is not there
+    }
+}
+
 /** Whether a process with this id lives. */
 export function isAlive(pid: number): boolean {
+    return identityOf(pid) !== undefined;
+}
+
+/** Whether it still is the same process. */
+export function lives({ pid, started }: ProcessIdentity): boolean {
+    const now = identityOf(pid);
+    return now !== undefined && now.started === started;
+}
+
+/**
+ * Takes a lock for this process, unless a process holds it that still lives: that one is returned. A file that says nothing,
+ * as a full disk or a power cut leaves it, is no lock.
+ */
+export function takeLock(file: string): ProcessIdentity | undefined {
+    const unfinished = `${file}.${process.pid}`;
+    writePrivate(unfinished, JSON.stringify(identityOf(process.pid)));
     try {
-        process.kill(pid, 0);
-        return true;
+        for (;;) {
+            try {
+                // Whole from the first moment, and only if there is none: of two that begin at once, one does.
+                linkSync(unfinished, file);
+                return undefined;
+            } catch (error) {
+                if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+            }
+            const holder = readJson<ProcessIdentity>(file);
+            if (holder && lives(holder)) return holder;
+            putAside(file, `${unfinished}.stale`);
+        }
+    } finally {
+        rmSync(unfinished, { force: true });
+    }
+}
+
+/** Removes a lock that nobody holds, and not the one that another process has put in its place just now. */
+function putAside(file: string, aside: string): void {
+    try {
+        renameSync(file, aside);
+        const holder = readJson<ProcessIdentity>(aside);
+        if (holder && lives(holder)) linkSync(aside, file);
     } catch (error) {
-        return (error as NodeJS.ErrnoException).code === "EPERM";
+        // Somebody else was faster with the one or the other.
+        if (!["ENOENT", "EEXIST"].includes((error as NodeJS.ErrnoException).code!)) throw error;
+    } finally {
+        rmSync(aside, { force: true });
     }
 }
 

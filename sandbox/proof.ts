@@ -34,6 +34,8 @@ export interface ProofInput {
     /** API of the emulated OVHcloud, with `/v1`. */
     api: string;
     prometheus: string;
+    /** Folder of Prometheus' config, which a neighbour's does not read. */
+    prometheusFolder: string;
     caFile: string;
     /** `pulumi preview --expect-no-changes` run by the caller; resolves with what it would change, or nothing. */
     preview: () => Promise<string | undefined>;
@@ -66,6 +68,19 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
     kubernetes.loadFromString(outputs.kubeconfig);
     const core = kubernetes.makeApiClient(CoreV1Api);
 
+    await check("Prometheus is this sandbox's own", async () => {
+        const folder = input.prometheusFolder;
+        return eventually(async () => {
+            const answer = await fetch(`${prometheus}/api/v1/status/config`);
+            expect(answer.ok, `Prometheus answers ${answer.status} at ${prometheus}`);
+            const { data } = (await answer.json()) as { data: { yaml: string } };
+            expect(
+                data.yaml.includes(`${folder}/`),
+                `${prometheus} is that of another sandbox: it does not read ${folder}`,
+            );
+            return `${prometheus} reads ${folder}`;
+        });
+    });
     for (const [name, model] of Object.entries(outputs.models)) {
         const call = (path: string, token?: string, body?: object): Promise<Answer> =>
             https(model.appUrl + path, ca, token, body);

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
 
@@ -10,7 +11,8 @@ const passphrase = "sandbox";
 /** The environment in which `pulumi`, `kubectl` and this project's program meet the sandbox. The same is in `.sandbox/env`. */
 export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: string): Record<string, string> {
     return {
-        PULUMI_BACKEND_URL: `file://${layout.pulumiState}`,
+        // Encoded: a path may hold %, # or ?.
+        PULUMI_BACKEND_URL: pathToFileURL(layout.pulumiState).href,
         PULUMI_CONFIG_PASSPHRASE: passphrase,
         PULUMI_HOME: layout.pulumiHome,
         PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -30,6 +32,18 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         // Of kubectl, else in the home folder, where `reset` would leave it.
         KUBECACHEDIR: join(layout.dir, "kubectl-cache"),
     };
+}
+
+/** A file for bash that sets these variables and puts `bin` on the PATH. */
+export function environmentFile(env: Record<string, string>, bin: string): string {
+    const quote = (value: string): string => `'${value.replace(/'/g, `'\\''`)}'`;
+    const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
+    return [
+        "# bash: source .sandbox/env",
+        ...lines,
+        `case ":$PATH:" in *:${quote(bin)}:*) ;; *) export PATH=${quote(bin)}:"$PATH" ;; esac`,
+        "",
+    ].join("\n");
 }
 
 export interface PulumiRun {

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { close, createHttpServer, HttpError, listenNear, type HttpRequest } from "../http-server";
 import type { OvhCloud } from "../ovhcloud/server";
 import type { Decision } from "../ovhcloud/status";
 import { History } from "./history";
@@ -24,8 +25,9 @@ export interface ConsoleOptions {
     dir: string;
     /** Path of the kubeconfig that people use. */
     kubeconfig?: string;
-    /** Port on 127.0.0.1; default: a free one. */
+    /** Port on 127.0.0.1; a free one when it is taken. Default: a free one. */
     port?: number;
+    log: (line: string) => void;
 }
 
 export interface Console {
@@ -40,7 +42,7 @@ const pointMs = 1000;
 const surroundingsMs = 2000;
 /** Of each app: the newest decisions, and the newest of those that changed the number of replicas. */
 const shownDecisions = { newest: 6, changes: 12 };
-const bodyLimit = 10_000;
+const bodyBytes = 10_000;
 
 /** Everything on the page is the console's own: nothing from elsewhere runs in it, and nobody may frame it. */
 const securityHeaders = {
@@ -50,16 +52,6 @@ const securityHeaders = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 };
-
-/** A request that is refused, with what to say. */
-class Refusal extends Error {
-    constructor(
-        readonly status: number,
-        message: string,
-    ) {
-        super(message);
-    }
-}
 
 /** Serves the page that shows the sandbox live and lets people load and break it. */
 export async function startConsole(options: ConsoleOptions): Promise<Console> {
@@ -124,7 +116,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     };
 
     function watch(answer: ServerResponse): void {
-        answer.writeHead(200, { ...securityHeaders, "content-type": "text/event-stream" });
+        answer.writeHead(200, { "content-type": "text/event-stream" });
         answer.write(eventText("history", history.all()));
         answer.write(eventText("update", update()));
         watchers.add(answer);
@@ -139,61 +131,63 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             return load.view;
         }
         const allowed = /^\/(speed|balancing|platform\/faults|apps\/[\w-]+\/faults)$/.test(path);
-        if (!allowed) throw new Refusal(404, `${method} ${path} is not an action of the console`);
+        if (!allowed) throw new HttpError(404, `${method} ${path} is not an action of the console`);
         const answer = await fetch(controls + path, { method, body: body === "" ? undefined : body });
         const value = (await answer.json()) as { message?: string };
-        if (!answer.ok) throw new Refusal(answer.status, value.message ?? `answers ${answer.status}`);
+        if (!answer.ok) throw new HttpError(answer.status, value.message ?? `answers ${answer.status}`);
         return value;
     }
 
     function startLoad(body: string): void {
         const { app: id, workers, requests } = parsed(body);
         const app = cloud.apps().find((one) => one.id === id);
-        if (!app) throw new Refusal(400, `app ${JSON.stringify(id)} does not exist`);
+        if (!app) throw new HttpError(400, `app ${JSON.stringify(id)} does not exist`);
         const count = (name: string, value: unknown, most: number): number => {
             if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most) return value as number;
-            throw new Refusal(400, `${name} is ${JSON.stringify(value)}: give a whole number from 1 to ${most}`);
+            throw new HttpError(400, `${name} is ${JSON.stringify(value)}: give a whole number from 1 to ${most}`);
         };
         const token = cloud.tokenFor(app.id);
-        if (token === undefined) throw new Refusal(409, `no token opens app ${app.name}: "pulumi up" makes a new one`);
+        if (token === undefined) {
+            throw new HttpError(409, `no token opens app ${app.name}: "pulumi up" makes a new one`);
+        }
         const target = { id: app.id, url: app.url, token };
         const size = [count("workers", workers, 5000), count("requests", requests, 10_000)] as const;
-        if (load.view.state === "running") throw new Refusal(409, "a load test runs already: stop it first");
+        if (load.view.state === "running") throw new HttpError(409, "a load test runs already: stop it first");
         load.start(target, ...size);
     }
 
-    async function serve(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
-        const method = incoming.method ?? "GET";
-        const send = (status: number, type: string, body: string | Buffer): void => {
-            answer.writeHead(status, { ...securityHeaders, "content-type": type });
+    async function serve({ method, url, incoming, text }: HttpRequest, answer: ServerResponse): Promise<void> {
+        for (const [name, value] of Object.entries(securityHeaders)) answer.setHeader(name, value);
+        const send = (type: string, body: string | Buffer): void => {
+            answer.writeHead(200, { "content-type": type });
             answer.end(body);
         };
-        try {
-            refuseForeign(incoming, port);
-            const { pathname } = new URL(incoming.url ?? "/", "http://console");
-            if (method === "GET") {
-                if (pathname === "/events") return watch(answer);
-                const file = files[pathname];
-                if (!file) throw new Refusal(404, `there is no ${pathname}`);
-                return send(200, file.type, await file.read());
-            }
-            if (method !== "POST" && method !== "DELETE") throw new Refusal(405, `${method} is not used here`);
-            const value = await act(method, pathname, await text(incoming));
-            send(200, "application/json", JSON.stringify(value));
-            push();
-        } catch (error) {
-            const status = error instanceof Refusal ? error.status : 500;
-            send(status, "application/json", JSON.stringify({ message: (error as Error).message }));
+        const { pathname } = url;
+        if (method === "GET") {
+            if (pathname === "/events") return watch(answer);
+            const file = Object.hasOwn(files, pathname) ? files[pathname] : undefined;
+            if (!file) throw new HttpError(404, `there is no ${pathname}`);
+            return send(file.type, await file.read());
         }
+        if (method !== "POST" && method !== "DELETE") throw new HttpError(405, `${method} is not used here`);
+        if (incoming.headers.origin === undefined) {
+            throw new HttpError(403, "only the console's own page may ask for this");
+        }
+        const value = await act(method, pathname, await text());
+        send("application/json", JSON.stringify(value));
+        push();
         return undefined;
     }
 
-    const server = createServer((incoming, answer) => void serve(incoming, answer));
-    await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(options.port ?? 0, "127.0.0.1", resolve);
-    });
-    const { port } = server.address() as { port: number };
+    const server = createHttpServer(
+        {
+            bodyBytes,
+            allowsOrigin: (origin, { headers }) => origin === `http://${headers.host}`,
+            log: options.log,
+        },
+        serve,
+    );
+    const port = await listenNear(server, options.port ?? 0);
     record();
     const timers = [
         setInterval(record, pointMs),
@@ -207,9 +201,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
         async close() {
             for (const timer of timers) clearInterval(timer);
             await load.stop();
-            const closed = new Promise((resolve) => server.close(resolve));
-            server.closeAllConnections();
-            await closed;
+            await close(server);
             await looking;
         },
     };
@@ -220,20 +212,6 @@ function shown(decisions: Decision[]): Decision[] {
     const changes = decisions.filter(({ from, to }) => from !== to).slice(-shownDecisions.changes);
     const newest = decisions.slice(-shownDecisions.newest);
     return decisions.filter((decision) => changes.includes(decision) || newest.includes(decision)).reverse();
-}
-
-/**
- * Lets only the console's own page in. The port is open to every program of this machine, and so to every web site in its
- * browsers: a site's requests carry its own Origin, and a name that a site has pointed at 127.0.0.1 shows in Host.
- */
-function refuseForeign({ method, headers }: IncomingMessage, port: number): void {
-    const own = [`127.0.0.1:${port}`, `localhost:${port}`];
-    if (!own.includes(headers.host ?? "")) throw new Refusal(403, "open the console by its address on 127.0.0.1");
-    const { origin } = headers;
-    if (method === "GET" && origin === undefined) return;
-    if (origin === undefined || !own.some((host) => origin === `http://${host}`)) {
-        throw new Refusal(403, "only the console's own page may ask for this");
-    }
 }
 
 interface PageFile {
@@ -309,14 +287,5 @@ function parsed(body: string): Record<string, unknown> {
     } catch {
         // answered below
     }
-    throw new Refusal(400, "the body is not a JSON object");
-}
-
-async function text(incoming: IncomingMessage): Promise<string> {
-    let body = "";
-    for await (const part of incoming.setEncoding("utf8")) {
-        body += part as string;
-        if (body.length > bodyLimit) throw new Refusal(413, `the body is longer than ${bodyLimit} characters`);
-    }
-    return body;
+    throw new HttpError(400, "the body is not a JSON object");
 }

@@ -1,140 +1,98 @@
-import { KubeConfig } from "@kubernetes/client-node";
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import type { ManagedKubernetes } from "../ovhcloud/mks";
+import type { PartStatus } from "../ovhcloud/status";
 import { endProcesses, sandboxProcesses } from "../processes";
 import { startCloudController, type CloudController } from "./cloud-controller";
+import {
+    kubeconfigOf,
+    kubeconfigYaml,
+    startControlPlane,
+    type ControlPlane,
+    type ControlPlaneBin,
+} from "./control-plane";
 import { scaleNodePool } from "./node-pool";
 
 export interface KwokOptions {
     /** Holds every cluster: its etcd, certificates and logs. */
     dir: string;
-    /** Absolute paths of the programs. */
-    bin: Record<"kwokctl" | "kwok" | "etcd" | "apiserver" | "controllerManager" | "scheduler", string>;
+    bin: ControlPlaneBin;
     log: (line: string) => void;
 }
 
 /** Managed Kubernetes made of real control planes, on nodes and with pods that are objects alone (kwok.sigs.k8s.io). */
 export interface KwokMks extends ManagedKubernetes {
+    /** The parts of every control plane. */
+    parts(): PartStatus[];
     /** Stops every control plane; their data stay. */
     close(): Promise<void>;
 }
 
-/** How long a control plane may take to answer, on a machine that is busy with other things. */
-const readyWithin = "180s";
-/** kwokctl does not wait for the processes that it ends. */
+/** For what a daemon that was killed has left behind. */
 const graceSeconds = 15;
+/** Until the controllers have made what pods need. */
+const usableWithinMs = 60_000;
 
-/** Throws an Error when control planes cannot live in this folder. */
-export function requirePlainPath(dir: string): void {
-    if (/\s/.test(dir)) {
-        throw new Error(`${dir}: kwokctl cannot work in a path with a space; move the checkout to one without`);
-    }
-}
-
-/** Throws an Error for a folder whose path has a space in it. */
 export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
-    requirePlainPath(dir);
-    const controllers = new Map<string, CloudController>();
+    const running = new Map<string, { plane: ControlPlane; controller?: CloudController }>();
     const clusterDir = (id: string): string => join(dir, "clusters", id);
 
-    async function kwokctl(...args: string[]): Promise<void> {
-        mkdirSync(dir, { recursive: true });
-        // Beside the flags: everything binds to this machine alone, and kwokctl leaves the user's own config alone.
-        const config = join(dir, "kwokctl.yaml");
-        const settings = ["kind: KwokctlConfiguration", "apiVersion: config.kwok.x-k8s.io/v1alpha1"];
-        writeFileSync(config, [...settings, "options:", "  bindAddress: 127.0.0.1", ""].join("\n"));
-        // HOME: it caches what the API server tells in ~/.kube.
-        await run(bin.kwokctl, [...args, "--config", config], { ...process.env, HOME: dir, KWOK_WORKDIR: dir });
+    async function start(id: string): Promise<void> {
+        const one: { plane: ControlPlane; controller?: CloudController } = {
+            plane: await startControlPlane({ dir: clusterDir(id), bin, log }),
+        };
+        running.set(id, one);
+        const config = kubeconfigOf(clusterDir(id));
+        await usable(config);
+        one.controller = await startCloudController(config, log);
     }
 
-    /** A client's configuration with the certificates inline, as MKS hands it out. */
-    function kubeconfigOf(id: string): KubeConfig {
-        const config = new KubeConfig();
-        config.loadFromFile(join(clusterDir(id), "kubeconfig.yaml"));
-        const base64 = (file: string): string => readFileSync(file).toString("base64");
-        const user = config.getCurrentUser()!;
-        const cluster = config.getCurrentCluster()!;
-        const inline = new KubeConfig();
-        inline.loadFromClusterAndUser(
-            { name: "sandbox", server: cluster.server, skipTLSVerify: false, caData: base64(cluster.caFile!) },
-            { name: "kubernetes-admin", certData: base64(user.certFile!), keyData: base64(user.keyFile!) },
-        );
-        return inline;
-    }
-
-    async function beginCloudController(id: string): Promise<void> {
-        controllers.set(id, await startCloudController(kubeconfigOf(id), log));
-    }
-
-    async function endCloudController(id: string): Promise<void> {
-        await controllers.get(id)?.stop();
-        controllers.delete(id);
+    async function stop(id: string): Promise<void> {
+        const one = running.get(id);
+        running.delete(id);
+        await one?.controller?.stop();
+        await one?.plane.stop();
+        await endProcesses(sandboxProcesses(clusterDir(id)), graceSeconds);
     }
 
     return {
         async create(id) {
             // What is there was interrupted before it was ready: nobody has used it.
-            if (existsSync(clusterDir(id))) await kwokctl("delete", "cluster", "--name", id);
-            const components = Object.entries({
-                etcd: bin.etcd,
-                "kube-apiserver": bin.apiserver,
-                "kube-controller-manager": bin.controllerManager,
-                "kube-scheduler": bin.scheduler,
-                "kwok-controller": bin.kwok,
-            }).flatMap(([name, path]) => [`--${name}-binary`, path]);
-            const kubeconfig = join(dir, "kubeconfig-of-kwokctl");
-            // Without leases on nodes: one that was killed would keep its successor from every node for minutes.
-            const leases = ["--node-lease-duration-seconds", "0"];
-            const common = ["--runtime", "binary", ...leases, "--kubeconfig", kubeconfig, "--wait", readyWithin];
-            await kwokctl("create", "cluster", "--name", id, ...components, ...common);
-            await beginCloudController(id);
+            await stop(id);
+            rmSync(clusterDir(id), { recursive: true, force: true });
+            await start(id);
         },
         async resume(id) {
-            // Left by a machine that went down, these numbers may belong to other processes now.
-            const pids = join(clusterDir(id), "pids");
-            rmSync(pids, { recursive: true, force: true });
-            mkdirSync(pids);
-            await kwokctl("start", "cluster", "--name", id, "--wait", readyWithin);
-            await beginCloudController(id);
+            if (!existsSync(clusterDir(id))) throw new Error(`${clusterDir(id)} is not there any more`);
+            await stop(id);
+            await start(id);
         },
-        kubeconfig: async (id) => kubeconfigYaml(kubeconfigOf(id)),
-        scale: (id, pool) => scaleNodePool(kubeconfigOf(id), pool),
+        kubeconfig: async (id) => kubeconfigYaml(kubeconfigOf(clusterDir(id))),
+        scale: (id, pool) => scaleNodePool(kubeconfigOf(clusterDir(id)), pool),
         async delete(id) {
-            await endCloudController(id);
-            if (existsSync(clusterDir(id))) await kwokctl("delete", "cluster", "--name", id);
-            await endProcesses(sandboxProcesses(clusterDir(id)), graceSeconds);
+            await stop(id);
+            rmSync(clusterDir(id), { recursive: true, force: true });
         },
+        parts: () => [...running.values()].flatMap(({ plane }) => plane.parts()),
         async close() {
-            for (const id of [...controllers.keys()]) {
-                await endCloudController(id);
-                await kwokctl("stop", "cluster", "--name", id);
-                await endProcesses(sandboxProcesses(clusterDir(id)), graceSeconds);
-            }
+            for (const id of [...running.keys()]) await stop(id);
         },
     };
 }
 
-/** JSON is YAML. */
-function kubeconfigYaml(config: KubeConfig): string {
-    return JSON.stringify(JSON.parse(config.exportConfig()), null, 2) + "\n";
-}
-
-/** Runs a program to its end. Rejects with the end of what it said. */
-function run(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
-    return new Promise((resolve, reject) => {
-        const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
-        let said = "";
-        const hear = (part: Buffer): void => void (said = (said + part.toString()).slice(-4000));
-        child.stdout.on("data", hear);
-        child.stderr.on("data", hear);
-        child.on("error", reject);
-        // Not "close": the control plane that it started holds on to its output.
-        child.on("exit", (code) => {
-            if (code === 0) return resolve();
-            const lines = said.trim().split("\n").slice(-5).join("\n");
-            reject(new Error(`kwokctl ${args.slice(0, 2).join(" ")} failed (exit code ${code}): ${lines}`));
-        });
-    });
+/** Waits for the service account that every pod of the default namespace is given. */
+async function usable(config: KubeConfig): Promise<void> {
+    const core = config.makeApiClient(CoreV1Api);
+    const end = performance.now() + usableWithinMs;
+    for (;;) {
+        try {
+            await core.readNamespacedServiceAccount({ name: "default", namespace: "default" });
+            return;
+        } catch (error) {
+            if (performance.now() > end) throw error;
+            await sleep(200);
+        }
+    }
 }

@@ -1,12 +1,14 @@
+import { HttpError } from "../http-server";
+
 /** An answer that is not a success, in OVHcloud's shape: `{class, message}`. */
-export class ApiError extends Error {
+export class ApiError extends HttpError {
     constructor(
-        readonly status: number,
+        status: number,
         readonly errorClass: string,
         message: string,
-        readonly headers: Record<string, string> = {},
+        headers: Record<string, string> = {},
     ) {
-        super(message);
+        super(status, message, headers);
     }
 }
 

@@ -1,58 +1,86 @@
 import "reflect-metadata"; // which the next wants to find loaded
 import * as x509 from "@peculiar/x509";
-import { webcrypto } from "node:crypto";
+import { KeyObject, randomBytes, webcrypto } from "node:crypto";
 import type { State } from "./store";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const days = (n: number): number => n * 24 * 3600 * 1000;
 
+/** PEM. */
+export interface Certificate {
+    certificate: string;
+    key: string;
+}
+
+/** An authority of this sandbox alone, valid for a year as what it signs. Its key is nowhere but in this object. */
+export interface Authority {
+    /** PEM. */
+    certificate: string;
+    /** @param subject such as `CN=127.0.0.1` */
+    issue(subject: string, usage: { names?: string[]; client?: boolean }): Promise<Certificate>;
+}
+
 /*
  * The library is typed with the browser's lib, which this project does without: hence the casts of Node's webcrypto.
  */
 
-/**
- * An authority of this sandbox alone and one certificate for 127.0.0.1 signed by it, both valid for a year.
- * The authority's key is forgotten at once: nothing else can ever be signed with it.
- */
-export async function makeCertificates(): Promise<NonNullable<State["certificates"]>> {
+/** @param name of the authority, such as `CN=...` */
+export async function makeAuthority(name: string): Promise<Authority> {
     x509.cryptoProvider.set(webcrypto as never);
-    const authorityKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-    const serverKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-    const notBefore = new Date(Date.now() - days(1));
-    const notAfter = new Date(Date.now() + days(365));
+    const keys = await makeKeys();
+    const valid = { notBefore: new Date(Date.now() - days(1)), notAfter: new Date(Date.now() + days(365)) };
+    const serialNumber = (): string => `0${randomBytes(8).toString("hex").slice(1)}`;
     const authority = await x509.X509CertificateGenerator.createSelfSigned({
-        serialNumber: "01",
-        name: "CN=OVHcloud sandbox on this machine (simulated)",
-        notBefore,
-        notAfter,
-        keys: authorityKeys,
+        serialNumber: serialNumber(),
+        name,
+        ...valid,
+        keys,
         signingAlgorithm: algorithm,
         extensions: [
             new x509.BasicConstraintsExtension(true, 0, true),
             new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
         ],
     });
-    const server = await x509.X509CertificateGenerator.create({
-        serialNumber: "02",
-        subject: "CN=127.0.0.1",
-        issuer: authority.subject,
-        notBefore,
-        notAfter,
-        publicKey: serverKeys.publicKey as never,
-        signingKey: authorityKeys.privateKey,
-        signingAlgorithm: algorithm,
-        extensions: [
-            new x509.SubjectAlternativeNameExtension([
-                { type: "ip", value: "127.0.0.1" },
-                { type: "dns", value: "localhost" },
-            ]),
-            new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        ],
-    });
-    const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", serverKeys.privateKey)).toString("base64");
     return {
-        ca: authority.toString("pem") + "\n",
-        certificate: server.toString("pem") + "\n",
-        key: `-----BEGIN PRIVATE KEY-----\n${key.match(/.{1,64}/g)!.join("\n")}\n-----END PRIVATE KEY-----\n`,
+        certificate: pem(authority),
+        async issue(subject, { names = [], client = false }) {
+            const own = await makeKeys();
+            const san = names.map((one) => ({ type: /^[\d.]+$/.test(one) ? "ip" : "dns", value: one }) as const);
+            const { clientAuth, serverAuth } = x509.ExtendedKeyUsage;
+            const certificate = await x509.X509CertificateGenerator.create({
+                serialNumber: serialNumber(),
+                subject,
+                issuer: authority.subject,
+                ...valid,
+                publicKey: own.publicKey as never,
+                signingKey: keys.privateKey,
+                signingAlgorithm: algorithm,
+                extensions: [
+                    ...(san.length > 0 ? [new x509.SubjectAlternativeNameExtension(san)] : []),
+                    new x509.ExtendedKeyUsageExtension([client ? clientAuth : serverAuth]),
+                ],
+            });
+            return { certificate: pem(certificate), key: keyPem(own.privateKey) };
+        },
     };
+}
+
+/** The authority and the certificate of the gateways. The authority's key is forgotten: nothing else is ever signed with it. */
+export async function makeCertificates(): Promise<NonNullable<State["certificates"]>> {
+    const authority = await makeAuthority("CN=OVHcloud sandbox on this machine (simulated)");
+    const names = ["127.0.0.1", "localhost"];
+    return { ca: authority.certificate, ...(await authority.issue("CN=127.0.0.1", { names })) };
+}
+
+function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
+    return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+}
+
+function pem(certificate: x509.X509Certificate): string {
+    return certificate.toString("pem") + "\n";
+}
+
+/** As Kubernetes wants the key of its service accounts: it knows no other form of one. */
+function keyPem(key: webcrypto.CryptoKey): string {
+    return KeyObject.from(key).export({ type: "sec1", format: "pem" }).toString();
 }

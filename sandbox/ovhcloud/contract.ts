@@ -1,5 +1,6 @@
 import Ajv, { type ValidateFunction } from "ajv";
 import structure from "./ai-deploy.structure.json";
+import { badRequest } from "./api-error";
 
 /** The published structure of OVHcloud's API, turned into checks of each request and each answer. */
 
@@ -89,12 +90,12 @@ function readOperations(): Operation[] {
 
 const operations = readOperations();
 
-/** The operation of the published API that a call means; `undefined` when there is none. */
+/** The operation of the published API that a call means; `undefined` when there is none. Throws an ApiError 400. */
 export function route(method: string, path: string): Route | undefined {
     for (const operation of operations) {
         const match = operation.method === method ? operation.pattern.exec(path) : null;
         if (match) {
-            const values = operation.parameters.map((name, i) => [name, decodeURIComponent(match[i + 1])]);
+            const values = operation.parameters.map((name, i) => [name, decoded(match[i + 1])]);
             return {
                 template: operation.template,
                 path: Object.fromEntries(values) as Record<string, string>,
@@ -103,6 +104,14 @@ export function route(method: string, path: string): Route | undefined {
         }
     }
     return undefined;
+}
+
+function decoded(text: string): string {
+    try {
+        return decodeURIComponent(text);
+    } catch {
+        throw badRequest(`${text} in the path is not percent-encoded UTF-8`);
+    }
 }
 
 /** What in a request is not as the structure says, one line each. */

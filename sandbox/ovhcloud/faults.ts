@@ -1,3 +1,6 @@
+import { z } from "zod";
+import { badRequest } from "./api-error";
+
 /** What the emulated API does wrong on purpose, per operation. */
 export interface FaultRule {
     /** HTTP method; absent: any. */
@@ -21,6 +24,34 @@ export interface FaultRule {
     times?: number;
     /** 0 to 1; absent: 1. */
     probability?: number;
+}
+
+const faultRule: z.ZodType<FaultRule> = z.strictObject({
+    method: z.string().optional(),
+    path: z.string().refine(isRegularExpression, "is no regular expression").optional(),
+    kind: z.enum(["status", "drop", "delay", "commit-then-status", "commit-then-drop", "commit-then-timeout", "stale"]),
+    status: z.int().min(200).max(599).optional(),
+    retryAfter: z.number().min(0).optional(),
+    delayMs: z.number().min(0).max(3_600_000).optional(),
+    staleMs: z.number().min(0).optional(),
+    times: z.int().min(0).optional(),
+    probability: z.number().min(0).max(1).optional(),
+});
+
+function isRegularExpression(text: string): boolean {
+    try {
+        return new RegExp(text) !== undefined;
+    } catch {
+        return false;
+    }
+}
+
+/** Throws an ApiError 400 that names the field. */
+export function readFaultRule(body: unknown): FaultRule {
+    const read = faultRule.safeParse(body);
+    if (read.success) return read.data;
+    const faults = read.error.issues.map(({ path, message }) => `${path.join(".") || "fault"}: ${message}`);
+    throw badRequest(faults.join("; "));
 }
 
 export class Faults {

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { request, type IncomingMessage, type ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { forward } from "../http-forward";
+import { close, createHttpServer, HttpError, listenNear } from "../http-server";
 import type { Balancing, GatewayStatus } from "./status";
 import type { State, StoredApp, StoredToken } from "./store";
 
@@ -27,6 +28,7 @@ export interface GatewayOptions {
     outage: () => boolean;
     /** A request has come in, whether or not there is a replica for it. */
     called: () => void;
+    log: (line: string) => void;
 }
 
 export interface Gateway {
@@ -70,10 +72,17 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     const served: GatewayStatus["served"] = { requests: 0, firstSeconds: 0, seconds: 0 };
     let open = 0;
 
-    const server = createServer(
-        { key: options.certificates.key, cert: options.certificates.certificate },
-        (incoming, answer) => {
-            if (options.outage()) return void incoming.socket.destroy();
+    const server = createHttpServer(
+        {
+            tls: { key: options.certificates.key, cert: options.certificates.certificate },
+            bodyBytes: limits.bodyBytes,
+            // A page that has been given a token may use it, as vLLM allows any page to. Its preflight carries no token,
+            // though, and is refused like everything without one: what the platform does with it is not documented.
+            allowsOrigin: () => true,
+            log: options.log,
+        },
+        ({ incoming }, answer) => {
+            if (options.outage()) return incoming.socket.destroy();
             open++;
             const arrived = performance.now();
             let first: number | undefined;
@@ -87,15 +96,14 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
                 served.seconds += (performance.now() - arrived) / 1000;
             });
             const refusal = refuse(options, incoming);
-            if (refusal) return say(answer, refusal.status, refusal.message, refusal.headers);
+            if (refusal) throw refusal;
             options.called();
             const ready = options.backends();
             if (ready.length === 0) {
-                const retry = { "retry-after": "30" };
-                return say(answer, 503, `app ${app.id} has no replica that is ready`, retry);
+                throw new HttpError(503, `app ${app.id} has no replica that is ready`, { "retry-after": "30" });
             }
-            forward(app, balance(ready, incoming, answer), incoming, answer, () => (first = performance.now()));
-            return undefined;
+            const begun = (): void => void (first = performance.now());
+            return toReplica(app, balance(ready, incoming, answer), incoming, answer, begun);
         },
     );
     server.maxConnections = limits.connections;
@@ -103,23 +111,17 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     server.on("secureConnection", (socket) => {
         if (options.outage()) socket.destroy();
     });
-    await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(app.port, "127.0.0.1", 4096, resolve);
-    });
-    app.port = (server.address() as { port: number }).port;
+    const before = app.port;
+    app.port = await listenNear(server, before, 4096);
+    if (before !== 0 && app.port !== before) {
+        options.log(`port ${before} of app ${app.spec.name} is taken by another program: it is at ${app.port} now`);
+    }
 
     return {
         status: () => ({ balancing: options.balancing(), open, answers: { ...answers }, served: { ...served } }),
         drop: () => server.closeAllConnections(),
-        close: () => closeServer(server),
+        close: () => close(server),
     };
-}
-
-async function closeServer(server: Server): Promise<void> {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
 }
 
 type Choose = (ready: Backend[], incoming: IncomingMessage, answer: ServerResponse) => Backend;
@@ -155,22 +157,9 @@ function balancer(balancing: () => Balancing): Choose {
     return (ready, incoming, answer) => strategies[balancing()](ready, incoming, answer);
 }
 
-interface Refused {
-    status: number;
-    message: string;
-    headers?: Record<string, string>;
-}
-
 /** Why a request may not pass. */
-function refuse({ app, tokens }: GatewayOptions, { headers }: IncomingMessage): Refused | undefined {
-    if (app.wanted === "deleted") return { status: 404, message: `app ${app.id} does not exist` };
-    if (Number(headers["content-length"] ?? 0) > limits.bodyBytes) {
-        return {
-            status: 413,
-            message: `the body is larger than ${limits.bodyBytes} bytes`,
-            headers: { connection: "close" },
-        };
-    }
+function refuse({ app, tokens }: GatewayOptions, { headers }: IncomingMessage): HttpError | undefined {
+    if (app.wanted === "deleted") return new HttpError(404, `app ${app.id} does not exist`);
     if (app.spec.unsecureHttp === true) return undefined;
     return refuseToken(app, tokens(), headers.authorization);
 }
@@ -180,74 +169,38 @@ export function refuseToken(
     app: StoredApp,
     tokens: StoredToken[],
     authorization: string | undefined,
-): Refused | undefined {
+): HttpError | undefined {
     const value = /^Bearer (.+)$/.exec(authorization ?? "")?.[1];
     const token = value === undefined ? undefined : tokens.find((candidate) => candidate.value === value);
-    if (!token) return { status: 401, message: "a valid AI token is needed: Authorization: Bearer TOKEN" };
-    if (!queryRoles.has(token.spec.role)) return { status: 403, message: "the role of this token may not query apps" };
+    if (!token) return new HttpError(401, "a valid AI token is needed: Authorization: Bearer TOKEN");
+    if (!queryRoles.has(token.spec.role)) return new HttpError(403, "the role of this token may not query apps");
     const selector = token.spec.labelSelector;
     if (selector) {
         const [label, wanted] = selector.split("=");
         if (app.spec.labels?.[label] !== wanted) {
-            return { status: 403, message: "the label selector of this token does not match this app" };
+            return new HttpError(403, "the label selector of this token does not match this app");
         }
     }
     return undefined;
 }
 
-/** `begun` is called when the answer's body begins. */
-function forward(
+/**
+ * Passes a request on and its answer back; rejects with what to answer when the replica does not.
+ * @param begun called when the answer's body begins
+ */
+async function toReplica(
     app: StoredApp,
     backend: Backend,
     incoming: IncomingMessage,
     answer: ServerResponse,
     begun: () => void,
-): void {
+): Promise<void> {
     if (!backend.listens) {
         const { defaultHttpPort } = app.spec;
-        return say(answer, 502, `the replica does not listen on port ${defaultHttpPort}, the app's HTTP port`);
+        throw new HttpError(502, `the replica does not listen on port ${defaultHttpPort}, the app's HTTP port`);
     }
-    const { connection: _, ...headers } = incoming.headers;
+    const to = { name: "the replica", createConnection: () => backend.connect() };
     backend.requests++;
-    const upstream = request(
-        { createConnection: () => backend.connect(), method: incoming.method, path: incoming.url, headers },
-        (reply) => {
-            const { connection: __, "keep-alive": ___, ...rest } = reply.headers;
-            answer.writeHead(reply.statusCode ?? 502, rest);
-            reply.once("data", begun);
-            reply.pipe(answer);
-            reply.on("data", () => silence.refresh());
-            reply.on("error", () => answer.destroy());
-        },
-    );
-    const silence = setTimeout(() => {
-        if (!answer.headersSent) say(answer, 504, `the replica was silent for ${limits.silenceMs / 1000} s`);
-        upstream.destroy();
-    }, limits.silenceMs);
-    answer.on("close", () => {
-        backend.requests--;
-        clearTimeout(silence);
-    });
-    upstream.on("error", (error) => {
-        if (answer.writableEnded) return;
-        if (answer.headersSent) answer.destroy();
-        else say(answer, 502, `the replica does not answer (${error.message})`);
-    });
-    // A client that goes away ends its request at the replica, too.
-    answer.on("close", () => {
-        if (!answer.writableFinished) upstream.destroy();
-    });
-    let received = 0;
-    incoming.on("data", (part: Buffer) => {
-        received += part.length;
-        if (received <= limits.bodyBytes || answer.headersSent) return;
-        say(answer, 413, `the body is larger than ${limits.bodyBytes} bytes`, { connection: "close" });
-        upstream.destroy();
-    });
-    incoming.pipe(upstream);
-}
-
-function say(answer: ServerResponse, status: number, message: string, headers: Record<string, string> = {}): void {
-    answer.writeHead(status, { "content-type": "application/json", ...headers });
-    answer.end(JSON.stringify({ message }));
+    answer.on("close", () => backend.requests--);
+    await forward({ to, incoming, answer, bodyBytes: limits.bodyBytes, silenceMs: limits.silenceMs, begun });
 }

@@ -14,11 +14,17 @@ const momentary = new Set<string>(["crash", "oom", "token-revoked"]);
 export const appFaultKinds: AppFaultKind[] = ["crash", "hang", "slow", "oom", "image-pull", "hf-401"];
 export const platformFaultKinds: PlatformFaultKind[] = ["quota", "region-outage", "api-outage", "token-revoked"];
 
-const timing = { afterSeconds: z.number().min(0).optional(), forSeconds: z.number().positive().optional() };
+/** A week; timers take no more than three and a half. */
+const longestSeconds = 604_800;
+
+const timing = {
+    afterSeconds: z.number().min(0).max(longestSeconds).optional(),
+    forSeconds: z.number().positive().max(longestSeconds).optional(),
+};
 const appFault = z.strictObject({
     kind: z.enum(appFaultKinds),
     replica: z.int().min(0).optional(),
-    factor: z.number().min(1).optional(),
+    factor: z.number().min(1).max(1_000_000).optional(),
     ...timing,
 });
 const platformFault = z.strictObject({
@@ -35,9 +41,15 @@ const onlyOf: Record<string, string[]> = {
     token: ["token-revoked"],
 };
 
-/** Throws an ApiError 400 that names the field. */
-export function readAppFault(body: unknown): AppFaultInput {
-    return checked(appFault.safeParse(body));
+/**
+ * Throws an ApiError 400 that names the field.
+ * @param replicas indexes of those that the app has now
+ */
+export function readAppFault(body: unknown, replicas: number[]): AppFaultInput {
+    const read = checked(appFault.safeParse(body));
+    if (read.replica === undefined || replicas.includes(read.replica)) return read;
+    const there = replicas.length === 0 ? "none" : replicas.join(", ");
+    throw badRequest(`replica: the app has no replica ${read.replica}; it has ${there}`);
 }
 
 /** Throws an ApiError 400 that names the field. */

@@ -188,6 +188,7 @@ export class Platform {
             balancing: () => this.balancing,
             outage: () => this.isOut(app),
             called: () => this.called(app),
+            log: this.options.log,
         });
     }
 

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { close, createHttpServer, listenNear, type HttpError, type HttpRequest } from "../http-server";
 import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
 import { ApiError, badRequest, notFound } from "./api-error";
@@ -12,20 +13,20 @@ import * as capabilities from "./capabilities";
 import { makeCertificates } from "./certificates";
 import { answerFaults, requestFaults, route } from "./contract";
 import { EventStream } from "./event-stream";
-import { Faults, type FaultRule } from "./faults";
+import { Faults, readFaultRule } from "./faults";
 import { balancings, refuseToken } from "./gateway";
 import { readAppFault, readPlatformFault } from "./incidents";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Platform, type StartReplica } from "./platform";
-import type { AppStatus, Balancing, SandboxStatus } from "./status";
+import type { AppStatus, Balancing, PartStatus, SandboxStatus } from "./status";
 import { Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {
     /** Holds `state.json` and `ca.pem`; survives restarts. */
     stateDir: string;
-    /** Port of the API on 127.0.0.1; absent: a free one, kept over restarts. */
+    /** Port of the API on 127.0.0.1, kept over restarts; a free one when it is absent or taken. */
     port?: number;
     /** Platform seconds per real second; default 60. */
     speed?: number;
@@ -41,6 +42,8 @@ export interface OvhCloudOptions {
     balancing?: Balancing;
     /** Profiles of the simulated GPUs beside the built-in ones. */
     profiles?: OwnProfile[];
+    /** Programs that `status` is to show. */
+    parts?: () => PartStatus[];
     log?: (line: string) => void;
 }
 
@@ -94,6 +97,8 @@ export interface OvhCloud {
 }
 
 const maxLoggedRequests = 10_000;
+/** Guess: OVHcloud publishes no limit. */
+const bodyBytes = 1024 ** 2;
 
 /** Starts the emulated OVHcloud API with the simulated AI Deploy behind it. */
 export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud> {
@@ -142,11 +147,13 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         existing().map((app) => ({ ...identity(app), state: app.state, replicas: platform.available(app) }));
     const status = (): SandboxStatus => ({
         at: new Date().toISOString(),
+        pid: process.pid,
         speed: platform.speed,
         violations: violations.length,
         apps: existing().map((app) => ({ ...identity(app), ...platform.status(app) })),
         clusters: Object.keys(store.state.clusters),
         faults: platform.incidents.list(),
+        parts: options.parts?.() ?? [],
     });
     const events = new EventStream(status);
     changed = () => events.changed();
@@ -158,6 +165,9 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             ({ id, replicas }) => (store.state.apps[id] ? platform.available(store.state.apps[id]) : replicas),
         );
     };
+
+    const replicasOf = (id: string): number[] =>
+        platform.status(store.state.apps[id]).replicas.map(({ index }) => index);
 
     /** What writes change, in a form that can be compared. */
     const fingerprint = (): string => {
@@ -174,10 +184,8 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
 
     /** One call of the API, from authentication to the answer's value. */
     async function call(
-        method: string,
-        url: URL,
+        { method, url, incoming }: HttpRequest,
         body: string,
-        incoming: IncomingMessage,
         staleMs: number | undefined,
     ): Promise<unknown> {
         const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
@@ -195,6 +203,9 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         const matched = route(method, path);
         if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
         const name = `${method} ${matched.template}`;
+        // Ids are looked up in plain objects, which know some names from birth.
+        const inborn = Object.values(matched.path).find((value) => value in Object.prototype);
+        if (inborn !== undefined) throw notFound(`${inborn} does not exist`);
         if (matched.path.serviceName !== options.projectId) throw notFound("This service does not exist");
         const key = name.replace("/cloud/project/{serviceName}", "");
         const handler = (staleMs === undefined ? undefined : readsAsOf(staleMs)[key]) ?? handlers[key];
@@ -218,32 +229,19 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         return sent;
     }
 
-    async function serve(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
-        const method = incoming.method ?? "GET";
-        const url = new URL(incoming.url ?? "/", `http://${incoming.headers.host}`);
-        const body = await text(incoming);
-        const queryId = `sandbox.${randomUUID()}`;
+    async function serve(request: HttpRequest, answer: ServerResponse): Promise<void> {
+        const { method, url, incoming } = request;
+        const body = await request.text();
         const logged: LoggedRequest = { at: Date.now(), method, path: url.pathname, status: 0, effect: false };
         requests.push(logged);
         if (requests.length > maxLoggedRequests) requests.shift();
         const send = (status: number, value: unknown, headers: Record<string, string> = {}): void => {
             logged.status = status;
-            answer.writeHead(status, { "content-type": "application/json", "x-ovh-queryid": queryId, ...headers });
+            answer.writeHead(status, { "content-type": "application/json", ...headers });
             answer.end(value === undefined ? "null" : JSON.stringify(value));
         };
-        if (url.pathname.startsWith("/sandbox/") && incoming.headers.origin !== undefined) {
-            // Only browsers send it: a web site must not control what happens to listen on this machine.
-            return send(403, { message: "the controls are not for web pages; the console has its own" });
-        }
         if (method === "GET" && url.pathname === "/sandbox/events") return events.open(answer);
-        if (url.pathname.startsWith("/sandbox/")) {
-            try {
-                return send(200, control(method, url.pathname, body));
-            } catch (error) {
-                if (!(error instanceof ApiError)) throw error;
-                return send(error.status, { message: error.message });
-            }
-        }
+        if (url.pathname.startsWith("/sandbox/")) return send(200, control(method, url.pathname, body));
         if (platform.incidents.active("api-outage")) {
             const message = "the API is out of order (a fault was asked for)";
             return send(503, { class: "Server::ServiceUnavailable", message });
@@ -258,7 +256,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         }
         try {
             const before = method === "GET" ? "" : fingerprint();
-            const value = await call(method, url, body, incoming, fault?.kind === "stale" ? fault.staleMs : undefined);
+            const value = await call(request, body, fault?.kind === "stale" ? fault.staleMs : undefined);
             logged.effect = method !== "GET" && fingerprint() !== before;
             if (fault?.kind === "commit-then-drop") return void incoming.socket.destroy();
             if (fault?.kind === "commit-then-timeout") return;
@@ -267,12 +265,8 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             }
             send(200, value);
         } catch (error) {
-            if (error instanceof ApiError) {
-                send(error.status, { class: error.errorClass, message: error.message }, error.headers);
-            } else {
-                log(`${method} ${url.pathname}: ${(error as Error).stack}`);
-                send(500, { class: "Server::InternalServerError", message: "the emulator failed; see its log" });
-            }
+            logged.status = error instanceof ApiError ? error.status : 500;
+            throw error;
         }
         return undefined;
     }
@@ -286,7 +280,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         if (scope !== undefined && ["GET", "POST", "DELETE"].includes(method)) {
             if (method === "POST") {
                 if (app === undefined) platform.incidents.add(readPlatformFault(json(body)));
-                else platform.incidents.add(readAppFault(json(body)), app);
+                else platform.incidents.add(readAppFault(json(body), replicasOf(app)), app);
             }
             if (method === "DELETE") platform.incidents.clear(app);
             return platform.incidents.list().filter((fault) => fault.app === app);
@@ -317,7 +311,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
             case "GET /sandbox/faults":
                 return faults.list();
             case "POST /sandbox/faults":
-                faults.add(json(body) as FaultRule);
+                faults.add(readFaultRule(json(body)));
                 return faults.list();
             case "DELETE /sandbox/faults":
                 faults.clear();
@@ -327,12 +321,15 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         }
     }
 
-    const server = createServer((incoming, answer) => void serve(incoming, answer));
-    await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(options.port ?? store.state.apiPort ?? 0, "127.0.0.1", resolve);
+    const refusal = (error: HttpError): object => ({
+        class: error instanceof ApiError ? error.errorClass : httpErrorClass(error.status),
+        message: error.message,
     });
-    const { port } = server.address() as { port: number };
+    const server = createHttpServer({ bodyBytes, refusal, log }, (request, answer) => {
+        answer.setHeader("x-ovh-queryid", `sandbox.${randomUUID()}`);
+        return serve(request, answer);
+    });
+    const port = await listenNear(server, store.state.apiPort ?? options.port ?? 0);
     store.state.apiPort = port;
     store.save();
     await platform.resume();
@@ -367,9 +364,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         },
         async close() {
             events.close();
-            const closed = new Promise((resolve) => server.close(resolve));
-            server.closeAllConnections();
-            await closed;
+            await close(server);
             await platform.close();
         },
     };
@@ -387,11 +382,7 @@ function json(body: string): object {
     return value;
 }
 
-function text(incoming: IncomingMessage): Promise<string> {
-    return new Promise((resolve, reject) => {
-        const parts: Buffer[] = [];
-        incoming.on("data", (part: Buffer) => parts.push(part));
-        incoming.on("end", () => resolve(Buffer.concat(parts).toString("utf8")));
-        incoming.on("error", reject);
-    });
+/** Of a refusal that no operation of the API made. */
+function httpErrorClass(status: number): string {
+    return status < 500 ? "Client::BadRequest" : "Server::InternalServerError";
 }

@@ -13,6 +13,8 @@
 export interface SandboxStatus {
     /** Time of day. */
     at: string;
+    /** Process that answers: with it one sandbox is told from another at the same port. */
+    pid: number;
     /** Platform seconds per real second. */
     speed: number;
     /** Requests and answers that broke the published structure of the API. */
@@ -21,6 +23,17 @@ export interface SandboxStatus {
     clusters: string[];
     /** Faults that act now or are still to come. */
     faults: FaultStatus[];
+    /** The programs that run beside the daemon. */
+    parts: PartStatus[];
+}
+
+/** A program that the sandbox has started. */
+export interface PartStatus {
+    name: string;
+    /** How it ended, such as `exit code 1` or `SIGKILL`; absent while it runs. */
+    exit?: string;
+    /** Path of its log. */
+    log: string;
 }
 
 export interface AppStatus {

@@ -53,7 +53,7 @@ const versions: Record<Name, string> = {
 };
 
 /** What people type when they have sourced `.sandbox/env`. Not the Kubernetes plugin: on PATH it would be warned of. */
-const linkedTools: Tool[] = ["kubectl", "kwokctl", "prometheus", "promtool"];
+const linkedTools: Tool[] = ["kubectl", "prometheus", "promtool"];
 
 /** Of a download. The largest plugin has some 60 MB. */
 const downloadSeconds = 90;

@@ -1,8 +1,10 @@
 import { CoreV1Api, CustomObjectsApi, type KubeConfig } from "@kubernetes/client-node";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { PartStatus } from "../ovhcloud/status";
 import { startChild, type Child } from "./child";
 import { isGone } from "./cluster-files";
+import type { ReverseProxy } from "./reverse-proxy";
 
 /** Where an Alertmanager pod of the operator finds its Secrets. */
 const podFolder = "/etc/alertmanager/";
@@ -24,8 +26,8 @@ export interface LocalAlertmanagerOptions {
     /** Holds config, data and log. */
     dir: string;
     program: string;
-    /** On 127.0.0.1. */
-    port: number;
+    /** Its address. */
+    proxy: ReverseProxy;
     log: (line: string) => void;
 }
 
@@ -33,13 +35,15 @@ export interface LocalAlertmanagerOptions {
 export class LocalAlertmanager {
     readonly address: string;
     private running: Child | undefined;
+    /** The one that was started last, unless it was to end. */
+    private last: Child | undefined;
     private applied = "";
 
     constructor(
         private readonly cluster: KubeConfig,
         private readonly options: LocalAlertmanagerOptions,
     ) {
-        this.address = `127.0.0.1:${options.port}`;
+        this.address = `127.0.0.1:${options.proxy.port}`;
     }
 
     /** One look at the cluster: starts it, passes a change on, or ends it. Rejects when it refuses its configuration. */
@@ -48,7 +52,7 @@ export class LocalAlertmanager {
         if (!files) return this.stop();
         const wanted = JSON.stringify(files);
         if (this.running && wanted === this.applied) return;
-        const { dir, program, log } = this.options;
+        const { dir, program, proxy, log } = this.options;
         const configFile = this.write(files);
         if (this.running) {
             const answer = await fetch(`http://${this.address}/-/reload`, { method: "POST" });
@@ -62,14 +66,14 @@ export class LocalAlertmanager {
                 args: [
                     `--config.file=${configFile}`,
                     `--storage.path=${join(dir, "data")}`,
-                    `--web.listen-address=${this.address}`,
+                    ...(await proxy.flags(dir)),
                     // It has no peers; without an address it listens for none.
                     "--cluster.listen-address=",
                     "--log.level=warn",
                 ],
                 logFile: join(dir, "alertmanager.log"),
             });
-            this.running = started;
+            this.running = this.last = started;
             void started.ended.then(() => {
                 if (this.running === started) this.running = undefined;
             });
@@ -78,9 +82,14 @@ export class LocalAlertmanager {
         this.applied = wanted;
     }
 
+    parts(): PartStatus[] {
+        const log = join(this.options.dir, "alertmanager.log");
+        return this.last ? [{ name: "alertmanager", exit: this.last.exit, log }] : [];
+    }
+
     async stop(): Promise<void> {
         const running = this.running;
-        this.running = undefined;
+        this.running = this.last = undefined;
         await running?.stop();
     }
 

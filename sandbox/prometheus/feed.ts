@@ -2,11 +2,13 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { PartStatus } from "../ovhcloud/status";
 import { LocalAlertmanager } from "./alertmanager";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
 import { localConfig, type ApiServer, type LocalAddresses } from "./local-config";
 import { LocalRelays } from "./relay";
+import type { ReverseProxy } from "./reverse-proxy";
 
 export interface MonitoringFeedOptions {
     /** Holds config, data and logs of both programs. */
@@ -14,10 +16,8 @@ export interface MonitoringFeedOptions {
     /** Kubeconfig file of the cluster. */
     kubeconfig: string;
     bin: { prometheus: string; prometheusOperator: string; alertmanager: string };
-    /** Port of Prometheus on 127.0.0.1. */
-    port: number;
-    /** Port of Alertmanager on 127.0.0.1. */
-    alertmanagerPort: number;
+    /** The addresses of both. */
+    proxies: { prometheus: ReverseProxy; alertmanager: ReverseProxy };
     /** The authority of the app gateways, which Prometheus trusts as it would the public ones. */
     caFile: string;
     log: (line: string) => void;
@@ -30,6 +30,8 @@ export interface MonitoringFeedOptions {
 export interface MonitoringFeed {
     /** `http://127.0.0.1:PORT`; answers once the cluster holds a Prometheus. */
     url: string;
+    /** The programs that run, and those that ended by themselves and are not started again yet. */
+    parts(): PartStatus[];
     close(): Promise<void>;
 }
 
@@ -41,7 +43,7 @@ const restartMs = 3000;
 /** Begins to look for a Prometheus resource in the cluster, and does for it what its pods would. */
 export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<MonitoringFeed> {
     const { dir, log } = options;
-    const url = `http://127.0.0.1:${options.port}`;
+    const { url } = options.proxies.prometheus;
     mkdirSync(dir, { recursive: true });
     const cluster = new KubeConfig();
     cluster.loadFromFile(options.kubeconfig);
@@ -50,9 +52,11 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const alertmanager = new LocalAlertmanager(cluster, {
         dir: join(dir, "alertmanager"),
         program: options.bin.alertmanager,
-        port: options.alertmanagerPort,
+        proxy: options.proxies.alertmanager,
         log,
     });
+    /** Those that were started last, by name. */
+    const children = new Map<string, { child: Child; log: string }>();
     let closed = false;
     let operator: Child | undefined;
     let prometheus: Child | undefined;
@@ -76,11 +80,13 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         if (!resource) {
             await Promise.all([prometheus?.stop(), relays.stop(), alertmanager.stop()]);
             prometheus = undefined;
+            children.delete("prometheus");
             return;
         }
         if (!operator) {
             const started = await startOperator(options, apiServer);
             operator = started;
+            children.set("prometheus-operator", { child: started, log: join(dir, "operator.log") });
             void started.ended.then(() => {
                 operator = undefined;
                 notBefore = Date.now() + restartMs;
@@ -97,7 +103,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         await relays.update(files.relays);
         const leftOut = writeConfig(dir, files, {
             relays: relays.addresses(),
-            prometheus: `127.0.0.1:${options.port}`,
+            prometheus: `127.0.0.1:${options.proxies.prometheus.port}`,
             alertmanager: alertmanager.address,
             apiServer,
         });
@@ -107,6 +113,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         } else {
             const started = await startPrometheus(options, files);
             prometheus = started;
+            children.set("prometheus", { child: started, log: join(dir, "prometheus.log") });
             void started.ended.then(() => {
                 prometheus = undefined;
                 notBefore = Date.now() + restartMs;
@@ -135,6 +142,10 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
 
     return Promise.resolve({
         url,
+        parts: () => [
+            ...[...children].map(([name, { child, log: file }]) => ({ name, exit: child.exit, log: file })),
+            ...alertmanager.parts(),
+        ],
         async close() {
             closed = true;
             await looking;
@@ -160,8 +171,8 @@ function writeConfig(dir: string, { config }: ClusterFiles, addresses: LocalAddr
     return local.leftOut;
 }
 
-function startPrometheus(
-    { dir, bin, port, caFile }: MonitoringFeedOptions,
+async function startPrometheus(
+    { dir, bin, proxies, caFile }: MonitoringFeedOptions,
     { retention, retentionSize }: ClusterFiles,
 ): Promise<Child> {
     const flags = {
@@ -171,13 +182,16 @@ function startPrometheus(
         "storage.tsdb.retention.size": retentionSize,
         // Nothing marks the series of replicas that went while it was stopped: they would count for another five minutes.
         "query.lookback-delta": "1m",
-        "web.listen-address": `127.0.0.1:${port}`,
         "log.level": "warn",
     };
     const given = Object.entries(flags).filter(([, value]) => value !== undefined);
     return startChild({
         program: bin.prometheus,
-        args: ["--web.enable-lifecycle", ...given.map(([name, value]) => `--${name}=${value}`)],
+        args: [
+            "--web.enable-lifecycle",
+            ...(await proxies.prometheus.flags(dir)),
+            ...given.map(([name, value]) => `--${name}=${value}`),
+        ],
         env: { SSL_CERT_FILE: caFile },
         logFile: join(dir, "prometheus.log"),
     });
@@ -219,6 +233,11 @@ function startOperator(
             `-cert-file=${certificate}`,
             `-key-file=${key}`,
             "-web.listen-address=127.0.0.1:0",
+            // Nobody is to read its metrics: with a certificate that proves nothing, and a client's asked for.
+            "-web.enable-tls",
+            `-web.cert-file=${certificate}`,
+            `-web.key-file=${key}`,
+            `-web.client-ca-file=${ca}`,
             "-log-level=warn",
         ],
         logFile: join(dir, "operator.log"),

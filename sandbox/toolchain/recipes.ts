@@ -3,7 +3,6 @@
 export const tools = [
     "etcd",
     "kwok",
-    "kwokctl",
     "pulumi",
     "kube-apiserver",
     "kube-controller-manager",
@@ -99,7 +98,6 @@ export const recipes: Record<Tool, Recipe> = {
         coldSeconds: 33,
     },
     kwok: { ...kwok, package: "sigs.k8s.io/kwok/cmd/kwok", coldSeconds: 56 },
-    kwokctl: { ...kwok, package: "sigs.k8s.io/kwok/cmd/kwokctl", coldSeconds: 7 },
     pulumi: {
         module: "pulumi",
         package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",

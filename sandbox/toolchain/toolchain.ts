@@ -10,11 +10,11 @@ import {
     readdirSync,
     renameSync,
     rmSync,
-    writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { takeLock } from "../processes";
 import { oldestGo, recipes, tools, type Recipe, type Tool } from "./recipes";
 
 export interface Toolchain {
@@ -73,7 +73,7 @@ export function removeToolchain(): string {
 
 async function buildAll(missing: Tool[], log: (line: string) => void): Promise<void> {
     requireGo();
-    const release = await takeLock(join(cacheDir(), "lock"), log);
+    const release = await waitForLock(join(cacheDir(), "lock"), log);
     try {
         const total = missing.reduce((sum, tool) => sum + recipes[tool].coldSeconds, 0);
         log(`building ${missing.length} tools from Go modules, once; about ${Math.ceil(total / 60)} min on two cores`);
@@ -229,30 +229,11 @@ function buildKey(tool: Tool): string {
 }
 
 /** One builder at a time; a lock whose process is gone counts for nothing. */
-async function takeLock(file: string, log: (line: string) => void): Promise<() => void> {
-    mkdirSync(cacheDir(), { recursive: true });
+async function waitForLock(file: string, log: (line: string) => void): Promise<() => void> {
     for (let waited = false; ; waited = true) {
-        try {
-            writeFileSync(file, String(process.pid), { flag: "wx" });
-            return () => rmSync(file, { force: true });
-        } catch (error) {
-            if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-        }
-        const holder = Number(readFileSync(file, "utf8") || "0");
-        if (!alive(holder)) {
-            rmSync(file, { force: true });
-            continue;
-        }
-        if (!waited) log(`process ${holder} is building the tools; waiting for it`);
+        const holder = takeLock(file);
+        if (!holder) return () => rmSync(file, { force: true });
+        if (!waited) log(`process ${holder.pid} is building the tools; waiting for it`);
         await sleep(1000);
-    }
-}
-
-function alive(pid: number): boolean {
-    try {
-        process.kill(pid, 0);
-        return true;
-    } catch {
-        return false;
     }
 }

@@ -1,18 +1,19 @@
 import { createHash } from "node:crypto";
+import { HttpError } from "../http-server";
 import { tokenOfId, tokensOf } from "./tokenizer";
 import { toolCall, type Tool, type ToolCall, type ToolChoice } from "./tool-call";
 
 /** Reads the body of a completion request as vLLM validates it, and refuses what a simulation cannot stand in for. */
 
 /** A refusal in vLLM's shape. */
-export class Refusal extends Error {
+export class Refusal extends HttpError {
     constructor(
-        readonly status: number,
+        status: number,
         readonly type: string,
         message: string,
         readonly param: string | null = null,
     ) {
-        super(message);
+        super(status, message);
     }
 
     get body(): object {
@@ -116,6 +117,13 @@ export function readCompletionRequest(kind: Kind, text: string, model: ModelFact
         kind === "chat"
             ? [chatPrompt(body.messages, body.tools, model.blockSize)]
             : textPrompts(body.prompt, model.blockSize);
+    const n = integer(body, "n", 1) ?? 1;
+    if (n * prompts.length > mostSequences) {
+        throw bad(
+            `n must be at most ${mostSequences} over all prompts, got ${n}: vLLM 0.13.0 itself would not survive it.`,
+            "n",
+        );
+    }
     const asked = kind === "chat" ? integer(body, "max_completion_tokens", 1) : undefined;
     const askedMaxTokens = asked ?? integer(body, "max_tokens", 1);
     const longest = Math.max(...prompts.map(({ tokens }) => tokens));
@@ -149,7 +157,7 @@ export function readCompletionRequest(kind: Kind, text: string, model: ModelFact
     return {
         kind,
         prompts,
-        n: integer(body, "n", 1) ?? 1,
+        n,
         askedMaxTokens,
         minTokens,
         ignoreEos: boolean(body, "ignore_eos"),
@@ -163,6 +171,12 @@ export function readCompletionRequest(kind: Kind, text: string, model: ModelFact
         endsWithToolCalls: choice.mode !== "named",
     };
 }
+
+/**
+ * Sequences of one request. 0.13.0 has no limit and is killed by a huge `n` (GHSA-3mwp-wvh9-7528); this is the one of
+ * the version that mends it, the default of VLLM_MAX_N_SEQUENCES.
+ */
+const mostSequences = 16_384;
 
 /** `--max-logprobs` */
 const maxLogprobs = 20;

@@ -116,6 +116,7 @@ export function startReplica(options: ReplicaOptions): Replica {
                 meanAnswerTokens: profile.meanAnswerTokens,
                 random: seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32)),
                 hung: () => hung,
+                log: (line) => options.log(apiServerLine("ERROR", line)),
             },
             serving,
             metrics,

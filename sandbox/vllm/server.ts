@@ -1,4 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import { createHttpServer, HttpError, type HttpHandler, type HttpRequest } from "../http-server";
 import { complete, sendJson, type CompletionSettings } from "./completion";
 import {
     readCompletionRequest,
@@ -22,32 +24,35 @@ export interface ServerSettings extends CompletionSettings {
     loadTracking: boolean;
     /** While the server hangs: what to wait for before anything is answered. */
     hung: () => Promise<void> | undefined;
+    /** Is told of faults of the simulation itself. */
+    log: (line: string) => void;
 }
+
+/** vLLM's has no limit: this one is that of the gateway before it. */
+const bodyBytes = 100 * 1024 ** 2;
 
 /** What vLLM serves as well and the sandbox does not, by the beginning of the path. */
 const notSimulated =
     /^\/(v1\/(responses|embeddings|audio|messages|score|rerank)|v2\/rerank|score|rerank|pooling|classify|invocations|inference|tokenizer_info|server_info|sleep|wake_up|reset_prefix_cache|v1\/load_lora_adapter|v1\/unload_lora_adapter)\b/;
-
-type Handler = (incoming: IncomingMessage, answer: ServerResponse) => unknown;
 
 /** The HTTP face of one replica, as vLLM's OpenAI server. Not started: its caller listens. */
 export function createVllmServer(settings: ServerSettings, serving: Serving, metrics: ReplicaMetrics): Server {
     let load = 0;
     const created = Math.floor(Date.now() / 1000);
     const completions =
-        (kind: Kind): Handler =>
-        async (incoming, answer) => {
+        (kind: Kind): HttpHandler =>
+        async ({ text }, answer) => {
             load++;
             try {
                 const arrival = serving.now();
-                const request = readCompletionRequest(kind, await textOf(incoming), settings);
+                const request = readCompletionRequest(kind, await text(), settings);
                 await complete(settings, serving, request, arrival, answer);
             } finally {
                 load--;
             }
         };
-    const empty: Handler = (_, answer) => answer.writeHead(200, { "content-length": 0 }).end();
-    const routes: Record<string, Record<string, Handler>> = {
+    const empty: HttpHandler = (_, answer) => answer.writeHead(200, { "content-length": 0 }).end();
+    const routes: Record<string, Record<string, HttpHandler>> = {
         "/health": { GET: empty },
         "/ping": { GET: empty, POST: empty },
         "/version": { GET: (_, answer) => sendJson(answer, 200, { version: vllmVersion }) },
@@ -75,8 +80,8 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
                 }),
         },
         "/tokenize": {
-            POST: async (incoming, answer) => {
-                const { tokens, withTexts } = readTokenizeRequest(await textOf(incoming), settings);
+            POST: async ({ text }, answer) => {
+                const { tokens, withTexts } = readTokenizeRequest(await text(), settings);
                 sendJson(answer, 200, {
                     count: tokens.length,
                     max_model_len: settings.maxModelLen,
@@ -86,35 +91,31 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
             },
         },
         "/detokenize": {
-            POST: async (incoming, answer) => {
-                sendJson(answer, 200, { prompt: readDetokenizeRequest(await textOf(incoming), settings) });
+            POST: async ({ text }, answer) => {
+                sendJson(answer, 200, { prompt: readDetokenizeRequest(await text(), settings) });
             },
         },
         "/v1/chat/completions": { POST: completions("chat") },
         "/v1/completions": { POST: completions("text") },
     };
 
-    return createServer((incoming, answer) => {
+    return createHttpServer({ bodyBytes, allowsOrigin, refusal, log: settings.log }, (request, answer) => {
         const begin = performance.now();
-        const { pathname } = new URL(incoming.url ?? "/", "http://replica");
+        const { pathname } = request.url;
         const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
         answer.on("close", () =>
-            observe(metrics, incoming, answer, route ? pathname : "none", (performance.now() - begin) / 1000),
+            observe(metrics, request.incoming, answer, route ? pathname : "none", (performance.now() - begin) / 1000),
         );
-        serve(incoming, answer, pathname, route).catch((error: unknown) => {
-            if (answer.headersSent) return void answer.destroy();
-            const refusal =
-                error instanceof Refusal ? error : new Refusal(500, "InternalServerError", (error as Error).message);
-            return sendJson(answer, refusal.status, refusal.body);
-        });
+        return serve(request, answer, route);
     });
 
     async function serve(
-        incoming: IncomingMessage,
+        request: HttpRequest,
         answer: ServerResponse,
-        pathname: string,
-        route: Record<string, Handler> | undefined,
+        route: Record<string, HttpHandler> | undefined,
     ): Promise<unknown> {
+        const { method, incoming } = request;
+        const { pathname } = request.url;
         const hung = settings.hung();
         if (hung) await hung;
         if (answer.closed) return undefined;
@@ -125,13 +126,24 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
             throw new Refusal(501, "NotImplementedError", `the sandbox does not simulate ${pathname} of vLLM`);
         }
         if (!route) return sendJson(answer, 404, { detail: "Not Found" });
-        const handler = Object.hasOwn(route, incoming.method ?? "GET") ? route[incoming.method ?? "GET"] : undefined;
+        const handler = Object.hasOwn(route, method) ? route[method] : undefined;
         if (!handler) {
             answer.setHeader("allow", Object.keys(route).join(", "));
             return sendJson(answer, 405, { detail: "Method Not Allowed" });
         }
-        return handler(incoming, answer);
+        return handler(request, answer);
     }
+}
+
+/** vLLM allows every page. A replica's own port is not reachable on the platform, though, and asks for no token. */
+function allowsOrigin(_: string, { socket }: IncomingMessage): boolean {
+    return !(socket instanceof Socket);
+}
+
+function refusal(error: HttpError): object {
+    if (error instanceof Refusal) return error.body;
+    const type = error.status < 500 ? "BadRequestError" : "InternalServerError";
+    return new Refusal(error.status, type, error.message).body;
 }
 
 /** An API key guards the paths under /v1 alone. */
@@ -156,10 +168,4 @@ function observe(
     http.responseSize.labels({ handler }).observe(Number(answer.getHeader("content-length") ?? 0));
     http.durationFine.labels({}).observe(seconds);
     http.duration.labels({ handler, method }).observe(seconds);
-}
-
-async function textOf(incoming: IncomingMessage): Promise<string> {
-    const parts: Buffer[] = [];
-    for await (const part of incoming) parts.push(part as Buffer);
-    return Buffer.concat(parts).toString();
 }

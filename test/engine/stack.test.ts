@@ -60,6 +60,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             outputs: (await stage.outputs()) as StackOutputs,
             api: stage.cloud.api.url,
             prometheus: stage.prometheusUrl,
+            prometheusFolder: stage.layout.prometheus,
             caFile: stage.cloud.api.caFile,
             preview: async () => {
                 const { code, stdout } = await stage.previewNothing();

@@ -1,5 +1,4 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -77,9 +76,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
             log: (line) => log.push(line),
         });
     }
-    const prometheusPort = await freePort();
-    const alertmanagerPort = await freePort();
-    const local = { layout, speed: 300, prometheusPort, alertmanagerPort, log: (line: string) => void log.push(line) };
+    const local = { layout, speed: 300, log: (line: string) => void log.push(line) };
     const cloud = options.mks
         ? await startApiAlone(layout, options.mks)
         : await startLocalCloud({ ...local, bin: toolchain.bin });
@@ -106,8 +103,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         cloud,
         toolchain,
         env,
-        prometheusUrl: `http://127.0.0.1:${prometheusPort}`,
-        alertmanagerUrl: `http://127.0.0.1:${alertmanagerPort}`,
+        prometheusUrl: cloud.prometheus,
+        alertmanagerUrl: cloud.alertmanager,
         configure(values) {
             for (const [path, value] of Object.entries(values)) {
                 const keys = path.split(".");
@@ -173,22 +170,11 @@ async function startApiAlone(layout: Layout, mks: ManagedKubernetes): Promise<Lo
         projectId: sandboxProjectId,
         mks,
     });
-    return { api, prometheusUrl: () => undefined, close: () => api.close() };
+    return { api, prometheus: "", alertmanager: "", prometheusUrl: () => undefined, close: () => api.close() };
 }
 
 function setPath(target: Record<string, any>, [key, ...rest]: string[], value: unknown): void {
     if (rest.length > 0) setPath((target[key] ??= {}) as Record<string, any>, rest, value);
     else if (value === undefined) delete target[key];
     else target[key] = value;
-}
-
-function freePort(): Promise<number> {
-    return new Promise((resolve, reject) => {
-        const probe = createServer();
-        probe.on("error", reject);
-        probe.listen(0, "127.0.0.1", () => {
-            const { port } = probe.address() as { port: number };
-            probe.close(() => resolve(port));
-        });
-    });
 }

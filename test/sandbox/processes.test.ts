@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { endProcesses, isAlive, sandboxProcesses } from "../../sandbox/processes";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { endProcesses, identityOf, isAlive, lives, sandboxProcesses, takeLock } from "../../sandbox/processes";
 
 let dir: string;
 let started: number[];
@@ -43,4 +43,68 @@ it("leaves alone what merely has one of its files open, and sandboxes of other f
     await start("/usr/bin/tail", "-f", "/dev/null", join(dir, "daemon.log"));
     await start(process.execPath, "-e", "setTimeout(() => {}, 600_000)", `${dir}-other/settings.json`);
     expect(sandboxProcesses(dir)).toEqual([]);
+});
+
+describe("a process is told by what it is", () => {
+    it("one that has ended is none, even when its parent has not looked", async () => {
+        // The shell's child ends; the program that takes the shell's place never asks for it.
+        const parent = spawn("sh", ["-c", "sleep 0.05 & echo $!; exec sleep 60"], {
+            stdio: ["ignore", "pipe", "ignore"],
+        });
+        const child = Number(await new Promise<Buffer>((resolve) => parent.stdout.once("data", resolve)));
+        expect(isAlive(child)).toBe(true);
+        await expect.poll(() => isAlive(child)).toBe(false);
+        if (process.platform === "linux") process.kill(child, 0); // its number is still taken
+        await endProcesses([child, parent.pid!], 5);
+        expect(isAlive(parent.pid!)).toBe(false);
+    });
+
+    it("not by its number", () => {
+        const own = identityOf(process.pid)!;
+        expect(lives(own)).toBe(true);
+        expect(lives({ ...own, started: `${own.started}0` })).toBe(false);
+        expect(lives({ ...own, pid: 2 ** 30 })).toBe(false);
+    });
+});
+
+describe("a lock", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "lock-")), "lock");
+
+    it("is held by a process that lives", () => {
+        expect(takeLock(file)).toBeUndefined();
+        expect(takeLock(file)).toEqual(identityOf(process.pid));
+        expect(statSync(file).mode & 0o777).toBe(0o600);
+        rmSync(file);
+    });
+
+    it.each([
+        ["an empty file", ""],
+        ["half a file", '{"pid": 1, "sta'],
+        ["what an older version wrote", "1"],
+        ["one whose process has ended", JSON.stringify({ pid: 2 ** 30, started: "1" })],
+        ["one whose number another process has now", JSON.stringify({ pid: process.pid, started: "1" })],
+    ])("is not %s", (_, text) => {
+        writeFileSync(file, text);
+        expect(takeLock(file)).toBeUndefined();
+        expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(identityOf(process.pid));
+        rmSync(file);
+    });
+
+    it("goes to one of several that want it at once", async () => {
+        const program = `const { takeLock } = require("./sandbox/processes.ts"); console.log(takeLock(process.argv[1]) === undefined); setTimeout(() => undefined, 5000);`;
+        writeFileSync(file, "");
+        const contenders = [1, 2, 3].map(() =>
+            spawn(process.execPath, ["--import", "tsx", "--input-type=commonjs", "-e", program, file], {
+                stdio: ["ignore", "pipe", "inherit"],
+            }),
+        );
+        const said = await Promise.all(
+            contenders.map(
+                ({ stdout }) =>
+                    new Promise<string>((resolve) => stdout.once("data", (text) => resolve(String(text).trim()))),
+            ),
+        );
+        for (const one of contenders) one.kill();
+        expect(said.sort()).toEqual(["false", "false", "true"]);
+    });
 });

@@ -84,12 +84,7 @@ async function post(context: Context, inputs: AppInputs): Promise<Made> {
 }
 
 /** The app that was made, as the answer shows it or else as it can be read. */
-function asMade(
-    context: Context,
-    inputs: AppInputs,
-    made: Made,
-    deadline: number,
-): Promise<LiveApp> {
+function asMade(context: Context, inputs: AppInputs, made: Made, deadline: number): Promise<LiveApp> {
     const { name, region, image, resources } = inputs;
     const { id } = made;
     const barely: LiveApp = { id, spec: { name, region, image, resources }, status: { state: "QUEUED" } };

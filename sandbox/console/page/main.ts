@@ -73,7 +73,7 @@ function show(update: Update): void {
                 "li",
                 {},
                 element("span", {}, title),
-                target.startsWith("http")
+                /^https?:\/\//.test(target)
                     ? element("a", { href: target, rel: "noreferrer", target: "_blank" }, target)
                     : element("code", {}, target),
                 note !== undefined && element("small", {}, note),

@@ -85,6 +85,7 @@ beforeAll(async () => {
         env: app.env,
         dir,
         kubeconfig: "/made/up/kubeconfig",
+        log: () => undefined,
     });
     browser = await chromium.launch({
         executablePath: findChromium(),

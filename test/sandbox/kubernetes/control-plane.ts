@@ -19,12 +19,11 @@ export interface ControlPlanes {
 export async function controlPlanes(): Promise<ControlPlanes> {
     const log: string[] = [];
     const { bin } = await ensureToolchain({ log: (line) => log.push(line) });
-    const dir = mkdtempSync(join(tmpdir(), "control-planes-"));
+    const dir = mkdtempSync(join(tmpdir(), "control planes-"));
     const again = (): KwokMks =>
         createKwokMks({
             dir,
             bin: {
-                kwokctl: bin.kwokctl,
                 kwok: bin.kwok,
                 etcd: bin.etcd,
                 apiserver: bin["kube-apiserver"],

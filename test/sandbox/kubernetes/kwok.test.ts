@@ -1,6 +1,8 @@
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
+import { get } from "node:https";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
@@ -46,11 +48,22 @@ describe.sequential("a cluster of the sandbox", () => {
     it("listens on this machine alone", async () => {
         expect(config.getCurrentCluster()?.server).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
         const pids = sandboxProcesses(planes.dir);
-        expect(pids.length).toBeGreaterThanOrEqual(5);
+        expect(pids).toHaveLength(5);
         const sockets = execFileSync("ss", ["-Hltnp"], { encoding: "utf8" }).split("\n");
         const ours = sockets.filter((line) => pids.some((pid) => line.includes(`pid=${pid},`)));
-        expect(ours.length).toBeGreaterThan(0);
-        for (const line of ours) expect(line.split(/\s+/)[3]).toMatch(/^(127\.0\.0\.1|\[::1\]):/);
+        const { host } = new URL(config.getCurrentCluster()!.server);
+        expect(ours.map((line) => line.split(/\s+/)[3])).toEqual([host]);
+    });
+
+    it("answers nobody without a certificate", async () => {
+        const { port } = new URL(config.getCurrentCluster()!.server);
+        for (const path of ["/version", "/api/v1/secrets", "/healthz"]) {
+            const name = { host: "127.0.0.1", port, path, rejectUnauthorized: false, agent: false };
+            const status = await new Promise((resolve, reject) => {
+                get(name, (answer) => resolve(answer.resume().statusCode)).on("error", reject);
+            });
+            expect(status, path).toBe(401);
+        }
     });
 
     it("has the nodes of its pools, ready and of the flavor's size", async () => {
@@ -147,6 +160,38 @@ describe.sequential("a cluster of the sandbox", () => {
             const { status } = await core.readNamespacedService({ namespace: "default", name: "three" });
             return status?.loadBalancer?.ingress?.[0]?.ip;
         });
+    });
+
+    it("names each part that died, and is the same after a start", async () => {
+        const [etcd] = planes.mks.parts();
+        expect(planes.mks.parts().map(({ name, exit }) => [name, exit])).toEqual([
+            ["etcd", undefined],
+            ["kube-apiserver", undefined],
+            ["kube-controller-manager", undefined],
+            ["kube-scheduler", undefined],
+            ["kwok", undefined],
+        ]);
+        const pid = execFileSync("pgrep", ["-f", `^.*/etcd .*${planes.dir}/`], { encoding: "utf8" });
+        process.kill(Number(pid), "SIGKILL");
+        await eventually(async () => planes.mks.parts()[0].exit);
+        expect(planes.mks.parts()[0]).toEqual({ ...etcd, exit: "SIGKILL" });
+        await planes.mks.resume(id);
+        expect(planes.mks.parts().filter(({ exit }) => exit !== undefined)).toEqual([]);
+        await connect();
+        await core.readNamespacedService({ namespace: "default", name: "three" });
+    });
+
+    it("gets another port when its own was taken meanwhile", async () => {
+        await planes.mks.close();
+        const port = Number(new URL(config.getCurrentCluster()!.server).port);
+        const taken = createServer().listen(port, "127.0.0.1");
+        await new Promise((resolve) => taken.once("listening", resolve));
+        await planes.mks.resume(id);
+        taken.close();
+        await connect();
+        expect(new URL(config.getCurrentCluster()!.server).port).not.toBe(String(port));
+        await core.readNamespacedService({ namespace: "default", name: "three" });
+        expect(planes.log.join("\n")).toContain(`port ${port} of the Kubernetes API is taken`);
     });
 
     it("is gone when it is deleted, and volumes with their claims before that", async () => {

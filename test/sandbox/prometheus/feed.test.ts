@@ -2,13 +2,14 @@ import { AppsV1Api, CoreV1Api, CustomObjectsApi, KubeConfig, setHeaderOptions } 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createServer as createProbe, type AddressInfo } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
-import { startMonitoringFeed, type MonitoringFeed } from "../../../sandbox/prometheus/feed";
+import { startMonitoringFeed, type MonitoringFeed, type MonitoringFeedOptions } from "../../../sandbox/prometheus/feed";
+import { openReverseProxy, type ReverseProxy } from "../../../sandbox/prometheus/reverse-proxy";
 import { alertmanagerConfig, receiverSecrets, receiversSecretName } from "../../../src/monitoring/alertmanager";
 import {
     relayDeployment,
@@ -32,6 +33,7 @@ let planes: ControlPlanes;
 let config: KubeConfig;
 let core: CoreV1Api;
 let feed: MonitoringFeed;
+let proxies: MonitoringFeedOptions["proxies"];
 const dir = mkdtempSync(join(tmpdir(), "feed-test-"));
 let accepted = "first-token";
 const page = "vllm:num_requests_running 7\nprocess_start_time_seconds 1\n";
@@ -50,6 +52,8 @@ beforeAll(async () => {
     config.loadFromFile(kubeconfig);
     core = config.makeApiClient(CoreV1Api);
     await new Promise<void>((resolve) => target.listen(0, "127.0.0.1", resolve));
+    const proxy = (name: string): Promise<ReverseProxy> => openReverseProxy({ name, port: 0, log: () => undefined });
+    proxies = { prometheus: await proxy("Prometheus"), alertmanager: await proxy("Alertmanager") };
     feed = await startMonitoringFeed({
         dir,
         kubeconfig,
@@ -58,29 +62,20 @@ beforeAll(async () => {
             prometheusOperator: planes.bin["prometheus-operator"],
             alertmanager: planes.bin.alertmanager,
         },
-        port: await freePort(),
-        alertmanagerPort: await freePort(),
+        proxies,
         caFile: "/etc/ssl/certs/ca-certificates.crt",
         log: (line) => planes.log.push(line),
     });
 });
 afterAll(async () => {
     await feed?.close();
+    await Promise.all([proxies?.prometheus.close(), proxies?.alertmanager.close()]);
     await planes.mks.close();
     target.close();
     await endProcesses([...sandboxProcesses(planes.dir), ...sandboxProcesses(dir)], 10);
     planes.remove();
     rmSync(dir, { recursive: true, force: true });
 });
-
-function freePort(): Promise<number> {
-    return new Promise((resolve) => {
-        const probe = createProbe().listen(0, "127.0.0.1", () => {
-            const { port } = probe.address() as AddressInfo;
-            probe.close(() => resolve(port));
-        });
-    });
-}
 
 async function ask<T>(path: string): Promise<T> {
     const answer = await fetch(`${feed.url}/api/v1/${path}`);

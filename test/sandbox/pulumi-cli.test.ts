@@ -1,0 +1,24 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { layoutOf } from "../../sandbox/layout";
+import { environmentFile, sandboxEnvironment } from "../../sandbox/pulumi-cli";
+
+it.each(["plain", "with space", "it's", 'a "b" $(c) `d`', "50%#&?*[x]"])(
+    "the environment of a folder named %s",
+    (name) => {
+        const dir = join(mkdtempSync(join(tmpdir(), "env-")), name);
+        const layout = layoutOf(dir);
+        const env = sandboxEnvironment(layout, "http://127.0.0.1:1/v1", join(dir, "ca.pem"));
+        const file = join(mkdtempSync(join(tmpdir(), "env-")), "env");
+        writeFileSync(file, environmentFile(env, layout.bin));
+        // Twice, as people do: PATH gets the folder once.
+        const script = 'set -u; source "$1"; source "$1"; printf "%s\\0" "$PATH" "$KUBECONFIG" "$PULUMI_BACKEND_URL"';
+        const said = execFileSync("bash", ["-c", script, "bash", file], { encoding: "utf8" }).split("\0");
+        expect(said[0]).toBe(`${layout.bin}:${process.env.PATH}`);
+        expect(said[1]).toBe(layout.kubeconfig);
+        expect(decodeURIComponent(new URL(said[2]).pathname)).toBe(layout.pulumiState);
+    },
+);

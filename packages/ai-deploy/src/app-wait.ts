@@ -124,8 +124,9 @@ export function teller({ progress }: Context, name: string, id: string): (state:
     const started = performance.now();
     let last: AppState | undefined;
     return (state) => {
-        if (state !== last)
+        if (state !== last) {
             progress(`${name} (${id}) ${state} after ${Math.round((performance.now() - started) / 1000)} s`);
+        }
         last = state;
     };
 }

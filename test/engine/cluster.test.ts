@@ -206,7 +206,7 @@ describe.sequential("a cluster that stands", () => {
     it("a kubeconfig that was reset is fetched anew by the next up, which replaces nothing", async () => {
         const [id] = stage.cloud.api.clusters();
         const { kubeconfig: old } = await stage.outputs();
-        await api.post(`${kubePath()}/${id}/kubeconfig/reset`, {});
+        await api.post(`${kubePath()}/${id}/kubeconfig/reset`);
         while ((await api.get<{ status: string }>(`${kubePath()}/${id}`)).status !== "READY") await sleep(50);
         expect(await succeed(stage.preview())).not.toMatch(/replace/);
         await succeed(stage.up());

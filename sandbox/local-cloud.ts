@@ -77,7 +77,6 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 
     /** Clusters whose control plane answers, the oldest first. */
     const standing: string[] = [];
-
     async function watch(clusterId: string): Promise<void> {
         if (!standing.includes(clusterId)) standing.push(clusterId);
         if (feed) return;
@@ -112,6 +111,14 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 
     const mks: ManagedKubernetes = {
         kubeconfig: (id) => kwok.kubeconfig(id),
+        resetKubeconfig: async (id) => {
+            const watched = feed?.clusterId === id ? feed.feed : undefined;
+            await watched?.close();
+            await kwok.resetKubeconfig(id);
+            if (!watched) return;
+            feed = undefined;
+            await watch(id);
+        },
         scale: (id, pool) => kwok.scale(id, pool),
         create: async (id, spec) => {
             await kwok.create(id, spec);

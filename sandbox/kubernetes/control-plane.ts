@@ -151,7 +151,8 @@ function apiServerArgs(dir: string, port: number): string[] {
     ];
 }
 
-async function writeCredentials(dir: string): Promise<void> {
+/** Makes authority and certificates anew; what was signed before opens nothing from the next start on. */
+export async function writeCredentials(dir: string): Promise<void> {
     const authority = await makeAuthority("CN=Kubernetes of the sandbox on this machine");
     writePrivate(join(dir, "ca.crt"), authority.certificate);
     const service = "kubernetes.default.svc.cluster.local".split(".");

@@ -10,6 +10,7 @@ import {
     kubeconfigOf,
     kubeconfigYaml,
     startControlPlane,
+    writeCredentials,
     type ControlPlane,
     type ControlPlaneBin,
 } from "./control-plane";
@@ -70,6 +71,11 @@ export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
             await start(id);
         },
         kubeconfig: async (id) => kubeconfigYaml(kubeconfigOf(clusterDir(id))),
+        async resetKubeconfig(id) {
+            await stop(id);
+            await writeCredentials(clusterDir(id));
+            await start(id);
+        },
         scale: (id, pool) => scaleNodePool(kubeconfigOf(clusterDir(id)), pool),
         async delete(id) {
             await stop(id);

@@ -78,10 +78,9 @@ function clusterHandlers({ store, mks, log }: KubeOptions): Handlers {
         "POST /kube/{kubeId}/kubeconfig": async (call) => ({ content: await mks.kubeconfig(ready(store, call).id) }),
         "POST /kube/{kubeId}/kubeconfig/reset": (call) => {
             const { id, cluster } = ready(store, call);
-            if (!mks.resetKubeconfig) throw new ApiError(501, "Server::NotImplemented", "no cluster here can do that");
             cluster.status = "REDEPLOYING";
             store.save();
-            work({ store, log }, cluster, `kubeconfig of ${cluster.name}`, () => mks.resetKubeconfig!(id));
+            work({ store, log }, cluster, `kubeconfig of ${cluster.name}`, () => mks.resetKubeconfig(id));
         },
     };
 }

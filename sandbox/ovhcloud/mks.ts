@@ -5,7 +5,7 @@ export interface ManagedKubernetes {
     /** The kubeconfig as YAML, certificates inline. */
     kubeconfig(id: string): Promise<string>;
     /** Makes every kubeconfig handed out so far worthless; resolves when the control plane answers again. */
-    resetKubeconfig?(id: string): Promise<void>;
+    resetKubeconfig(id: string): Promise<void>;
     /** Makes a pool have this many nodes; 0 removes it. */
     scale(id: string, pool: { id: string; name: string; flavor: string; nodes: number }): Promise<void>;
     /** Brings a cluster back after a restart of the sandbox. */

@@ -1,7 +1,7 @@
 import { cloudproject } from "@ovhcloud/pulumi-ovh";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { ClusterContents } from "pulumi-ovh-managed-kubernetes";
+import { ClusterContents, KubernetesApi } from "pulumi-ovh-managed-kubernetes";
 import type { ClusterSettings } from "../settings";
 import { currentKubeconfig } from "./ovh-api";
 import { PrivateNetwork } from "./private-network";
@@ -157,10 +157,21 @@ export class Cluster extends pulumi.ComponentResource {
 
 /** The kubeconfig of now: the one of the state was read when the cluster was made, and may have been reset since. */
 async function renewed(projectId: string, id: string, made: string, cluster: pulumi.Resource): Promise<string> {
+    let kubeconfig = made;
     try {
-        return await currentKubeconfig(projectId, id);
+        kubeconfig = await currentKubeconfig(projectId, id);
     } catch (error) {
         await pulumi.log.warn(`${(error as Error).message}\n  The kubeconfig of the state is used.`, cluster);
-        return made;
     }
+    try {
+        await new KubernetesApi(kubeconfig, 10_000).get("/version");
+    } catch (error) {
+        // Whatever it is, the Kubernetes provider meets it for each object, in words that help less.
+        await pulumi.log.warn(
+            `${(error as Error).message}: what is in it stays as it is, and the models are changed all the same. ` +
+                `See cluster ${id} in the control panel, and run pulumi up again when it answers`,
+            cluster,
+        );
+    }
+    return kubeconfig;
 }

@@ -91,6 +91,8 @@ interface KnownKube {
     privateNetworkConfiguration?: { privateNetworkRoutingAsDefault?: boolean };
     version?: string;
     updatePolicy?: string;
+    /** Not there when it could not be fetched once the cluster stood. */
+    kubeconfig?: string | null;
 }
 
 interface KnownPool extends PoolNodes {
@@ -126,6 +128,7 @@ async function compare({ projectId, settings, warn }: SurveyArgs, kube: KnownKub
         const fault = versionFault(settings.version, live.version);
         if (fault) throw new Error(fault);
         for (const setting of unapplied(settings, kube, live)) warn(setting);
+        if (!kube.kubeconfig) warn(unfinishedCluster(kube.id));
     }
     return left.length > 0;
 }
@@ -232,6 +235,14 @@ function goneCluster(id: string): string {
     return (
         `cluster ${id} does not exist any more at OVHcloud, and all that was in it went with it. Take it out of the state ` +
         "and make a new one: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh, then pulumi up"
+    );
+}
+
+/** The plugin goes on to show a change of it, and never makes one. */
+function unfinishedCluster(id: string): string {
+    return (
+        `cluster ${id} stands, and the run that made it was cut short before it had the kubeconfig. Everything works; ` +
+        "for the state to be complete, and previews without this change, run pulumi refresh once"
     );
 }
 

@@ -64,6 +64,7 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
         mks: {
             create: noClusters,
             kubeconfig: noClusters,
+            resetKubeconfig: noClusters,
             scale: noClusters,
             resume: noClusters,
             delete: noClusters,

@@ -34,7 +34,15 @@ function cluster(id: string, over: Partial<LiveCluster> = {}): LiveCluster {
 }
 
 function kube(id: string, over: object = {}): KnownResource {
-    const outputs = { id, name, region, privateNetworkId: "", updatePolicy: "ALWAYS_UPDATE", ...over };
+    const outputs = {
+        id,
+        name,
+        region,
+        privateNetworkId: "",
+        updatePolicy: "ALWAYS_UPDATE",
+        kubeconfig: "made up",
+        ...over,
+    };
     return { type: "ovh:CloudProject/kube:Kube", name: "cluster", outputs };
 }
 
@@ -132,6 +140,13 @@ describe("a cluster of the state", () => {
         world.outage = true;
         expect((await look()).clusterId).toBe("ours");
         expect(warned.join()).toContain("503");
+    });
+
+    it("one whose state lacks the kubeconfig is told, with what completes it", async () => {
+        world.known = [order(), kube("ours", { kubeconfig: null }), pool("ours")];
+        world.clusters = [cluster("ours")];
+        await look();
+        expect(warned.join()).toMatch(/run pulumi refresh once/);
     });
 
     it("that is gone is told, with what helps", async () => {

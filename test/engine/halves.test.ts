@@ -50,6 +50,23 @@ async function killApiServer(): Promise<void> {
     await endProcesses(programs, 0);
 }
 
+function ovhcloud(): OvhClient {
+    return new OvhClient(resolveCredentials({ config: () => undefined, env: stage.env, files: [] }));
+}
+
+const clusterPath = () => `/cloud/project/${sandboxProjectId}/kube/${stage.cloud.api.clusters()[0]}`;
+
+/** As in the control panel: every kubeconfig handed out so far opens nothing any more. */
+async function resetKubeconfig(): Promise<void> {
+    await ovhcloud().post(`${clusterPath()}/kubeconfig/reset`);
+    while ((await ovhcloud().get<{ status: string }>(clusterPath())).status !== "READY") await sleep(100);
+}
+
+async function deleteClusterOutside(): Promise<void> {
+    await ovhcloud().delete(clusterPath());
+    while (stage.cloud.api.clusters().length > 0) await sleep(50);
+}
+
 const nothing = () => [stage.cloud.api.apps(), stage.cloud.api.tokens(), stage.cloud.api.clusters(), kinds()];
 
 describe.sequential("a cluster that does not answer keeps nothing of the models", () => {
@@ -67,6 +84,41 @@ describe.sequential("a cluster that does not answer keeps nothing of the models"
         expect(nothing()).toEqual([[], [], [], []]);
     });
 
+    it("a cluster that is replaced takes everything over", async () => {
+        await succeed(stage.up());
+        const [old] = stage.cloud.api.clusters();
+        stage.configure({ "cluster.region": "SBG5" });
+        const said = await succeed(stage.up());
+        expect(said).toMatch(/metrics, Grafana's database and silences are lost/);
+        expect(said).toMatch(/giving back load balancers/);
+        const clusters = stage.cloud.api.clusters();
+        expect(clusters).toHaveLength(1);
+        expect(clusters).not.toContain(old);
+        const { items } = await kubernetes().listNamespacedSecret({ namespace: "monitoring" });
+        expect(items.map(({ metadata }) => metadata!.name)).toContain("vllm-auth-token");
+        await succeed(stage.previewNothing());
+    });
+
+    it("a kubeconfig that was revoked is fetched anew: objects change again, none is replaced", async () => {
+        await resetKubeconfig();
+        const uid = async () =>
+            (await kubernetes().readNamespacedSecret({ namespace: "monitoring", name: "vllm-auth-token" })).metadata!
+                .uid;
+        const before = await uid();
+        stage.configure({ "models.ministral.tokens.scrapeRotation": "2026-12-01" });
+        await succeed(stage.up());
+        expect(await uid()).toBe(before);
+        await succeed(stage.previewNothing());
+    });
+
+    it("destroy does without the kubeconfig of the state, which opens nothing any more", async () => {
+        await resetKubeconfig();
+        const said = await succeed(stage.destroy());
+        expect(said).toContain("load balancers and volumes are given back");
+        expect(nothing()).toEqual([[], [], [], []]);
+        stage.configure({ "cluster.region": undefined, "models.ministral.tokens.scrapeRotation": undefined });
+    });
+
     it("with the API server down, refresh keeps what is there and up changes the model", async () => {
         await succeed(stage.up());
         const before = kinds();
@@ -78,6 +130,7 @@ describe.sequential("a cluster that does not answer keeps nothing of the models"
         stage.configure({ "models.ministral.scaling.target": 41 });
         const writes = stage.writes().length;
         const said = await succeed(stage.up());
+        expect(said).toMatch(/does not answer \(ECONNREFUSED\): what is in it stays as it is/);
         expect(said).not.toContain("DELETE_UNREACHABLE");
         const [app] = stage.cloud.api.apps();
         expect(stage.writes().slice(writes)).toContain(`PUT /ai/app/${app.id}/scalingstrategy`);
@@ -90,11 +143,24 @@ describe.sequential("a cluster that does not answer keeps nothing of the models"
         expect(nothing()).toEqual([[], [], [], []]);
     });
 
-    it("so does destroy of a cluster that was deleted outside", async () => {
+    it("a cluster that was deleted outside: preview says what helps, and that makes everything anew", async () => {
         await succeed(stage.up());
-        const api = new OvhClient(resolveCredentials({ config: () => undefined, env: stage.env, files: [] }));
-        await api.delete(`/cloud/project/${sandboxProjectId}/kube/${stage.cloud.api.clusters()[0]}`);
-        while (stage.cloud.api.clusters().length > 0) await sleep(50);
+        const [app] = stage.cloud.api.apps();
+        await deleteClusterOutside();
+        const said = await succeed(stage.preview());
+        expect(said).toContain("PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh, then pulumi up");
+        stage.env.PULUMI_K8S_DELETE_UNREACHABLE = "true";
+        await succeed(stage.refresh());
+        delete stage.env.PULUMI_K8S_DELETE_UNREACHABLE;
+        expect(kinds().filter((kind) => /^(kubernetes|ovh):/.test(kind))).toEqual([]);
+        await succeed(stage.up());
+        expect(stage.cloud.api.clusters()).toHaveLength(1);
+        expect(stage.cloud.api.apps().map(({ id }) => id)).toEqual([app.id]);
+        await succeed(stage.previewNothing());
+    });
+
+    it("destroy of one that was deleted outside needs no help", async () => {
+        await deleteClusterOutside();
         const said = await succeed(stage.destroy());
         expect(said).toContain("is gone already");
         expect(nothing()).toEqual([[], [], [], []]);

@@ -151,7 +151,10 @@ describe.sequential("a cluster that is begun is finished by the next up, never m
             what: `${fault.kind === "commit-then-drop" ? "no answer" : "503"} while ${fault.doing}`,
             interrupt: async (stack: string) => {
                 stage.cloud.api.faults.add(fault);
-                await fail(onStack(stack, "up", "--yes", "--skip-preview"));
+                // By the fault, and nothing before it.
+                expect(await fail(onStack(stack, "up", "--yes", "--skip-preview"))).toMatch(
+                    /a fault was asked for|EOF|reset/,
+                );
             },
         })),
     ];

@@ -140,6 +140,9 @@ export class Cluster extends pulumi.ComponentResource {
                 // A cluster that does not answer keeps its objects in the state and is said so, and everything else of
                 // the stack goes on. By default each of them would be an error, with the advice to drop it.
                 skipUpdateUnreachable: true,
+                // A destroy that failed half-way has taken objects out of the state that are still in the cluster: the
+                // next up takes them over, whoever applied them.
+                enablePatchForce: true,
             },
             { parent: this },
         );

@@ -132,7 +132,8 @@ function modelsFaults(config: unknown): CrossFault[] {
 
         const tokens = part(shape.tokens, "tokens");
         if (!tokens) continue;
-        const value = mapOf(raw, "labels")[tokens.label] as string | undefined;
+        const labels = mapOf(raw, "labels");
+        const value = Object.hasOwn(labels, tokens.label) ? (labels[tokens.label] as string) : undefined;
         if (value === undefined) {
             const fix = "name a key of the model's labels: a token bound to a label that no app carries opens nothing";
             faults.push({ path: at("tokens", "label"), fix });

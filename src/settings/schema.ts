@@ -335,7 +335,11 @@ export const alertingSchema = z.strictObject({
         heartbeat: z.array(z.string()),
     }),
     /** Address of the folder docs/operations as alerts link to it, without a slash at the end. */
-    runbooks: plain(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end"),
+    runbooks: plain(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end").refine(
+        // As a browser reads it: Alertmanager's and Grafana's pages link to it.
+        (value) => !URL.canParse(value) || /^https?:$/.test(new URL(value).protocol),
+        "give an address that begins with https:// or http://",
+    ),
 });
 
 export const settingsSchema = z.strictObject({

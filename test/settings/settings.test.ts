@@ -359,6 +359,19 @@ describe("faults", () => {
             '"https://x.example.org/{{.x}}"',
             /run as a template/,
         ],
+        ...[
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "\x01javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc",
+        ].map((runbooks): [string, Record<string, unknown>, string, string, RegExp] => [
+            `runbooks at ${JSON.stringify(runbooks)}`,
+            { alerting: { runbooks } },
+            "alerting.runbooks",
+            JSON.stringify(runbooks),
+            /begins with https:\/\/ or http:/,
+        ]),
         [
             "interval longer than the rules' windows bear",
             { monitoring: { scrapeInterval: "5m", grafana: { allowedSources: ["198.51.100.7/32"] } } },
@@ -505,6 +518,52 @@ describe("a scaling rule that could never fire", () => {
             }),
         );
     });
+});
+
+describe("names that every object of JavaScript has", () => {
+    // Written out, since a literal's __proto__ is no key.
+    const config = (part: string, name: string) => ({ models: `{"ministral": {${part.replaceAll("NAME", name)}}}` });
+
+    it.each(["toString", "constructor", "hasOwnProperty", "valueOf"])("%s is one like any other", (name) => {
+        const given = '"labels": {"NAME": "x"}, "scrape": {"labels": {"NAME": "x"}}, "env": {"NAME": "x"}';
+        const { labels, scrape, env } = parse(config(given, name)).models.ministral;
+        for (const map of [labels, scrape.labels, env]) {
+            expect(Object.entries(map)).toContainEqual([name, "x"]);
+            expect(Object.keys(map).length).toBeGreaterThan(1);
+        }
+        expect(faultsOf(config('"tokens": {"label": "NAME"}', name))).toEqual([
+            expect.objectContaining({ key: "models.ministral.tokens.label", found: JSON.stringify(name) }),
+        ]);
+        const { ministral } = parse(config('"labels": {"NAME": "x"}, "tokens": {"label": "NAME"}', name)).models;
+        expect(ministral.tokens.label).toBe(name);
+    });
+
+    it.each([
+        ["labels.__proto__", '"labels": {"__proto__": "x"}'],
+        ["env.__proto__", '"env": {"__proto__": "x"}'],
+        ["scrape.labels.__proto__", '"scrape": {"labels": {"__proto__": "x"}}'],
+        ["vllm.__proto__", '"vllm": {"__proto__": "x"}'],
+    ])("%s is refused once, not lost", (key, part) => {
+        expect(faultsOf(config(part, "")).map((fault) => fault.key)).toEqual([`models.ministral.${key}`]);
+    });
+
+    it("a model called so is refused", () => {
+        expect(faultsOf({ models: '{"__proto__": {"model": "a/b"}}' }).map(({ key }) => key)).toContain(
+            "models.__proto__",
+        );
+    });
+});
+
+it.each(["models", "monitoring", "alerting"])("a %s nested without end is one fault", (key) => {
+    for (const [open, close] of [
+        ["[", "]"],
+        ['{"a":', "}"],
+    ]) {
+        const deep = `${open.repeat(20_000)}1${close.repeat(20_000)}`;
+        expect(faultsOf({ [key]: deep })).toEqual([
+            expect.objectContaining({ key, found: "more than 100 levels deep" }) as Fault,
+        ]);
+    }
 });
 
 describe("an extra argument that a setting writes", () => {

@@ -13,7 +13,7 @@ import { balancings } from "./ovhcloud/gateway";
 import type { Balancing, SandboxStatus } from "./ovhcloud/status";
 import { installPlugins, type InstalledPlugins } from "./plugins/install";
 import { endProcesses, lives, sandboxProcesses, takeLock } from "./processes";
-import { proveStack, sandboxStatus, type Finding, type StackOutputs } from "./proof";
+import { grafanaAccess, proveStack, sandboxStatus, type Finding, type StackOutputs } from "./proof";
 import { environmentFile, interruptPulumi, pulumi, sandboxEnvironment, type PulumiRun } from "./pulumi-cli";
 import { duration, step, styled, table } from "./terminal";
 import { readProfiles } from "./vllm/profile-file";
@@ -218,12 +218,15 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
     const findings = await step("Proof", async () => {
         const answer = await run(["stack", "output", "--json", "--show-secrets", "--stack", stack], false);
         if (answer.code !== 0) throw new UserError(`pulumi stack output failed:\n${answer.stderr}`);
+        const config = await run(["config", "--json", "--show-secrets", "--stack", stack], false);
+        if (config.code !== 0) throw new UserError(`pulumi config failed:\n${config.stderr}`);
         return proveStack({
             outputs: JSON.parse(answer.stdout) as StackOutputs,
             api: daemon.api,
             prometheus: daemon.prometheus,
             prometheusFolder: layout.prometheus,
             caFile: daemon.caFile,
+            grafanaAccess: grafanaAccess(config.stdout),
             preview: async () => {
                 const preview = await run(["preview", "--expect-no-changes", "--diff", "--stack", stack], false);
                 return preview.code === 0 ? undefined : (preview.stdout + preview.stderr).trim();

@@ -1,11 +1,14 @@
-import { KubeConfig, CoreV1Api } from "@kubernetes/client-node";
+import { CoreV1Api, KubeConfig, NetworkingV1Api } from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { modelsDashboard } from "../src/monitoring/dashboards/files";
+import { grafanaService } from "../src/monitoring/chart-values";
 import { dashboardMetrics } from "../src/monitoring/metrics";
 import { tokenKey, tokenSecretName } from "../src/monitoring/scrape-jobs";
+import { defaultMonitoring, overlay } from "../src/settings/defaults";
+import type { MonitoringSettings } from "../src/settings";
 import type { SandboxStatus } from "./ovhcloud/status";
 
 /** One promise of the stack, checked against what runs. */
@@ -37,11 +40,15 @@ export interface ProofInput {
     /** Folder of Prometheus' config, which a neighbour's does not read. */
     prometheusFolder: string;
     caFile: string;
+    /** The stack's `monitoring.grafana.access`: what is promised of Grafana follows from it. */
+    grafanaAccess: GrafanaAccess;
     /** `pulumi preview --expect-no-changes` run by the caller; resolves with what it would change, or nothing. */
     preview: () => Promise<string | undefined>;
     /** Called with each finding as it is made. */
     onFinding?: (finding: Finding) => void;
 }
+
+type GrafanaAccess = MonitoringSettings["grafana"]["access"];
 
 interface Answer {
     status: number;
@@ -197,15 +204,8 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
         expect(outputs.grafanaUrl.includes(`/d/${uid}/`), `grafanaUrl is ${outputs.grafanaUrl}`);
         return `uid ${uid} (Grafana itself is not run here)`;
     });
-    await check("Grafana is open to the named sources only", async () => {
-        const service = await core.readNamespacedService({ namespace: "monitoring", name: "grafana" });
-        const sources = service.spec?.loadBalancerSourceRanges ?? [];
-        const address = service.status?.loadBalancer?.ingress?.[0]?.ip;
-        expect(service.spec?.type === "LoadBalancer" && address, "no LoadBalancer address");
-        expect(sources.length > 0, "no source ranges: open to all");
-        expect(outputs.grafanaUrl.startsWith(`http://${address}/`), `grafanaUrl is ${outputs.grafanaUrl}`);
-        return `${address}:80 from ${sources.join(", ")}`;
-    });
+    const grafana = grafanaPromises[input.grafanaAccess];
+    await check(grafana.promise, () => grafana.look(kubernetes, outputs.grafanaUrl));
     await check("kubeconfig, Grafana password and client token are outputs", async () => {
         for (const key of ["kubeconfig", "grafanaPassword", "clientToken"] as const) {
             expect(outputs[key], `output ${key} is missing`);
@@ -223,6 +223,71 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
         return "no changes";
     });
     return findings;
+}
+
+/** The setting in a stack's config as `pulumi config --json --show-secrets` prints it; the stack has been brought up with it. */
+export function grafanaAccess(config: string): GrafanaAccess {
+    const stored = JSON.parse(config) as Record<string, { value: string } | undefined>;
+    const given = JSON.parse(stored["ovhcloud-llm-serving:monitoring"]?.value ?? "{}") as unknown;
+    return (overlay(defaultMonitoring, given ?? {}) as MonitoringSettings).grafana.access;
+}
+
+/** How Grafana is reached, by `monitoring.grafana.access`. `look` says what it saw and throws when that was not promised. */
+export const grafanaPromises: Record<
+    GrafanaAccess,
+    { promise: string; look: (kubernetes: KubeConfig, grafanaUrl: string) => Promise<string> }
+> = {
+    loadBalancer: {
+        promise: "Grafana is open to the named sources only",
+        look: async (kubernetes, grafanaUrl) => {
+            const [service, ...others] = await grafanaLoadBalancers(kubernetes);
+            const sources = service?.spec?.loadBalancerSourceRanges ?? [];
+            const address = service?.status?.loadBalancer?.ingress?.[0]?.ip;
+            expect(address && others.length === 0, "no LoadBalancer address, or several");
+            expect(sources.length > 0, "no source ranges: open to all");
+            expect(grafanaUrl.startsWith(`http://${address}/`), `grafanaUrl is ${grafanaUrl}`);
+            return `${address}:80 from ${sources.join(", ")}`;
+        },
+    },
+    ingress: {
+        promise: "Grafana is open by https through the ingress only",
+        look: async (kubernetes, grafanaUrl) => {
+            const { items } = await kubernetes
+                .makeApiClient(NetworkingV1Api)
+                .listNamespacedIngress({ namespace: "monitoring" });
+            const { hostname, protocol } = new URL(grafanaUrl);
+            const ingress = items.find(({ spec }) => spec?.rules?.some(({ host }) => host === hostname));
+            expect(ingress && protocol === "https:", `no ingress for grafanaUrl, ${grafanaUrl}`);
+            expect(
+                ingress.spec?.tls?.some(({ hosts, secretName }) => secretName && hosts?.includes(hostname)),
+                `the ingress has no certificate for ${hostname}`,
+            );
+            const sources = ingress.metadata?.annotations?.["nginx.ingress.kubernetes.io/whitelist-source-range"];
+            expect(sources, "the ingress names no sources: open to all");
+            await expectNoLoadBalancer(kubernetes);
+            return `${hostname} by class ${ingress.spec?.ingressClassName} from ${sources} (no controller is run here)`;
+        },
+    },
+    internal: {
+        promise: "Grafana is reached from inside the cluster only",
+        look: async (kubernetes, grafanaUrl) => {
+            await expectNoLoadBalancer(kubernetes);
+            expect(grafanaUrl.startsWith("http://localhost:"), `grafanaUrl is ${grafanaUrl}`);
+            return "no load balancer; kubectl port-forward as in the output grafanaPortForward";
+        },
+    },
+};
+
+/** The load balancers that lead to Grafana: the stack's own, and the chart's Service if it was made one. */
+async function grafanaLoadBalancers(kubernetes: KubeConfig) {
+    const { items } = await kubernetes.makeApiClient(CoreV1Api).listNamespacedService({ namespace: "monitoring" });
+    const names = ["grafana", grafanaService];
+    return items.filter(({ spec, metadata }) => spec?.type === "LoadBalancer" && names.includes(metadata!.name!));
+}
+
+async function expectNoLoadBalancer(kubernetes: KubeConfig): Promise<void> {
+    const names = (await grafanaLoadBalancers(kubernetes)).map(({ metadata }) => metadata?.name);
+    expect(names.length === 0, `there is a load balancer: ${names.join(", ")}`);
 }
 
 function expect(condition: unknown, message: string): asserts condition {

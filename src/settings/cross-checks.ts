@@ -14,8 +14,8 @@ import { chartValueFaults } from "../monitoring/chart-overrides";
 import { stackValues } from "../monitoring/chart-values";
 import { largestBudget } from "../monitoring/rules";
 import { isMap } from "./defaults";
-import { durationSeconds, ipv4Range, nearest } from "./formats";
-import { givenMaxNumSeqs, maxNumSeqs } from "./max-num-seqs";
+import { dotted, durationSeconds, ipv4Range, nearest } from "./formats";
+import { maxNumSeqs } from "./max-num-seqs";
 import {
     alertingSchema,
     clusterSchema,
@@ -83,6 +83,12 @@ function modelsFaults(config: unknown): CrossFault[] {
             const fix = "name the model's parser: vLLM does not start with enableAutoToolChoice and without one";
             faults.push({ path: at("vllm", "toolCallParser"), fix });
         }
+        for (const [index, argument] of (vllm?.extraArgs ?? []).entries()) {
+            const setting = settingOf(argument);
+            if (!setting) continue;
+            const fix = `leave it out, with its value: pulumi config set --path models.${name}.${setting} <value>`;
+            faults.push({ path: at("vllm", "extraArgs", index), fix });
+        }
         const scaling = part(shape.scaling, "scaling");
         const known = { image: part(shape.image, "image"), flavor: part(shape.flavor, "flavor"), vllm, replicas };
         if (scaling) faults.push(...scalingFaults(scaling, known, at));
@@ -126,7 +132,8 @@ function modelsFaults(config: unknown): CrossFault[] {
 
         const tokens = part(shape.tokens, "tokens");
         if (!tokens) continue;
-        const value = mapOf(raw, "labels")[tokens.label] as string | undefined;
+        const labels = mapOf(raw, "labels");
+        const value = Object.hasOwn(labels, tokens.label) ? (labels[tokens.label] as string) : undefined;
         if (value === undefined) {
             const fix = "name a key of the model's labels: a token bound to a label that no app carries opens nothing";
             faults.push({ path: at("tokens", "label"), fix });
@@ -141,6 +148,18 @@ function modelsFaults(config: unknown): CrossFault[] {
         selectors.set(selector, name);
     }
     return faults;
+}
+
+/**
+ * The setting that writes this option of vLLM, which is called like it: with both, what is checked and watched would be
+ * another value than the one that vLLM goes by.
+ */
+function settingOf(argument: string): string | undefined {
+    const option = /^--(?:no[-_])?([a-z][a-z_-]*)/.exec(argument)?.[1];
+    const name = option?.replace(/[-_]+([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (name === "model" || name === "port") return name;
+    const known = name && name !== "extraArgs" && Object.hasOwn(modelSchema.shape.vllm.shape, name);
+    return known ? `vllm.${name}` : undefined;
 }
 
 /** Labels that vLLM's series bring along or that the scrape gives them. */
@@ -198,7 +217,7 @@ function scalingFaults(
         const most = maxNumSeqs({ vllm, flavor }) * counted;
         if (target * tolerance < most) return [];
         const limit = Math.ceil(most / tolerance) - 1;
-        const why = givenMaxNumSeqs(vllm)
+        const why = vllm.maxNumSeqs
             ? `vLLM runs at most ${most} requests at once (max-num-seqs)`
             : `by default vLLM runs at most ${most} requests at once here (vllm.maxNumSeqs sets it)`;
         const fix = `give at most ${limit}: ${why}, and nothing scales until the target is passed by 10 %`;
@@ -236,6 +255,15 @@ function targetFaults(targets: ModelSettings["targets"], at: (...path: PropertyK
     return faults;
 }
 
+/** Addresses of private networks (RFC 1918, RFC 6598): any other range would hide a part of the internet. */
+const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
+
+/**
+ * What a network takes besides its nodes: its first and last address, the gateway, DHCP in three zones, one node more while
+ * one is replaced, and a load balancer with its pair of instances.
+ */
+const otherAddresses = 10;
+
 /** Ranges that Managed Kubernetes uses inside: pods and services of each plan, and its container network. */
 const reserved = {
     free: ["10.2.0.0/16", "10.3.0.0/16", "172.17.0.0/16"],
@@ -267,16 +295,28 @@ function clusterFaults(config: unknown): CrossFault[] {
         const fix = "choose a free VLAN of the vRack, 1 to 4000 (0 for none): it is fixed when the cluster is made";
         faults.push({ path: ["cluster", "private", "vlanId"], fix });
     }
-    const range = ipv4Range(network.cidr);
     const plan = planShape.safeParse(raw.plan).data ?? "free";
-    const clash = range && reserved[plan].find((other) => overlap(range, ipv4Range(other)!));
-    if (clash) {
-        const fix = `give a range apart from ${clash}, which the cluster uses inside`;
-        faults.push({ path: ["cluster", "private", "cidr"], fix });
-    } else if (!range) {
-        faults.push({ path: ["cluster", "private", "cidr"], fix: 'give an IPv4 range such as "10.100.0.0/20"' });
-    }
+    const nodes = pool && Math.max(pool.nodes, pool.autoscale?.max ?? 0);
+    const fix = networkFault(network.cidr, plan, nodes ?? 1);
+    if (fix) faults.push({ path: ["cluster", "private", "cidr"], fix });
     return faults;
+}
+
+/** What would be right in place of this range for a private network; undefined when it is fine. */
+function networkFault(cidr: string, plan: keyof typeof reserved, nodes: number): string | undefined {
+    const range = ipv4Range(cidr);
+    if (!range) return 'give an IPv4 range such as "10.100.0.0/20"';
+    const within = (other: { first: number; last: number }) => other.first <= range.first && range.last <= other.last;
+    if (!privateRanges.some((other) => within(ipv4Range(other)!))) {
+        return `give a range within ${privateRanges.join(", ")}, such as "10.100.0.0/20"`;
+    }
+    const clash = reserved[plan].find((other) => overlap(range, ipv4Range(other)!));
+    if (clash) return `give a range apart from ${clash}, which the cluster uses inside`;
+    const needed = nodes + otherAddresses;
+    if (range.last - range.first + 1 >= needed) return undefined;
+    const bits = 32 - Math.ceil(Math.log2(needed));
+    const enough = `${dotted(ipv4Range(`${dotted(range.first)}/${bits}`)!.first)}/${bits}`;
+    return `give a /${bits} or larger, such as "${enough}": ${nodes} nodes, gateway and load balancer take ${needed} addresses`;
 }
 
 function overlap(a: { first: number; last: number }, b: { first: number; last: number }): boolean {
@@ -291,6 +331,12 @@ function monitoringFaults(config: unknown, keyGiven: boolean): CrossFault[] {
     if (interval && timeout && timeout > interval) {
         const fix = `give at most monitoring.scrapeInterval, which is "${String(raw.scrapeInterval)}"`;
         faults.push({ path: ["monitoring", "scrapeTimeout"], fix });
+    }
+    const namespace = monitoringSchema.shape.namespace.safeParse(raw.namespace).data;
+    if (namespace && /^(default$|kube-)/.test(namespace)) {
+        // Made by Kubernetes, or reserved for it: the stack makes its namespace, and deletes it at the end.
+        const fix = "give it one of its own: pulumi config set --path monitoring.namespace monitoring";
+        faults.push({ path: ["monitoring", "namespace"], fix });
     }
     const grafana = monitoringSchema.shape.grafana.safeParse(raw.grafana).data;
     if (grafana) faults.push(...grafanaFaults(grafana, keyGiven));

@@ -34,7 +34,8 @@ export function cidrFault(cidr: string): string | undefined {
     return undefined;
 }
 
-function dotted(address: number): string {
+/** An IPv4 address of a number. */
+export function dotted(address: number): string {
     return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join(".");
 }
 

@@ -61,6 +61,13 @@ export function parseSettings(config: RawConfig, project: string): Settings {
         // An empty entry of a YAML file is null, and means the defaults.
         else given[key] = asObject(value) ?? undefined;
     }
+    const deep = Object.keys(given).filter((key) => isDeeper(given[key], deepest));
+    if (deep.length > 0) {
+        // Nothing more can be said of these, nor of what goes by them.
+        const found = `more than ${deepest} levels deep`;
+        const all = deep.map((key) => ({ key, found, fix: "write it flatter: no setting lies as deep as that" }));
+        throw new SettingsError(all, project);
+    }
     for (const path of secretPaths(given)) {
         if (!isPlain(path, given, config)) continue;
         const key = keyOf(path);
@@ -78,6 +85,11 @@ export function parseSettings(config: RawConfig, project: string): Settings {
     };
     const parsed = settingsSchema.safeParse(complete, { error: wording });
     for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, complete, config.secretKeys));
+    const reported = new Set(faults.map(({ key }) => key));
+    for (const key of prototypeKeys(given).map(keyOf)) {
+        if (reported.has(key)) continue;
+        faults.push({ key, found: "a name that JavaScript keeps to itself", fix: "choose another name" });
+    }
     // The rules between settings read each value by itself, so that they report beside the faults above.
     const known = new Set(faults.map(({ key }) => key));
     for (const { path, found, fix } of crossChecks(complete)) {
@@ -87,6 +99,22 @@ export function parseSettings(config: RawConfig, project: string): Settings {
     }
     if (faults.length > 0 || !parsed.success) throw new SettingsError(faults, project);
     return parsed.data;
+}
+
+/** Levels of maps and lists in a value of the stack config, at most: beyond some thousands the stack of calls would end. */
+const deepest = 100;
+
+function isDeeper(value: unknown, levels: number): boolean {
+    if (typeof value !== "object" || value === null) return false;
+    return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+/** Where a name is `__proto__`: maps with names of one's own would lose it without a word. */
+function prototypeKeys(value: unknown, path: string[] = []): string[][] {
+    if (!isMap(value)) return [];
+    return Object.entries(value).flatMap(([name, inner]) =>
+        name === "__proto__" ? [[...path, name]] : prototypeKeys(inner, [...path, name]),
+    );
 }
 
 /** What is secret of a receiver, whatever its type. */

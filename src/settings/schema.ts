@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maxRequests } from "../monitoring/relay/relay";
 import { cidrFault, durationSeconds } from "./formats";
 
 /** A string with a pattern, and what to say when it does not match or is missing. */
@@ -86,6 +87,11 @@ const vllm = z.strictObject({
     extraArgs: z.array(z.string()),
 });
 
+/** At most as many as the relay can ask in a round: each request shows it one (`maxRequests` of the relay). */
+const replicaCount = count
+    .min(1)
+    .max(maxRequests, `give at most ${maxRequests}: the monitoring could not tell more replicas apart`);
+
 const stabilizationSeconds = count.min(0).max(3600).optional();
 
 /** One vLLM model on AI Deploy. */
@@ -107,7 +113,7 @@ export const modelSchema = z.strictObject({
     gpus: count.min(1),
     port: count.min(1).max(65535),
     // Not 0: the metric is read from the replicas themselves, so with none left nothing could ask for the first one.
-    replicas: z.strictObject({ min: count.min(1), max: count.min(1) }),
+    replicas: z.strictObject({ min: replicaCount, max: replicaCount }),
     scaling: z.strictObject({
         metric: text(/^[A-Za-z_:][\w:]*$/, 'give the name of a metric, such as "vllm:num_requests_running"'),
         target: decimal(z.number().gt(0)),
@@ -329,7 +335,11 @@ export const alertingSchema = z.strictObject({
         heartbeat: z.array(z.string()),
     }),
     /** Address of the folder docs/operations as alerts link to it, without a slash at the end. */
-    runbooks: plain(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end"),
+    runbooks: plain(/^\S+[^\s/]$/, "give the address of the runbooks, without a slash at the end").refine(
+        // As a browser reads it: Alertmanager's and Grafana's pages link to it.
+        (value) => !URL.canParse(value) || /^https?:$/.test(new URL(value).protocol),
+        "give an address that begins with https:// or http://",
+    ),
 });
 
 export const settingsSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import { vllmVersionOf, vllmVersions } from "../monitoring/metrics";
+import { drawsNeeded, maxRequests } from "../monitoring/relay/relay";
 import type { Settings } from "./schema";
 
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
@@ -20,7 +21,15 @@ export function settingsWarnings({
         warnings.push(`monitoring.grafana.allowedSources: Grafana's login page is open to the whole internet${plain}`);
     }
     for (const [name, { replicas }] of Object.entries(models)) {
-        if (monitoring.replicaMetrics === "relay" || replicas.max === 1) continue;
+        if (replicas.max === 1) continue;
+        if (monitoring.replicaMetrics === "relay") {
+            if (drawsNeeded(replicas.max) <= maxRequests) continue;
+            warnings.push(
+                `models.${name}.replicas.max: of ${replicas.max} replicas the relay may miss some, and says so: it asks at most ` +
+                    `${maxRequests} times a round (docs/relay.md)`,
+            );
+            continue;
+        }
         warnings.push(
             `monitoring.replicaMetrics: direct sees one of the up to ${replicas.max} replicas of ${name} at a time, another ` +
                 "one each time: rates and sums are wrong, by far; relay sees each of them",

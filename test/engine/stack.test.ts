@@ -62,6 +62,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             prometheus: stage.prometheusUrl,
             prometheusFolder: stage.layout.prometheus,
             caFile: stage.cloud.api.caFile,
+            grafanaAccess: "loadBalancer",
             preview: async () => {
                 const { code, stdout } = await stage.previewNothing();
                 return code === 0 ? undefined : stdout;

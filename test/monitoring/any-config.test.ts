@@ -63,7 +63,7 @@ const model = fc.record(
         model: fc.constantFrom("Qwen/Qwen3-8B", "/hub/model"),
         image: fc.oneof(fc.constant("vllm/vllm-openai:v0.13.0"), joined(text, ":v1"), joined("registry/", text, ":v1")),
         region: fc.stringMatching(/^[A-Z][A-Z0-9-]{0,6}$/),
-        replicas: fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 1e6 })).map(([min, more]) => ({
+        replicas: fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 95 })).map(([min, more]) => ({
             min,
             max: min + more,
         })),
@@ -76,7 +76,7 @@ const model = fc.record(
             { requiredKeys: [] },
         ),
         vllm: fc.record({
-            extraArgs: fc.array(fc.oneof(fc.constantFrom("--max-num-seqs=x", "--max-num-seqs=7"), text)),
+            extraArgs: fc.array(fc.oneof(fc.constantFrom("--seed=x", "--max-num-batched-tokens=7"), text)),
         }),
         scrape: fc.record({
             labels: fc.dictionary(fc.oneof(fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_]{0,9}$/), text), text, {

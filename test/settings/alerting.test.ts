@@ -387,4 +387,12 @@ describe("warnings", () => {
         ]);
         expect(warnings({ ...told, models })).toEqual([]);
     });
+
+    it("of more replicas than the relay is sure to see", () => {
+        const models = (max: number) => ({ models: { ministral: { replicas: { max } } } });
+        expect(warnings({ ...told, ...models(14) })).toEqual([]);
+        expect(warnings({ ...told, ...models(15) })).toEqual([
+            expect.stringMatching(/^models\.ministral\.replicas\.max: of 15 replicas the relay may miss some/),
+        ]);
+    });
 });

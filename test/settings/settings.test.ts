@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { containerCommand } from "../../src/inference/command-line";
 import { parseSettings, SettingsError, type Fault } from "../../src/settings";
 import { readProjectFile, stackFiles } from "./files";
 
@@ -251,6 +252,27 @@ describe("faults", () => {
             "4",
             /at most replicas\.max, which is 3/,
         ],
+        [
+            "replicas without end",
+            ministral({ replicas: { max: 1e9 } }),
+            "models.ministral.replicas.max",
+            "1000000000",
+            /^give at most 100: /,
+        ],
+        [
+            "a namespace of Kubernetes",
+            monitoring({ namespace: "kube-system" }),
+            "monitoring.namespace",
+            '"kube-system"',
+            /config set --path monitoring\.namespace monitoring$/,
+        ],
+        [
+            "everyone's namespace",
+            monitoring({ namespace: "default" }),
+            "monitoring.namespace",
+            '"default"',
+            /one of its own/,
+        ],
         ["half a GPU", ministral({ gpus: 1.5 }), "models.ministral.gpus", "1.5", /whole number/],
         ["no target", ministral({ scaling: { target: 0 } }), "models.ministral.scaling.target", "0", /more than 0/],
         [
@@ -337,6 +359,19 @@ describe("faults", () => {
             '"https://x.example.org/{{.x}}"',
             /run as a template/,
         ],
+        ...[
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "\x01javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc",
+        ].map((runbooks): [string, Record<string, unknown>, string, string, RegExp] => [
+            `runbooks at ${JSON.stringify(runbooks)}`,
+            { alerting: { runbooks } },
+            "alerting.runbooks",
+            JSON.stringify(runbooks),
+            /begins with https:\/\/ or http:/,
+        ]),
         [
             "interval longer than the rules' windows bear",
             { monitoring: { scrapeInterval: "5m", grafana: { allowedSources: ["198.51.100.7/32"] } } },
@@ -446,9 +481,6 @@ describe("a scaling rule that could never fire", () => {
         ["one more", { target: 931 }, {}, false],
         ["more requests at once allow more", { target: 931 }, { maxNumSeqs: 2048 }, true],
         ["fewer allow less", { target: 50 }, { maxNumSeqs: 32 }, false],
-        ["an extra argument counts", { target: 50 }, { extraArgs: ["--max-num-seqs", "32"] }, false],
-        ["in any spelling", { target: 50 }, { extraArgs: ["--max_num_seqs=32"] }, false],
-        ["and wins over the setting", { target: 50 }, { maxNumSeqs: 32, extraArgs: ["--max-num-seqs=64"] }, true],
         ["waiting requests have no limit", { metric: "vllm:num_requests_waiting", target: 1000 }, {}, true],
         ["a share of the cache", { metric: "vllm:kv_cache_usage_perc", target: 0.8 }, {}, true],
         ["of more than there is", { metric: "vllm:kv_cache_usage_perc", target: 80 }, {}, false],
@@ -485,6 +517,120 @@ describe("a scaling rule that could never fire", () => {
                 expect(faultsOf(ministral({ scaling: { target: most + 1 }, vllm: { maxNumSeqs } }))).toHaveLength(1);
             }),
         );
+    });
+});
+
+describe("names that every object of JavaScript has", () => {
+    // Written out, since a literal's __proto__ is no key.
+    const config = (part: string, name: string) => ({ models: `{"ministral": {${part.replaceAll("NAME", name)}}}` });
+
+    it.each(["toString", "constructor", "hasOwnProperty", "valueOf"])("%s is one like any other", (name) => {
+        const given = '"labels": {"NAME": "x"}, "scrape": {"labels": {"NAME": "x"}}, "env": {"NAME": "x"}';
+        const { labels, scrape, env } = parse(config(given, name)).models.ministral;
+        for (const map of [labels, scrape.labels, env]) {
+            expect(Object.entries(map)).toContainEqual([name, "x"]);
+            expect(Object.keys(map).length).toBeGreaterThan(1);
+        }
+        expect(faultsOf(config('"tokens": {"label": "NAME"}', name))).toEqual([
+            expect.objectContaining({ key: "models.ministral.tokens.label", found: JSON.stringify(name) }),
+        ]);
+        const { ministral } = parse(config('"labels": {"NAME": "x"}, "tokens": {"label": "NAME"}', name)).models;
+        expect(ministral.tokens.label).toBe(name);
+    });
+
+    it.each([
+        ["labels.__proto__", '"labels": {"__proto__": "x"}'],
+        ["env.__proto__", '"env": {"__proto__": "x"}'],
+        ["scrape.labels.__proto__", '"scrape": {"labels": {"__proto__": "x"}}'],
+        ["vllm.__proto__", '"vllm": {"__proto__": "x"}'],
+    ])("%s is refused once, not lost", (key, part) => {
+        expect(faultsOf(config(part, "")).map((fault) => fault.key)).toEqual([`models.ministral.${key}`]);
+    });
+
+    it("a model called so is refused", () => {
+        expect(faultsOf({ models: '{"__proto__": {"model": "a/b"}}' }).map(({ key }) => key)).toContain(
+            "models.__proto__",
+        );
+    });
+});
+
+it.each(["models", "monitoring", "alerting"])("a %s nested without end is one fault", (key) => {
+    for (const [open, close] of [
+        ["[", "]"],
+        ['{"a":', "}"],
+    ]) {
+        const deep = `${open.repeat(20_000)}1${close.repeat(20_000)}`;
+        expect(faultsOf({ [key]: deep })).toEqual([
+            expect.objectContaining({ key, found: "more than 100 levels deep" }) as Fault,
+        ]);
+    }
+});
+
+describe("an extra argument that a setting writes", () => {
+    it.each([
+        ["--model", "model"],
+        ["--port=9000", "port"],
+        ["--served-model-name", "vllm.servedModelName"],
+        ["--max_num_seqs=32", "vllm.maxNumSeqs"],
+        ["--max-num_seqs 32", "vllm.maxNumSeqs"],
+        ["--tokenizer-mode=auto", "vllm.tokenizerMode"],
+        ["--no-enable-prefix-caching", "vllm.enablePrefixCaching"],
+        ["--no_enable_prefix_caching", "vllm.enablePrefixCaching"],
+    ])("%s is refused by the name of the setting", (argument, setting) => {
+        expect(faultsOf(ministral({ vllm: { extraArgs: ["--seed", "7", argument] } }))).toEqual([
+            {
+                key: "models.ministral.vllm.extraArgs[2]",
+                found: JSON.stringify(argument),
+                fix: `leave it out, with its value: pulumi config set --path models.ministral.${setting} <value>`,
+            },
+        ]);
+    });
+
+    it("each of them is: all that the settings make of the command line, and no other", () => {
+        const settings = parse(
+            ministral({
+                port: 9000,
+                vllm: { servedModelName: "x", maxModelLen: 1, maxNumSeqs: 99, gpuMemoryUtilization: 0.5 },
+            }),
+        ).models.ministral;
+        const options = containerCommand(settings)[2].match(/--\S+/g)!;
+        expect(options).toHaveLength(12);
+        const faults = faultsOf(ministral({ vllm: { extraArgs: options } }));
+        expect(faults.map(({ key }) => key)).toEqual(options.map((_, i) => `models.ministral.vllm.extraArgs[${i}]`));
+        const others = ["--max-num-batched-tokens", "-tp", "--tensor-parallel-size=2", "--constructor", "--model-impl"];
+        expect(faultsOf(ministral({ vllm: { extraArgs: others } }))).toEqual([]);
+    });
+});
+
+describe("the range of a private network", () => {
+    const faults = (cidr: string, nodePool: object = {}) =>
+        faultsOf({ cluster: { network: "private", nodePool, private: { vlanId: 7, cidr } } });
+
+    it.each([
+        ["10.100.0.0/20", {}],
+        ["192.168.0.16/28", {}],
+        ["100.64.0.0/24", { nodes: 100 }],
+    ])("%s holds %j", (cidr, nodePool) => expect(faults(cidr, nodePool)).toEqual([]));
+
+    it.each([
+        ["10.100.0.0/32", {}, /^give a \/28 or larger, such as "10\.100\.0\.0\/28": 3 nodes/],
+        ["10.100.0.20/30", {}, /such as "10\.100\.0\.16\/28": 3 nodes/],
+        ["192.168.0.16/28", { nodes: 7 }, /such as "192\.168\.0\.0\/27": 7 nodes/],
+        ["10.100.0.0/28", { autoscale: { min: 1, max: 100 } }, /such as "10\.100\.0\.0\/25": 100 nodes/],
+        ["0.0.0.0/0", {}, /^give a range within 10\.0\.0\.0\/8, 172/],
+        ["128.0.0.0/1", {}, /^give a range within/],
+        ["203.0.113.0/24", {}, /^give a range within/],
+    ])("%s does not, with %j", (cidr, nodePool, fix) => {
+        expect(faults(cidr, nodePool)).toEqual([
+            { key: "cluster.private.cidr", found: JSON.stringify(cidr), fix: expect.stringMatching(fix) as string },
+        ]);
+    });
+
+    it("what is named instead is accepted", () => {
+        for (const nodes of [1, 3, 6, 7, 22, 100]) {
+            const [{ fix }] = faults("10.100.0.64/31", { nodes });
+            expect(faults(/such as "(.+?)"/.exec(fix)![1], { nodes })).toEqual([]);
+        }
     });
 });
 

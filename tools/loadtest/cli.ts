@@ -1,6 +1,6 @@
 // `npm run loadtest`: the reference architecture's load test.
-import { accessSync, constants, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { accessSync, constants, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
 import { styled } from "../../sandbox/terminal";
@@ -105,6 +105,24 @@ function readOptions() {
     return { ...given, settings, maxErrorRate: number("max-error-rate", 0.05, 0, 1) };
 }
 
+/** Refuses what the report could not be written to before any load: a run of an hour is not to fail at its end. */
+function checkReportFile(file: string): void {
+    const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    const folder = dirname(file);
+    // A path that ends in a slash is a folder, whether it is there or not.
+    if (!file.endsWith("/") && !isFolder(folder)) {
+        throw new UsageError(`--json ${file}: make its folder first, ${folder} is none`);
+    }
+    if (file === "" || file.endsWith("/") || isFolder(file)) {
+        throw new UsageError(`--json ${file} is a folder: name a file, such as ${join(file, "report.json")}`);
+    }
+    try {
+        accessSync(folder, constants.W_OK);
+    } catch (error) {
+        throw new UsageError(`--json ${file}: nothing can be written there (${(error as Error).message})`);
+    }
+}
+
 async function main(): Promise<number> {
     const options = readOptions();
     if (options.help) {
@@ -112,8 +130,7 @@ async function main(): Promise<number> {
         return 0;
     }
     const { settings } = options;
-    // Before any load: a run of an hour is not to fail at its end.
-    if (options.json !== undefined) accessSync(dirname(options.json), constants.W_OK);
+    if (options.json !== undefined) checkReportFile(options.json);
     const target: Target =
         options.url === undefined
             ? await stackTarget(options.stack, options.model)
@@ -134,7 +151,7 @@ async function main(): Promise<number> {
     process.on("SIGINT", interrupt);
     process.on("SIGTERM", interrupt);
     console.log(
-        `${settings.workers} workers x ${settings.requests} requests to ${model} at ${target.baseUrl}, ` +
+        `${settings.workers} workers x ${settings.requests} requests to ${connector.shown(model)} at ${target.baseUrl}, ` +
             `started over ${settings.rampSeconds} s, at most ${settings.maxTokens} tokens each\n`,
     );
 
@@ -189,7 +206,7 @@ async function chooseModel(connector: Connector, wanted: string | undefined): Pr
     const served = await servedModels(connector);
     if (wanted === undefined && served.length > 0) return served[0];
     if (wanted !== undefined && served.includes(wanted)) return wanted;
-    throw new Error(`the app serves ${served.join(", ") || "no model"}, not ${wanted ?? "any"}`);
+    throw new Error(`the app serves ${connector.shown(served.join(", ")) || "no model"}, not ${wanted ?? "any"}`);
 }
 
 /** The poll interval that the AI Deploy provider is told, so that one setting fits a sandbox to its speed. */

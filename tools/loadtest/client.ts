@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
 import { createParser } from "eventsource-parser";
 import { buildConnector, Client, type Dispatcher } from "undici";
+import { mask } from "../../packages/ai-deploy/src/mask";
 import { summarize, Samples, type Summary } from "./statistics";
 
 /** Where the model answers. */
@@ -44,6 +45,13 @@ export interface Answer {
 }
 
 const connectTimeoutMs = 30_000;
+/** Characters of what a server said that are worth showing. */
+const longestDetail = 300;
+
+/** A text from outside as one line, without the characters that a terminal obeys or that turn its direction. */
+export function oneLine(text: string): string {
+    return text.replace(/\s+/g, " ").replace(/[\p{Cc}\p{Cf}]/gu, "");
+}
 
 /** What every worker's connection has in common: how to reach the app, and what was seen on the way. */
 export class Connector {
@@ -74,6 +82,12 @@ export class Connector {
     get headers(): Record<string, string> {
         const { token } = this.endpoint;
         return { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    }
+
+    /** What a server said, as it may be printed and kept: without the token, which it may have repeated. */
+    shown(text: string): string {
+        const { token } = this.endpoint;
+        return mask(oneLine(text), token ? [token] : []).slice(0, longestDetail);
     }
 }
 
@@ -157,6 +171,7 @@ export class Connection {
             clearTimeout(timer);
             signal.removeEventListener("abort", cancel);
         }
+        if (failure) failure.detail = this.connector.shown(failure.detail);
         const { ttft, promptTokens, outputTokens } = reading;
         return { seconds: (performance.now() - begin) / 1000, ttft, promptTokens, outputTokens, failure };
     }
@@ -221,11 +236,11 @@ class Reading {
         try {
             chunk = JSON.parse(data);
         } catch {
-            this.broken ??= { kind: "unreadable event", detail: data.slice(0, 200) };
+            this.broken ??= { kind: "unreadable event", detail: data };
             return;
         }
         if (chunk.error) {
-            this.broken ??= { kind: "error in the stream", detail: String(chunk.error.message ?? data).slice(0, 200) };
+            this.broken ??= { kind: "error in the stream", detail: String(chunk.error.message ?? data) };
             return;
         }
         if (chunk.usage) {
@@ -248,7 +263,7 @@ class Reading {
 async function refusal({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<Failure | undefined> {
     const type = String(headers["content-type"] ?? "");
     if (statusCode === 200 && type.startsWith("text/event-stream")) return undefined;
-    const detail = (await body.text()).slice(0, 300);
+    const detail = await body.text();
     if (statusCode !== 200) return { kind: `HTTP ${statusCode}`, detail, status: statusCode };
     return { kind: "not an event stream", detail: `content-type ${type || "missing"}: ${detail}` };
 }
@@ -283,9 +298,12 @@ export async function servedModels(connector: Connector): Promise<string[]> {
         });
         const text = await answer.body.text();
         if (answer.statusCode !== 200) {
-            throw new Error(`${what} answers ${answer.statusCode}${hint(answer.statusCode)}: ${text.slice(0, 200)}`);
+            throw new Error(`${what} answers ${answer.statusCode}${hint(answer.statusCode)}: ${connector.shown(text)}`);
         }
-        return (JSON.parse(text) as { data: { id: string }[] }).data.map(({ id }) => id);
+        const ids = modelIds(text);
+        // Not the parser's message, which shows a piece of the text.
+        if (!ids) throw new Error(`${what} answers what is no list of models: ${connector.shown(text)}`);
+        return ids;
     } catch (error) {
         const { code, message } = error as { code?: string; message: string };
         if (message.startsWith(what)) throw error;
@@ -294,10 +312,20 @@ export async function servedModels(connector: Connector): Promise<string[]> {
                 `the certificate of ${url.origin} is not trusted (${code}): give its authority with --ca FILE or NODE_EXTRA_CA_CERTS (in the sandbox: source .sandbox/env)`,
             );
         }
-        throw new Error(`${what} does not answer: ${message}`);
+        throw new Error(`${what} does not answer: ${connector.shown(message)}`);
     } finally {
         // Time for TLS to say goodbye; what does not end by itself is cut.
         await Promise.race([client.close(), sleep(1000, undefined, { ref: false })]);
+    }
+}
+
+/** The ids in a list of models as the API writes it; undefined for any other text. */
+function modelIds(text: string): string[] | undefined {
+    try {
+        const ids = (JSON.parse(text) as { data: { id: unknown }[] }).data.map(({ id }) => id);
+        return ids.every((id) => typeof id === "string") ? ids : undefined;
+    } catch {
+        return undefined;
     }
 }
 

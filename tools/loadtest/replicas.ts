@@ -1,5 +1,6 @@
 import { OvhClient } from "../../packages/ai-deploy/src/client";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { oneLine } from "./client";
 
 /** What the platform says at one moment. */
 export interface ReplicaSample {
@@ -61,7 +62,7 @@ export class ReplicaWatch {
             this.failure = undefined;
             this.samples.push({ t: this.now(), ready: status.availableReplicas ?? 0 });
         } catch (error) {
-            this.failure = (error as Error).message;
+            this.failure = oneLine((error as Error).message);
         }
     }
 }

@@ -40,7 +40,7 @@ export async function stackTarget(stackName: string | undefined, model: string |
     const names = Object.keys(models);
     if (names.length === 0) throw new Error("the stack has no output `models`: run `pulumi up` first");
     const name = model ?? (names.length === 1 ? names[0] : undefined);
-    if (name === undefined || !models[name]) {
+    if (name === undefined || !Object.hasOwn(models, name)) {
         const found = model === undefined ? "the stack has several models" : `the stack has no model "${model}"`;
         throw new Error(`${found}: choose one with --model ${names.join(" or --model ")}`);
     }

@@ -67,11 +67,7 @@ function summaries(report: Report): string {
 }
 
 function errors({ errorsByKind, errorDetails }: Report): string {
-    const rows = Object.entries(errorsByKind).map(([kind, count]) => [
-        String(count),
-        kind,
-        errorDetails[kind].replace(/\s+/g, " "),
-    ]);
+    const rows = Object.entries(errorsByKind).map(([kind, count]) => [String(count), kind, errorDetails[kind]]);
     return rows.length === 0 ? "" : styled("red", "Errors") + "\n" + table(rows);
 }
 

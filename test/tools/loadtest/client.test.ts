@@ -30,9 +30,12 @@ interface Asked extends Answer {
     gaps: number[];
 }
 
-async function ask(baseUrl: string, options: { timeout?: number; signal?: AbortSignal } = {}): Promise<Asked> {
+async function ask(
+    baseUrl: string,
+    options: { timeout?: number; signal?: AbortSignal; token?: string } = {},
+): Promise<Asked> {
     const gaps: number[] = [];
-    const connection = new Connection(new Connector({ baseUrl }), 60);
+    const connection = new Connection(new Connector({ baseUrl, token: options.token }), 60);
     const request = { model: "m", prompt: "p", maxTokens: 8, temperature: 0 };
     const signal = options.signal ?? new AbortController().signal;
     try {
@@ -126,6 +129,38 @@ describe("failures", () => {
     });
 });
 
+describe("what a server says", () => {
+    const token = 'made-up-token-with-"quote';
+    const hostile = `\x1b]0;title\x07\x1b[2J\r\n\u202eBearer ${token} ${"x".repeat(400)}`;
+    const harmless = (text: string): void => {
+        expect(text).toContain("[secret]");
+        expect(text).not.toContain("made-up-token");
+        expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+        expect(text.length).toBeLessThan(500);
+    };
+
+    it.each<[string, (response: ServerResponse) => void]>([
+        ["a refusal", (response) => void response.writeHead(500).end(hostile)],
+        ["a refusal in JSON", (response) => void response.writeHead(500).end(JSON.stringify({ message: hostile }))],
+        ["a token at the cut", (response) => void response.writeHead(500).end("y".repeat(290) + token)],
+        ["another type", (response) => void response.writeHead(200, { "content-type": "text/html" }).end(hostile)],
+        ["an error in the stream", (response) => void stream(response).end(`data: ${sent({ message: hostile })}\n\n`)],
+        ["an unreadable event", (response) => void stream(response).end(`data: {${token}\x1b[2J\n\n`)],
+    ])("%s is kept without the token and without what a terminal obeys", async (_, answer) => {
+        const { baseUrl } = await serve(answer);
+        const { failure } = await ask(baseUrl, { token });
+        harmless(failure!.detail);
+    });
+
+    it.each([500, 200])("nor does the first look at the app show them, status %i", async (status) => {
+        const { baseUrl } = await serve((response) => void response.writeHead(status).end(hostile));
+        const error = await servedModels(new Connector({ baseUrl, token })).catch((reason: Error) => reason);
+        harmless((error as Error).message);
+    });
+});
+
+const sent = (error: object): string => JSON.stringify({ error });
+
 describe("connections", () => {
     const answer = (response: ServerResponse): void => void stream(response).end(piece("a") + done);
 
@@ -155,6 +190,12 @@ describe("the first look at the app", () => {
         await expect(servedModels(new Connector(refusing))).rejects.toThrow(
             /401 \(the token is missing, wrong or revoked\)/,
         );
+        for (const body of ["<html>", "null", "{}", '{"data": [{}]}', '{"data": [null]}']) {
+            const other = await serve((response) => void response.end(body));
+            await expect(servedModels(new Connector(other))).rejects.toThrow(
+                `models answers what is no list of models: ${body}`,
+            );
+        }
         servers[0].closeAllConnections();
         servers[0].close();
         await expect(servedModels(new Connector(refusing))).rejects.toThrow(/does not answer: .*ECONNREFUSED/);

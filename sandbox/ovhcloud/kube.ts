@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Call, Handlers } from "./apps";
-import { ApiError, badRequest, conflict, forbidden, notFound } from "./api-error";
+import { badRequest, conflict, forbidden, notFound } from "./api-error";
 import type { ManagedKubernetes } from "./mks";
 import type { Store, StoredCluster } from "./store";
 

@@ -50,7 +50,7 @@ export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Pr
         speed: 1000,
         credentials: { applicationKey: "ak", applicationSecret: "as", consumerKey: "ck", accessToken },
         projectId,
-        mks: { create: none, resume: none, delete: none, kubeconfig: none, scale: none },
+        mks: { create: none, resume: none, delete: none, kubeconfig: none, resetKubeconfig: none, scale: none },
         log: (line) => lines.push(line),
         ...options,
     });

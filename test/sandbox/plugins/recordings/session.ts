@@ -123,6 +123,7 @@ function simpleClusters(): ManagedKubernetes {
     return {
         create: async () => undefined,
         kubeconfig: async (id) => kubeconfigOf(id),
+        resetKubeconfig: async () => undefined,
         scale: async () => undefined,
         resume: async () => undefined,
         delete: async () => undefined,
@@ -133,6 +134,7 @@ function relayTo(mks: () => ManagedKubernetes): ManagedKubernetes {
     return {
         create: (...args) => mks().create(...args),
         kubeconfig: (...args) => mks().kubeconfig(...args),
+        resetKubeconfig: (...args) => mks().resetKubeconfig(...args),
         scale: (...args) => mks().scale(...args),
         resume: (...args) => mks().resume(...args),
         delete: (...args) => mks().delete(...args),

@@ -1,20 +1,12 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
-import { checkout } from "../../sandbox/layout";
-import { openStage, type Stage } from "./stage";
+import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
 
 /** The sandbox's stack with a second model that needs no token, and a token that the first is refused with. */
 beforeAll(async () => {
-    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
-        config: Record<string, unknown>;
-    };
-    stage = await openStage({ program: checkout, config, chart: true });
+    stage = await openSandboxStage();
     stage.configure({
-        "monitoring.chart.path": stage.layout.chart,
         models: { ministral: {}, open: { model: "Qwen/Qwen3-8B" } },
     });
     await stage.configureSecret("huggingFaceToken", "hf_invalid_engine_test_canary");

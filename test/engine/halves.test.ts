@@ -1,26 +1,19 @@
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { OvhClient } from "../../packages/ai-deploy/src/client";
 import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
-import { checkout } from "../../sandbox/layout";
 import { sandboxProjectId } from "../../sandbox/local-cloud";
 import { endProcesses, sandboxProcesses } from "../../sandbox/processes";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
-import { openStage, type Stage } from "./stage";
+import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
 
 /** The committed sandbox stack: a model on one half, a cluster on the other. */
 beforeAll(async () => {
-    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
-        config: Record<string, unknown>;
-    };
-    stage = await openStage({ program: checkout, config, chart: true });
-    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+    stage = await openSandboxStage();
 });
 afterAll(() => stage.close());
 

@@ -1,21 +1,14 @@
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
-import { checkout } from "../../sandbox/layout";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
-import { openStage, type Stage } from "./stage";
+import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
 
 beforeAll(async () => {
-    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
-        config: Record<string, unknown>;
-    };
-    stage = await openStage({ program: checkout, config, chart: true });
-    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+    stage = await openSandboxStage();
 });
 afterAll(() => stage.close());
 

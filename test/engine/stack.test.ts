@@ -15,17 +15,13 @@ import { alertNames } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
 import { defaultModel } from "../../src/settings/defaults";
 import { renderedJob } from "../monitoring/rendered-job";
-import { openStage, type Stage } from "./stage";
+import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
 
 /** The committed sandbox stack, with the chart of this test's own folder. */
 beforeAll(async () => {
-    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
-        config: Record<string, unknown>;
-    };
-    stage = await openStage({ program: checkout, config, chart: true });
-    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+    stage = await openSandboxStage();
 });
 afterAll(() => stage.close());
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { prepareChart } from "../../sandbox/chart/chart";
-import { layoutOf, type Layout } from "../../sandbox/layout";
+import { checkout, layoutOf, type Layout } from "../../sandbox/layout";
 import { sandboxCredentials, sandboxProjectId, startLocalCloud, type LocalCloud } from "../../sandbox/local-cloud";
 import type { ManagedKubernetes } from "../../sandbox/ovhcloud/mks";
 import { startOvhCloud } from "../../sandbox/ovhcloud/server";
@@ -159,6 +159,16 @@ export async function openStage(options: StageOptions): Promise<Stage> {
             rmSync(layout.dir, { recursive: true, force: true });
         },
     };
+}
+
+/** The committed sandbox stack, with the chart of the stage's own folder. */
+export async function openSandboxStage(): Promise<Stage> {
+    const { config } = parse(readFileSync(join(checkout, "Pulumi.sandbox.yaml"), "utf8")) as {
+        config: Record<string, unknown>;
+    };
+    const stage = await openStage({ program: checkout, config, chart: true });
+    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+    return stage;
 }
 
 /** The emulated API without control planes and Prometheus. */

@@ -171,8 +171,8 @@ async function renewed(projectId: string, id: string, made: string, cluster: pul
     } catch (error) {
         // Whatever it is, the Kubernetes provider meets it for each object, in words that help less.
         await pulumi.log.warn(
-            `${(error as Error).message}: what is in it stays as it is, and the models are changed all the same. ` +
-                `See cluster ${id} in the control panel, and run pulumi up again when it answers`,
+            `cluster ${id}: ${(error as Error).message}: what is in it stays as it is, and the models are changed all ` +
+                "the same. See the cluster in the control panel, and run pulumi up again when it answers",
             cluster,
         );
     }

@@ -91,8 +91,8 @@ interface KnownKube {
     privateNetworkConfiguration?: { privateNetworkRoutingAsDefault?: boolean };
     version?: string;
     updatePolicy?: string;
-    /** Not there when it could not be fetched once the cluster stood. */
-    kubeconfig?: string | null;
+    /** No text when it could not be fetched once the cluster stood. */
+    kubeconfig?: unknown;
 }
 
 interface KnownPool extends PoolNodes {
@@ -128,7 +128,7 @@ async function compare({ projectId, settings, warn }: SurveyArgs, kube: KnownKub
         const fault = versionFault(settings.version, live.version);
         if (fault) throw new Error(fault);
         for (const setting of unapplied(settings, kube, live)) warn(setting);
-        if (!kube.kubeconfig) warn(unfinishedCluster(kube.id));
+        if (typeof kube.kubeconfig !== "string") warn(unfinishedCluster(kube.id));
     }
     return left.length > 0;
 }

@@ -26,6 +26,8 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         OVH_AI_DEPLOY_POLL_MS: "500",
         OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: "6000",
         OVH_SANDBOX_POLL_MS: "250",
+        // The provider's option of that name, which a Kubernetes plugin older than the SDK (the built one) does not know.
+        PULUMI_K8S_ENABLE_PATCH_FORCE: "true",
         OVH_SANDBOX_CA: caFile,
         NODE_EXTRA_CA_CERTS: caFile,
         KUBECONFIG: layout.kubeconfig,

@@ -91,8 +91,8 @@ interface KnownKube {
     privateNetworkConfiguration?: { privateNetworkRoutingAsDefault?: boolean };
     version?: string;
     updatePolicy?: string;
-    /** No text when it could not be fetched once the cluster stood. */
-    kubeconfig?: unknown;
+    /** A secret as the engine hands it over; without a value when it could not be fetched once the cluster stood. */
+    kubeconfig?: string | { value?: string };
 }
 
 interface KnownPool extends PoolNodes {
@@ -128,7 +128,7 @@ async function compare({ projectId, settings, warn }: SurveyArgs, kube: KnownKub
         const fault = versionFault(settings.version, live.version);
         if (fault) throw new Error(fault);
         for (const setting of unapplied(settings, kube, live)) warn(setting);
-        if (typeof kube.kubeconfig !== "string") warn(unfinishedCluster(kube.id));
+        if (!hasText(kube.kubeconfig)) warn(unfinishedCluster(kube.id));
     }
     return left.length > 0;
 }
@@ -236,6 +236,10 @@ function goneCluster(id: string): string {
         `cluster ${id} does not exist any more at OVHcloud, and all that was in it went with it. Take it out of the state ` +
         "and make a new one: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh, then pulumi up"
     );
+}
+
+function hasText(secret: KnownKube["kubeconfig"]): boolean {
+    return Boolean(typeof secret === "object" ? secret?.value : secret);
 }
 
 /** The plugin goes on to show a change of it, and never makes one. */

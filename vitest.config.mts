@@ -21,8 +21,7 @@ export default defineConfig({
                 },
             },
             {
-                // Each of these starts real processes (an engine, a control plane, a Prometheus, a browser), and waits for them
-                // half of its time: two files at a time, after all of the others.
+                // Each of these starts real processes (an engine, a control plane, a Prometheus, a browser): one file at a time.
                 extends: true,
                 test: {
                     name: "real",
@@ -31,8 +30,7 @@ export default defineConfig({
                         "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
                         "test/tools/dashboards/render.test.ts",
                     ],
-                    maxWorkers: 2,
-                    sequence: { groupOrder: 1 },
+                    fileParallelism: false,
                     testTimeout: 600_000,
                     hookTimeout: 600_000,
                 },

@@ -16,7 +16,8 @@ it.each(["plain", "with space", "it's", 'a "b" $(c) `d`', "50%#&?*[x]"])(
         writeFileSync(file, environmentFile(env, layout.bin));
         // Twice, as people do: PATH gets the folder once.
         const script = 'set -u; source "$1"; source "$1"; printf "%s\\0" "$PATH" "$KUBECONFIG" "$PULUMI_BACKEND_URL"';
-        const said = execFileSync("bash", ["-c", script, "bash", file], { encoding: "utf8" }).split("\0");
+        // Without the user's own: bash reads it when its input is a socket, as a child's of Node is.
+        const said = execFileSync("bash", ["--norc", "-c", script, "bash", file], { encoding: "utf8" }).split("\0");
         expect(said[0]).toBe(`${layout.bin}:${process.env.PATH}`);
         expect(said[1]).toBe(layout.kubeconfig);
         expect(decodeURIComponent(new URL(said[2]).pathname)).toBe(layout.pulumiState);

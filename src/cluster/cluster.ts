@@ -18,7 +18,7 @@ export interface ClusterArgs {
 /** A Managed Kubernetes cluster with one node pool, and the Kubernetes provider that deploys into it. */
 export class Cluster extends pulumi.ComponentResource {
     readonly kube: cloudproject.Kube;
-    /** Whatever runs pods or claims volumes depends on it, and so is also deleted while there are nodes. */
+    /** Whatever runs pods or claims volumes waits for it. Its nodes stay until the cluster goes. */
     readonly nodePool: cloudproject.KubeNodePool;
     readonly provider: k8s.Provider;
     /** Administrator's kubeconfig as YAML; secret. */

@@ -31,7 +31,13 @@ const schema = z.strictObject({
                 .partial()
                 .optional(),
             step: z
-                .strictObject({ base: seconds, prefillToken: seconds, decodeSequence: seconds, contextToken: seconds })
+                .strictObject({
+                    base: seconds,
+                    prefillToken: seconds,
+                    decodeSequence: seconds,
+                    contextToken: seconds,
+                    spread: z.number().min(0).max(2),
+                })
                 .partial()
                 .optional(),
             boot: z

@@ -343,7 +343,7 @@ async function boot(
     say(`[api_server.py] Starting vLLM API server 0 on http://${args.host}:${args.port}`);
 
     const faster = speedup(args.tensorParallelSize);
-    const { base, prefillToken, decodeSequence, contextToken } = profile.step;
+    const { base, prefillToken, decodeSequence, contextToken, spread } = profile.step;
     return {
         profile,
         maxModelLen,
@@ -358,7 +358,9 @@ async function boot(
                 prefillToken: prefillToken / faster,
                 decodeSequence: decodeSequence / faster,
                 contextToken: contextToken / faster,
+                spread,
             },
+            random: options.seed === undefined ? Math.random : seededRandom(options.seed),
         },
     };
 }

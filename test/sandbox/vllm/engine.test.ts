@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Engine, type EngineConfig, type NewRequest, type Sequence } from "../../../sandbox/vllm/engine";
 import { simulate, poissonTraffic, type Finished } from "../../../sandbox/vllm/virtual-time";
+import { seededRandom } from "../../../sandbox/vllm/simulated-text";
 import { kvBlocks, ministral14bOnH100, ministral14bOnL4 } from "../../../sandbox/vllm/profiles";
 
-const step = { base: 0.01, prefillToken: 0.0001, decodeSequence: 0.0001, contextToken: 0.0000001 };
+const step = { base: 0.01, prefillToken: 0.0001, decodeSequence: 0.0001, contextToken: 0.0000001, spread: 0 };
 const config: EngineConfig = {
     maxNumSeqs: 4,
     maxNumBatchedTokens: 64,
@@ -106,11 +107,10 @@ describe("laws, whatever the requests", () => {
                     if (seconds === undefined) continue;
                     expect(engine.running.length).toBeLessThanOrEqual(anyOf.maxNumSeqs);
                     expect(engine.kvCacheUsage).toBeLessThanOrEqual(1);
-                    const held = engine.running.reduce((sum, { own }) => sum + own, 0);
-                    const shared = new Set(engine.running.flatMap((sequence) => sequence.shared)).size;
-                    expect(held + shared).toBe(Math.round(engine.kvCacheUsage * usable)); // blocks are conserved
+                    const held = new Set(engine.running.flatMap(({ blocks }) => blocks)).size;
+                    expect(held).toBe(Math.round(engine.kvCacheUsage * usable)); // blocks are conserved
                     for (const sequence of engine.running) {
-                        const room = (sequence.own + sequence.shared.length) * anyOf.blockSize;
+                        const room = sequence.blocks.length * anyOf.blockSize;
                         expect(room).toBeGreaterThanOrEqual(sequence.computed);
                     }
                     expect(seconds).toBeGreaterThanOrEqual(step.base);
@@ -247,6 +247,23 @@ describe("traffic in virtual time", () => {
         const once = simulate(engineOf(), traffic(10, 30));
         const twice = simulate(engineOf(), traffic(10, 30));
         expect(twice).toEqual(once);
+    });
+
+    it("spreads step times around those of the profile when it is given random numbers, the same for the same seed", () => {
+        const spread = (value: number): Finished[] => {
+            const step = { ...ministral14bOnH100.step, spread: value };
+            return simulate({ ...engineOf(), step, random: seededRandom(3) }, traffic(10, 60)).finished;
+        };
+        const gaps = (finished: Finished[]): number[] =>
+            finished
+                .filter(({ tokens }) => tokens > 1)
+                .map(({ firstToken, last, tokens }) => (last - firstToken) / (tokens - 1));
+        const [none, some, again] = [spread(0), spread(0.3), spread(0.3)];
+        expect(again).toEqual(some);
+        expect(none).toEqual(simulate(engineOf(), traffic(10, 60)).finished);
+        // The mean stays, the tail grows.
+        expect(mean(some, latency) / mean(none, latency)).toBeCloseTo(1, 1);
+        expect(Math.max(...gaps(some))).toBeGreaterThan(1.1 * Math.max(...gaps(none)));
     });
 
     it("obeys Little's law: requests in the system = arrivals a second x their mean time in it", () => {

@@ -40,6 +40,7 @@ const schema = z.strictObject({
                 })
                 .partial()
                 .optional(),
+            requestOverhead: seconds.optional(),
             boot: z
                 .strictObject({ start: seconds, download: seconds, load: seconds, compile: seconds, warmUp: seconds })
                 .partial()

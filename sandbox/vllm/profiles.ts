@@ -29,6 +29,8 @@ export interface Profile {
         /** How far steps that should take equally long differ: standard deviation of the logarithm of their time. 0: not. */
         spread: number;
     };
+    /** Added to each request by the API server, before the engine has it: parsing, tokenizing, passing on. */
+    requestOverhead: number;
     boot: {
         /** Interpreter, imports, configuration. */
         start: number;
@@ -83,6 +85,8 @@ export const ministral14bOnH100: Profile = {
         contextToken: 0.00000007,
         spread: guessedSpread,
     },
+    // HTTP, validation and two hops between processes take a few milliseconds of Python. Guess.
+    requestOverhead: 0.004,
     // vllm-project/vllm #44881 measured 18 s weights, 43 s compile and 210 s profiling on another model. Guess for this one.
     boot: { start: 15, download: 90, load: 20, compile: 45, warmUp: 25 },
     // The engine's loop polls on one core, the API server takes up to another. Guess.

@@ -102,7 +102,12 @@ export function startReplica(options: ReplicaOptions): Replica {
             cacheConfig: cacheConfig(args, engine.numBlocks),
         });
         const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));
-        const serving = new Serving({ engine, metrics: metrics.engine, log: args.logStats ? log : () => undefined });
+        const serving = new Serving({
+            engine,
+            requestOverhead: profile.requestOverhead,
+            metrics: metrics.engine,
+            log: args.logStats ? log : () => undefined,
+        });
         serving.slowDown(slowness);
         const server = createVllmServer(
             {

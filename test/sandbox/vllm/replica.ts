@@ -10,6 +10,7 @@ export const fastProfile: OwnProfile = {
     name: "a fast one",
     maxModelLen: 4096,
     step: { base: 0.001, prefillToken: 0.000001, decodeSequence: 0.000001, contextToken: 0, spread: 0 },
+    requestOverhead: 0,
     meanAnswerTokens: 20,
 };
 

@@ -131,9 +131,9 @@ function quantile(values: number[], share: number): number {
 
 /** Streams of requests that come alone, and of some that come together. */
 async function calibrationRun(client: Client, perSecond: number, seed: number): Promise<StreamedAnswer[]> {
-    const alone = await client.sendAlone(calibrationRequests(30, seed));
-    const together = await client.send(poisson(calibrationRequests(60, seed + 1), perSecond, seed));
-    const crowd = await client.send(calibrationRequests(40, seed + 2).map((request) => ({ ...request, at: 0 })));
+    const alone = await client.sendAlone(calibrationRequests(30, 5, seed));
+    const together = await client.send(poisson(calibrationRequests(60, 96, seed + 1), perSecond, seed));
+    const crowd = await client.send(calibrationRequests(40, 96, seed + 2).map((request) => ({ ...request, at: 0 })));
     return [...alone, ...together, ...crowd];
 }
 
@@ -165,7 +165,7 @@ async function compare(options: Options, real: RunningServer): Promise<{ fit: Ca
     const model = listed.data[0].id;
     const client = new Client(real.url, model);
     say("warming the real server up");
-    await client.sendAlone(calibrationRequests(5, seed + 9));
+    await client.sendAlone(calibrationRequests(5, 20, seed + 9));
     say("calibrating");
     const answers: StreamedAnswer[] = [];
     const fitted = (): Calibration => calibrate(measure(answers, settings.maxNumBatchedTokens));

@@ -41,11 +41,11 @@ export function poisson(requests: Omit<PlannedRequest, "at">[], perSecond: numbe
     return requests.map((request) => ({ ...request, at: (at -= Math.log(1 - random()) / perSecond) }));
 }
 
-/** For the fit: prompts of all lengths that share nothing. */
-export function calibrationRequests(count: number, seed: number): Omit<PlannedRequest, "at">[] {
+/** For the fit: prompts of all lengths that share nothing, and answers of at most so many tokens. */
+export function calibrationRequests(count: number, mostTokens: number, seed: number): Omit<PlannedRequest, "at">[] {
     const random = seededRandom(seed);
     return Array.from({ length: count }, () => ({
         prompt: tokens(random, between(random, 8, 480)),
-        maxTokens: between(random, 17, 97),
+        maxTokens: between(random, Math.ceil(mostTokens / 6), mostTokens),
     }));
 }

@@ -180,7 +180,8 @@ export function calibrate(measurements: Measurement[]): Calibration {
         throw new RangeError(`a calibration needs ten measurements of steps at least, not ${valid.length}`);
     }
     let kept = valid;
-    let fit = leastSquares(kept, (one) => one.seconds);
+    // Not relative to what was measured: a time that is too short by accident would outweigh all others.
+    let fit = leastSquares(kept, (one) => one.steps);
     for (let round = 0; round < 5; round++) {
         const expected = (one: Measurement): number => Math.max(predict(fit.values, one), 1e-9);
         const noise = (one: Measurement): number => Math.sqrt(one.steps) * (one.seconds / expected(one) - 1);

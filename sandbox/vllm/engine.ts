@@ -78,6 +78,8 @@ export interface StepResult {
 export class Engine {
     /** Totals since the start. Queries and hits are counted in tokens, at each attempt to schedule a new request. */
     readonly totals = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
+    /** Came since the last step began. vLLM's engine sees them when it begins the next one. */
+    private arrived: Sequence[] = [];
     private readonly waitingQueue: Sequence[] = [];
     private runningList: Sequence[] = [];
     private readonly blocks: BlockPool;
@@ -87,6 +89,7 @@ export class Engine {
         this.blocks = new BlockPool(config.numBlocks);
     }
 
+    /** The queue as the engine knows it: what came while a step is under way is not in it yet. */
     get waiting(): readonly Sequence[] {
         return this.waitingQueue;
     }
@@ -106,7 +109,7 @@ export class Engine {
     }
 
     get idle(): boolean {
-        return this.waitingQueue.length === 0 && this.runningList.length === 0;
+        return this.arrived.length === 0 && this.waitingQueue.length === 0 && this.runningList.length === 0;
     }
 
     /** Queues a request. Throws a RangeError for one that could never fit or would generate nothing. */
@@ -140,13 +143,13 @@ export class Engine {
             published: 0,
             ended: false,
         };
-        this.waitingQueue.push(sequence);
+        this.arrived.push(sequence);
         return sequence;
     }
 
     /** Drops a request, wherever it is. Unknown ids are ignored: it may have ended just now. */
     abort(id: string): void {
-        for (const list of [this.waitingQueue, this.runningList]) {
+        for (const list of [this.arrived, this.waitingQueue, this.runningList]) {
             const at = list.findIndex((sequence) => sequence.id === id);
             if (at < 0) continue;
             const [sequence] = list.splice(at, 1);
@@ -160,6 +163,8 @@ export class Engine {
         const { maxNumSeqs, maxNumBatchedTokens } = this.config;
         const threshold = this.config.longPrefillTokenThreshold || Infinity;
         const scheduled: Sequence[] = [];
+        for (const sequence of this.arrived) this.waitingQueue.push(sequence);
+        this.arrived = [];
         let budget = maxNumBatchedTokens;
         let preempted = false;
 

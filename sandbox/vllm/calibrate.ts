@@ -45,8 +45,8 @@ export interface Calibration {
     dropped: number;
 }
 
-/** Engine steps between two tokens of a request that make one measurement. More: less noise; fewer: more variety. */
-const stepsTogether = 16;
+/** Engine steps between two tokens of a request that make one measurement: enough for the noise of the way to even out. */
+const stepsTogether = 4;
 
 /**
  * Turns streamed answers into measurements. Decoding: from one token of an answer to a later one the engine made as many

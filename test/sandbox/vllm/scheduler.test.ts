@@ -5,7 +5,7 @@ import { Engine, type Sequence } from "../../../sandbox/vllm/engine";
 
 /** The engine replays what vLLM's own scheduler did, step by step. `recordings/scheduler/record.py` says how to read a file. */
 
-const folder = join(import.meta.dirname, "recordings", "scheduler");
+const folder = join(__dirname, "recordings", "scheduler");
 const recordings = readdirSync(folder).filter((file) => file.endsWith(".txt"));
 
 /** Recordings that the engine does not follow, each with its reason. One that it does follow must not stand here. */

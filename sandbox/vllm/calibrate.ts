@@ -165,8 +165,8 @@ const regressors = (one: Measurement): number[] => [
     one.requests,
 ];
 
-/** Beyond so many standard deviations a measurement is not noise any more. */
-const mostDeviation = 4;
+/** Beyond so many standard deviations a measurement is not noise any more, but a request that was preempted, say. */
+const mostDeviation = 6;
 
 /**
  * The profile times, none below zero, with the least sum of squared relative differences from the measurements; one over

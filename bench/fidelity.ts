@@ -52,14 +52,16 @@ function readOptions(args: string[]): Options {
     const ofCounts = Object.keys(counts).map((name) => [name, text]);
     const options = { vllm: text, model: text, real: text, json: { type: "boolean" }, ...Object.fromEntries(ofCounts) };
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
-    const { vllm, model, real, json } = values as { vllm?: string; model?: string; real?: string; json?: boolean };
+    const { json } = values as { json?: boolean };
+    const texts = values as Record<string, string | undefined>;
+    const { vllm, model, real } = texts;
     if (real === undefined && (vllm === undefined || model === undefined)) {
         throw new Error("no real server to compare with: give --vllm and --model, or --real");
     }
     const count = (name: keyof typeof counts): number => {
-        const value = Number(values[name] ?? counts[name]);
+        const value = Number(texts[name] ?? counts[name]);
         if (Number.isInteger(value) && value > 0) return value;
-        throw new Error(`--${name} ${String(values[name])}: not a whole number above 0`);
+        throw new Error(`--${name} ${texts[name]}: not a whole number above 0`);
     };
     const settings = {
         maxNumSeqs: count("max-num-seqs"),

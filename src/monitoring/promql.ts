@@ -54,6 +54,16 @@ export function histogramRate<M extends Always<"histogram">>(
     return `rate(${metric.name}_${part}${selector(matchers)}[${window}])`;
 }
 
+/** Growth of a part of a histogram over the window. */
+export function histogramIncrease<M extends Always<"histogram">>(
+    metric: M,
+    part: "bucket" | "sum" | "count",
+    matchers: Matchers<Label<M> | "le">,
+    window: string,
+): string {
+    return `increase(${metric.name}_${part}${selector(matchers)}[${window}])`;
+}
+
 /** A bucket's upper bound as Prometheus writes it in the label `le`. */
 export function bucketLabel(bound: number): string {
     return Number.isInteger(bound) ? `${bound}.0` : String(bound);

@@ -14,6 +14,7 @@ import {
     bucketLabel,
     gauge,
     gaugeOver,
+    histogramIncrease,
     histogramRate,
     increase,
     rate,
@@ -112,6 +113,9 @@ export const largestBudget = 1 / burns[0].factor;
 
 /** With fewer requests than this in the long window a single failure would be an outage. */
 const fewestRequests = 10;
+
+/** With fewer calls than this in ten minutes, users who hang up before the end would be an outage. */
+const fewestCalls = 5;
 
 const windows: Window[] = ["5m", "30m", "1h", "6h"];
 
@@ -234,9 +238,12 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
         },
     });
     const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`;
-    const answered = sumBy([], rate(server.httpRequests, { ...series, ...calls, status: "!=4xx" }, "10m"));
-    const generating = sumBy([], rate(vllm.generationTokens, series, "5m"));
-    /** The long and the short window are over the limit, and there were requests enough to tell. */
+    const answered = (window: string) =>
+        sumBy([], increase(server.httpRequests, { ...series, ...calls, status: "!=4xx" }, window));
+    const runningAllTheTime = (labels: string[]) =>
+        `${aggregate("min", labels, `min_over_time(${gaugeOver(vllm.numRequestsRunning, series, "10m")})`)} > 0`;
+    const generating = (labels: string[]) => `${sumBy(labels, rate(vllm.generationTokens, series, "10m"))} > 0`;
+    /** The long and the short window are over the limit, and there were requests enough, of those the share is of, to tell. */
     const burning = (
         name: "errors" | "firstTokenSlow" | "interTokenSlow",
         { factor, long, short }: (typeof burns)[number],
@@ -244,8 +251,11 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
     ) => {
         const limit = Number((factor * budget).toPrecision(6));
         const over = (window: Window) => `${gauge(recorded[`${name}${window}`], own)} > ${limit}`;
-        const requests = sumBy([], increase(server.httpRequests, { ...series, ...calls }, long));
-        return `${over(long)} and ${over(short)} and on () (${requests} >= ${fewestRequests})`;
+        const judged =
+            name === "errors"
+                ? answered(long)
+                : sumBy([], histogramIncrease(vllm.timeToFirstToken, "count", series, long));
+        return `${over(long)} and ${over(short)} and on () (${judged} >= ${fewestRequests})`;
     };
     const ratioShown = "{{ $value | humanizePercentage }}";
 
@@ -260,12 +270,14 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
             description: `No scrape of https://.../metrics of ${name} has succeeded for 3 minutes.`,
         }),
         alert("VllmNoSuccessfulRequest", "page", {
+            // A call is counted when it has been answered, which those that wait for a stalled engine are not.
             expr:
-                `${answered} > 0 unless on () ` +
+                `(${answered("10m")} >= ${fewestCalls} or (max(${runningAllTheTime(perReplica)}) unless on () ${generating([])})) ` +
+                `unless on () ` +
                 `${sumBy([], rate(vllm.requestSuccess, { ...series, finished_reason: "=~stop|length" }, "10m"))} > 0`,
             for: "5m",
             summary: `${name} answers no request: requests come in, and none ends well.`,
-            description: "Calls were answered in the last 10 minutes, and not one generation was completed.",
+            description: "There were requests in the last 10 minutes, and not one generation was completed.",
         }),
         ...burns.map((burn) =>
             alert("VllmErrorBudgetBurn", burn.severity, {
@@ -298,8 +310,7 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
             }),
         ),
         alert("VllmQueueNotDraining", "ticket", {
-            // Gauges keep their last value when the last request is aborted: without tokens there is no queue.
-            expr: `min_over_time(${gaugeOver(recorded.waiting, own, "10m")}) > 0 ` + `and on () ${generating} > 0`,
+            expr: `min_over_time(${gaugeOver(recorded.waiting, own, "10m")}) > 0`,
             for: "5m",
             summary: `Requests to ${name} wait: the queue has not been empty for 15 minutes.`,
             description: "At least {{ $value }} requests were waiting at any time.",
@@ -342,11 +353,7 @@ function alertRules(model: WatchedModel, runbooks: string): AlertRule[] {
                       description: "The number of replicas changed {{ $value }} times within an hour.",
                   }),
                   alert("VllmReplicaStuck", "ticket", {
-                      expr:
-                          `${aggregate("min", perReplica, `min_over_time(${gaugeOver(vllm.numRequestsRunning, series, "10m")})`)} > 0 ` +
-                          `unless on (${perReplica.join(", ")}) ${sumBy(perReplica, rate(vllm.generationTokens, series, "10m"))} > 0 ` +
-                          // Without calls it is the gauge that is stuck: it keeps its value when the last request is aborted.
-                          `and on () ${answered} > 0`,
+                      expr: `${runningAllTheTime(perReplica)} unless on (${perReplica.join(", ")}) ${generating(perReplica)}`,
                       for: "5m",
                       summary: `Some requests to ${name} hang: one replica takes them and answers none.`,
                       description:

@@ -105,6 +105,21 @@ export class AlertWorld {
         return this;
     }
 
+    /**
+     * From that minute on the engines take requests and make no step, while their API answers: gauges stay as they are,
+     * calls are answered no more, and nothing that counts grows.
+     */
+    stalled(minute: number): this {
+        for (const [key, values] of Object.entries(this.series)) {
+            const [, perMinute] = /^0\+(\S+)x/.exec(values) ?? [];
+            if (/^(vllm:|http_)/.test(key) && perMinute !== undefined) {
+                this.series[key] = `0+${perMinute}x${minute} ${Number(perMinute) * minute}x${minutes}`;
+            }
+        }
+        this.set("vllm:num_requests_running", `3x${minute} 8x${minutes}`);
+        return this.set("vllm:num_requests_waiting", `0x${minute} 5x${minutes}`);
+    }
+
     /** Everything that counts grows, and every gauge of the model's page is 1. */
     busy(): this {
         for (const key of Object.keys(this.series).filter((series) => /^(vllm:|http_)/.test(series))) {

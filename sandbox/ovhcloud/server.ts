@@ -20,9 +20,10 @@ import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Overview, type AppSummary } from "./overview";
 import { Platform } from "./platform";
+import { callsPerMinute, RateLimit } from "./rate-limit";
 import type { StartReplica } from "./replicas";
 import type { Balancing, PartStatus, SandboxStatus } from "./status";
-import { Store, type StoredApp } from "./store";
+import { entry, Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {
@@ -33,6 +34,11 @@ export interface OvhCloudOptions {
     /** Platform seconds per real second; default 60. */
     speed?: number;
     credentials: Credentials;
+    /**
+     * Calls that each credential may make in a minute, as long as that is at the speed of the start, whatever the speed
+     * becomes: by that the clients pace themselves. Default 60; `Infinity` lifts the limit.
+     */
+    callsPerMinute?: number;
     /** The only Public Cloud project there is. */
     projectId: string;
     mks: ManagedKubernetes;
@@ -129,6 +135,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         },
         readsAsOf: (ageMs) => readsAsOf(store, platform, ageMs),
         violation: (line) => violations.push(line),
+        limit: new RateLimit(options.callsPerMinute ?? callsPerMinute, 60_000 / platform.speed),
     };
     const front: Front = { api, store, events, platform, overview, faults, requests, violations };
     const server = createHttpServer({ bodyBytes, refusal, log }, (request, answer) => {
@@ -154,12 +161,13 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         requests: () => requests,
         status: () => overview.status(),
         tokenFor(appId) {
-            const app = store.state.apps[appId];
+            const app = entry(store.state.apps, appId);
+            if (!app) return undefined;
             const tokens = Object.values(store.state.tokens);
             return tokens.find(({ value }) => !refuseToken(app, tokens, `Bearer ${value}`))?.value;
         },
         async deleteApp(id) {
-            const app = store.state.apps[id];
+            const app = entry(store.state.apps, id);
             if (!app) throw new Error(`app ${id} does not exist`);
             platform.delete(app);
             while (overview.existing().some((one) => one.id === id)) await sleep(20);
@@ -181,7 +189,7 @@ function readsAsOf(store: Store, platform: Platform, ageMs: number): Handlers {
     return appReads(
         () => apps,
         ({ id, replicas }) => {
-            const now = store.state.apps[id];
+            const now = entry(store.state.apps, id);
             return now ? platform.run(now).available : replicas;
         },
     );

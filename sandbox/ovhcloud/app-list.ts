@@ -40,8 +40,9 @@ function matches(labels: Record<string, string>, selector: string | null): boole
 }
 
 function sortField(name: string): (app: StoredApp) => string {
-    if (!sortable.includes(name))
+    if (!sortable.includes(name)) {
         throw badRequest(`sort: there is no field ${name}; give one of ${sortable.join(", ")}`);
+    }
     const path = name.split(".");
     return ({ id, createdAt, updatedAt, spec, state }) => {
         const shown: Record<string, any> = { id, createdAt, updatedAt, user, spec, status: { state } };

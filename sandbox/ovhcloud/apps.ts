@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { badRequest, conflict, notFound } from "./api-error";
 import { listApps, positive, user } from "./app-list";
 import { region, resourcesOf } from "./capabilities";
+import { writtenAs, type Form } from "./forms";
 import type { Platform } from "./platform";
 import { completeProbe } from "./probe";
 import { entry, type Store, type StoredApp } from "./store";
@@ -27,24 +28,32 @@ function find(apps: Record<string, StoredApp>, id: string): StoredApp {
     return app;
 }
 
+/** How apps are written now. */
+export interface Writing {
+    form: Form;
+}
+
 /** The reads of apps as they are, or as they were if `apps` gives an older state. */
-export function appReads(apps: () => Record<string, StoredApp>, available: (app: StoredApp) => number): Handlers {
+export function appReads(
+    apps: () => Record<string, StoredApp>,
+    available: (app: StoredApp) => number,
+    writing: Writing,
+): Handlers {
+    const show = (app: StoredApp, inList: boolean): object =>
+        writtenAs(view(app, available(app)), writing.form, inList);
     return {
-        "GET /ai/app": ({ query }) => listApps(Object.values(apps()), query).map((app) => view(app, available(app))),
-        "GET /ai/app/{appId}": ({ path }) => {
-            const app = find(apps(), path.appId);
-            return view(app, available(app));
-        },
+        "GET /ai/app": ({ query }) => listApps(Object.values(apps()), query).map((app) => show(app, true)),
+        "GET /ai/app/{appId}": ({ path }) => show(find(apps(), path.appId), false),
     };
 }
 
 /** The AI Deploy operations of the API, by method and path below the project. */
-export function appHandlers(store: Store, platform: Platform, projectId: string): Handlers {
+export function appHandlers(store: Store, platform: Platform, projectId: string, writing: Writing): Handlers {
     const touch = (app: StoredApp): void => {
         app.updatedAt = new Date().toISOString();
         store.save();
     };
-    const show = (app: StoredApp): object => view(app, platform.run(app).available);
+    const show = (app: StoredApp): object => writtenAs(view(app, platform.run(app).available), writing.form, false);
     /** What changes the containers takes effect at once in an app that runs; what changes nothing has no effect. */
     const change = (app: StoredApp, work: () => void): void => {
         const before = JSON.stringify(app.spec);
@@ -58,6 +67,7 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
         ...appReads(
             () => store.state.apps,
             (app) => platform.run(app).available,
+            writing,
         ),
         "POST /ai/app": async ({ body }) => {
             const app = newApp(body as Record<string, any>, projectId);
@@ -308,7 +318,7 @@ function endSync(sync: Record<string, any>, syncable: boolean, saved: () => void
 }
 
 /** `cloud.project.ai.app.App` */
-function view(app: StoredApp, availableReplicas: number): object {
+function view(app: StoredApp, availableReplicas: number): Record<string, unknown> {
     return {
         id: app.id,
         createdAt: app.createdAt,

@@ -74,8 +74,9 @@ function newPool(body: Fields, projectId: string): Fields {
     const name = (body.name ?? `nodepool-${randomBytes(3).toString("hex")}`) as string;
     if (name.includes("_")) throw badRequest(`node pool name ${name}: _ is not allowed`);
     const [family, memory] = (body.flavorName as string).split("-");
-    if (!entry(flavors, family)?.includes(Number(memory)))
+    if (!entry(flavors, family)?.includes(Number(memory))) {
         throw badRequest(`400: flavor ${body.flavorName} does not exist`);
+    }
     const now = new Date().toISOString();
     const pool: Fields = {
         id: randomUUID(),

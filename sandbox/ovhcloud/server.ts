@@ -8,13 +8,14 @@ import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
 import { callApi, type ApiOptions } from "./api";
 import { ApiError } from "./api-error";
-import { appHandlers, appReads, type Handlers } from "./apps";
+import { appHandlers, appReads, type Handlers, type Writing } from "./apps";
 import type { Credentials } from "./auth";
 import { capabilityHandlers } from "./capabilities";
 import { makeCertificates } from "./certificates";
 import { control, type Controls } from "./control";
 import { EventStream } from "./event-stream";
 import { Faults, type FaultRule } from "./faults";
+import type { Form } from "./forms";
 import { refuseToken } from "./gateway";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
@@ -48,6 +49,8 @@ export interface OvhCloudOptions {
     gpuQuota?: number;
     /** How the gateways choose a replica; default `random`. */
     balancing?: Balancing;
+    /** How the API writes apps back, see forms.ts; default `full`. */
+    form?: Form;
     /** Profiles of the simulated GPUs beside the built-in ones. */
     profiles?: OwnProfile[];
     /** Programs that `status` is to show. */
@@ -120,6 +123,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     const violations: string[] = [];
     const requests: LoggedRequest[] = [];
     const faults = new Faults();
+    const writing: Writing = { form: options.form ?? "full" };
     const overview = new Overview(store, platform, violations, options.parts ?? (() => []));
     const events = new EventStream(() => overview.status());
     changed = () => events.changed();
@@ -128,16 +132,16 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         credentials: options.credentials,
         projectId: options.projectId,
         handlers: {
-            ...appHandlers(store, platform, options.projectId),
+            ...appHandlers(store, platform, options.projectId, writing),
             ...tokenHandlers(store),
             ...kubeHandlers(kube),
             ...capabilityHandlers(() => platform.gpuQuota),
         },
-        readsAsOf: (ageMs) => readsAsOf(store, platform, ageMs),
+        readsAsOf: (ageMs) => readsAsOf(store, platform, writing, ageMs),
         violation: (line) => violations.push(line),
         limit: new RateLimit(options.callsPerMinute ?? callsPerMinute, 60_000 / platform.speed),
     };
-    const front: Front = { api, store, events, platform, overview, faults, requests, violations };
+    const front: Front = { api, store, events, platform, overview, faults, writing, requests, violations };
     const server = createHttpServer({ bodyBytes, refusal, log }, (request, answer) => {
         answer.setHeader("x-ovh-queryid", `sandbox.${randomUUID()}`);
         return serve(front, request, answer);
@@ -184,7 +188,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     };
 }
 
-function readsAsOf(store: Store, platform: Platform, ageMs: number): Handlers {
+function readsAsOf(store: Store, platform: Platform, writing: Writing, ageMs: number): Handlers {
     const apps = store.appsAsOf(ageMs);
     return appReads(
         () => apps,
@@ -192,6 +196,7 @@ function readsAsOf(store: Store, platform: Platform, ageMs: number): Handlers {
             const now = entry(store.state.apps, id);
             return now ? platform.run(now).available : replicas;
         },
+        writing,
     );
 }
 

@@ -73,6 +73,22 @@ describe("the list of apps", () => {
     });
 });
 
+it("an app is written in several forms, on demand, all of them as the structure says", async () => {
+    cloud = await startTestCloud({ form: "sparse" });
+    const { id } = await cloud.api("POST", "/ai/app", appBody());
+    await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
+    const written = new Set([JSON.stringify(await cloud.api("GET", `/ai/app/${id}`))]);
+    for (const form of ["full", "rewritten", "mixed"]) {
+        expect(await cloud.control("POST", "form", { form })).toEqual({ status: 200, body: { form } });
+        written.add(JSON.stringify(await cloud.api("GET", `/ai/app/${id}`)));
+    }
+    expect(written.size).toBe(3); // an app by itself is `full` in `mixed`
+    const [listed] = await cloud.api("GET", "/ai/app");
+    expect(listed.spec.region).toBe("gra");
+    expect((await cloud.control("POST", "form", { form: "toString" })).status).toBe(400);
+    expect(cloud.cloud.violations()).toEqual([]);
+});
+
 describe("names that every object knows", () => {
     beforeEach(async () => {
         cloud = await startTestCloud({ callsPerMinute: Infinity });

@@ -191,7 +191,12 @@ async function up(chartPath: string | undefined, wanted: Wanted): Promise<number
     const daemon = await step("Local OVHcloud", () => ensureDaemon(toolchain, wanted));
     const installed: Installed = { chart, plugins, toolchain: toolchain.source };
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
-    const env = sandboxEnvironment(layout, daemon.api, daemon.caFile);
+    const env = sandboxEnvironment(
+        layout,
+        daemon.api,
+        daemon.caFile,
+        readJson<DaemonSettings>(layout.daemonSettings)?.speed,
+    );
     writePrivate(layout.env, environmentFile(env, layout.bin));
 
     const run = (args: string[], show: boolean) => pulumi(args, { cwd: checkout, layout, env, show });

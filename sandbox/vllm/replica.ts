@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { validationError, valueError } from "./argument-checks";
 import { parseCommand, type ServerArguments } from "./command-line";
 import { localConnection } from "./local-connection";
 import { processStartTime, replicaMetrics } from "./metrics";
@@ -158,7 +159,7 @@ export function startReplica(options: ReplicaOptions): Replica {
                 const lines = error.message.split("\n");
                 const ofVllm = error instanceof CommandError && error.code === 1;
                 for (const line of lines) options.log(ofVllm ? apiServerLine("ERROR", line) : line);
-                return { code: error instanceof CommandError ? error.code : 1, reason: lines.at(-1) };
+                return { code: error instanceof CommandError ? error.code : 1, reason: lastError(lines) };
             },
         )
         .then(async (result) => {
@@ -235,6 +236,12 @@ export function startReplica(options: ReplicaOptions): Replica {
     };
 }
 
+/** The last error of a log, in one line: those of a configuration take several. */
+function lastError(lines: string[]): string {
+    const first = lines.findLastIndex((line) => /^[\w.]+Error: \d+ validation error/.test(line));
+    return first < 0 ? lines.at(-1)! : lines.slice(first).map((line) => line.trim()).join(" ");
+}
+
 interface BootPlan {
     profile: Profile;
     engine: ConstructorParameters<typeof Serving>[0]["engine"];
@@ -270,25 +277,15 @@ async function boot(
 
     if (options.hubRefuses) throw gated(args.model);
     checkAccess(args.model, args.hfToken ?? env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN ?? "");
-    const maxModelLen = args.maxModelLen ?? profile.maxModelLen;
-    if (maxModelLen > profile.maxModelLen) {
-        throw valueError(
-            `User-specified max_model_len (${maxModelLen}) is greater than the derived max_model_len ` +
-                `(max_position_embeddings=${profile.maxModelLen} or model_max_length=None in model's config.json).`,
-        );
-    }
+    const longest = args.maxPositions ?? profile.maxModelLen;
+    const maxModelLen = args.maxModelLen ?? longest;
+    if (maxModelLen > longest && env.VLLM_ALLOW_LONG_MAX_MODEL_LEN !== "1") throw tooLong(maxModelLen, longest);
     if (args.tensorParallelSize > gpus) {
         throw valueError(
             `World size (${args.tensorParallelSize}) is larger than the number of available GPUs (${gpus}) in this node.`,
         );
     }
-    const maxNumSeqs = args.maxNumSeqs ?? profile.defaults.maxNumSeqs;
-    const maxNumBatchedTokens = args.maxNumBatchedTokens ?? Math.max(profile.defaults.maxNumBatchedTokens, maxNumSeqs);
-    if (maxNumBatchedTokens < maxNumSeqs) {
-        throw valueError(
-            `max_num_batched_tokens (${maxNumBatchedTokens}) must be greater than or equal to max_num_seqs (${maxNumSeqs}).`,
-        );
-    }
+    const { maxNumSeqs, maxNumBatchedTokens } = batchLimits(args, profile, maxModelLen);
     say(`[model.py] Using max model len ${maxModelLen}`);
     say(`[scheduler.py] Chunked prefill is enabled with max_num_batched_tokens=${maxNumBatchedTokens}.`);
     sayEngine(`[core.py] Initializing a V1 LLM engine (v${vllmVersion}) with config: model='${args.model}'`);
@@ -363,6 +360,43 @@ async function boot(
     };
 }
 
+/** The size of a batch: of the two limits, the one that was not given follows the other. */
+function batchLimits(
+    args: ServerArguments,
+    { defaults }: Profile,
+    maxModelLen: number,
+): { maxNumSeqs: number; maxNumBatchedTokens: number } {
+    const sequences = args.maxNumSeqs ?? defaults.maxNumSeqs;
+    const wanted = args.chunkedPrefill ? defaults.maxNumBatchedTokens : Math.max(maxModelLen, defaults.maxNumBatchedTokens);
+    const maxNumBatchedTokens = args.maxNumBatchedTokens ?? Math.min(sequences * maxModelLen, wanted);
+    const maxNumSeqs = args.maxNumSeqs ?? Math.min(sequences, maxNumBatchedTokens);
+    const refuse = (message: string): CommandError =>
+        validationError("SchedulerConfig", [`  Value error, max_num_batched_tokens (${maxNumBatchedTokens}) ${message}`]);
+    if (maxNumBatchedTokens < maxModelLen && !args.chunkedPrefill) {
+        throw refuse(
+            `is smaller than max_model_len (${maxModelLen}). This effectively limits the maximum sequence length to ` +
+                "max_num_batched_tokens and makes vLLM reject longer sequences. Please increase max_num_batched_tokens " +
+                "or decrease max_model_len.",
+        );
+    }
+    if (maxNumBatchedTokens < maxNumSeqs) {
+        throw refuse(`must be greater than or equal to max_num_seqs (${maxNumSeqs}).`);
+    }
+    return { maxNumSeqs, maxNumBatchedTokens };
+}
+
+function tooLong(maxModelLen: number, longest: number): CommandError {
+    const variable = "VLLM_ALLOW_LONG_MAX_MODEL_LEN";
+    return validationError("ModelConfig", [
+        `  Value error, User-specified max_model_len (${maxModelLen}) is greater than the derived max_model_len ` +
+            `(max_position_embeddings=${longest}.0 or model_max_length=None in model's config.json). To allow overriding ` +
+            `this maximum, set the env var ${variable}=1. ${variable} must be used with extreme caution. If the model ` +
+            "uses relative position encoding (RoPE), positions exceeding derived_max_model_len lead to nan. If the model " +
+            "uses absolute position encoding, positions exceeding derived_max_model_len will cause a CUDA array " +
+            "out-of-bounds error.",
+    ]);
+}
+
 /** Owners whose models need no token. The hub is never asked: everything else is treated as gated. */
 const openOwners = /^(Qwen|HuggingFaceTB|facebook|ibm-granite|openai)\//;
 
@@ -401,10 +435,6 @@ function cacheConfig(args: ServerArguments, numBlocks: number): Record<string, s
         sliding_window: "None",
         swap_space: args.given.swap_space ?? "4",
     };
-}
-
-function valueError(message: string): CommandError {
-    return new CommandError(1, `ValueError: ${message}`);
 }
 
 function apiServerLine(level: "INFO" | "ERROR", text: string): string {

@@ -84,10 +84,10 @@ export function identityOf(pid: number): ProcessIdentity | undefined {
     }
 }
 
-/** Whether it still is there: a process of this number, or the very one that is meant. */
-export function lives(one: number | ProcessIdentity): boolean {
-    const now = identityOf(typeof one === "number" ? one : one.pid);
-    return now !== undefined && (typeof one === "number" || now.started === one.started);
+/** Whether it still is the same process. */
+export function lives({ pid, started }: ProcessIdentity): boolean {
+    const now = identityOf(pid);
+    return now !== undefined && now.started === started;
 }
 
 /**

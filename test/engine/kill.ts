@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { lives } from "../../sandbox/processes";
+import { identityOf } from "../../sandbox/processes";
 import { openStage, type Stage } from "./stage";
 
 type Phase = "create" | "update" | "replace" | "delete";
@@ -118,7 +118,7 @@ async function killAt(stage: Stage, work: Stage["up"], victim: Victim, request: 
     await run;
     // A provider whose engine is gone ends by itself.
     const deadline = Date.now() + 30_000;
-    while (providers.some(lives)) {
+    while (providers.some(identityOf)) {
         if (Date.now() > deadline) throw new Error("a provider process outlives its engine");
         await sleep(20);
     }

@@ -84,11 +84,6 @@ export function identityOf(pid: number): ProcessIdentity | undefined {
     }
 }
 
-/** Whether a process with this id lives. */
-export function isAlive(pid: number): boolean {
-    return identityOf(pid) !== undefined;
-}
-
 /** Whether it still is the same process. */
 export function lives({ pid, started }: ProcessIdentity): boolean {
     const now = identityOf(pid);
@@ -136,15 +131,18 @@ function putAside(file: string, aside: string): void {
 
 /** Asks processes to end, waits, and kills what is left. Throws when one cannot be ended. */
 export async function endProcesses(pids: number[], graceSeconds: number): Promise<void> {
-    signal(pids, "SIGTERM");
-    if (await gone(pids, graceSeconds)) return;
-    signal(pids.filter(isAlive), "SIGKILL");
-    if (await gone(pids, 10)) return;
-    throw new Error(`processes ${pids.filter(isAlive).join(", ")} do not end; stop them by hand and repeat`);
+    // By what they are: the number of one that has ended may be another's at the next look.
+    const all = pids.map(identityOf).filter((one) => one !== undefined);
+    signal(all, "SIGTERM");
+    if (await gone(all, graceSeconds)) return;
+    signal(all.filter(lives), "SIGKILL");
+    if (await gone(all, 10)) return;
+    const left = all.filter(lives).map(({ pid }) => pid);
+    throw new Error(`processes ${left.join(", ")} do not end; stop them by hand and repeat`);
 }
 
-function signal(pids: number[], name: NodeJS.Signals): void {
-    for (const pid of pids) {
+function signal(processes: ProcessIdentity[], name: NodeJS.Signals): void {
+    for (const { pid } of processes) {
         try {
             process.kill(pid, name);
         } catch {
@@ -153,10 +151,10 @@ function signal(pids: number[], name: NodeJS.Signals): void {
     }
 }
 
-async function gone(pids: number[], seconds: number): Promise<boolean> {
-    const end = Date.now() + seconds * 1000;
-    while (pids.some(isAlive)) {
-        if (Date.now() > end) return false;
+async function gone(processes: ProcessIdentity[], seconds: number): Promise<boolean> {
+    const end = performance.now() + seconds * 1000;
+    while (processes.some(lives)) {
+        if (performance.now() > end) return false;
         await sleep(100);
     }
     return true;

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { badRequest, conflict, notFound } from "./api-error";
 import { region, resourcesOf } from "./capabilities";
 import type { Platform } from "./platform";
+import { completeProbe } from "./probe";
 import type { Store, StoredApp } from "./store";
 
 /** What a handler of the emulated API is given. */
@@ -54,20 +55,20 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
         app.updatedAt = new Date().toISOString();
         store.save();
     };
-    const show = (app: StoredApp): object => view(app, platform.available(app));
+    const show = (app: StoredApp): object => view(app, platform.run(app).available);
     /** What changes the containers takes effect at once in an app that runs; what changes nothing has no effect. */
     const change = (app: StoredApp, work: () => void): void => {
         const before = JSON.stringify(app.spec);
         work();
         if (JSON.stringify(app.spec) === before) return;
         touch(app);
-        if (app.wanted === "running" && stoppable.has(app.state)) platform.restart(app);
+        if (app.wanted === "running" && stoppable.has(app.state)) platform.run(app).restart();
     };
 
     return {
         ...appReads(
             () => store.state.apps,
-            (app) => platform.available(app),
+            (app) => platform.run(app).available,
         ),
         "POST /ai/app": async ({ body }) => {
             const app = newApp(body as Record<string, any>, projectId);
@@ -80,7 +81,7 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
                 );
             }
             store.state.apps[app.id] = app;
-            await platform.start(app);
+            await platform.run(app).start();
             return show(app);
         },
         "POST /ai/app/command": ({ body }) => {
@@ -116,17 +117,17 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             refuseWhenGoing(app);
             app.spec.scalingStrategy = scalingOf(call.body as Record<string, any>);
             touch(app);
-            platform.reconcile(app);
+            platform.run(app).reconcile();
         },
         "PUT /ai/app/{appId}/start": async (call) => {
             const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
-            if (!stoppable.has(app.state)) await platform.start(app);
+            if (!stoppable.has(app.state)) await platform.run(app).start();
         },
         "PUT /ai/app/{appId}/stop": (call) => {
             const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
-            platform.stop(app);
+            platform.run(app).stop();
         },
         "POST /ai/app/{appId}/datasync": (call) => {
             const app = find(store.state.apps, call.path.appId);
@@ -194,6 +195,9 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
     }
     const mounts = ((body.volumes ?? []) as { mountPath: string }[]).map(({ mountPath }) => mountPath);
     if (new Set(mounts).size !== mounts.length) throw badRequest("two volumes have the same mountPath");
+    const httpPort = (body.defaultHttpPort ?? 8080) as number;
+    const probeOf = (probe: object | null | undefined): object | null =>
+        probe ? completeProbe(probe, httpPort) : null;
     return {
         id,
         createdAt: now,
@@ -203,13 +207,13 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
             region: body.region,
             image: body.image,
             command: body.command ?? null,
-            defaultHttpPort: body.defaultHttpPort ?? 8080,
+            defaultHttpPort: httpPort,
             grpcPort: body.grpcPort ?? null,
             deploymentStrategy: body.deploymentStrategy ?? null,
             envVars: body.envVars ?? [],
             labels: { ...body.labels, "ovh/id": id, "ovh/type": "app" },
-            livenessProbe: probeOf(body.livenessProbe, body.defaultHttpPort ?? 8080),
-            probe: probeOf(body.probe, body.defaultHttpPort ?? 8080),
+            livenessProbe: probeOf(body.livenessProbe),
+            probe: probeOf(body.probe),
             partnerId: body.partnerId ?? null,
             resources: resourcesOf(body.region as string, body.resources as object),
             scalingStrategy: scalingOf(body.scalingStrategy ?? { fixed: { replicas: 1 } }),
@@ -229,21 +233,6 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
         logs: [],
         dataSync: [],
     };
-}
-
-/** The probe with the defaults that the API's prose gives. */
-function probeOf(probe: Record<string, any> | null | undefined, port: number): object | null {
-    if (!probe) return null;
-    const defaults = {
-        path: "/",
-        port,
-        initialDelaySeconds: 0,
-        periodSeconds: 10,
-        timeoutSeconds: 1,
-        failureThreshold: 3,
-        successThreshold: 1,
-    };
-    return { ...defaults, ...Object.fromEntries(Object.entries(probe).filter(([, value]) => value !== null)) };
 }
 
 function scalingOf(body: Record<string, any>): object {
@@ -282,8 +271,9 @@ function update(app: StoredApp, input: Record<string, any>): void {
     if (input.defaultHttpPort) spec.defaultHttpPort = input.defaultHttpPort;
     if (input.grpcPort) spec.grpcPort = input.grpcPort;
     if (input.deploymentStrategy) spec.deploymentStrategy = input.deploymentStrategy;
-    if (input.livenessProbe) spec.livenessProbe = probeOf(input.livenessProbe, spec.defaultHttpPort as number);
-    if (input.probe) spec.probe = probeOf(input.probe, spec.defaultHttpPort as number);
+    for (const name of ["livenessProbe", "probe"]) {
+        if (input[name]) spec[name] = completeProbe(input[name] as object, spec.defaultHttpPort as number);
+    }
     if (input.flavor || input.gpu || input.cpu) {
         const { flavor, gpu } = { ...spec.resources, ...input };
         spec.resources = resourcesOf(spec.region as string, { flavor, gpu, cpu: input.cpu });

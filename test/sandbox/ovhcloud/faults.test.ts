@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { runFaultCommand } from "../../../sandbox/fault-command";
+import { runFaultCommand } from "../../../sandbox/commands/fault";
 import type { SandboxStatus } from "../../../sandbox/ovhcloud/status";
 import { appBody, startTestCloud, type TestCloud } from "./cloud";
 

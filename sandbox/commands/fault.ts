@@ -1,6 +1,8 @@
-import { appFaultKinds, platformFaultKinds } from "./ovhcloud/incidents";
-import type { FaultStatus, SandboxStatus } from "./ovhcloud/status";
-import { table } from "./terminal";
+import { appFaultKinds, platformFaultKinds } from "../ovhcloud/incidents";
+import type { FaultStatus, SandboxStatus } from "../ovhcloud/status";
+import { table } from "../../machine/terminal";
+import type { RunningDaemon } from "./daemon-process";
+import { UserError } from "./user-error";
 
 /** `npm run sandbox -- fault ...`: asks the daemon for faults, over its controls. */
 
@@ -25,6 +27,22 @@ export interface FaultOptions {
     token?: string;
     after?: string;
     for?: string;
+}
+
+/** Asks the daemon, if there is one. */
+export async function fault(
+    running: RunningDaemon | undefined,
+    words: string[],
+    options: FaultOptions,
+): Promise<number> {
+    if (!running) throw new UserError('the sandbox does not run: start it with "npm run sandbox"');
+    const api = running.info.api.replace(/\/v1$/, "");
+    try {
+        console.log(await runFaultCommand(api, running.status, words, options));
+    } catch (error) {
+        throw new UserError((error as Error).message);
+    }
+    return 0;
 }
 
 /** Carries out one command and returns what to print. `api` is the daemon's URL. Throws an Error for people. */

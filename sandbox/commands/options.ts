@@ -21,7 +21,7 @@ Options
   --speed N      up: platform seconds per real second (default 60: a boot of 5 min takes 5 s)
   --balancing B  up: how an app's gateway chooses a replica: ${balancings.join(", ")} (default random)
   --profiles F   up: figures of models and GPUs in place of the built-in ones, see docs/simulation.md
-  --json         status: for machines; exit code 0 only when everything runs
+  --json         status, fault: for machines; of status the exit code is 0 only when everything runs
   --toolchain    reset: also remove the built tools
   --verbose      show stack traces
 
@@ -41,6 +41,8 @@ export function readArguments(args: string[]) {
                 app: { type: "string" },
                 replica: { type: "string" },
                 factor: { type: "string" },
+                rate: { type: "string" },
+                status: { type: "string" },
                 region: { type: "string" },
                 token: { type: "string" },
                 after: { type: "string" },

@@ -2,7 +2,7 @@ import type { OwnProfile } from "../vllm/profile-file";
 import { AppRun } from "./app-run";
 import { gpuQuota } from "./capabilities";
 import { Clock } from "./clock";
-import { Incidents } from "./incidents";
+import { appFaultKinds, Incidents, type Targets } from "./incidents";
 import type { StartReplica } from "./replicas";
 import { autoscalerPeriod } from "./scaling";
 import type { Balancing, FaultStatus } from "./status";
@@ -81,6 +81,17 @@ export class Platform {
         });
         this.runs.set(app.id, run);
         return run;
+    }
+
+    /** What a fault of the app can strike. */
+    targets(app: StoredApp): Targets {
+        const there = this.run(app).replicas.slots.filter(({ stopping }) => !stopping);
+        return {
+            replicas: there.map(({ index }) => index),
+            running: there.filter(({ replica }) => replica).map(({ index }) => index),
+            kinds: appFaultKinds,
+            engine: "a simulated vLLM",
+        };
     }
 
     private sum(of: (run: AppRun) => number): number {

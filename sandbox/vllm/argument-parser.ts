@@ -43,12 +43,16 @@ export interface Arguments {
     values: Map<string, string[]>;
 }
 
+/** Options of later releases that change what the sandbox shows. */
+const laterOptions: { since: number; option: Option }[] = [
+    { since: 18, option: { names: ["--shutdown-timeout"], type: "int" } },
+];
 const options = serveOptions as Option[];
 /** By each of their names, in the order in which vLLM registers them. */
 const byName = new Map(options.flatMap((option) => option.names.map((name) => [name, option] as const)));
 const flagOf = ({ names }: Option): string => names[0].replace(/^-+/, "");
 /** By the name that `Arguments.values` has. */
-const byFlag = new Map(options.map((option) => [flagOf(option), option]));
+const byFlag = new Map([...options, ...laterOptions.map(({ option }) => option)].map((one) => [flagOf(one), one]));
 
 /** The options that a class of the configuration limits, in its order. */
 export function limitsOf(config: string): { flag: string; limits: Limits }[] {
@@ -67,13 +71,15 @@ export function printed(flag: string, values: string[]): string {
 }
 
 /**
- * Reads the words after `vllm serve` (`served`), or after `python -m vllm.entrypoints.openai.api_server`.
+ * Reads the words after `vllm serve` (`served`), or after `python -m vllm.entrypoints.openai.api_server`, as the release
+ * 0.`minor` does. (Of later releases than 0.13 only the options that matter here are known, beside those of 0.13.)
  * Throws a CommandError with argparse's words: code 2, or 1 where vLLM's own code gives up; 0 when help was asked for.
  */
-export function parseArguments(words: string[], served: boolean): Arguments {
+export function parseArguments(words: string[], served: boolean, minor: number): Arguments {
     const program = served ? { all: "vllm", one: "vllm serve" } : { all: "api_server.py", one: "api_server.py" };
     const line = joinDotted(normalized(withoutConfig(served ? modelFirst(words) : words)));
-    const reader = new Reader(line, program.one);
+    const later = laterOptions.filter(({ since }) => since <= minor).map(({ option }) => [option.names[0], option] as const);
+    const reader = new Reader(line, program.one, new Map([...byName, ...later]));
     const unknown = reader.read();
     if (unknown.length > 0) throw usageError(program.one, program.all, `unrecognized arguments: ${unknown.join(" ")}`);
     return reader.found;
@@ -192,6 +198,7 @@ class Reader {
     constructor(
         private readonly words: string[],
         private readonly program: string,
+        private readonly known: Map<string, Option>,
     ) {
         const end = words.includes("--") ? words.indexOf("--") : words.length;
         words.forEach((word, i) => {
@@ -247,6 +254,8 @@ class Reader {
             throw about(known.nargs === "+" ? "expected at least one argument" : "expected one argument");
         }
         for (const value of values) checkValue(known, value, about);
+        const notNamed = known.names[0] === "--lora-modules" && values.find((value) => !/[=,]/.test(value));
+        if (notNamed && !isJson(notNamed)) throw this.fail(`Invalid JSON format for --lora-modules: ${notNamed}`);
         this.found.values.set(flagOf(known), values);
         return inline !== undefined ? at + 1 : at + 1 + values.length;
     }
@@ -254,11 +263,11 @@ class Reader {
     /** Undefined when the word is a value. */
     private optionOf(word: string): Occurrence | undefined {
         if (!word.startsWith("-") || word === "-") return undefined;
-        const exact = byName.get(word);
+        const exact = this.known.get(word);
         if (exact) return { known: exact, name: word };
         const at = word.indexOf("=");
         const [name, inline] = at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
-        const before = byName.get(name);
+        const before = this.known.get(name);
         if (before) return { known: before, name, inline };
         const meant = this.abbreviated(word, name, inline);
         if (meant.length > 1) {
@@ -271,7 +280,7 @@ class Reader {
 
     private abbreviated(word: string, name: string, inline: string | undefined): Occurrence[] {
         const long = word.startsWith("--");
-        return [...byName].flatMap(([full, known]): Occurrence[] => {
+        return [...this.known].flatMap(([full, known]): Occurrence[] => {
             if (!long && full === word.slice(0, 2)) return [{ known, name: full, inline: word.slice(2) }];
             return full.startsWith(long ? name : word) ? [{ known, name: full, inline: long ? inline : undefined }] : [];
         });

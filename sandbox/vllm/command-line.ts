@@ -29,6 +29,8 @@ export interface ServerArguments {
     showHiddenMetrics: boolean;
     serverLoadTracking: boolean;
     seed?: number;
+    /** Seconds for which requests under way go on after SIGTERM (from 0.18 on); 0: none. */
+    shutdownTimeout: number;
     /** Everything given, as vLLM prints it: names with underscores. */
     given: Record<string, string>;
     /** Options that vLLM acts on and the simulation does not. */
@@ -41,21 +43,22 @@ const understood = new Set(
     download-dir tool-call-parser chat-template api-key hf-token seed max-num-seqs max-num-batched-tokens max-model-len
     gpu-memory-utilization tensor-parallel-size pipeline-parallel-size data-parallel-size api-server-count block-size
     enable-auto-tool-choice enable-prefix-caching enable-chunked-prefill trust-remote-code disable-log-stats
-    disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level`.split(
+    disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level shutdown-timeout`.split(
         /\s+/,
     ),
 );
 
 /**
- * What the server is started with, and the environment it sees.
+ * What the server is started with, and the environment it sees. The release is vLLM 0.`minor`.
  * Throws a CommandError that ends as the shell, Python or vLLM would: 127 for a program that is not there, 2 for a usage
  * error, 1 for what vLLM refuses later.
  */
 export function parseCommand(
     command: string[],
     containerEnv: Record<string, string> = {},
+    minor = 13,
 ): { args: ServerArguments; env: Record<string, string> } {
-    if (command.length === 0) return { args: readArguments([], true), env: containerEnv };
+    if (command.length === 0) return { args: readArguments([], true, minor), env: containerEnv };
     const { argv, env } = startedProgram(command, containerEnv);
     const [program, ...rest] = argv;
     if (!isKnownProgram(program)) {
@@ -70,7 +73,7 @@ export function parseCommand(
             const choices = "(choose from 'chat', 'complete', 'serve', 'bench', 'collect-env', 'run-batch')";
             throw new CommandError(2, `vllm: error: argument subparser: invalid choice: '${subcommand}' ${choices}`);
         }
-        return { args: readArguments(flags, true), env };
+        return { args: readArguments(flags, true, minor), env };
     }
     while (/^-[uOBEsI]+$/.test(rest[0] ?? "")) rest.shift();
     const [first, module, ...flags] = rest;
@@ -92,12 +95,12 @@ export function parseCommand(
                 : `${where}: No module named ${module}`,
         );
     }
-    return { args: readArguments(flags, false), env };
+    return { args: readArguments(flags, false, minor), env };
 }
 
 /** The arguments after `vllm serve` (`served`) or after the module. Throws a CommandError where vLLM would give up. */
-function readArguments(words: string[], served: boolean): ServerArguments {
-    const { model: positional, values } = parseArguments(words, served);
+function readArguments(words: string[], served: boolean, minor: number): ServerArguments {
+    const { model: positional, values } = parseArguments(words, served, minor);
     const text = (flag: string): string | undefined => values.get(flag)?.[0];
     const integer = (flag: string): number | undefined => (values.has(flag) ? size(text(flag)!) : undefined);
     const isOn = (flag: string): boolean | undefined => (values.has(flag) ? text(flag) === "True" : undefined);
@@ -124,6 +127,7 @@ function readArguments(words: string[], served: boolean): ServerArguments {
         showHiddenMetrics: /^0\.12(\.|$)/.test(text("show-hidden-metrics-for-version") ?? ""),
         serverLoadTracking: isOn("enable-server-load-tracking") ?? false,
         seed: integer("seed"),
+        shutdownTimeout: integer("shutdown-timeout") ?? 0,
         given: {},
         withoutEffect: [...values.keys()].filter((flag) => !understood.has(flag)).map((flag) => `--${flag}`),
     };

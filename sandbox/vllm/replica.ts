@@ -11,6 +11,7 @@ import { kvBlocks, speedup, type Profile } from "./profiles";
 import { createVllmServer, vllmVersion } from "./server";
 import { Serving } from "./serving";
 import { CommandError } from "./shell";
+import { SetMetrics, type SetMetric } from "./set-metrics";
 import { seededRandom } from "./simulated-text";
 
 export interface ReplicaOptions {
@@ -31,13 +32,38 @@ export interface ReplicaOptions {
     gpuModel?: string;
     /** Profiles of the user's own. */
     profiles?: OwnProfile[];
+    /** The release of the image, the 13 of 0.13.0 (default). It decides what becomes of requests when the server is ended. */
+    minor?: number;
     /** The Hugging Face hub refuses the token, whatever it is. */
     hubRefuses?: boolean;
 }
 
-/** How far a replica is: through its boot, then serving, then hanging by a fault or finishing what it has begun. */
+/** How far a replica is: through its boot, then serving, hanging or stalled by a fault, ending, ended. */
 export type Phase =
-    "starting" | "downloading" | "loading" | "compiling" | "warming-up" | "serving" | "hanging" | "draining" | "ended";
+    | "starting"
+    | "downloading"
+    | "loading"
+    | "compiling"
+    | "warming-up"
+    | "serving"
+    | "hanging"
+    | "stalled"
+    | "draining"
+    | "ended";
+
+/** What is wrong with a replica by faults that last. */
+export interface Impairments {
+    /** Every step of the engine takes so many times as long; 1: as it should. */
+    slowness: number;
+    /** It keeps its port and answers nothing; what has piled up is answered once it ends. */
+    hanging: boolean;
+    /** The engine makes no step. The server goes on answering whatever needs no engine. */
+    stalled: boolean;
+    /** Shares (0 to 1) of the requests under `/v1` that are answered with a status instead. */
+    errors: { rate: number; status: number }[];
+    /** Metrics that show what they are told to. */
+    metrics: SetMetric[];
+}
 
 export interface Replica {
     /** 0 while it does not listen. */
@@ -55,17 +81,26 @@ export interface Replica {
     readonly exited: Promise<{ code: number; reason?: string }>;
     /** A connection to its server from inside of this process. Throws when it does not listen. */
     connect(): Duplex;
-    /** Ends it. Requests under way have this many real seconds to finish (default 0), no new ones are taken. */
+    /** Ends it by SIGTERM, and by SIGKILL after so many real seconds (default 0). */
     stop(graceSeconds?: number): Promise<void>;
-    /** Every step takes so many times as long from now on, and once it serves; 1: as it should. */
-    slow(factor: number): void;
-    /** It keeps its port and answers nothing any more, or goes on with what has piled up. */
-    hang(hanging: boolean): void;
+    /** What is wrong with it from now on, in place of what was before; before it serves, it is once it does. */
+    impair(impairments: Impairments): void;
     /** It ends at once, as by a segmentation fault. */
     crash(): void;
     /** The engine runs out of GPU memory and dies, and the server with it. */
     outOfMemory(): void;
 }
+
+interface Running {
+    server: Server;
+    serving: Serving;
+    port: number;
+    profile: Profile;
+    shutdownTimeout: number;
+}
+
+/** Of a process that was ended by SIGKILL. */
+const killedCode = 137;
 
 /**
  * Boots a simulated vLLM server inside this process. Its log says what vLLM's says, a wrong command line or token ends
@@ -78,16 +113,19 @@ export function startReplica(options: ReplicaOptions): Replica {
     let graceSeconds = 0;
     let containerPort: number | undefined;
     let phase: Phase = "starting";
-    let slowness = 1;
+    let impairments: Impairments = { slowness: 1, hanging: false, stalled: false, errors: [], metrics: [] };
+    const setMetrics = new SetMetrics();
+    const random = seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32));
     const answering = new Set<ServerResponse>();
+    let dead = false;
     let release: (() => void) | undefined;
     let hung: Promise<void> | undefined;
-    let running: { server: Server; serving: Serving; port: number; profile: Profile } | undefined;
+    let running: Running | undefined;
 
     async function run(): Promise<void> {
         // Not before the caller has its Replica.
         await sleep(0);
-        const { args, env } = parseCommand(options.command, options.env);
+        const { args, env } = parseCommand(options.command, options.env, options.minor);
         containerPort = args.port;
         const ended = AbortSignal.any([stopped.signal, fatal.signal]);
         const plan = await boot(options, args, env, ended, (entered) => (phase = entered));
@@ -104,7 +142,6 @@ export function startReplica(options: ReplicaOptions): Replica {
         });
         const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));
         const serving = new Serving({ engine, metrics: metrics.engine, log: args.logStats ? log : () => undefined });
-        serving.slowDown(slowness);
         const server = createVllmServer(
             {
                 names: args.servedModelNames,
@@ -115,12 +152,14 @@ export function startReplica(options: ReplicaOptions): Replica {
                 apiKeys: args.apiKeys.length > 0 ? args.apiKeys : env.VLLM_API_KEY ? [env.VLLM_API_KEY] : [],
                 loadTracking: args.serverLoadTracking,
                 meanAnswerTokens: profile.meanAnswerTokens,
-                random: seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32)),
+                random,
                 hung: () => hung,
+                failure: () => impairments.errors.find(({ rate }) => random() < rate)?.status,
+                engineIsDead: () => dead,
                 log: (line) => options.log(apiServerLine("ERROR", line)),
             },
             serving,
-            metrics,
+            { ...metrics, page: () => setMetrics.page(metrics.page()) },
         );
         server.on("request", (_, answer) => {
             answering.add(answer);
@@ -128,26 +167,52 @@ export function startReplica(options: ReplicaOptions): Replica {
         });
         server.listen({ port: options.port, host: "127.0.0.1", backlog: 2048 }); // uvicorn's
         await once(server, "listening");
-        running = { server, serving, port: (server.address() as { port: number }).port, profile };
+        const { port } = server.address() as { port: number };
+        running = { server, serving, port, profile, shutdownTimeout: args.shutdownTimeout };
         phase = "serving";
+        applyImpairments();
         options.log("INFO:     Application startup complete.");
         await untilAborted(ended);
         fatal.signal.throwIfAborted();
         options.log(apiServerLine("INFO", "[launcher.py] Shutting down FastAPI HTTP server."));
     }
 
-    async function end(): Promise<void> {
-        if (!running) return;
-        const { server, serving } = running;
+    function applyImpairments(): void {
+        const { slowness, hanging, stalled, metrics } = impairments;
+        running?.serving.slowDown(slowness);
+        running?.serving.stall(hanging || stalled);
+        setMetrics.set(metrics);
+        if (hanging) {
+            hung ??= new Promise((resolve) => (release = resolve));
+        } else {
+            release?.();
+            hung = undefined;
+        }
+    }
+
+    /** Ends what serves. Answers whether it had to be killed. */
+    async function end(): Promise<boolean> {
+        if (!running) return false;
+        const { server, serving, shutdownTimeout } = running;
         running = undefined;
         phase = "draining";
         const closed = once(server, "close");
         server.close();
-        const end = performance.now() + graceSeconds * 1000;
-        while (answering.size > 0 && performance.now() < end) await sleep(10);
+        const killed = performance.now() + graceSeconds * 1000;
+        const untilAnswered = async (end: number): Promise<void> => {
+            while (answering.size > 0 && performance.now() < Math.min(end, killed)) await sleep(10);
+        };
+        if (stopped.signal.aborted && (options.minor ?? 13) >= 18) {
+            await untilAnswered(performance.now() + shutdownTimeout * 1000);
+            if (graceSeconds > 0) serving.die();
+        }
+        // 0.13 ends the engine first: no token comes any more, and the process waits for its clients to leave.
         serving.close();
+        await untilAnswered(killed);
+        const isKilled = answering.size > 0;
         server.closeAllConnections();
         await closed;
+        return isKilled;
     }
 
     const exited = run()
@@ -163,9 +228,9 @@ export function startReplica(options: ReplicaOptions): Replica {
             },
         )
         .then(async (result) => {
-            await end();
+            const killed = await end();
             phase = "ended";
-            return result;
+            return killed && result.code === 0 ? { code: killedCode } : result;
         });
 
     return {
@@ -179,7 +244,8 @@ export function startReplica(options: ReplicaOptions): Replica {
             return running !== undefined;
         },
         get phase() {
-            return phase === "serving" && hung ? "hanging" : phase;
+            if (phase !== "serving") return phase;
+            return hung ? "hanging" : impairments.stalled ? "stalled" : phase;
         },
         get load() {
             return running?.serving.load ?? { running: 0, waiting: 0, kvUsage: 0 };
@@ -202,18 +268,9 @@ export function startReplica(options: ReplicaOptions): Replica {
             stopped.abort();
             await exited;
         },
-        slow(factor) {
-            slowness = factor;
-            running?.serving.slowDown(factor);
-        },
-        hang(hanging) {
-            running?.serving.stall(hanging);
-            if (hanging) {
-                hung ??= new Promise((resolve) => (release = resolve));
-            } else {
-                release?.();
-                hung = undefined;
-            }
+        impair(now) {
+            impairments = now;
+            applyImpairments();
         },
         crash() {
             fatal.abort(new CommandError(139, "Segmentation fault (core dumped)"));

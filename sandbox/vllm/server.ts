@@ -24,6 +24,9 @@ export interface ServerSettings extends CompletionSettings {
     loadTracking: boolean;
     /** While the server hangs: what to wait for before anything is answered. */
     hung: () => Promise<void> | undefined;
+    /** The status that a request under `/v1` is answered with instead, by a fault; asked once for each. */
+    failure: () => number | undefined;
+    engineIsDead: () => boolean;
     /** Is told of faults of the simulation itself. */
     log: (line: string) => void;
 }

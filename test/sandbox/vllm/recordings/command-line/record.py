@@ -43,7 +43,7 @@ def fields(dataclass):
             choices = TypeAdapter(field.type).json_schema().get("enum")
         except Exception:  # not every type has a schema
             choices = None
-        found[field.name] = choices
+        found[field.name] = choices if all(isinstance(choice, str) for choice in choices or []) else None
     return found
 
 

@@ -45,16 +45,32 @@ function processes(): Process[] {
         });
 }
 
+const mark = "OVH_SANDBOX_ENGINE";
+
+/** Environment by which processes that neither lie in `dir` nor name it, and all that they start, are known as its own. */
+export function markOf(dir: string): Record<string, string> {
+    return { [mark]: dir };
+}
+
+/** Whether a process has the mark. Its environment can be read on Linux alone, the only place where it is needed. */
+function isMarked(pid: number, dir: string): boolean {
+    try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`${mark}=${dir}`);
+    } catch {
+        return false; // ended meanwhile, or another user's
+    }
+}
+
 /**
  * The processes of the sandbox in `dir`: programs that lie in it (Pulumi's plugins outlive a `pulumi` that was killed),
- * and those of its own that have a path in it among their arguments.
+ * those of its own that have a path in it among their arguments, and those that are marked as its own.
  */
 export function sandboxProcesses(dir: string): number[] {
     return processes()
         .filter(({ pid, argv: [program, ...args] }) => {
             const named = args.some((arg) => arg === dir || arg.includes(`${dir}/`));
             const own = program.startsWith(`${dir}/`) || (named && ownPrograms.has(basename(program)));
-            return own && pid !== process.pid;
+            return pid !== process.pid && (own || isMarked(pid, dir));
         })
         .map(({ pid }) => pid);
 }

@@ -11,12 +11,17 @@ export interface Installed {
 }
 
 /** Says of each part whether it is the real one. */
-export function sourcesTable({ chart, plugins, toolchain }: Installed): string {
+export function sourcesTable({ chart, plugins, toolchain }: Installed, realEngine: string | undefined): string {
     const rows = [
         ["chart", chart.source, chart.version],
         ...Object.entries(plugins).map(([name, { source, version }]) => [`plugin ${name}`, source, version]),
         ...Object.entries(toolchain).map(([name, { from, version }]) => [name, from, version]),
-        ["GPUs, vLLM, AI Deploy, OVHcloud API", "simulated", ""],
+        ...(realEngine === undefined
+            ? [["GPUs, vLLM, AI Deploy, OVHcloud API", "simulated", ""]]
+            : [
+                  ["vLLM", realEngine, ""],
+                  ["AI Deploy, OVHcloud API", "simulated", ""],
+              ]),
         ["Grafana, exporters", "objects only, their pods do not run", ""],
     ];
     return table(rows.map((row) => ["  " + row[0], ...row.slice(1)]));

@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { delimiter, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { DaemonSettings } from "../daemon";
 import { balancings } from "../ovhcloud/gateway";
@@ -21,6 +22,10 @@ Options
   --speed N      up: platform seconds per real second (default 60: a boot of 5 min takes 5 s)
   --balancing B  up: how an app's gateway chooses a replica: ${balancings.join(", ")} (default random)
   --profiles F   up: figures of models and GPUs in place of the built-in ones, see docs/simulation.md
+  --engine E     up: what the replicas are: simulated (default), or real: a vllm process each (Linux);
+                 the speed is then 1 unless it is given
+  --engine-command PATH   real: the executable (default: vllm in PATH)
+  --engine-model MODEL    real: serve this one, a folder or a name on the hub, in place of the app's
   --json         status, fault: for machines; of status the exit code is 0 only when everything runs
   --toolchain    reset: also remove the built tools
   --verbose      show stack traces
@@ -38,6 +43,9 @@ export function readArguments(args: string[]) {
                 speed: { type: "string" },
                 balancing: { type: "string" },
                 profiles: { type: "string" },
+                engine: { type: "string" },
+                "engine-command": { type: "string" },
+                "engine-model": { type: "string" },
                 app: { type: "string" },
                 replica: { type: "string" },
                 factor: { type: "string" },
@@ -64,8 +72,52 @@ export type Options = ReturnType<typeof readArguments>["values"];
 export type WantedSettings = Partial<Omit<DaemonSettings, "bin">>;
 
 /** Throws a UserError. */
-export function wantedSettings({ speed, balancing, profiles }: Options): WantedSettings {
-    return { speed: speedOf(speed), balancing: balancingOf(balancing), profiles: profilesOf(profiles) };
+export function wantedSettings(options: Options): WantedSettings {
+    const { speed, balancing, profiles } = options;
+    const engine = engineOf(options);
+    // A real engine boots in real time; a probe's delay must not be over before.
+    const usualSpeed = engine === undefined ? undefined : engine === "simulated" ? 60 : 1;
+    return {
+        speed: speedOf(speed) ?? usualSpeed,
+        balancing: balancingOf(balancing),
+        profiles: profilesOf(profiles),
+        engine,
+    };
+}
+
+function engineOf({ engine, "engine-command": command, "engine-model": model }: Options): WantedSettings["engine"] {
+    if (engine !== undefined && engine !== "simulated" && engine !== "real") {
+        throw new UserError(`--engine ${engine}: give simulated or real`);
+    }
+    if (engine !== "real") {
+        if (command !== undefined) throw new UserError("--engine-command: needs --engine real");
+        if (model !== undefined) throw new UserError("--engine-model: needs --engine real");
+        return engine;
+    }
+    if (process.platform !== "linux") throw new UserError("--engine real: runs on Linux only, as vLLM's images do");
+    const found = executable(command ?? "vllm");
+    if (found === undefined) {
+        const missing = command === undefined ? "there is no vllm in PATH" : `${command} is no executable file`;
+        throw new UserError(`--engine real: ${missing}; name one with --engine-command PATH`);
+    }
+    const isPath = /^[./~]/.test(model ?? "");
+    if (isPath && !existsSync(model!)) throw new UserError(`--engine-model ${model}: there is no such folder`);
+    return { command: found, model: isPath ? resolve(model!) : model };
+}
+
+/** The absolute path of a program, by its path or by its name in PATH. */
+function executable(program: string): string | undefined {
+    const places = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
+    return places
+        .map((place) => resolve(place, program))
+        .find((file) => {
+            try {
+                accessSync(file, constants.X_OK);
+                return statSync(file).isFile();
+            } catch {
+                return false;
+            }
+        });
 }
 
 function speedOf(text: string | undefined): number | undefined {

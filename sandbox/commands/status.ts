@@ -26,6 +26,7 @@ function report(layout: Layout, running: RunningDaemon | undefined, installed: I
         apps: (running?.status.apps ?? []).map(({ id, name, model, state, availableReplicas, url }) => {
             return { id, name, model, state, replicas: availableReplicas, url };
         }),
+        realEngine: running?.status.realEngine,
         parts: running?.status.parts,
         violations: running?.status.violations,
         ...installed,
@@ -58,7 +59,7 @@ function printRunning(layout: Layout, running: RunningDaemon, installed: Install
         return [id, name, state, String(availableReplicas), url];
     });
     console.log(apps.length > 0 ? "\n" + table([["APP", "NAME", "STATE", "REPLICAS", "URL"], ...apps]) : "\nno apps");
-    if (installed) console.log("\n" + sourcesTable(installed));
+    if (installed) console.log("\n" + sourcesTable(installed, running.status.realEngine));
     const dead = deadParts(running);
     for (const { name, exit, log } of dead) console.log(styled("red", `\n${name} has ended (${exit}), see ${log}`));
     if (dead.length > 0) console.log('"npm run sandbox" starts it again, with the state kept.');

@@ -8,6 +8,7 @@ import type { Finding } from "../proof/finding";
 import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
+import { sandboxStatus } from "../status";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../toolchain/toolchain";
 import { ensureDaemon } from "./daemon-process";
 import { sourcesTable, type Installed } from "./installed";
@@ -45,7 +46,8 @@ export async function up(layout: Layout, { chart, settings }: UpOptions): Promis
     }
 
     const findings = await step("Proof", () => prove(layout, daemon, stack));
-    console.log(`\n${findingsTable(findings)}\n\n${sourcesTable(installed)}`);
+    const { realEngine } = await sandboxStatus(daemon.api);
+    console.log(`\n${findingsTable(findings)}\n\n${sourcesTable(installed, realEngine)}`);
     const broken = findings.filter(({ ok }) => !ok).length;
     if (broken > 0) {
         console.error(

@@ -23,6 +23,8 @@ export const appFaultKinds: AppFaultKind[] = [
     "image-pull",
     "hf-401",
 ];
+/** Those that a real vLLM can have. */
+export const realFaultKinds: AppFaultKind[] = ["crash", "hang", "stall", "image-pull"];
 export const platformFaultKinds: PlatformFaultKind[] = ["quota", "region-outage", "api-outage", "token-revoked"];
 
 /** A week; timers take no more than three and a half. */
@@ -73,12 +75,12 @@ export interface Targets {
     running: number[];
     /** Faults that its engine can have. */
     kinds: AppFaultKind[];
-    /** What it is, such as "a real vLLM". */
-    engine: string;
+    /** What it is; default: a simulated vLLM. */
+    engine?: string;
 }
 
 /** Throws an ApiError 400 that names the field, and says what is possible. */
-export function readAppFault(body: unknown, { replicas, running, kinds, engine }: Targets): AppFaultInput {
+export function readAppFault(body: unknown, { replicas, running, kinds, engine = "a simulated vLLM" }: Targets): AppFaultInput {
     const read = checked(appFault.safeParse(body));
     const { kind, replica, afterSeconds = 0 } = read;
     if (!kinds.includes(kind)) {

@@ -2,7 +2,7 @@ import type { OwnProfile } from "../vllm/profile-file";
 import { AppRun } from "./app-run";
 import { gpuQuota } from "./capabilities";
 import { Clock } from "./clock";
-import { appFaultKinds, Incidents, type Targets } from "./incidents";
+import { appFaultKinds, Incidents, realFaultKinds, type Targets } from "./incidents";
 import type { StartReplica } from "./replicas";
 import { autoscalerPeriod } from "./scaling";
 import type { Balancing, FaultStatus } from "./status";
@@ -13,6 +13,8 @@ export interface PlatformOptions {
     /** Platform seconds per real second. */
     speed: number;
     startReplica: StartReplica;
+    /** Path of the vLLM that replicas are processes of; default: they are simulated. */
+    realEngine?: string;
     /** GPUs that the project may use; default: `gpuQuota`. */
     gpuQuota?: number;
     /** Default `random`. */
@@ -89,9 +91,12 @@ export class Platform {
         return {
             replicas: there.map(({ index }) => index),
             running: there.filter(({ replica }) => replica).map(({ index }) => index),
-            kinds: appFaultKinds,
-            engine: "a simulated vLLM",
+            ...(this.realEngine ? { kinds: realFaultKinds, engine: "a real vLLM" } : { kinds: appFaultKinds }),
         };
+    }
+
+    get realEngine(): string | undefined {
+        return this.options.realEngine;
     }
 
     private sum(of: (run: AppRun) => number): number {

@@ -17,6 +17,8 @@ export interface SandboxStatus {
     pid: number;
     /** Platform seconds per real second. */
     speed: number;
+    /** Path of the real vLLM that the replicas are processes of; absent when they are simulated. */
+    realEngine?: string;
     /** Requests and answers that broke the published structure of the API. */
     violations: number;
     apps: AppStatus[];

@@ -97,7 +97,12 @@ interface Running {
     port: number;
     profile: Profile;
     shutdownTimeout: number;
+    /** On the clock of `performance.now`. */
+    since: number;
 }
+
+/** How often the server looks whether its engine lives, in milliseconds. */
+const watchdogMs = 5000;
 
 /** Of a process that was ended by SIGKILL. */
 const killedCode = 137;
@@ -117,7 +122,8 @@ export function startReplica(options: ReplicaOptions): Replica {
     const setMetrics = new SetMetrics();
     const random = seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32));
     const answering = new Set<ServerResponse>();
-    let dead = false;
+    const died = new AbortController();
+    let engineIsDead = false;
     let release: (() => void) | undefined;
     let hung: Promise<void> | undefined;
     let running: Running | undefined;
@@ -127,7 +133,7 @@ export function startReplica(options: ReplicaOptions): Replica {
         await sleep(0);
         const { args, env } = parseCommand(options.command, options.env, options.minor);
         containerPort = args.port;
-        const ended = AbortSignal.any([stopped.signal, fatal.signal]);
+        const ended = AbortSignal.any([stopped.signal, fatal.signal, died.signal]);
         const plan = await boot(options, args, env, ended, (entered) => (phase = entered));
         const { profile, engine, maxModelLen } = plan;
         const metrics = replicaMetrics({
@@ -155,7 +161,7 @@ export function startReplica(options: ReplicaOptions): Replica {
                 random,
                 hung: () => hung,
                 failure: () => impairments.errors.find(({ rate }) => random() < rate)?.status,
-                engineIsDead: () => dead,
+                engineIsDead: () => engineIsDead,
                 log: (line) => options.log(apiServerLine("ERROR", line)),
             },
             serving,
@@ -168,7 +174,8 @@ export function startReplica(options: ReplicaOptions): Replica {
         server.listen({ port: options.port, host: "127.0.0.1", backlog: 2048 }); // uvicorn's
         await once(server, "listening");
         const { port } = server.address() as { port: number };
-        running = { server, serving, port, profile, shutdownTimeout: args.shutdownTimeout };
+        const { shutdownTimeout } = args;
+        running = { server, serving, port, profile, shutdownTimeout, since: performance.now() };
         phase = "serving";
         applyImpairments();
         options.log("INFO:     Application startup complete.");
@@ -282,13 +289,13 @@ export function startReplica(options: ReplicaOptions): Replica {
                 `${(total / 1024 ** 3).toFixed(2)} GiB of which 1.02 GiB is free.`;
             options.log(logLine("EngineCore_DP0", "ERROR", "[core.py] EngineCore encountered a fatal error."));
             options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${error}`));
-            running?.serving.die();
-            fatal.abort(
-                new CommandError(
-                    1,
-                    `${error}\nvllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.`,
-                ),
-            );
+            const dies = new CommandError(1, `${error}\nRuntimeError: Engine core initialization failed. See root cause above.`);
+            if (!running) return fatal.abort(dies);
+            engineIsDead = true;
+            running.serving.die();
+            const untilLooked = watchdogMs - ((performance.now() - running.since) % watchdogMs);
+            setTimeout(() => died.abort(), untilLooked).unref();
+            return undefined;
         },
     };
 }

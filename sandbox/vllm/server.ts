@@ -54,10 +54,11 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
                 load--;
             }
         };
-    const empty: HttpHandler = (_, answer) => answer.writeHead(200, { "content-length": 0 }).end();
+    const health: HttpHandler = (_, answer) =>
+        answer.writeHead(settings.engineIsDead() ? 503 : 200, { "content-length": 0 }).end();
     const routes: Record<string, Record<string, HttpHandler>> = {
-        "/health": { GET: empty },
-        "/ping": { GET: empty, POST: empty },
+        "/health": { GET: health },
+        "/ping": { GET: health, POST: health },
         "/version": { GET: (_, answer) => sendJson(answer, 200, { version: vllmVersion }) },
         "/load": { GET: (_, answer) => sendJson(answer, 200, { server_load: settings.loadTracking ? load : 0 }) },
         "/metrics": {
@@ -124,6 +125,11 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
         if (answer.closed) return undefined;
         if (!mayPass(settings.apiKeys, pathname, incoming.headers.authorization)) {
             return sendJson(answer, 401, { error: "Unauthorized" });
+        }
+        const failure = pathname.startsWith("/v1/") ? settings.failure() : undefined;
+        if (failure !== undefined) {
+            const type = failure < 500 ? "BadRequestError" : "InternalServerError";
+            throw new Refusal(failure, type, "a fault of the sandbox answers this request with an error");
         }
         if (!route && notSimulated.test(pathname)) {
             throw new Refusal(501, "NotImplementedError", `the sandbox does not simulate ${pathname} of vLLM`);

@@ -182,7 +182,7 @@ it("is a command as well", async () => {
     const command = async (words: string[], options = {}): Promise<string> =>
         runFaultCommand(api, (await cloud.control("GET", "status")).body as SandboxStatus, words, options);
     expect(await command(["list"])).toBe("no faults");
-    expect(await command(["slow"], { factor: "3", for: "600" })).toMatch(/slow +test-app +all +active/);
+    expect(await command(["slow"], { factor: "3", for: "600" })).toMatch(/slow x 3 +test-app +all +active/);
     expect(await command(["quota"], { after: "600" })).toMatch(/quota +platform +all +scheduled/);
     expect(await command(["list"])).toMatch(/slow[^]*quota/);
     expect(await command(["clear"])).toBe("ended: 2");

@@ -157,7 +157,7 @@ export type AppFaultKind =
     | "hang" // it listens and answers nothing, until its liveness probe kills it or the fault ends
     | "stall" // its engine makes no step while the server goes on answering, until the fault ends
     | "slow" // each step of the engine takes `factor` times as long
-    | "errors" // the share `rate` of the requests under /v1 is answered with `status`
+    | "errors" // the share `rate` of the POSTs under /v1 is answered with `status`
     | "metrics" // `metrics` show what they are told to
     | "oom" // the engine dies for want of GPU memory: requests under way get an error, then the process ends with exit code 0
     | "image-pull" // replicas that start while it lasts cannot pull their image

@@ -59,7 +59,7 @@ export interface Impairments {
     hanging: boolean;
     /** The engine makes no step. The server goes on answering whatever needs no engine. */
     stalled: boolean;
-    /** Shares (0 to 1) of the requests under `/v1` that are answered with a status instead. */
+    /** Shares (0 to 1) of the POSTs under `/v1` that are answered with a status instead. */
     errors: { rate: number; status: number }[];
     /** Metrics that show what they are told to. */
     metrics: SetMetric[];

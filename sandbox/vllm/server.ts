@@ -24,7 +24,7 @@ export interface ServerSettings extends CompletionSettings {
     loadTracking: boolean;
     /** While the server hangs: what to wait for before anything is answered. */
     hung: () => Promise<void> | undefined;
-    /** The status that a request under `/v1` is answered with instead, by a fault; asked once for each. */
+    /** The status that a POST under `/v1` is answered with instead, by a fault; asked once for each. */
     failure: () => number | undefined;
     engineIsDead: () => boolean;
     /** Is told of faults of the simulation itself. */
@@ -126,7 +126,7 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
         if (!mayPass(settings.apiKeys, pathname, incoming.headers.authorization)) {
             return sendJson(answer, 401, { error: "Unauthorized" });
         }
-        const failure = pathname.startsWith("/v1/") ? settings.failure() : undefined;
+        const failure = method === "POST" && pathname.startsWith("/v1/") ? settings.failure() : undefined;
         if (failure !== undefined) {
             const type = failure < 500 ? "BadRequestError" : "InternalServerError";
             throw new Refusal(failure, type, "a fault of the sandbox answers this request with an error");

@@ -69,7 +69,7 @@ class Server:
         return status.status()
 
     def ready(self):
-        if not eventually(lambda: self.health() == 200, 240):
+        if not eventually(lambda: self.health() == 200, 900):
             raise SystemExit(f"the server does not start:\n{self.log()}")
         self.new_lines()
 

@@ -147,8 +147,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         mks,
         parts: () => [...kwok.parts(), ...(feed?.feed.parts() ?? [])],
         balancing: options.balancing,
-        realEngine:
-            engine === undefined || engine === "simulated" ? undefined : { ...engine, dir: layout.dir },
+        realEngine: engine === undefined || engine === "simulated" ? undefined : { ...engine, dir: layout.dir },
         profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
     });

@@ -80,7 +80,10 @@ export interface Targets {
 }
 
 /** Throws an ApiError 400 that names the field, and says what is possible. */
-export function readAppFault(body: unknown, { replicas, running, kinds, engine = "a simulated vLLM" }: Targets): AppFaultInput {
+export function readAppFault(
+    body: unknown,
+    { replicas, running, kinds, engine = "a simulated vLLM" }: Targets,
+): AppFaultInput {
     const read = checked(appFault.safeParse(body));
     const { kind, replica, afterSeconds = 0 } = read;
     if (!kinds.includes(kind)) {

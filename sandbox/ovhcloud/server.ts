@@ -108,8 +108,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         store,
         speed: options.speed ?? 60,
         startReplica:
-            options.startReplica ??
-            (realEngine ? (replica) => startVllmProcess(replica, realEngine) : startVllm),
+            options.startReplica ?? (realEngine ? (replica) => startVllmProcess(replica, realEngine) : startVllm),
         realEngine: realEngine?.command,
         gpuQuota: options.gpuQuota,
         balancing: options.balancing,

@@ -15,7 +15,8 @@ const quantizations = `awq deepspeedfp tpu_int8 fp8 ptpc_fp8 fbgemm_fp8 fp_quant
     gptq_marlin_24 gptq_marlin gptq_bitblas awq_marlin gptq compressed-tensors bitsandbytes hqq experts_int8 ipex quark
     moe_wna16 torchao auto-round rtn inc mxfp4 petit_nvfp4 cpu_gptq cpu_awq`.split(/\s+/);
 
-const speculativeMethods = `ngram medusa mlp_speculator draft_model suffix eagle eagle3 deepseek_mtp mimo_mtp glm4_moe_mtp
+const speculativeMethods =
+    `ngram medusa mlp_speculator draft_model suffix eagle eagle3 deepseek_mtp mimo_mtp glm4_moe_mtp
     ernie_mtp qwen3_next_mtp longcat_flash_mtp mtp pangu_ultra_moe_mtp`.split(/\s+/);
 
 /** Where vLLM lies in its image. */

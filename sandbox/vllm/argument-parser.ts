@@ -65,7 +65,9 @@ export function limitsOf(config: string): { flag: string; limits: Limits }[] {
 export function printed(flag: string, values: string[]): string {
     const { type, nargs, optional } = byFlag.get(flag)!;
     if (type === "switch" || (optional && ["", "None"].includes(values[0]))) return values[0] || "None";
-    const quoted = values.map((value) => (["int", "float", "json", "parsed-json"].includes(type) ? value : quote(value)));
+    const quoted = values.map((value) =>
+        ["int", "float", "json", "parsed-json"].includes(type) ? value : quote(value),
+    );
     if (nargs === "+") return `[${quoted.join(", ")}]`;
     return type === "size" ? String(size(values[0])) : quoted[0];
 }
@@ -78,7 +80,9 @@ export function printed(flag: string, values: string[]): string {
 export function parseArguments(words: string[], served: boolean, minor: number): Arguments {
     const program = served ? { all: "vllm", one: "vllm serve" } : { all: "api_server.py", one: "api_server.py" };
     const line = joinDotted(normalized(withoutConfig(served ? modelFirst(words) : words)));
-    const later = laterOptions.filter(({ since }) => since <= minor).map(({ option }) => [option.names[0], option] as const);
+    const later = laterOptions
+        .filter(({ since }) => since <= minor)
+        .map(({ option }) => [option.names[0], option] as const);
     const reader = new Reader(line, program.one, new Map([...byName, ...later]));
     const unknown = reader.read();
     if (unknown.length > 0) throw usageError(program.one, program.all, `unrecognized arguments: ${unknown.join(" ")}`);
@@ -109,7 +113,10 @@ function withoutConfig(words: string[]): string[] {
     const file = words[at + 1];
     if (file === undefined) {
         const gap = " ".repeat(30); // vLLM's text is broken with a backslash, its indentation is part of it
-        throw new CommandError(1, `ValueError: No config file specified!${gap}Please check your command-line arguments.`);
+        throw new CommandError(
+            1,
+            `ValueError: No config file specified!${gap}Please check your command-line arguments.`,
+        );
     }
     const extension = file.split(".").at(-1)!;
     throw new CommandError(
@@ -174,7 +181,9 @@ function merge(object: Record<string, unknown>, [key, ...keys]: string[], value:
     } else if (isRecord(before) && isRecord(value)) {
         for (const [name, one] of Object.entries(value)) merge(before, [name], one);
     } else {
-        put(Array.isArray(before) && Array.isArray(value) ? [...(before as unknown[]), ...(value as unknown[])] : value);
+        put(
+            Array.isArray(before) && Array.isArray(value) ? [...(before as unknown[]), ...(value as unknown[])] : value,
+        );
     }
 }
 
@@ -282,7 +291,9 @@ class Reader {
         const long = word.startsWith("--");
         return [...this.known].flatMap(([full, known]): Occurrence[] => {
             if (!long && full === word.slice(0, 2)) return [{ known, name: full, inline: word.slice(2) }];
-            return full.startsWith(long ? name : word) ? [{ known, name: full, inline: long ? inline : undefined }] : [];
+            return full.startsWith(long ? name : word)
+                ? [{ known, name: full, inline: long ? inline : undefined }]
+                : [];
         });
     }
 }

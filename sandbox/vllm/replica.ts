@@ -289,7 +289,10 @@ export function startReplica(options: ReplicaOptions): Replica {
                 `${(total / 1024 ** 3).toFixed(2)} GiB of which 1.02 GiB is free.`;
             options.log(logLine("EngineCore_DP0", "ERROR", "[core.py] EngineCore encountered a fatal error."));
             options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${error}`));
-            const dies = new CommandError(1, `${error}\nRuntimeError: Engine core initialization failed. See root cause above.`);
+            const dies = new CommandError(
+                1,
+                `${error}\nRuntimeError: Engine core initialization failed. See root cause above.`,
+            );
             if (!running) return fatal.abort(dies);
             engineIsDead = true;
             running.serving.die();
@@ -303,7 +306,12 @@ export function startReplica(options: ReplicaOptions): Replica {
 /** The last error of a log, in one line: those of a configuration take several. */
 function lastError(lines: string[]): string {
     const first = lines.findLastIndex((line) => /^[\w.]+Error: \d+ validation error/.test(line));
-    return first < 0 ? lines.at(-1)! : lines.slice(first).map((line) => line.trim()).join(" ");
+    return first < 0
+        ? lines.at(-1)!
+        : lines
+              .slice(first)
+              .map((line) => line.trim())
+              .join(" ");
 }
 
 interface BootPlan {
@@ -431,11 +439,15 @@ function batchLimits(
     maxModelLen: number,
 ): { maxNumSeqs: number; maxNumBatchedTokens: number } {
     const sequences = args.maxNumSeqs ?? defaults.maxNumSeqs;
-    const wanted = args.chunkedPrefill ? defaults.maxNumBatchedTokens : Math.max(maxModelLen, defaults.maxNumBatchedTokens);
+    const wanted = args.chunkedPrefill
+        ? defaults.maxNumBatchedTokens
+        : Math.max(maxModelLen, defaults.maxNumBatchedTokens);
     const maxNumBatchedTokens = args.maxNumBatchedTokens ?? Math.min(sequences * maxModelLen, wanted);
     const maxNumSeqs = args.maxNumSeqs ?? Math.min(sequences, maxNumBatchedTokens);
     const refuse = (message: string): CommandError =>
-        validationError("SchedulerConfig", [`  Value error, max_num_batched_tokens (${maxNumBatchedTokens}) ${message}`]);
+        validationError("SchedulerConfig", [
+            `  Value error, max_num_batched_tokens (${maxNumBatchedTokens}) ${message}`,
+        ]);
     if (maxNumBatchedTokens < maxModelLen && !args.chunkedPrefill) {
         throw refuse(
             `is smaller than max_model_len (${maxModelLen}). This effectively limits the maximum sequence length to ` +

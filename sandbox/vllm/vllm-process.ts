@@ -169,7 +169,8 @@ export function engineArguments(
     containerEnv: Record<string, string>,
     model: string | undefined,
 ): { argv: string[]; env: Record<string, string> } {
-    const started = command.length === 0 ? { argv: ["vllm", "serve"], env: containerEnv } : startedProgram(command, containerEnv);
+    const started =
+        command.length === 0 ? { argv: ["vllm", "serve"], env: containerEnv } : startedProgram(command, containerEnv);
     const [program, ...words] = started.argv;
     if (!isKnownProgram(program)) {
         throw new CommandError(127, `exec: "${program}": executable file not found in $PATH`);

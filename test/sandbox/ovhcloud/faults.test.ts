@@ -94,7 +94,9 @@ it("errors: a share of the requests is answered with a status, and counted", asy
     await fault({ kind: "errors", status: 503 });
     const body = { messages: [{ role: "user", content: "Hi" }], max_tokens: 1 };
     const asked = (): Promise<{ status: number }> => cloud.ask(cloud.app(id), "/v1/chat/completions", { token, body });
-    expect((await Promise.all(Array.from({ length: 8 }, asked))).map(({ status }) => status)).toEqual(Array(8).fill(503));
+    expect((await Promise.all(Array.from({ length: 8 }, asked))).map(({ status }) => status)).toEqual(
+        Array(8).fill(503),
+    );
     expect((await cloud.ask(cloud.app(id), "/health", { token })).status).toBe(200);
     const pages = await Promise.all(
         cloud.app(id).replicas.map(async ({ port }) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
@@ -253,7 +255,9 @@ it("is a command as well", async () => {
     expect(JSON.parse(await command(["list"], { json: true }))).toMatchObject([{ kind: "slow" }, { kind: "quota" }]);
     expect(await command(["clear"])).toBe("ended: 2");
     const set = ["vllm:num_requests_waiting=50", "vllm:num_preemptions_total=2"];
-    expect(await command(["metrics", ...set])).toMatch(/metrics vllm:num_requests_waiting=50 vllm:num_preemp\S+=2 +test-app/);
+    expect(await command(["metrics", ...set])).toMatch(
+        /metrics vllm:num_requests_waiting=50 vllm:num_preemp\S+=2 +test-app/,
+    );
     expect(await command(["errors"], { rate: "0.2", status: "503" })).toMatch(/errors 20 % with status 503 +test-app/);
     await command(["clear"]);
     expect(cloud.cloud.status().faults).toEqual([]);

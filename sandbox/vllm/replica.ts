@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { validationError, valueError } from "./argument-checks";
 import { parseCommand, type ServerArguments } from "./command-line";
 import { localConnection } from "./local-connection";
-import { processStartTime, replicaMetrics } from "./metrics";
+import { cacheConfigLabels, processStartTime, replicaMetrics } from "./metrics";
 import { profileFor, type OwnProfile } from "./profile-file";
 import { kvBlocks, speedup, type Profile } from "./profiles";
 import { createVllmServer, vllmVersion } from "./server";
@@ -155,6 +155,7 @@ export function startReplica(options: ReplicaOptions): Replica {
                 maxModelLen,
                 blockSize: args.blockSize,
                 autoToolChoice: args.autoToolChoice,
+                mistralCalls: /mistral/.test(args.given.tool_call_parser ?? ""),
                 apiKeys: args.apiKeys.length > 0 ? args.apiKeys : env.VLLM_API_KEY ? [env.VLLM_API_KEY] : [],
                 loadTracking: args.serverLoadTracking,
                 meanAnswerTokens: profile.meanAnswerTokens,
@@ -493,24 +494,17 @@ function gated(model: string): CommandError {
     );
 }
 
-/** The fields of vLLM's cache configuration that this simulation knows. */
+/** What the command line says of vLLM's cache configuration. */
 function cacheConfig(args: ServerArguments, numBlocks: number): Record<string, string> {
-    return {
+    return cacheConfigLabels({
         block_size: String(args.blockSize),
-        cache_dtype: args.given.kv_cache_dtype?.replace(/'/g, "") ?? "auto",
-        calculate_kv_scales: "False",
-        cpu_offload_gb: args.given.cpu_offload_gb ?? "0",
+        cache_dtype: args.given.kv_cache_dtype?.replace(/'/g, ""),
+        cpu_offload_gb: args.given.cpu_offload_gb,
         enable_prefix_caching: args.prefixCaching ? "True" : "False",
         gpu_memory_utilization: String(args.gpuMemoryUtilization),
-        is_attention_free: "False",
-        kv_cache_memory_bytes: "None",
-        num_cpu_blocks: "None",
         num_gpu_blocks: String(numBlocks),
-        num_gpu_blocks_override: "None",
-        prefix_caching_hash_algo: "sha256",
-        sliding_window: "None",
-        swap_space: args.given.swap_space ?? "4",
-    };
+        swap_space: args.given.swap_space,
+    });
 }
 
 function apiServerLine(level: "INFO" | "ERROR", text: string): string {

@@ -147,7 +147,7 @@ def chat(server, stream):
 def under_way(server):
     """Two streams and a request without, of which the streams have had tokens."""
     clients = {"stream": chat(server, True), "another stream": chat(server, True), "no stream": chat(server, False)}
-    if not eventually(lambda: clients["another stream"].tokens() > 5, 30):
+    if not eventually(lambda: clients["another stream"].tokens() > 5, 300):
         raise SystemExit("no tokens came")
     return clients
 

@@ -147,7 +147,12 @@ export function startReplica(options: ReplicaOptions): Replica {
             cacheConfig: cacheConfig(args, engine.numBlocks),
         });
         const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));
-        const serving = new Serving({ engine, metrics: metrics.engine, log: args.logStats ? log : () => undefined });
+        const serving = new Serving({
+            engine,
+            requestOverhead: profile.requestOverhead,
+            metrics: metrics.engine,
+            log: args.logStats ? log : () => undefined,
+        });
         const server = createVllmServer(
             {
                 names: args.servedModelNames,
@@ -413,7 +418,7 @@ async function boot(
     say(`[api_server.py] Starting vLLM API server 0 on http://${args.host}:${args.port}`);
 
     const faster = speedup(args.tensorParallelSize);
-    const { base, prefillToken, decodeSequence, contextToken } = profile.step;
+    const { base, prefillToken, decodeSequence, contextToken, spread } = profile.step;
     return {
         profile,
         maxModelLen,
@@ -428,7 +433,9 @@ async function boot(
                 prefillToken: prefillToken / faster,
                 decodeSequence: decodeSequence / faster,
                 contextToken: contextToken / faster,
+                spread,
             },
+            random: options.seed === undefined ? Math.random : seededRandom(options.seed),
         },
     };
 }

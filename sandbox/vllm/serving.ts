@@ -29,6 +29,8 @@ export interface Listener {
 
 export interface ServingOptions {
     engine: EngineConfig;
+    /** Seconds between a request and the moment at which the engine has it; default 0. */
+    requestOverhead?: number;
     /** Where to count; undefined: nowhere. */
     metrics?: EngineSeries;
     /** Lines of statistics, one in ten seconds. */
@@ -111,15 +113,23 @@ export class Serving {
         }
         const { naturalTokens, ...common } = completion;
         const group = { left: naturalTokens.length, longest: 0 };
-        // A step that is overdue ends in the past; what arrived since then is taken to have arrived at its end.
-        const arrival = this.timer ? Math.min(common.arrival, this.due) : common.arrival;
-        const ids = naturalTokens.map((natural, answer) => {
+        const ids = naturalTokens.map((_, answer) => {
             const id = String(++this.serial);
-            this.engine.add({ ...common, id, arrival, naturalTokens: natural });
             this.pending.set(id, { completion, listener, answer, group });
             return id;
         });
-        if (!this.timer && !this.stalled && !this.closed) this.step(this.now());
+        const enter = (): void => {
+            // A step that is overdue ends in the past; what arrived since then is taken to have arrived at its end.
+            const arrival = this.timer ? Math.min(common.arrival, this.due) : common.arrival;
+            ids.forEach((id, answer) => {
+                if (!this.pending.has(id)) return; // aborted meanwhile
+                this.engine.add({ ...common, id, arrival, naturalTokens: naturalTokens[answer] });
+            });
+            if (!this.timer && !this.stalled && !this.closed) this.step(this.now());
+        };
+        const { requestOverhead = 0 } = this.options;
+        if (requestOverhead > 0) setTimeout(enter, requestOverhead * 1000);
+        else enter();
         return () => this.abort(ids);
     }
 

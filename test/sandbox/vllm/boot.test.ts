@@ -96,6 +96,7 @@ describe("profiles", () => {
         expect(() => read("profiles: [{ name: mine, like: A100 }]")).toThrow(/profiles\.yaml: profiles\.0\.like/);
         expect(() => read("profiles: [{ name: mine, like: L4, step: { basis: 1 } }]")).toThrow("basis");
         expect(() => read("profiles: [{ name: mine, like: L4, memory: { gpu: -1 } }]")).toThrow("memory.gpu");
+        expect(() => read("profiles: [{ name: mine, like: L4, step: { spread: 3 } }]")).toThrow("step.spread");
         expect(() => readProfiles("/does/not/exist")).toThrow("/does/not/exist");
     });
 });

@@ -4,7 +4,7 @@ import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
 import { readJson, writePrivate } from "./files";
 import { layoutOf } from "./layout";
-import { sandboxProjectId, startLocalCloud } from "./local-cloud";
+import { sandboxCredentials, sandboxProjectId, startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
 import { identityOf, type ProcessIdentity } from "./processes";
 import { sandboxEnvironment } from "./pulumi-cli";
@@ -52,7 +52,7 @@ async function main(dir: string): Promise<void> {
         alertmanagerPort: ports.alertmanager,
         log,
     });
-    const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile);
+    const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile, settings.speed);
     const page = await startConsole({
         cloud: cloud.api,
         credentials: resolveCredentials({ config: () => undefined, env, files: [] }),

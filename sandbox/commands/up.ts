@@ -1,7 +1,7 @@
 import { duration, step, styled } from "../../machine/terminal";
 import { prepareChart } from "../chart/chart";
-import type { DaemonInfo } from "../daemon";
-import { writePrivate } from "../files";
+import type { DaemonInfo, DaemonSettings } from "../daemon";
+import { readJson, writePrivate } from "../files";
 import type { Layout } from "../layout";
 import { installPlugins } from "../plugins/install";
 import type { Finding } from "../proof/finding";
@@ -33,7 +33,8 @@ export async function up(layout: Layout, { chart, settings }: UpOptions): Promis
     const installed = await install(layout, toolchain, chart);
     const daemon = await step("Local OVHcloud", () => ensureDaemon(layout, toolchain, settings));
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
-    const env = sandboxEnvironment(layout, daemon.api, daemon.caFile);
+    const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
+    const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
     writePrivate(layout.env, environmentFile(env, layout.bin));
 
     const stack = new Stack(layout, daemon, env);

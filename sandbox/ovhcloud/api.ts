@@ -3,6 +3,7 @@ import { ApiError, badRequest, notFound } from "./api-error";
 import type { Handlers } from "./apps";
 import { authenticate, type Credentials } from "./auth";
 import { answerFaults, requestFaults, route } from "./contract";
+import type { RateLimit } from "./rate-limit";
 
 export interface ApiOptions {
     credentials: Credentials;
@@ -13,11 +14,12 @@ export interface ApiOptions {
     readsAsOf: (ageMs: number) => Handlers;
     /** Is told every request and answer that breaks the published structure. */
     violation: (line: string) => void;
+    limit: RateLimit;
 }
 
 /** The emulated API: one call, from authentication to the answer's value. Throws an ApiError. */
 export async function callApi(
-    { credentials, projectId, handlers, readsAsOf, violation }: ApiOptions,
+    { credentials, projectId, handlers, readsAsOf, violation, limit }: ApiOptions,
     { method, url, incoming }: HttpRequest,
     body: string,
     staleMs: number | undefined,
@@ -25,6 +27,7 @@ export async function callApi(
     const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
     if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
     const way = authenticate(credentials, incoming.headers, method, url.href, body);
+    limit.take(way);
     if (method === "GET" && path === "/auth/details") {
         return {
             account: "sandbox",
@@ -37,9 +40,6 @@ export async function callApi(
     const matched = route(method, path);
     if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
     const name = `${method} ${matched.template}`;
-    // Ids are looked up in plain objects, which know some names from birth.
-    const inborn = Object.values(matched.path).find((value) => value in Object.prototype);
-    if (inborn !== undefined) throw notFound(`${inborn} does not exist`);
     if (matched.path.serviceName !== projectId) throw notFound("This service does not exist");
     const key = name.replace("/cloud/project/{serviceName}", "");
     const handler = (staleMs === undefined ? undefined : readsAsOf(staleMs)[key]) ?? handlers[key];

@@ -18,6 +18,9 @@ const seconds = {
 /** Crashes in a row after which an app fails of which nothing else serves. */
 const maxRestarts = 3;
 
+/** States that are remembered. */
+const maxHistory = 200;
+
 /** Of a gateway that is not open. */
 const noTraffic = { open: 0, answers: {}, served: { requests: 0, firstSeconds: 0, seconds: 0 } };
 
@@ -36,6 +39,7 @@ export class AppRun {
     private gateway?: Gateway;
     /** The newest generation of which a replica has been ready. */
     private provenGeneration = -1;
+    private isLooking = false;
     private closed = false;
 
     constructor(
@@ -50,18 +54,19 @@ export class AppRun {
 
     private hooks(): ReplicaHooks {
         return {
-            waits: (reason) => this.explain(this.app.info.code, reason),
+            waits: (reason) => this.enter("SCALING", "APP_SCALING", reason),
             pullFailed: (reason) => {
                 const goesOn = this.available > 0;
-                if (goesOn) this.explain("JOB_IMAGE_PULL_BACKOFF", reason);
+                if (goesOn) this.enter("SCALING", "JOB_IMAGE_PULL_BACKOFF", reason);
                 else this.fail("JOB_IMAGE_PULL_BACKOFF", reason);
                 return goesOn;
             },
             ready: ({ generation }) => {
                 this.provenGeneration = generation;
                 this.scaling.served();
-                if (this.app.state !== "RUNNING") this.enter("RUNNING", "APP_RUNNING", "the app runs");
+                this.settle();
             },
+            ended: () => this.settle(),
             lost: (slot, reason) => this.replaceLost(slot, reason),
         };
     }
@@ -136,7 +141,19 @@ export class AppRun {
         app.replicas = this.scaling.limited();
         if (app.state === "STANDBY" && app.replicas > 0) this.enter("SCALING", "APP_SCALING", "starting replicas");
         this.replicas.scaleTo(app.replicas, pulled);
+        this.settle();
         this.surroundings.store.save();
+    }
+
+    /** RUNNING with as many replicas as are wanted; SCALING while some come or go, whatever those there are go on serving. */
+    private settle(): void {
+        const { app, replicas } = this;
+        if (app.wanted !== "running") return;
+        if (replicas.isComplete(app.replicas)) {
+            if (app.state === "SCALING") this.enter("RUNNING", "APP_RUNNING", "the app runs");
+        } else if (app.state === "RUNNING") {
+            this.enter("SCALING", "APP_SCALING", `${app.replicas} replicas are wanted, ${this.available} serve`);
+        }
     }
 
     /**
@@ -151,7 +168,7 @@ export class AppRun {
             this.fail("APP_FAILED", reason);
             return;
         }
-        this.enter(available > 0 ? "RUNNING" : "SCALING", "APP_SCALING", reason);
+        this.enter("SCALING", "APP_SCALING", reason);
         if (replicas.current.length < app.replicas) replicas.launch(true, crashes);
     }
 
@@ -182,17 +199,26 @@ export class AppRun {
     }
 
     private fail(code: string, message: string): void {
-        this.replicas.retireAll();
         this.enter("FAILED", code, message);
+        this.replicas.retireAll();
     }
 
-    /** Looks at the app's metric and has as many replicas as it asks for. */
+    /** Whether the autoscaler has something to look at. */
+    get isScaled(): boolean {
+        const { state, replicas } = this.app;
+        return ["RUNNING", "SCALING"].includes(state) && replicas > 0 && this.scaling.isAutomatic && this.available > 0;
+    }
+
+    /** Looks at the app's metric and has as many replicas as it asks for; not while an earlier look still waits. */
     async autoscale(): Promise<void> {
-        const { app, scaling } = this;
-        const slots = this.replicas.current;
-        const inputs = await scaling.read(slots);
-        if (this.closed || app.state !== "RUNNING" || app.replicas === 0) return;
-        const { to, reason } = scaling.decide(slots, inputs);
+        if (this.isLooking) return;
+        const { app } = this;
+        const { scalingStrategy } = app.spec;
+        this.isLooking = true;
+        const inputs = await this.scaling.read(this.replicas.current);
+        this.isLooking = false;
+        if (this.closed || !this.isScaled || app.spec.scalingStrategy !== scalingStrategy) return;
+        const { to, reason } = this.scaling.decide(inputs);
         if (to === app.replicas) return;
         app.replicas = to;
         if (to === 0) this.enter("STANDBY", "APP_SCALING", reason);
@@ -248,17 +274,13 @@ export class AppRun {
         await Promise.all([this.replicas.close(), this.gateway?.close()]);
     }
 
-    /** Another reason for the state that it is in. */
-    private explain(code: string, message: string): void {
-        if (this.app.info.message !== message) this.enter(this.app.state, code, message);
-    }
-
     private enter(state: string, code: string, message: string): void {
-        if (this.closed) return;
         const { app, surroundings } = this;
+        if (this.closed || (app.state === state && app.info.message === message)) return;
         const date = new Date().toISOString();
         if (app.state !== state) {
             app.history.push({ date, state });
+            if (app.history.length > maxHistory) app.history.shift();
             surroundings.log(`app ${app.spec.name} ${app.id}: ${state}`);
         }
         app.state = state;

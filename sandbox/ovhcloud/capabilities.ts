@@ -65,7 +65,7 @@ export function capabilityHandlers(quota: () => number): Handlers {
 }
 
 export function region(id: string): object {
-    if (!regionFlavors[id]) {
+    if (!Object.hasOwn(regionFlavors, id)) {
         throw notFound(`region ${id} does not exist; there are ${Object.keys(regionFlavors).join(", ")}`);
     }
     const host = `https://${id.toLowerCase()}.example.invalid`;

@@ -1,5 +1,7 @@
 import { badRequest, notFound } from "./api-error";
+import type { Writing } from "./apps";
 import { readFaultRule, type Faults } from "./faults";
+import { forms, type Form } from "./forms";
 import { balancings } from "./gateway";
 import { readAppFault, readPlatformFault } from "./incidents";
 import type { Overview } from "./overview";
@@ -12,6 +14,7 @@ export interface Controls {
     overview: Overview;
     /** Faults of single calls. */
     faults: Faults;
+    writing: Writing;
     requests: unknown[];
     violations: string[];
 }
@@ -31,6 +34,8 @@ export function control(controls: Controls, method: string, path: string, body: 
             return { speed: (platform.speed = readSpeed(json(body))) };
         case "POST /sandbox/balancing":
             return { balancing: (platform.balancing = readBalancing(json(body))) };
+        case "POST /sandbox/form":
+            return { form: (controls.writing.form = readForm(json(body))) };
         case "GET /sandbox/requests":
             return controls.requests;
         case "GET /sandbox/violations":
@@ -78,6 +83,12 @@ function readBalancing({ balancing }: { balancing?: unknown }): Balancing {
     const found = balancings.find((one) => one === balancing);
     if (found) return found;
     throw badRequest(`balancing is ${JSON.stringify(balancing)}: give one of ${balancings.join(", ")}`);
+}
+
+function readForm({ form }: { form?: unknown }): Form {
+    const found = forms.find((one) => one === form);
+    if (found) return found;
+    throw badRequest(`form is ${JSON.stringify(form)}: give one of ${forms.join(", ")}`);
 }
 
 /** The body of a control as an object. */

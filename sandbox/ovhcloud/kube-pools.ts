@@ -3,7 +3,7 @@ import { badRequest, conflict, notFound } from "./api-error";
 import type { Call, Handlers } from "./apps";
 import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";
 import type { ManagedKubernetes } from "./mks";
-import type { StoredCluster } from "./store";
+import { entry, type StoredCluster } from "./store";
 
 /** Memory in GB of the flavors by family: MKS takes no others (`d2-2` is too small for a node). */
 const flavors: Record<string, number[]> = {
@@ -19,7 +19,7 @@ const flavors: Record<string, number[]> = {
 /** Orders, reads, changes and ends the node pools of clusters. */
 export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handlers {
     const findPool = (call: Call): Fields => {
-        const pool = find(store, call).pools[call.path.nodePoolId];
+        const pool = entry(find(store, call).pools, call.path.nodePoolId);
         if (!pool) throw notFound(`node pool ${call.path.nodePoolId} does not exist`);
         return pool;
     };
@@ -74,7 +74,9 @@ function newPool(body: Fields, projectId: string): Fields {
     const name = (body.name ?? `nodepool-${randomBytes(3).toString("hex")}`) as string;
     if (name.includes("_")) throw badRequest(`node pool name ${name}: _ is not allowed`);
     const [family, memory] = (body.flavorName as string).split("-");
-    if (!flavors[family]?.includes(Number(memory))) throw badRequest(`400: flavor ${body.flavorName} does not exist`);
+    if (!entry(flavors, family)?.includes(Number(memory))) {
+        throw badRequest(`400: flavor ${body.flavorName} does not exist`);
+    }
     const now = new Date().toISOString();
     const pool: Fields = {
         id: randomUUID(),

@@ -1,7 +1,7 @@
 import type { Call } from "./apps";
 import { conflict, notFound } from "./api-error";
 import type { ManagedKubernetes } from "./mks";
-import type { Store, StoredCluster } from "./store";
+import { entry, type Store, type StoredCluster } from "./store";
 
 export interface KubeOptions {
     store: Store;
@@ -17,7 +17,7 @@ export type Fields = Record<string, any>;
 
 /** The cluster that the call names. Throws an ApiError 404. */
 export function find(store: Store, { path }: Call): StoredCluster {
-    const found = store.state.clusters[path.kubeId];
+    const found = entry(store.state.clusters, path.kubeId);
     if (!found) throw notFound(`cluster ${path.kubeId} does not exist`);
     return found;
 }

@@ -1,5 +1,7 @@
 import { get, type IncomingMessage } from "node:http";
 
+const mostCharacters = 16 * 1024 ** 2;
+
 /**
  * The body of a 2xx or 3xx answer on 127.0.0.1; anything else rejects. A replica shares this thread: when a burst of requests
  * has kept it busy for longer than the time-out, it gets some turns more, or a liveness probe would kill it for our slowness.
@@ -13,7 +15,11 @@ export function fetchText(port: number, path: string, timeoutMs: number): Promis
         }
         const call = get({ host: "127.0.0.1", port, path, agent: false }, (answer: IncomingMessage) => {
             let text = "";
-            answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+            answer.setEncoding("utf8").on("data", (part: string) => {
+                text += part;
+                if (text.length > mostCharacters)
+                    call.destroy(new Error(`the answer is longer than ${mostCharacters} characters`));
+            });
             answer.on("end", () =>
                 (answer.statusCode ?? 500) < 400 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
             );

@@ -120,18 +120,16 @@ export class Platform {
         });
     }
 
-    /** Begins to look at every app's metric, once per period. */
+    /** Begins to look at every app's metric, once per period. Apps do not wait for each other. */
     beginAutoscaling(): void {
-        const round = async (): Promise<void> => {
-            const looked = [...this.runs.values()].filter(
-                ({ app, scaling }) => app.state === "RUNNING" && scaling.isAutomatic,
-            );
-            await Promise.all(looked.map((run) => run.autoscale()));
-            const reads = looked.reduce((sum, { replicas }) => sum + replicas.slots.length, 0);
+        const round = (): void => {
+            const scaled = [...this.runs.values()].filter(({ isScaled }) => isScaled);
+            for (const run of scaled) void run.autoscale();
+            const reads = scaled.reduce((sum, { replicas }) => sum + replicas.slots.length, 0);
             next(Math.max(this.clock.realMs(autoscalerPeriod), (1000 * reads) / mostMetricReads));
         };
         const next = (ms: number): void => {
-            if (!this.closed) setTimeout(() => void round(), ms).unref();
+            if (!this.closed) setTimeout(round, ms).unref();
         };
         next(this.clock.realMs(autoscalerPeriod));
     }

@@ -48,6 +48,8 @@ export interface ReplicaHooks {
     pullFailed(reason: string): boolean;
     /** One has begun to serve. */
     ready(slot: Slot): void;
+    /** One is gone. */
+    ended(): void;
     /** One has ended that was not to; `reason` is for the user. */
     lost(slot: Slot, reason: string): void;
 }
@@ -70,6 +72,12 @@ export class Replicas {
     /** Those of the current generation that are to stay. */
     get current(): Slot[] {
         return this.slots.filter(({ generation, stopping }) => generation === this.generation && !stopping);
+    }
+
+    /** Whether there are so many, all of which have served, and no others. */
+    isComplete(count: number): boolean {
+        const { current, slots } = this;
+        return current.length === count && slots.length === count && current.every(({ wasReady }) => wasReady);
     }
 
     /** Those that the gateway may send requests to. */
@@ -271,6 +279,7 @@ export class Replicas {
         slot.ready = false;
         slot.ended = true;
         this.machines.changed();
+        this.hooks.ended();
     }
 
     /** Ends all of them; nothing that is under way begins another. */

@@ -1,4 +1,4 @@
-import { decide, type Outcome, type Reading, type Recommendation, type ScalingRule } from "./autoscaler";
+import { askedByMetric, askedByResource, decide, type Outcome, type Recommendation } from "./autoscaler";
 import type { Clock } from "./clock";
 import { fetchText } from "./local-http";
 import { valueAt, type MetricFormat } from "./metric-value";
@@ -12,10 +12,21 @@ export const autoscalerPeriod = 15;
 /** KEDA's default of `cooldownPeriod`. */
 const cooldownSeconds = 300;
 
-const metricTimeoutMs = 1000;
+/** KEDA's time-out of a read, in platform seconds; real ones do not become so short that a busy machine misses them. */
+const metricTimeoutSeconds = 3;
+const leastTimeoutMs = 1000;
+
 const maxDecisions = 100;
 
 type Input = Decision["inputs"][number];
+
+interface CustomMetrics {
+    apiUrl: string;
+    format?: MetricFormat | null;
+    valueLocation: string;
+    targetValue: number;
+    aggregationType?: Aggregation | null;
+}
 
 interface AutomaticScaling {
     replicasMin: number;
@@ -26,13 +37,7 @@ interface AutomaticScaling {
     resourceType: "CPU" | "RAM";
     /** Percent. */
     averageUsageTarget: number;
-    customMetrics?: {
-        apiUrl: string;
-        format?: MetricFormat | null;
-        valueLocation: string;
-        targetValue: number;
-        aggregationType?: Aggregation | null;
-    } | null;
+    customMetrics?: CustomMetrics | null;
 }
 
 export interface ScalingOptions {
@@ -83,64 +88,67 @@ export class Scaling {
         return Math.min(limits.replicasMax, Math.max(1, limits.replicasMin, replicas));
     }
 
-    /** What the autoscaler reads of each replica. */
-    read(slots: Slot[]): Promise<Input[]> {
+    /**
+     * What the autoscaler reads of each replica, as KEDA reads: all at once, those that are ready for traffic only. A metric
+     * that is somewhere else is read once, and holds for each.
+     */
+    async read(slots: Slot[]): Promise<Input[]> {
         const limits = automatic(this.app)!;
-        return Promise.all(slots.map((slot) => this.measure(slot, limits)));
+        const custom = limits.customMetrics;
+        const elsewhere = custom && !custom.apiUrl.includes("<SELF>") ? this.measured(custom) : undefined;
+        return Promise.all(
+            slots.map(async (slot): Promise<Input> => {
+                const { index: replica, ready } = slot;
+                if (!ready) return { replica, ready, missing: "not ready" };
+                if (!custom) return { replica, ready, value: this.usage(slot, limits.resourceType) };
+                return { replica, ready, ...(await (elsewhere ?? this.measured(custom, slot))) };
+            }),
+        );
     }
 
-    private async measure(slot: Slot, limits: AutomaticScaling): Promise<Input> {
-        const read = { replica: slot.index, ready: slot.ready };
-        const custom = limits.customMetrics;
-        if (!custom) {
-            if (!slot.ready) return { ...read, missing: "not ready" };
-            const { cores, memory } = slot.replica!.usage;
-            const { cpu, memory: all } = this.app.spec.resources as { cpu: number; memory: number };
-            return { ...read, value: 100 * (limits.resourceType === "RAM" ? memory / all : cores / cpu) };
-        }
+    /** Percent of what the flavor has. */
+    private usage(slot: Slot, resource: "CPU" | "RAM"): number {
+        const { cores, memory } = slot.replica!.usage;
+        const { cpu, memory: all } = this.app.spec.resources as { cpu: number; memory: number };
+        return 100 * (resource === "RAM" ? memory / all : cores / cpu);
+    }
+
+    /** The custom metric of this replica; without one, of the URL as it is. */
+    private async measured(custom: CustomMetrics, slot?: Slot): Promise<Pick<Input, "value" | "missing">> {
         try {
             const url = new URL(custom.apiUrl.replace("<SELF>", "127.0.0.1"));
-            const ofReplica = custom.apiUrl.includes("<SELF>");
-            if (!ofReplica && url.hostname !== "127.0.0.1") {
-                return { ...read, missing: `the sandbox calls nothing but 127.0.0.1, not ${url.hostname}` };
+            if (url.hostname !== "127.0.0.1") {
+                return { missing: `the sandbox calls nothing but 127.0.0.1, not ${url.hostname}` };
             }
             const port = Number(url.port || 80);
-            const at = ofReplica ? slot.portOf(port) : port;
-            const text = await fetchText(at, url.pathname + url.search, metricTimeoutMs);
-            return { ...read, value: valueAt(text, custom.format ?? "JSON", custom.valueLocation) };
+            const text = await fetchText(slot ? slot.portOf(port) : port, url.pathname + url.search, this.timeoutMs);
+            return { value: valueAt(text, custom.format ?? "JSON", custom.valueLocation) };
         } catch (error) {
-            return { ...read, missing: (error as Error).message };
+            return { missing: (error as Error).message };
         }
+    }
+
+    private get timeoutMs(): number {
+        return Math.max(leastTimeoutMs, this.options.clock.realMs(metricTimeoutSeconds));
     }
 
     /** What these readings lead to; kept as a decision. */
-    decide(slots: Slot[], inputs: Input[]): Outcome {
+    decide(inputs: Input[]): Outcome {
         const limits = automatic(this.app)!;
-        const { rule, metric } = ruleOf(limits);
-        // A container that does not run has nothing to measure; for CPU and RAM neither has one that is not ready.
-        const readings = inputs.map(({ ready, value }, i): Reading => ({
-            started: limits.customMetrics ? slots[i].replica !== undefined : ready,
-            ready,
-            value,
-        }));
+        const { customMetrics } = limits;
+        const { target, aggregation, metric } = measureOf(limits);
+        const { replicas } = this.app;
+        const asked = customMetrics
+            ? askedByMetric(replicas, inputs, target, aggregationOf(customMetrics))
+            : askedByResource(replicas, inputs, target);
         const now = this.options.clock.now();
-        const active = limits.customMetrics
+        const active = customMetrics
             ? inputs.some(({ value }) => value !== undefined && value > 0)
             : this.lastCall > this.lastActive;
-        if (active) this.lastActive = limits.customMetrics ? now : this.lastCall;
-        const { replicas } = this.app;
-        const outcome = decide(rule, replicas, readings, this.recommendations, now, now - this.lastActive);
-        const shown = rule.aggregation === "AVERAGE" && !limits.customMetrics ? undefined : rule.aggregation;
-        this.record({
-            at: new Date().toISOString(),
-            times: 1,
-            metric,
-            aggregation: shown,
-            target: rule.targetValue,
-            inputs,
-            from: replicas,
-            ...outcome,
-        });
+        if (active) this.lastActive = customMetrics ? now : this.lastCall;
+        const outcome = decide(limits, replicas, asked, this.recommendations, now, now - this.lastActive);
+        const at = new Date().toISOString();
+        this.record({ at, times: 1, metric, aggregation, target, inputs, from: replicas, ...outcome });
         return outcome;
     }
 
@@ -165,15 +173,12 @@ export class Scaling {
         const { replicas } = this.app;
         const limits = automatic(this.app);
         if (!limits) return { mode: "fixed", min: replicas, max: replicas, wanted: replicas };
-        const { rule, metric } = ruleOf(limits);
         return {
             mode: limits.customMetrics ? "metric" : "resource",
             min: limits.replicasMin,
             max: limits.replicasMax,
             wanted: replicas,
-            metric,
-            aggregation: limits.customMetrics ? rule.aggregation : undefined,
-            target: rule.targetValue,
+            ...measureOf(limits),
             current: this.decisions.at(-1)?.value,
         };
     }
@@ -202,14 +207,16 @@ function withoutNulls<T extends object>(value: T): { [K in keyof T]-?: NonNullab
     };
 }
 
-function ruleOf(limits: AutomaticScaling): { rule: ScalingRule; metric: string } {
-    const custom = limits.customMetrics;
-    const rule: ScalingRule = {
-        ...limits,
-        targetValue: custom?.targetValue ?? limits.averageUsageTarget,
-        aggregation: custom ? (custom.aggregationType ?? "AVERAGE") : "AVERAGE",
-    };
-    return { rule, metric: custom?.valueLocation ?? limits.resourceType };
+/** What is compared with what, as `status` shows it; CPU and RAM know averages only. */
+function measureOf(limits: AutomaticScaling): { metric: string; target: number; aggregation?: Aggregation } {
+    const { customMetrics: custom, resourceType, averageUsageTarget } = limits;
+    if (!custom) return { metric: resourceType, target: averageUsageTarget };
+    return { metric: custom.valueLocation, target: custom.targetValue, aggregation: aggregationOf(custom) };
+}
+
+/** The value at one address is the metric; only those of replicas are aggregated. */
+function aggregationOf({ apiUrl, aggregationType }: CustomMetrics): Aggregation {
+    return apiUrl.includes("<SELF>") ? (aggregationType ?? "AVERAGE") : "AVERAGE";
 }
 
 /** A decision with its inputs, as one line of the log. */

@@ -9,21 +9,23 @@ import { startReplica as startVllm } from "../vllm/replica";
 import { startVllmProcess, type RealEngine } from "../vllm/vllm-process";
 import { callApi, type ApiOptions } from "./api";
 import { ApiError } from "./api-error";
-import { appHandlers, appReads, type Handlers } from "./apps";
+import { appHandlers, appReads, type Handlers, type Writing } from "./apps";
 import type { Credentials } from "./auth";
 import { capabilityHandlers } from "./capabilities";
 import { makeCertificates } from "./certificates";
 import { control, type Controls } from "./control";
 import { EventStream } from "./event-stream";
 import { Faults, type FaultRule } from "./faults";
+import type { Form } from "./forms";
 import { refuseToken } from "./gateway";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
 import { Overview, type AppSummary } from "./overview";
 import { Platform } from "./platform";
+import { callsPerMinute, RateLimit } from "./rate-limit";
 import type { StartReplica } from "./replicas";
 import type { Balancing, PartStatus, SandboxStatus } from "./status";
-import { Store, type StoredApp } from "./store";
+import { entry, Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {
@@ -34,6 +36,11 @@ export interface OvhCloudOptions {
     /** Platform seconds per real second; default 60. */
     speed?: number;
     credentials: Credentials;
+    /**
+     * Calls that each credential may make in a minute, as long as that is at the speed of the start, whatever the speed
+     * becomes: by that the clients pace themselves. Default 60; `Infinity` lifts the limit.
+     */
+    callsPerMinute?: number;
     /** The only Public Cloud project there is. */
     projectId: string;
     mks: ManagedKubernetes;
@@ -45,6 +52,8 @@ export interface OvhCloudOptions {
     gpuQuota?: number;
     /** How the gateways choose a replica; default `random`. */
     balancing?: Balancing;
+    /** How the API writes apps back, see forms.ts; default `full`. */
+    form?: Form;
     /** Profiles of the simulated GPUs beside the built-in ones. */
     profiles?: OwnProfile[];
     /** Programs that `status` is to show. */
@@ -119,6 +128,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     const violations: string[] = [];
     const requests: LoggedRequest[] = [];
     const faults = new Faults();
+    const writing: Writing = { form: options.form ?? "full" };
     const overview = new Overview(store, platform, violations, options.parts ?? (() => []));
     const events = new EventStream(() => overview.status());
     changed = () => events.changed();
@@ -127,15 +137,16 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         credentials: options.credentials,
         projectId: options.projectId,
         handlers: {
-            ...appHandlers(store, platform, options.projectId),
+            ...appHandlers(store, platform, options.projectId, writing),
             ...tokenHandlers(store),
             ...kubeHandlers(kube),
             ...capabilityHandlers(() => platform.gpuQuota),
         },
-        readsAsOf: (ageMs) => readsAsOf(store, platform, ageMs),
+        readsAsOf: (ageMs) => readsAsOf(store, platform, writing, ageMs),
         violation: (line) => violations.push(line),
+        limit: new RateLimit(options.callsPerMinute ?? callsPerMinute, 60_000 / platform.speed),
     };
-    const front: Front = { api, store, events, platform, overview, faults, requests, violations };
+    const front: Front = { api, store, events, platform, overview, faults, writing, requests, violations };
     const server = createHttpServer({ bodyBytes, refusal, log }, (request, answer) => {
         answer.setHeader("x-ovh-queryid", `sandbox.${randomUUID()}`);
         return serve(front, request, answer);
@@ -159,12 +170,13 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         requests: () => requests,
         status: () => overview.status(),
         tokenFor(appId) {
-            const app = store.state.apps[appId];
+            const app = entry(store.state.apps, appId);
+            if (!app) return undefined;
             const tokens = Object.values(store.state.tokens);
             return tokens.find(({ value }) => !refuseToken(app, tokens, `Bearer ${value}`))?.value;
         },
         async deleteApp(id) {
-            const app = store.state.apps[id];
+            const app = entry(store.state.apps, id);
             if (!app) throw new Error(`app ${id} does not exist`);
             platform.delete(app);
             while (overview.existing().some((one) => one.id === id)) await sleep(20);
@@ -181,14 +193,15 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     };
 }
 
-function readsAsOf(store: Store, platform: Platform, ageMs: number): Handlers {
+function readsAsOf(store: Store, platform: Platform, writing: Writing, ageMs: number): Handlers {
     const apps = store.appsAsOf(ageMs);
     return appReads(
         () => apps,
         ({ id, replicas }) => {
-            const now = store.state.apps[id];
+            const now = entry(store.state.apps, id);
             return now ? platform.run(now).available : replicas;
         },
+        writing,
     );
 }
 

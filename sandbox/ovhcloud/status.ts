@@ -5,6 +5,7 @@
  * - `GET /sandbox/events`: server-sent events; `data:` of each is a `SandboxStatus`, one per second and one on each change
  * - `POST /sandbox/speed`: `{speed}`, 1 to 1000; answers `{speed}`
  * - `POST /sandbox/balancing`: `{balancing}`, for every app; answers `{balancing}`
+ * - `POST /sandbox/form`: `{form}`, how the API writes apps back (forms.ts); answers `{form}`
  * - `POST /sandbox/apps/{id}/faults`: an `AppFaultInput`; `DELETE`: ends all of the app. Both answer `FaultStatus[]`
  * - `POST /sandbox/platform/faults`: a `PlatformFaultInput`; `DELETE`: ends all of the platform. Both answer `FaultStatus[]`
  *

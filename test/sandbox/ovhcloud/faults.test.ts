@@ -159,7 +159,7 @@ it("image-pull: replicas that start wait for their image, those that run go on",
     await fault({ kind: "image-pull" });
     await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
     const waiting = await cloud.until(id, "told", ({ message }) => message.includes("cannot be pulled"));
-    expect(waiting).toMatchObject({ state: "RUNNING", availableReplicas: 2 });
+    expect(waiting).toMatchObject({ state: "SCALING", availableReplicas: 2 });
     expect(waiting.replicas[2].phase).toBe("pulling");
     await cloud.control("DELETE", `apps/${id}/faults`);
     await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
@@ -169,7 +169,7 @@ it("hf-401: replicas that start are refused by the hub, and come up when it is o
     await fault({ kind: "hf-401" });
     await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
     const refused = await cloud.until(id, "refused", ({ message }) => message.includes("gated repo"));
-    expect(refused).toMatchObject({ state: "RUNNING", availableReplicas: 2 });
+    expect(refused).toMatchObject({ state: "SCALING", availableReplicas: 2 });
     await cloud.control("DELETE", `apps/${id}/faults`);
     await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
 });

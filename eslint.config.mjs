@@ -1,5 +1,12 @@
 import tseslint from "typescript-eslint";
 
+/** Files of `files` may not import from these folders of the checkout. */
+function apart(files, ...folders) {
+    const regex = `(^|/)\\.\\./(${folders.join("|")})/`;
+    return { files, rules: { "no-restricted-imports": ["error", { patterns: [{ regex, message: oneWay }] }] } };
+}
+const oneWay = "Imports point one way, see docs/architecture.md.";
+
 export default tseslint.config(
     { ignores: ["**/dist/", "**/node_modules/", ".sandbox/", "**/*.json"] },
     {
@@ -27,4 +34,10 @@ export default tseslint.config(
             "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
         },
     },
+    // sandbox -> tools -> machine, and all of them -> src -> packages; never the reverse.
+    apart(["packages/**"], "src", "machine", "tools", "sandbox", "bench", "test"),
+    apart(["index.ts", "src/**"], "machine", "tools", "sandbox", "bench", "test"),
+    apart(["machine/**"], "src", "packages", "tools", "sandbox", "bench", "test"),
+    apart(["tools/**"], "sandbox", "bench", "test"),
+    apart(["sandbox/**"], "bench", "test"),
 );

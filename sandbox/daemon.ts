@@ -9,6 +9,7 @@ import type { Balancing } from "./ovhcloud/status";
 import { identityOf, type ProcessIdentity } from "./processes";
 import { sandboxEnvironment } from "./pulumi-cli";
 import type { Tool } from "./toolchain/recipes";
+import type { RealEngine } from "./vllm/vllm-process";
 
 /** What the CLI tells the daemon, in `Layout.daemonSettings`. */
 export interface DaemonSettings {
@@ -17,6 +18,8 @@ export interface DaemonSettings {
     balancing?: Balancing;
     /** Absolute path of a file of profiles. */
     profiles?: string;
+    /** Default: the simulated one. */
+    engine?: "simulated" | Omit<RealEngine, "dir">;
 }
 
 /** Where it listens as long as nobody else does; once chosen, ports stay for as long as the sandbox: they are in the stack's outputs. */

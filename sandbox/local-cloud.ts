@@ -9,6 +9,7 @@ import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
 import { openReverseProxy } from "./prometheus/reverse-proxy";
 import type { Tool } from "./toolchain/recipes";
 import { readProfiles } from "./vllm/profile-file";
+import type { RealEngine } from "./vllm/vllm-process";
 
 /** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
 export const sandboxCredentials = {
@@ -35,6 +36,8 @@ export interface LocalCloudOptions {
     balancing?: Balancing;
     /** File of profiles of the simulated GPUs, beside the built-in ones. */
     profiles?: string;
+    /** What the replicas are; default: simulated. */
+    engine?: "simulated" | Omit<RealEngine, "dir">;
     log: (line: string) => void;
 }
 
@@ -55,7 +58,7 @@ export interface LocalCloud {
  * Whatever makes a cluster answer also starts the monitoring feed on it, since on MKS the pods would run by themselves.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-    const { layout, bin, log } = options;
+    const { layout, bin, engine, log } = options;
     // Held from now on: between a look for a free port and its use another sandbox would choose the same.
     const proxies = {
         prometheus: await openReverseProxy({ name: "Prometheus", port: options.prometheusPort ?? 0, log }),
@@ -146,6 +149,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         mks,
         parts: () => [...kwok.parts(), ...(feed?.feed.parts() ?? [])],
         balancing: options.balancing,
+        realEngine: engine === undefined || engine === "simulated" ? undefined : { ...engine, dir: layout.dir },
         profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
     });

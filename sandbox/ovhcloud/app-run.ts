@@ -236,12 +236,12 @@ export class AppRun {
     }
 
     faultBegins(fault: FaultStatus): void {
-        if (fault.app === this.app.id) this.replicas.strike(fault);
+        if (fault.app === this.app.id) this.replicas.faultChanged(fault);
         if (fault.kind === "region-outage" && this.replicas.regionIsOut) this.loseRegion();
     }
 
     faultEnds(fault: FaultStatus): void {
-        if (fault.app === this.app.id) this.replicas.heal(fault);
+        if (fault.app === this.app.id) this.replicas.faultChanged(fault);
     }
 
     /** The region is gone: its replicas are lost, and others wait until it is back. */

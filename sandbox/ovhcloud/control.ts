@@ -67,8 +67,7 @@ function replicaFaults(
     if (method === "POST") {
         if (!app) incidents.add(readPlatformFault(json(body)));
         else {
-            const there = platform.run(app).replicas.slots.map(({ index }) => index);
-            incidents.add(readAppFault(json(body), there), app.id);
+            incidents.add(readAppFault(json(body), platform.targets(app)), app.id);
         }
     }
     if (method === "DELETE") incidents.clear(id);

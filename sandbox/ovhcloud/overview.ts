@@ -40,6 +40,7 @@ export class Overview {
             at: new Date().toISOString(),
             pid: process.pid,
             speed: platform.speed,
+            realEngine: platform.realEngine,
             violations: this.violations.length,
             apps: this.existing().map((app) => ({ ...identity(app), ...platform.run(app).status() })),
             clusters: Object.keys(store.state.clusters),

@@ -2,7 +2,7 @@ import type { OwnProfile } from "../vllm/profile-file";
 import { AppRun } from "./app-run";
 import { gpuQuota } from "./capabilities";
 import { Clock } from "./clock";
-import { Incidents } from "./incidents";
+import { appFaultKinds, Incidents, realFaultKinds, type Targets } from "./incidents";
 import type { StartReplica } from "./replicas";
 import { autoscalerPeriod } from "./scaling";
 import type { Balancing, FaultStatus } from "./status";
@@ -13,6 +13,8 @@ export interface PlatformOptions {
     /** Platform seconds per real second. */
     speed: number;
     startReplica: StartReplica;
+    /** Path of the vLLM that replicas are processes of; default: they are simulated. */
+    realEngine?: string;
     /** GPUs that the project may use; default: `gpuQuota`. */
     gpuQuota?: number;
     /** Default `random`. */
@@ -81,6 +83,20 @@ export class Platform {
         });
         this.runs.set(app.id, run);
         return run;
+    }
+
+    /** What a fault of the app can strike. */
+    targets(app: StoredApp): Targets {
+        const there = this.run(app).replicas.slots.filter(({ stopping }) => !stopping);
+        return {
+            replicas: there.map(({ index }) => index),
+            running: there.filter(({ replica }) => replica).map(({ index }) => index),
+            ...(this.realEngine ? { kinds: realFaultKinds, engine: "a real vLLM" } : { kinds: appFaultKinds }),
+        };
+    }
+
+    get realEngine(): string | undefined {
+        return this.options.realEngine;
     }
 
     private sum(of: (run: AppRun) => number): number {

@@ -1,5 +1,6 @@
 import type { OwnProfile } from "../vllm/profile-file";
 import type { Replica, ReplicaOptions } from "../vllm/replica";
+import { readSetMetric } from "../vllm/set-metrics";
 import type { Clock, Timers } from "./clock";
 import type { Incidents } from "./incidents";
 import { completeProbe, probe } from "./probe";
@@ -7,7 +8,7 @@ import { Slot } from "./slot";
 import type { FaultStatus } from "./status";
 import { appendLog, type StoredApp } from "./store";
 
-/** For requests under way when a replica is stopped, in real seconds, as they take their real time (API documentation). */
+/** How long the process of a replica may take to end, in real seconds, as requests take their real time (API documentation). */
 const defaultGraceSeconds = 30;
 
 /** Platform seconds. Guesses where no source is named: OVHcloud publishes none. */
@@ -187,12 +188,12 @@ export class Replicas {
             gpus: gpusOf(app) || 1,
             gpuModel: resources?.gpuModel ?? undefined,
             profiles: machines.profiles,
+            minor: releaseOf(app),
             hubRefuses: this.fault("hf-401") !== undefined,
         });
         slot.replica = replica;
         this.log(slot.index, `Image ${app.spec.image} is there: the container starts`);
-        const slow = this.fault("slow", slot);
-        if (slow) replica.slow(slow.factor!);
+        this.impair(slot);
         const probing = { clock, timers, probes: () => 2 * machines.count() };
         if (readiness) {
             const spec = completeProbe(readiness as object, httpPort);
@@ -214,18 +215,15 @@ export class Replicas {
         }
         void replica.exited.then(({ code, reason }) => {
             this.remove(slot);
-            if (slot.stopping) return;
             this.log(slot.index, `replica ended with exit code ${code}`);
+            if (slot.stopping) return;
             this.hooks.lost(slot, reason ?? `the command ended with exit code ${code}`);
         });
     }
 
-    /** A fault of replicas of the app that acts now, of this one if one is named. */
-    private fault(kind: FaultStatus["kind"], slot?: Slot): FaultStatus | undefined {
-        return this.machines.incidents.active(
-            kind,
-            (fault) => fault.app === this.app.id && (!slot || slot.concerns(fault)),
-        );
+    /** A fault of the app that acts now. */
+    private fault(kind: FaultStatus["kind"]): FaultStatus | undefined {
+        return this.machines.incidents.active(kind, (fault) => fault.app === this.app.id);
     }
 
     private async kill(slot: Slot, what: string, delaySeconds: number): Promise<void> {
@@ -264,7 +262,7 @@ export class Replicas {
         this.machines.changed();
     }
 
-    /** Ends a replica: no new requests from now on, those under way have the app's grace period. */
+    /** Ends a replica: no new requests from now on. What becomes of those under way is vLLM's; the app's grace period bounds it. */
     private retire(slot: Slot): void {
         if (slot.stopping) return;
         slot.stopping = true;
@@ -301,22 +299,28 @@ export class Replicas {
         return lost.length > 0;
     }
 
-    /** A fault of the app begins. */
-    strike(fault: FaultStatus): void {
-        for (const { replica } of this.slots.filter((slot) => slot.concerns(fault))) {
-            if (fault.kind === "crash") replica?.crash();
-            else if (fault.kind === "oom") replica?.outOfMemory();
-            else if (fault.kind === "hang") replica?.hang(true);
-            else if (fault.kind === "slow") replica?.slow(fault.factor!);
+    /** A fault of the app begins, or ends. */
+    faultChanged(fault: FaultStatus): void {
+        for (const slot of this.slots.filter((one) => one.concerns(fault))) {
+            if (fault.kind === "crash") slot.replica?.crash();
+            else if (fault.kind === "oom") slot.replica?.outOfMemory();
+            else this.impair(slot);
         }
     }
 
-    /** A fault of the app ends. */
-    heal(fault: FaultStatus): void {
-        for (const { replica } of this.slots.filter((slot) => slot.concerns(fault))) {
-            if (fault.kind === "hang") replica?.hang(false);
-            else if (fault.kind === "slow") replica?.slow(1);
-        }
+    /** Tells a replica of all the faults that act on it now. */
+    private impair(slot: Slot): void {
+        const faults = this.machines.incidents
+            .list()
+            .filter((fault) => fault.state === "active" && fault.app === this.app.id && slot.concerns(fault));
+        const of = (kind: FaultStatus["kind"]): FaultStatus[] => faults.filter((fault) => fault.kind === kind);
+        slot.replica?.impair({
+            slowness: Math.max(1, ...of("slow").map(({ factor }) => factor!)),
+            hanging: of("hang").length > 0,
+            stalled: of("stall").length > 0,
+            errors: of("errors").map(({ rate, status }) => ({ rate: rate!, status: status! })),
+            metrics: of("metrics").flatMap(({ metrics }) => metrics!.map(readSetMetric)),
+        });
     }
 
     /** Ends them at once, for good. */
@@ -333,4 +337,10 @@ export class Replicas {
 /** GPUs of one replica. */
 export function gpusOf(app: StoredApp): number {
     return (app.spec.resources?.gpu as number | undefined) ?? 0;
+}
+
+/** The release of the app's image: the 13 of 0.13.0. Undefined for a tag that names none. */
+function releaseOf({ spec }: StoredApp): number | undefined {
+    const minor = /:v?0\.(\d+)/.exec(String(spec.image))?.[1];
+    return minor === undefined ? undefined : Number(minor);
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { close, createHttpServer, listenNear, type HttpError, type HttpRequest } from "../http-server";
 import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
+import { startVllmProcess, type RealEngine } from "../vllm/vllm-process";
 import { callApi, type ApiOptions } from "./api";
 import { ApiError } from "./api-error";
 import { appHandlers, appReads, type Handlers, type Writing } from "./apps";
@@ -45,6 +46,8 @@ export interface OvhCloudOptions {
     mks: ManagedKubernetes;
     /** What stands for a container; default: the simulated vLLM. */
     startReplica?: StartReplica;
+    /** Replicas are processes of this vLLM in place of simulated ones. */
+    realEngine?: RealEngine;
     /** GPUs that the project may use; default: `capabilities.gpuQuota`. */
     gpuQuota?: number;
     /** How the gateways choose a replica; default `random`. */
@@ -103,7 +106,7 @@ const bodyBytes = 1024 ** 2;
 
 /** Starts the emulated OVHcloud API with the simulated AI Deploy behind it. */
 export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud> {
-    const log = options.log ?? (() => undefined);
+    const { realEngine, log = () => undefined } = options;
     const store = new Store(options.stateDir);
     store.state.certificates ??= await makeCertificates();
     const caFile = join(options.stateDir, "ca.pem");
@@ -113,7 +116,9 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     const platform = new Platform({
         store,
         speed: options.speed ?? 60,
-        startReplica: options.startReplica ?? startVllm,
+        startReplica:
+            options.startReplica ?? (realEngine ? (replica) => startVllmProcess(replica, realEngine) : startVllm),
+        realEngine: realEngine?.command,
         gpuQuota: options.gpuQuota,
         balancing: options.balancing,
         profiles: options.profiles,

@@ -46,9 +46,10 @@ export class Slot implements Backend {
         return this.replica!.connect();
     }
 
-    /** Whether a fault of its app is one of this replica. */
-    concerns(fault: FaultStatus): boolean {
-        return (fault.replica === undefined || fault.replica === this.index) && !this.stopping;
+    /** Whether a fault of its app is one of this replica. What makes a replica get stuck is over for one that starts later. */
+    concerns({ kind, replica, beginsAt }: FaultStatus): boolean {
+        if (this.stopping || (replica ?? this.index) !== this.index) return false;
+        return !["hang", "stall"].includes(kind) || this.startedAt <= beginsAt;
     }
 
     status(): ReplicaStatus {

@@ -85,8 +85,7 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
                 exited,
                 connect: () => connect(port, "127.0.0.1"),
                 stop: async () => end({ code: 0 }),
-                slow: () => undefined,
-                hang: () => undefined,
+                impair: () => undefined,
                 crash: () => end({ code: 1 }),
                 outOfMemory: () => end({ code: 137 }),
             };

@@ -80,7 +80,7 @@ export class Model extends pulumi.ComponentResource {
 
     /** What the monitoring needs to scrape this model and to judge it. */
     monitored() {
-        const { region, image, replicas, scaling, targets, replicaPrice, scrape } = this.settings;
+        const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = this.settings;
         return {
             url: this.url,
             scrapeToken: this.scrapeToken,
@@ -93,6 +93,7 @@ export class Model extends pulumi.ComponentResource {
             maxNumSeqs: maxNumSeqs(this.settings),
             targets,
             replicaPrice,
+            desiredState,
         };
     }
 

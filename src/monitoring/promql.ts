@@ -39,9 +39,14 @@ export function rate<M extends Always<"counter">>(metric: M, matchers: Matchers<
     return `rate(${metric.name}${selector(matchers)}[${window}])`;
 }
 
-/** A counter's growth over the window. */
-export function increase<M extends Always<"counter">>(metric: M, matchers: Matchers<Label<M>>, window: string): string {
-    return `increase(${metric.name}${selector(matchers)}[${window}])`;
+/** A counter's growth over the window; with `offset`, over one that ended so long ago. */
+export function increase<M extends Always<"counter">>(
+    metric: M,
+    matchers: Matchers<Label<M>>,
+    window: string,
+    offset?: string,
+): string {
+    return `increase(${metric.name}${selector(matchers)}[${window}]${offset ? ` offset ${offset}` : ""})`;
 }
 
 /** Growth per second of a part of a histogram: of the observations (`count`), of their sum, or of each bucket. */

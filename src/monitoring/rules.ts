@@ -4,11 +4,9 @@ import {
     recordedMetrics as recorded,
     relayMetrics as relay,
     scrapeMetrics as scrape,
-    serverMetrics as server,
-    vllmMetrics as vllm,
-    type Metric,
     type Window,
 } from "./metrics";
+import { serverMetrics as server, vllmMetrics as vllm, type Metric } from "../vllm/metrics";
 import {
     aggregate,
     bucketLabel,

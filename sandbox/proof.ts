@@ -5,7 +5,7 @@ import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { modelsDashboard } from "../src/monitoring/dashboards/files";
 import { grafanaService } from "../src/monitoring/chart-values";
-import { dashboardMetrics } from "../src/monitoring/metrics";
+import { dashboardMetrics } from "../src/vllm/metrics";
 import { tokenKey, tokenSecretName } from "../src/monitoring/scrape-jobs";
 import { defaultMonitoring, overlay } from "../src/settings/defaults";
 import type { MonitoringSettings } from "../src/settings";

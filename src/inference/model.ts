@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { App, AppReady, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
-import { maxNumSeqs } from "../settings/max-num-seqs";
+import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
 
 export interface ModelArgs {

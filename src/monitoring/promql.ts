@@ -1,4 +1,5 @@
-import type { Metric, targetLabels } from "./metrics";
+import type { targetLabels } from "./metrics";
+import type { Metric } from "../vllm/metrics";
 
 /**
  * PromQL out of the metric catalogue. What is taken is a metric that every supported vLLM version has, in the way its

@@ -1,4 +1,5 @@
-import { recordedMetrics as recorded, scrapeMetrics as scrape, vllmMetrics as vllm } from "../metrics";
+import { vllmMetrics as vllm } from "../../vllm/metrics";
+import { recordedMetrics as recorded, scrapeMetrics as scrape } from "../metrics";
 import { aggregate, gauge, gaugeOver, rate, sumBy } from "../promql";
 import { about, ofReplicas, perReplica, scalingMetric, tokenRate, type WatchedModel } from "./model";
 import { alertsOf, type AlertRule, type MakeAlert } from "./rule";

@@ -1,5 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
-import { relayMetrics as relay, scrapeMetrics as scrape, serverMetrics as server, vllmMetrics as vllm } from "../metrics";
+import { serverMetrics as server, vllmMetrics as vllm } from "../../vllm/metrics";
+import { relayMetrics as relay, scrapeMetrics as scrape } from "../metrics";
 import { gauge, increase, rate, selector, sumBy, type Matcher } from "../promql";
 import { jobName, probeJobName } from "../scrape-jobs";
 

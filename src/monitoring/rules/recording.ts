@@ -1,5 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
-import { recordedMetrics as recorded, vllmMetrics as vllm, type Metric, type Window } from "../metrics";
+import { vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
+import { recordedMetrics as recorded, type Window } from "../metrics";
 import { aggregate, bucketLabel, gauge, histogramRate, ratio, sumBy } from "../promql";
 import { callRate, ofReplicas, perReplica, scalingMetric, type WatchedModel } from "./model";
 import type { RecordingRule } from "./rule";

@@ -1,4 +1,5 @@
-import { recordedMetrics as recorded, vllmMetrics as vllm, type Window } from "../metrics";
+import { vllmMetrics as vllm } from "../../vllm/metrics";
+import { recordedMetrics as recorded, type Window } from "../metrics";
 import { aggregate, gauge, gaugeOver, histogramIncrease, rate, sumBy } from "../promql";
 import { about, answeredCalls, everyScrape, ofReplicas, tokenRate, tokenRefused, type WatchedModel } from "./model";
 import { alertsOf, type AlertRule, type MakeAlert } from "./rule";

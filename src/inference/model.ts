@@ -2,8 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
-import { maxNumSeqs } from "../settings/max-num-seqs";
 import { transformed, type Transform } from "../transform";
+import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
 
 export interface ModelTransforms {
@@ -87,7 +87,7 @@ export class Model extends pulumi.ComponentResource {
 
     /** What the monitoring needs to scrape this model and to judge it. */
     monitored() {
-        const { region, image, replicas, scaling, targets, replicaPrice, scrape } = this.settings;
+        const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = this.settings;
         return {
             url: this.url,
             scrapeToken: this.scrapeToken,
@@ -100,6 +100,7 @@ export class Model extends pulumi.ComponentResource {
             maxNumSeqs: maxNumSeqs(this.settings),
             targets,
             replicaPrice,
+            desiredState,
         };
     }
 

@@ -8,7 +8,8 @@ import {
     isMap,
     overlay,
 } from "./defaults";
-import { crossChecks } from "./cross-checks";
+import { crossChecks } from "./checks";
+import type { SettingsChecks } from "./checks/config";
 import { nearest } from "./formats";
 import { settingsSchema, type Settings } from "./schema";
 
@@ -49,10 +50,11 @@ const topLevelKeys = Object.keys(settingsSchema.shape);
 const texts = ["projectId", "huggingFaceToken", "grafanaTlsKey"];
 
 /**
- * Turns stack config into settings: defaults filled in, everything checked. Touches nothing outside.
- * @throws SettingsError that names every fault at once.
+ * Turns stack config into settings: defaults filled in, everything checked, also by what `checks` know of it. Touches nothing
+ * outside.
+ * @throws SettingsError that names every fault at once, in the order of the settings.
  */
-export function parseSettings(config: RawConfig, project: string): Settings {
+export function parseSettings(config: RawConfig, project: string, checks: SettingsChecks[]): Settings {
     const faults: Fault[] = [];
     const given: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(config.values)) {
@@ -92,13 +94,31 @@ export function parseSettings(config: RawConfig, project: string): Settings {
     }
     // The rules between settings read each value by itself, so that they report beside the faults above.
     const known = new Set(faults.map(({ key }) => key));
-    for (const { path, found, fix } of crossChecks(complete)) {
+    for (const { path, found, fix } of [
+        ...crossChecks(complete),
+        ...checks.flatMap((check) => check.faults(complete)),
+    ]) {
         const key = keyOf(path);
         if (known.has(key)) continue;
         faults.push({ key, found: found ?? show(path, complete, config.secretKeys), fix });
     }
-    if (faults.length > 0 || !parsed.success) throw new SettingsError(faults, project);
+    if (faults.length > 0 || !parsed.success) throw new SettingsError(inOrder(faults, complete.models), project);
     return parsed.data;
+}
+
+/** As the settings stand in a stack file, and the models in theirs; what is no setting at all comes first. */
+function inOrder(faults: Fault[], models: unknown): Fault[] {
+    const parts = topLevelKeys.flatMap((key) => {
+        const names = key === "models" && isMap(models) ? Object.keys(models) : [];
+        return [key, ...names.map((name) => keyOf([key, name]))];
+    });
+    const rank = ({ key }: Fault) => parts.findLastIndex((part) => key === part || /^[.[]/.test(after(key, part)));
+    return [...faults].sort((a, b) => rank(a) - rank(b));
+}
+
+/** What follows a beginning of a text; nothing where it begins otherwise. */
+function after(text: string, beginning: string): string {
+    return text.startsWith(beginning) ? text.slice(beginning.length) : "";
 }
 
 /** Levels of maps and lists in a value of the stack config, at most: beyond some thousands the stack of calls would end. */

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { maxRequests } from "../monitoring/relay/relay";
 import { cidrFault, durationSeconds } from "./formats";
 
 /** A string with a pattern, and what to say when it does not match or is missing. */
@@ -87,11 +86,6 @@ const vllm = z.strictObject({
     extraArgs: z.array(z.string()),
 });
 
-/** At most as many as the relay can ask in a round: each request shows it one (`maxRequests` of the relay). */
-const replicaCount = count
-    .min(1)
-    .max(maxRequests, `give at most ${maxRequests}: the monitoring could not tell more replicas apart`);
-
 const stabilizationSeconds = count.min(0).max(3600).optional();
 
 /** One vLLM model on AI Deploy. */
@@ -113,7 +107,7 @@ export const modelSchema = z.strictObject({
     gpus: count.min(1),
     port: count.min(1).max(65535),
     // Not 0: the metric is read from the replicas themselves, so with none left nothing could ask for the first one.
-    replicas: z.strictObject({ min: replicaCount, max: replicaCount }),
+    replicas: z.strictObject({ min: count.min(1), max: count.min(1) }),
     scaling: z.strictObject({
         metric: text(/^[A-Za-z_:][\w:]*$/, 'give the name of a metric, such as "vllm:num_requests_running"'),
         target: decimal(z.number().gt(0)),

@@ -1,4 +1,4 @@
-import { metricsOf, seriesNames } from "../../src/monitoring/metrics";
+import { metricsOf, seriesNames } from "../../src/vllm/metrics";
 import type { WatchedModel } from "../../src/monitoring/rules";
 import { recordedPage, samples } from "./metrics-page";
 import type { InputSeries } from "./promtool";

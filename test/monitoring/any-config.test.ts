@@ -7,11 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { ensureToolchain, type Toolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig } from "../../src/monitoring/alertmanager";
-import { vllmMetrics } from "../../src/monitoring/metrics";
+import { vllmMetrics } from "../../src/vllm/metrics";
 import { modelRules, stackRules } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob, scrapeJob, type ScrapeJob } from "../../src/monitoring/scrape-jobs";
+import { monitoringChecks } from "../../src/monitoring/settings-checks";
 import { parseSettings, SettingsError, type Settings } from "../../src/settings";
-import { maxNumSeqs } from "../../src/settings/max-num-seqs";
+import { maxNumSeqs } from "../../src/vllm/limits";
 import { renderedJob } from "./rendered-job";
 
 // Whatever the settings accept, Prometheus, its operator and Alertmanager take: one rule or job that they refuse leaves a
@@ -133,7 +134,9 @@ function accepted(raw: Record<string, unknown>): Settings | undefined {
     ]);
     const secretKeys = new Set(["huggingFaceToken", "alerting"]);
     try {
-        return parseSettings({ values: Object.fromEntries(written) as Record<string, string>, secretKeys }, "test");
+        return parseSettings({ values: Object.fromEntries(written) as Record<string, string>, secretKeys }, "test", [
+            monitoringChecks,
+        ]);
     } catch (error) {
         if (error instanceof SettingsError) return undefined;
         throw error;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { monitoringChecks } from "../../src/monitoring/settings-checks";
 import { parseSettings, SettingsError, settingsWarnings, type Fault } from "../../src/settings";
 
 const toSet = {
@@ -13,7 +14,7 @@ function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken"
         typeof value === "string" ? value : JSON.stringify(value),
     ]);
     const raw = { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secretKeys) };
-    return parseSettings(raw, "ovhcloud-llm-serving");
+    return parseSettings(raw, "ovhcloud-llm-serving", [monitoringChecks]);
 }
 
 function faultsOf(config: Record<string, unknown>, secretKeys?: string[]): Fault[] {
@@ -45,7 +46,7 @@ describe("a secret in plain text", () => {
             alerting: JSON.stringify({ receivers }),
         };
         try {
-            parseSettings({ values, secretKeys: new Set(["huggingFaceToken", ...secretKeys]), stackFile }, "p");
+            parseSettings({ values, secretKeys: new Set(["huggingFaceToken", ...secretKeys]), stackFile }, "p", []);
         } catch (error) {
             expect(String(error)).not.toContain("very-secret");
             return (error as SettingsError).faults.filter(({ found }) => found === key).map((fault) => fault.key);
@@ -340,7 +341,10 @@ describe("Grafana's access", () => {
 });
 
 describe("warnings", () => {
-    const warnings = (config: Record<string, unknown>) => settingsWarnings(parse(config));
+    const warnings = (config: Record<string, unknown>) => {
+        const settings = parse(config);
+        return [...settingsWarnings(settings), ...monitoringChecks.warnings(settings)];
+    };
     const told = {
         alerting: {
             receivers: { hook },

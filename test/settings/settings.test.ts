@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { containerCommand } from "../../src/inference/command-line";
+import { containerCommand } from "../../src/vllm/command-line";
+import { monitoringChecks } from "../../src/monitoring/settings-checks";
 import { parseSettings, SettingsError, type Fault } from "../../src/settings";
 import { readProjectFile, stackFiles } from "./files";
 
@@ -16,7 +17,7 @@ function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken"
         .filter(([, value]) => value !== undefined)
         .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]);
     const raw = { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secretKeys) };
-    return parseSettings(raw, "ovhcloud-llm-serving");
+    return parseSettings(raw, "ovhcloud-llm-serving", [monitoringChecks]);
 }
 
 function faultsOf(config: Record<string, unknown>, secretKeys?: string[]): Fault[] {

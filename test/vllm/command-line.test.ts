@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { containerCommand, shellWord } from "../../src/inference/command-line";
+import { containerCommand, shellWord } from "../../src/vllm/command-line";
 
 const plain = { model: "Qwen/Qwen3-8B", port: 8000, gpus: 1, vllm: { extraArgs: [] as string[] } };
 const line = (settings: Partial<Parameters<typeof containerCommand>[0]>) =>

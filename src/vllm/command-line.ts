@@ -1,19 +1,37 @@
-import type { ModelSettings } from "../settings";
-
 /** The port that vLLM listens on unless told otherwise. */
 const vllmDefaultPort = 8000;
 
-type CommandSettings = Pick<ModelSettings, "model" | "port" | "gpus" | "vllm">;
+/** What of a model's settings makes its server. */
+export interface ServerSettings {
+    model: string;
+    port: number;
+    gpus: number;
+    /** vLLM's own options; what is absent stays with vLLM's default. */
+    vllm: {
+        tokenizerMode?: string;
+        loadFormat?: string;
+        configFormat?: string;
+        enableAutoToolChoice?: boolean;
+        toolCallParser?: string;
+        enablePrefixCaching?: boolean;
+        servedModelName?: string;
+        maxModelLen?: number;
+        maxNumSeqs?: number;
+        gpuMemoryUtilization?: number;
+        /** Any further arguments, one word each. */
+        extraArgs: string[];
+    };
+}
 
 /**
  * The container's command: vLLM's OpenAI-compatible server, started by a shell, so that every word of it is quoted.
  * Options that are not set are left out, so that vLLM's own defaults hold.
  */
-export function containerCommand(settings: CommandSettings): string[] {
+export function containerCommand(settings: ServerSettings): string[] {
     return ["bash", "-c", vllmArguments(settings).map(shellWord).join(" ")];
 }
 
-function vllmArguments({ model, port, gpus, vllm }: CommandSettings): string[] {
+function vllmArguments({ model, port, gpus, vllm }: ServerSettings): string[] {
     const option = (name: string, value: string | number | undefined) =>
         value === undefined ? [] : [name, String(value)];
     const prefixCaching = vllm.enablePrefixCaching ? "--enable-prefix-caching" : "--no-enable-prefix-caching";

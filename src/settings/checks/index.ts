@@ -1,0 +1,15 @@
+import { alertingFaults } from "./alerting";
+import { clusterFaults } from "./cluster";
+import type { Config, CrossFault } from "./config";
+import { modelsFaults } from "./models";
+import { monitoringFaults } from "./monitoring";
+
+/** The rules that concern more than one setting, or what a setting means. */
+export function crossChecks(config: Config): CrossFault[] {
+    return [
+        ...modelsFaults(config.models),
+        ...clusterFaults(config.cluster),
+        ...monitoringFaults(config.monitoring, config.grafanaTlsKey !== undefined),
+        ...alertingFaults(config.alerting),
+    ];
+}

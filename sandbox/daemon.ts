@@ -4,7 +4,7 @@ import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
 import { readJson, writePrivate } from "./files";
 import { layoutOf } from "./layout";
-import { sandboxCredentials, sandboxProjectId, startLocalCloud } from "./local-cloud";
+import { sandboxProjectId, startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
 import { identityOf, type ProcessIdentity } from "./processes";
 import { sandboxEnvironment } from "./pulumi-cli";

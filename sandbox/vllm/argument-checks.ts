@@ -22,6 +22,13 @@ const speculativeMethods =
 /** Where vLLM lies in its image. */
 const packageFolder = "/usr/local/lib/python3.12/dist-packages/vllm";
 
+const loadFormats = `auto pt safetensors npcache dummy tensorizer sharded_state gguf bitsandbytes mistral runai_streamer
+    runai_streamer_sharded fastsafetensors`.split(/\s+/);
+const tokenizerModes = ["auto", "hf", "slow", "mistral", "deepseek_v32"];
+const reasoningParsers = `deepseek_r1 deepseek_v3 ernie45 glm45 granite holo2 hunyuan_a13b kimi_k2 minimax_m2
+    minimax_m2_append_think mistral olmo3 openai_gptoss qwen3 seed_oss step3`.split(/\s+/);
+const executors = ["ray", "mp", "uni", "external_launcher"];
+
 /** The options of one line, by their full names without dashes. */
 class Given {
     constructor(private readonly values: Arguments["values"]) {}
@@ -49,6 +56,43 @@ export function checkArguments(values: Arguments["values"]): void {
     checkServer(given);
     checkModel(given, values);
     checkEngine(given, values);
+}
+
+/** A fault that shows only when the engine starts. */
+export interface StartFault {
+    /** What the engine's process says, when it is the one that fails. */
+    engine?: string;
+    /** What the server ends with. */
+    server: string;
+}
+
+/** The first fault of a line that passes every check before the start. */
+export function startFault(values: Arguments["values"]): StartFault | undefined {
+    const given = new Given(values);
+    const inEngine = (engine: string): StartFault => {
+        const server = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}";
+        return { engine, server };
+    };
+    const mode = given.text("tokenizer-mode") ?? "auto";
+    if (!tokenizerModes.includes(mode)) {
+        return { server: `ValueError: No tokenizer registered for tokenizer_mode='${mode}'.` };
+    }
+    const executor = given.text("distributed-executor-backend");
+    if (executor && !executors.includes(executor) && !executor.includes(".")) {
+        return { server: "ValueError: not enough values to unpack (expected 2, got 1)" };
+    }
+    const parser = given.text("reasoning-parser");
+    if (parser && !reasoningParsers.includes(parser) && !given.text("reasoning-parser-plugin")) {
+        const known = reasoningParsers.join(", ");
+        return inEngine(`KeyError: "Reasoning parser '${parser}' not found. Available parsers: ${known}"`);
+    }
+    const format = given.text("load-format") ?? "auto";
+    if (!loadFormats.includes(format)) return inEngine(`ValueError: Load format \`${format}\` is not supported`);
+    const middleware = given.text("middleware");
+    // The image holds no module of the user's.
+    return middleware === undefined
+        ? undefined
+        : { server: `ModuleNotFoundError: No module named '${middleware.split(".")[0]}'` };
 }
 
 /** What the server itself looks at. */

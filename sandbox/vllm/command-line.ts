@@ -1,4 +1,4 @@
-import { checkArguments, valueError } from "./argument-checks";
+import { checkArguments, startFault, valueError, type StartFault } from "./argument-checks";
 import { parseArguments, printed, size } from "./argument-parser";
 import { CommandError, isKnownProgram, startedProgram } from "./shell";
 
@@ -31,6 +31,8 @@ export interface ServerArguments {
     seed?: number;
     /** Seconds for which requests under way go on after SIGTERM (from 0.18 on); 0: none. */
     shutdownTimeout: number;
+    /** With which the engine will not start. */
+    startFault?: StartFault;
     /** Everything given, as vLLM prints it: names with underscores. */
     given: Record<string, string>;
     /** Options that vLLM acts on and the simulation does not. */
@@ -128,6 +130,7 @@ function readArguments(words: string[], served: boolean, minor: number): ServerA
         serverLoadTracking: isOn("enable-server-load-tracking") ?? false,
         seed: integer("seed"),
         shutdownTimeout: integer("shutdown-timeout") ?? 0,
+        startFault: startFault(values),
         given: {},
         withoutEffect: [...values.keys()].filter((flag) => !understood.has(flag)).map((flag) => `--${flag}`),
     };

@@ -348,6 +348,9 @@ async function boot(
     const given = Object.entries(args.given).map(([name, value]) => `'${name}': ${value}`);
     say(`[utils.py] non-default args: {${given.join(", ")}}`);
     say(`[sandbox] simulated, with the timing of ${profile.name}: no model is loaded and no GPU is used`);
+    if (options.minor !== undefined && options.minor !== 13) {
+        say(`[sandbox] release 0.${options.minor} is simulated as ${vllmVersion}, except for how it ends`);
+    }
     if (args.withoutEffect.length > 0) {
         say(`[sandbox] without effect in the simulation: ${args.withoutEffect.join(", ")}`);
     }
@@ -374,6 +377,11 @@ async function boot(
     sayEngine(
         `[weight_utils.py] Time spent downloading weights for ${args.model}: ${seconds.download.toFixed(6)} seconds`,
     );
+    if (args.startFault) {
+        const { engine, server } = args.startFault;
+        if (engine) options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${engine}`));
+        throw new CommandError(1, server);
+    }
     enter("loading");
     await pass(seconds.load);
     sayEngine(`[default_loader.py] Loading weights took ${seconds.load.toFixed(2)} seconds`);

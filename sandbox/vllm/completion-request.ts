@@ -385,7 +385,7 @@ function checkRegex(regex: string): void {
 const schemaTypes = ["string", "number", "integer", "boolean", "null", "object", "array"];
 
 function schemaOf(json: unknown): Record<string, unknown> {
-    const schema = typeof json === "string" ? (parsed(json) as unknown) : json;
+    const schema = typeof json === "string" ? parsed(json) : json;
     checkSchema(schema);
     return schema as Record<string, unknown>;
 }
@@ -401,7 +401,7 @@ function parsed(json: string): unknown {
 function checkSchema(schema: unknown): void {
     if (!isObject(schema)) return;
     for (const type of [schema.type ?? []].flat()) {
-        if (!schemaTypes.includes(type as string)) throw bad(`Grammar error: Invalid type: ${String(type)}`);
+        if (!schemaTypes.includes(type as string)) throw bad(`Grammar error: Invalid type: ${python(type)}`);
     }
     checkSchema(schema.items);
     if (isObject(schema.properties)) Object.values(schema.properties).forEach(checkSchema);

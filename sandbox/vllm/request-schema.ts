@@ -485,7 +485,7 @@ function checkToolChoice(raw: Raw): void {
         }
         return;
     }
-    const named = choice.function as unknown;
+    const named = choice.function;
     if (!isObject(named)) {
         const told = named === undefined || named === null ? "None" : JSON.stringify(named);
         valueError(raw, `Invalid value for \`function\`: \`${told}\` in \`tool_choice\`! ${usage}`);

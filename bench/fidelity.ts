@@ -193,7 +193,7 @@ async function compare(options: Options, real: RunningServer): Promise<{ loads: 
         const server = await startSimulated(fit, model, settings, seed + round);
         const other = new Client(server.url, model);
         for (const load of loads)
-            simulated.push(await run(server.url, other, load.of(2 * round + loads.indexOf(load))));
+            {simulated.push(await run(server.url, other, load.of(2 * round + loads.indexOf(load))));}
         other.close();
         await server.stop();
     }
@@ -254,7 +254,7 @@ async function main(): Promise<number> {
     try {
         const { loads, rounds } = await compare(options, server);
         if (options.json)
-            console.log(JSON.stringify({ settings, loads: loads.map(({ name }) => name), rounds }, null, 2));
+            {console.log(JSON.stringify({ settings, loads: loads.map(({ name }) => name), rounds }, null, 2));}
         else print(loads, rounds);
     } finally {
         await server.stop();

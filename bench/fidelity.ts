@@ -129,7 +129,7 @@ function quantile(values: number[], share: number): number {
 
 /** Streams of requests that come alone, of some that come at a rate, and of more than the server takes at once. */
 async function calibrationRun(client: Client, perSecond: number, seed: number): Promise<StreamedAnswer[]> {
-    const alone = await client.sendAlone(calibrationRequests(12, 5, seed));
+    const alone = await client.sendAlone(calibrationRequests(20, 5, seed));
     const together = await client.send(poisson(calibrationRequests(40, 96, seed + 1), perSecond, seed));
     const crowd = await client.send(calibrationRequests(24, 96, seed + 2).map((request) => ({ ...request, at: 0 })));
     return [...alone, ...together, ...crowd];
@@ -192,8 +192,9 @@ async function compare(options: Options, real: RunningServer): Promise<{ loads: 
         say(`simulated server, ${round + 1} of ${repeats}`);
         const server = await startSimulated(fit, model, settings, seed + round);
         const other = new Client(server.url, model);
-        for (const load of loads)
-            {simulated.push(await run(server.url, other, load.of(2 * round + loads.indexOf(load))));}
+        for (const load of loads) {
+            simulated.push(await run(server.url, other, load.of(2 * round + loads.indexOf(load))));
+        }
         other.close();
         await server.stop();
     }
@@ -253,9 +254,9 @@ async function main(): Promise<number> {
         : await startReal(vllm!, model!, settings, flags);
     try {
         const { loads, rounds } = await compare(options, server);
-        if (options.json)
-            {console.log(JSON.stringify({ settings, loads: loads.map(({ name }) => name), rounds }, null, 2));}
-        else print(loads, rounds);
+        if (options.json) {
+            console.log(JSON.stringify({ settings, loads: loads.map(({ name }) => name), rounds }, null, 2));
+        } else print(loads, rounds);
     } finally {
         await server.stop();
     }

@@ -1,0 +1,9 @@
+/** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
+export const sandboxCredentials = {
+    applicationKey: "sandbox-application-key",
+    applicationSecret: "sandbox-application-secret",
+    consumerKey: "sandbox-consumer-key",
+};
+
+/** The only Public Cloud project there is; the same as in Pulumi.sandbox.yaml. */
+export const sandboxProjectId = "5a4db0c55a4db0c55a4db0c55a4db0c5";

@@ -112,7 +112,9 @@ const receiver = fc.oneof(
 );
 
 const config = fc.record({
-    models: fc.dictionary(fc.stringMatching(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/), model, { minKeys: 1, maxKeys: 3 }),
+    models: fc
+        .dictionary(fc.stringMatching(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/), model, { minKeys: 1, maxKeys: 3 })
+        .map((models) => ({ ministral: null, ...models })),
     monitoring: fc.record({
         scrapeInterval: fc.constantFrom("5s", "15s", "1m30s", "2m", "500ms"),
         scrapeTimeout: fc.constantFrom("5s", "10s", "1s", "500ms"),

@@ -71,7 +71,9 @@ export class ModelMonitoring extends pulumi.ComponentResource {
             interval: settings.scrapeInterval,
             timeout: settings.scrapeTimeout,
         }));
-        if (relayed) {
+        // One that is stopped on purpose does not answer, and nobody is to hear of it.
+        const asked = model.desiredState !== "STOPPED";
+        if (asked && relayed) {
             const interval = durationSeconds(settings.scrapeInterval)!;
             const config = known.apply(({ url }) => ({ url, interval, replicas: model.replicas }));
             const { address } = new ReplicaRelay(
@@ -92,7 +94,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
                 `${relayJobName}-${name}`,
                 all.apply(([job, relay]) => relayJob(job, relay)),
             );
-        } else {
+        } else if (asked) {
             this.job(`${name}-job`, jobName(name), known.apply(scrapeJob), token);
         }
         new k8s.apiextensions.CustomResource(

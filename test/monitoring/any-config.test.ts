@@ -157,12 +157,12 @@ function* acceptedConfigs(): Generator<Settings> {
 /** Objects of a model as the stack has them. */
 function watched(name: string, { models, monitoring, alerting }: Settings) {
     const settings = models[name];
-    const { region, image, replicas, scaling, targets, replicaPrice, scrape } = settings;
+    const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = settings;
     const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
     const rules = modelRules(
         {
             ...{ name, app: "11111111-2222-4333-8444-555555555555", region, image, replicas, scaling, targets },
-            ...{ replicaPrice, relayed, maxNumSeqs: maxNumSeqs(settings) },
+            ...{ replicaPrice, desiredState, relayed, maxNumSeqs: maxNumSeqs(settings) },
         },
         alerting.runbooks,
     );

@@ -70,14 +70,16 @@ export class ModelMonitoring extends pulumi.ComponentResource {
             interval: settings.scrapeInterval,
             timeout: settings.scrapeTimeout,
         }));
-        if (relayed) {
+        // One that is stopped on purpose does not answer, and nobody is to hear of it.
+        const asked = model.desiredState !== "STOPPED";
+        if (asked && relayed) {
             const all = pulumi.all([known, this.relay(token)]);
             const throughRelay = all.apply(([job, relay]) => relayedJob(job, relay));
             this.job(`${name}-job`, jobName(name), throughRelay, token);
             this.job(`${name}-probe-job`, probeJobName(name), known.apply(probeJob), token);
             const ofRelay = all.apply(([job, relay]) => relayJob(job, relay));
             this.job(`${name}-relay-job`, `${relayJobName}-${name}`, ofRelay);
-        } else {
+        } else if (asked) {
             this.job(`${name}-job`, jobName(name), known.apply(scrapeJob), token);
         }
         this.rules(relayed);

@@ -19,6 +19,9 @@ export interface ServerSettings extends CompletionSettings {
     loadTracking: boolean;
     /** While the server hangs: what to wait for before anything is answered. */
     hung: () => Promise<void> | undefined;
+    /** The status that a POST under `/v1` is answered with instead, by a fault; asked once for each. */
+    failure: () => number | undefined;
+    engineIsDead: () => boolean;
     /** Is told of faults of the simulation itself. */
     log: (line: string) => void;
 }
@@ -70,6 +73,9 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
             observe(metrics, request.incoming, answer, found, (performance.now() - begin) / 1000);
         });
         try {
+            const asks = request.method === "POST" && request.url.pathname.startsWith("/v1/");
+            const failure = asks ? settings.failure() : undefined;
+            if (failure !== undefined) throw injected(failure);
             await found.handle(request, answer);
         } catch (error) {
             if (error instanceof Refusal || error instanceof Unreadable) sendJson(answer, error.status, error.body);
@@ -78,6 +84,11 @@ export function createVllmServer(settings: ServerSettings, serving: Serving, met
             } else throw error;
         }
     });
+}
+
+function injected(status: number): Refusal {
+    const type = status < 500 ? "BadRequestError" : "InternalServerError";
+    return new Refusal(status, type, "a fault of the sandbox answers this request with an error");
 }
 
 function routesOf(settings: ServerSettings, serving: Serving, metrics: ReplicaMetrics): Record<string, Route> {
@@ -105,14 +116,16 @@ function routesOf(settings: ServerSettings, serving: Serving, metrics: ReplicaMe
         return (_, answer) => sendText(answer, type, text());
     };
     const html = page("text/html; charset=utf-8", () => "<title>vLLM, simulated by the sandbox</title>");
-    const empty: HttpHandler = (_, answer) => void answer.setHeader("content-length", 0).end();
+    const health: HttpHandler = (_, answer) => {
+        answer.writeHead(settings.engineIsDead() ? 503 : 200, { "content-length": 0 }).end();
+    };
     const refuse: HttpHandler = ({ url }) => {
         throw new Refusal(501, "NotImplementedError", `the sandbox does not simulate ${url.pathname} of vLLM`);
     };
     const mounted = page("text/plain; version=0.0.4; charset=utf-8", () => metrics.page());
     const routes: Record<string, Route> = {
-        "/health": { GET: empty },
-        "/ping": { GET: empty, POST: empty },
+        "/health": { GET: health },
+        "/ping": { GET: health, POST: health },
         "/version": { GET: json(() => ({ version: vllmVersion })) },
         "/load": { GET: json(() => ({ server_load: settings.loadTracking ? load : 0 })) },
         "/is_paused": { GET: json(() => ({ is_paused: false })) },

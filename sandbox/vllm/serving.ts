@@ -60,6 +60,7 @@ export class Serving {
     private timer?: NodeJS.Timeout;
     private due = 0;
     private closed = false;
+    private dead = false;
     private serial = 0;
     private seen = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
     private period = { promptTokens: 0, generationTokens: 0 };
@@ -106,6 +107,10 @@ export class Serving {
 
     /** Queues a request, once for each answer. Returns how to abort it. */
     submit(completion: Completion, listener: Listener): () => void {
+        if (this.dead) {
+            queueMicrotask(() => listener.died());
+            return () => undefined;
+        }
         const { naturalTokens, ...common } = completion;
         const group = { left: naturalTokens.length, longest: 0 };
         const ids = naturalTokens.map((_, answer) => {
@@ -136,10 +141,11 @@ export class Serving {
         this.pending.clear();
     }
 
-    /** Ends as an engine that dies: every request under way hears of it. */
+    /** Ends as an engine that dies: every request under way hears of it, and every later one. */
     die(): void {
         const listeners = new Set([...this.pending.values()].map(({ listener }) => listener));
         this.close();
+        this.dead = true;
         for (const listener of listeners) listener.died();
     }
 

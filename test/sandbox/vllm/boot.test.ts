@@ -31,7 +31,7 @@ describe("a command line that vLLM would not start with", () => {
         ["too long a context", ["--max-model-len", "1M"], 1, "greater than the derived max_model_len"],
         [
             "batch below sequences",
-            ["--max-num-batched-tokens", "8"],
+            ["--max-num-batched-tokens", "8", "--max-num-seqs", "16"],
             1,
             "must be greater than or equal to max_num_seqs",
         ],

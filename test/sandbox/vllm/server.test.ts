@@ -406,23 +406,4 @@ describe("end of a request and of the server", () => {
         expect(await own.metric("vllm:time_to_first_token_seconds_count")).toBe(2);
         await own.replica.stop();
     });
-
-    it("stops gracefully: no new requests, those under way finish", async () => {
-        const own = await readyReplica();
-        const under = await own.post("/v1/completions", { ...long, max_tokens: 300 });
-        const ended = own.replica.stop(20);
-        await until(() => own.replica.port === 0);
-        await expect(own.get("/health")).rejects.toThrow();
-        expect(await under.text()).toContain("data: [DONE]");
-        await ended;
-        expect(await own.replica.exited).toEqual({ code: 0 });
-        expect(own.log.some((line) => line.includes("Shutting down"))).toBe(true);
-    });
-
-    it("cuts off what has not finished when the grace period ends", async () => {
-        const own = await readyReplica([], { profiles: [] });
-        const under = await own.post("/v1/completions", long);
-        await own.replica.stop(0.05);
-        await expect(under.text()).rejects.toThrow();
-    });
 });

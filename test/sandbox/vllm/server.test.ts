@@ -364,6 +364,12 @@ describe("refusals", () => {
         ]);
     });
 
+    it("do not come for fields that vLLM does not know: they are ignored with a line in the log", async () => {
+        expect((await chat({ a_new_one: 1, best_of: 3, max_tokens: 1 })).status).toBe(200);
+        const warning = server.log.filter((line) => line.includes("WARNING")).at(-1);
+        expect(warning).toContain("were present in the request but ignored: {'a_new_one', 'best_of'}");
+    });
+
     it("tell every fault with its place", async () => {
         const { status, body } = await chat({ n: "x", stop: 3, stream: "maybe" });
         expect([status, body.error.type]).toEqual([400, "Bad Request"]);

@@ -301,7 +301,7 @@ function truncated(prompt: Prompt, body: TextBody, longest: number, model: Model
 function lastTokens(prompt: Prompt, most: number, { blockSize }: ModelFacts): Prompt {
     if (prompt.tokens <= most) return prompt;
     const from = prompt.tokens - most;
-    return promptOf(prompt.texts.slice(from), blockSize, prompt.ids.slice(from));
+    return promptOf(prompt.texts.slice(from), blockSize, () => prompt.ids().slice(from));
 }
 
 /** A number as Python prints a float. */

@@ -246,7 +246,7 @@ function textForm(request: CompletionRequest, random: () => number): Form {
             ...ending(choice, choice.reason),
             token_ids: tokenIds ? choice.ids : null,
             prompt_logprobs: promptLogprobs(choice.prompt, request.promptLogprobs, random),
-            prompt_token_ids: tokenIds ? choice.prompt.ids : null,
+            prompt_token_ids: tokenIds ? choice.prompt.ids() : null,
         }),
         tail: () => ({ service_tier: null, system_fingerprint: null, kv_transfer_params: null }),
         openings: () => [],
@@ -257,7 +257,7 @@ function textForm(request: CompletionRequest, random: () => number): Form {
                     text: (first ? prefix(choice) : "") + text,
                     logprobs: logprobs.length > 0 ? textLogprobs(first ? echoed(choice) : [], logprobs, offset) : null,
                     ...ending(choice, choice.reason),
-                    prompt_token_ids: first && (tokenIds || echo !== undefined) ? choice.prompt.ids : null,
+                    prompt_token_ids: first && (tokenIds || echo !== undefined) ? choice.prompt.ids() : null,
                     token_ids: tokenIds ? ids : null,
                 },
             ],
@@ -276,7 +276,7 @@ function chatForm(request: CompletionRequest, random: () => number): Form {
         type: "function",
         function: { name: toolCall!.name, arguments: given },
     });
-    const promptIds = (prompts: Prompt[]): number[] | null => (tokenIds ? prompts[0].ids : null);
+    const promptIds = (prompts: Prompt[]): number[] | null => (tokenIds ? prompts[0].ids() : null);
     const opening = (choice: Choice, delta: object, usage: object): object => ({
         choices: [{ index: choice.index, delta: { ...delta, reasoning_content: null }, logprobs: null, finish_reason: null }],
         ...usage,

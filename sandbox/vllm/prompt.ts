@@ -13,10 +13,11 @@ export interface Prompt {
     blocks: string[];
     /** The text of each token. */
     texts: string[];
-    ids: number[];
+    /** The id of each token. */
+    ids: () => number[];
 }
 
-export function promptOf(texts: string[], blockSize: number, ids = texts.map(tokenId)): Prompt {
+export function promptOf(texts: string[], blockSize: number, ids = (): number[] => texts.map(tokenId)): Prompt {
     const blocks: string[] = [];
     let hash = "";
     for (let from = 0; from + blockSize <= texts.length; from += blockSize) {
@@ -34,22 +35,24 @@ export function promptOf(texts: string[], blockSize: number, ids = texts.map(tok
 export function promptOfIds(ids: number[], blockSize: number): Prompt {
     const strange = ids.find((id) => id < 0 || id >= vocabularySize);
     if (strange !== undefined) throw bad(`Token id ${strange} is out of vocabulary`);
-    return promptOf(ids.map((id) => tokenOfId(id) ?? `<${id}>`), blockSize, ids); // prettier-ignore
+    return promptOf(ids.map((id) => tokenOfId(id) ?? `<${id}>`), blockSize, () => ids); // prettier-ignore
 }
 
 /** Of a conversation, as a chat template makes one text of it. Throws a Refusal. */
 export function promptOfChat(messages: Message[], tools: ToolParam[] | undefined, blockSize: number): Prompt {
     if (messages.length === 0) throw bad("list index out of range list index out of range");
-    const offered = tools && tools.length > 0 ? [`[tools]${JSON.stringify(tools)}\n`] : [];
-    const texts = messages.flatMap((message, i) => {
+    const texts = tools && tools.length > 0 ? tokensOf(`[tools]${JSON.stringify(tools)}\n`) : [];
+    const add = (tokens: string[]): void => {
+        for (const token of tokens) texts.push(token);
+    };
+    messages.forEach((message, i) => {
         const calls = (message.tool_calls ?? []) as { function?: { arguments?: unknown } }[];
         for (const call of calls) checkArguments(call?.function?.arguments);
-        const begin = `${i > 0 ? "\n" : ""}[${message.role}]`;
-        const parts = contentOf(message).map((part) => (typeof part === "string" ? tokensOf(part) : part.tokens));
-        return [...tokensOf(begin), ...parts.flat(), ...(calls.length > 0 ? tokensOf(JSON.stringify(calls)) : [])];
+        add(tokensOf(`${i > 0 ? "\n" : ""}[${message.role}]`));
+        for (const part of contentOf(message)) add(typeof part === "string" ? tokensOf(part) : part.tokens);
+        if (calls.length > 0) add(tokensOf(JSON.stringify(calls)));
     });
-    const all = [...offered.flatMap(tokensOf), ...texts];
-    return promptOf(all, blockSize);
+    return promptOf(texts, blockSize);
 }
 
 /** The text of a message, without its images. */

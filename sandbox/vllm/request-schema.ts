@@ -382,7 +382,7 @@ const deepest = 900;
 
 function depth(json: string): number {
     let [now, most] = [0, 0];
-    for (const bracket of json.replace(/"(?:[^"\\]|\\.)*"/g, "").match(/[[\]{}]/g) ?? []) {
+    for (const bracket of json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/gs, "").match(/[[\]{}]/g) ?? []) {
         now += bracket === "[" || bracket === "{" ? 1 : -1;
         most = Math.max(most, now);
     }

@@ -183,7 +183,7 @@ export function python(value: unknown): string {
     if (isObject(value)) {
         return `{${Object.entries(value).map(([name, one]) => `${python(name)}: ${python(one)}`).join(", ")}}`; // prettier-ignore
     }
-    if (typeof value !== "string") return String(value);
+    if (typeof value === "number") return String(value);
     const escaped = JSON.stringify(value).slice(1, -1).replace(/\\"/g, '"');
     return escaped.includes("'") && !escaped.includes('"') ? `"${escaped}"` : `'${escaped.replace(/'/g, "\\'")}'`;
 }

@@ -67,7 +67,7 @@ function readLabels(name: string, text: string, { labels, always }: Kind): Label
         const [, label, value] = /^\s*(\w+)\s*=\s*"?([^"]*)"?\s*$/.exec(part) ?? [];
         if (label === undefined) throw new Error(`${name}: "${part}" is no label; write LABEL="VALUE"`);
         if (!labels.includes(label))
-            throw new Error(`${name} has no label "${label}"; it has ${labels.join(", ") || "none"}`);
+            {throw new Error(`${name} has no label "${label}"; it has ${labels.join(", ") || "none"}`);}
         found[label] = value;
     }
     const absent = labels.filter((label) => found[label] === undefined);

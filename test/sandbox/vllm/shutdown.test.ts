@@ -143,6 +143,7 @@ describe("SIGTERM", () => {
         const clients = await underWay(own);
         await own.replica.stop(60);
         expect(await own.replica.exited).toEqual({ code: 0 });
+        await Promise.all(Object.values(clients).map(({ done }) => done));
         expect(clients.stream.seen().last.at(-1)).toBe("data: [DONE]");
         expect(clients["no stream"].seen().status).toBe(500);
 
@@ -150,6 +151,7 @@ describe("SIGTERM", () => {
         const client = chat(patient, true);
         await until(() => client.tokens() > 5);
         await patient.replica.stop(60);
+        await client.done;
         expect(client.seen().last).toEqual(["a token", "data: [DONE]"]);
     });
 });

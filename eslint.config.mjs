@@ -7,6 +7,19 @@ function apart(files, ...folders) {
 }
 const oneWay = "Imports point one way, see docs/architecture.md.";
 
+/**
+ * A folder of src that imports nothing of these others. By typescript-eslint's rule, because ESLint takes of one rule only the
+ * last setting for a file.
+ */
+function inner(folder, ...others) {
+    const regex = `(^|/)\\.\\./(${others.join("|")})(/|$)`;
+    const message = "Imports between the folders of src point one way, see docs/architecture.md.";
+    return {
+        files: [`src/${folder}/**/*.ts`],
+        rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns: [{ regex, message }] }] },
+    };
+}
+
 export default tseslint.config(
     { ignores: ["**/dist/", "**/node_modules/", ".sandbox/", "**/*.json"] },
     {
@@ -40,4 +53,10 @@ export default tseslint.config(
     apart(["machine/**"], "src", "packages", "tools", "sandbox", "bench", "test"),
     apart(["tools/**"], "sandbox", "bench", "test"),
     apart(["sandbox/**"], "bench", "test"),
+    // inference, cluster, monitoring -> settings -> vllm
+    inner("vllm", "settings", "inference", "cluster", "monitoring"),
+    inner("settings", "inference", "cluster", "monitoring"),
+    inner("inference", "cluster", "monitoring"),
+    inner("cluster", "inference", "monitoring"),
+    inner("monitoring", "inference"),
 );

@@ -31,8 +31,8 @@ of random weights (--load-format dummy) is enough, as only its times matter. Or 
   --block-size N (${counts["block-size"]})  --blocks N (${counts.blocks}, --num-gpu-blocks-override)
                      what the real server is started with; with --real: what it was started with
   --requests N (${counts.requests})  of each load
-  --repeats N (${counts.repeats})    the median of so many runs is compared
-  --seed N (${counts.seed})
+  --repeats N (${counts.repeats})    so many rounds; the median of their ratios counts
+  --seed N (${counts.seed})       another one each time with --real: the server remembers the prompts of the last time
   --json             prints the figures as JSON`;
 
 interface Options {
@@ -52,14 +52,16 @@ function readOptions(args: string[]): Options {
     const ofCounts = Object.keys(counts).map((name) => [name, text]);
     const options = { vllm: text, model: text, real: text, json: { type: "boolean" }, ...Object.fromEntries(ofCounts) };
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
-    const { vllm, model, real, json } = values as { vllm?: string; model?: string; real?: string; json?: boolean };
+    const { json } = values as { json?: boolean };
+    const texts = values as Record<string, string | undefined>;
+    const { vllm, model, real } = texts;
     if (real === undefined && (vllm === undefined || model === undefined)) {
         throw new Error("no real server to compare with: give --vllm and --model, or --real");
     }
     const count = (name: keyof typeof counts): number => {
-        const value = Number(values[name] ?? counts[name]);
+        const value = Number(texts[name] ?? counts[name]);
         if (Number.isInteger(value) && value > 0) return value;
-        throw new Error(`--${name} ${String(values[name])}: not a whole number above 0`);
+        throw new Error(`--${name} ${texts[name]}: not a whole number above 0`);
     };
     const settings = {
         maxNumSeqs: count("max-num-seqs"),
@@ -73,7 +75,7 @@ function readOptions(args: string[]): Options {
     return { vllm, model, real: url, flags: positionals, settings, requests, repeats, seed, json: json ?? false };
 }
 
-/** What one run showed. Times in seconds; running and waiting are means and maxima of samples of `/metrics`. */
+/** What one run showed. Times in seconds; hits as a share; running and waiting are of samples of `/metrics`. */
 type Figures = Record<(typeof rows)[number], number>;
 const rows = [
     ...["TTFT p50", "TTFT p95", "ITL p50", "ITL p95", "e2e p50", "e2e p95"],
@@ -113,7 +115,7 @@ async function run(url: string, client: Client, load: PlannedRequest[]): Promise
         "e2e p95": quantile(whole, 0.95),
         "tokens/s": load.reduce((sum, { maxTokens }) => sum + maxTokens, 0) / (end - begin),
         preemptions: grown("vllm:num_preemptions_total"),
-        "prefix hits": grown("vllm:prefix_cache_hits_total"),
+        "prefix hits": grown("vllm:prefix_cache_hits_total") / grown("vllm:prefix_cache_queries_total"),
         "running, mean": mean(({ running }) => running),
         "waiting, mean": mean(({ waiting }) => waiting),
         "waiting, most": Math.max(...samples.map(({ waiting }) => waiting)),
@@ -127,7 +129,7 @@ function quantile(values: number[], share: number): number {
 
 /** Streams of requests that come alone, of some that come at a rate, and of more than the server takes at once. */
 async function calibrationRun(client: Client, perSecond: number, seed: number): Promise<StreamedAnswer[]> {
-    const alone = await client.sendAlone(calibrationRequests(12, 5, seed));
+    const alone = await client.sendAlone(calibrationRequests(20, 5, seed));
     const together = await client.send(poisson(calibrationRequests(40, 96, seed + 1), perSecond, seed));
     const crowd = await client.send(calibrationRequests(24, 96, seed + 2).map((request) => ({ ...request, at: 0 })));
     return [...alone, ...together, ...crowd];
@@ -145,84 +147,88 @@ function capacity({ step }: Calibration, settings: Settings, options: Options): 
 
 interface Load {
     name: string;
+    /** The content of the prompts is another one in each run. */
     of(run: number): PlannedRequest[];
 }
 
-interface Comparison {
-    load: string;
+/** What one round showed for each load; its fit is to what came just before and just after. */
+interface Round {
+    fit: Calibration;
     real: Figures[];
     simulated: Figures[];
 }
 
-async function compare(options: Options, real: RunningServer): Promise<{ fit: Calibration; compared: Comparison[] }> {
+const say = (what: string): void => console.error(what);
+
+async function compare(options: Options, real: RunningServer): Promise<{ loads: Load[]; rounds: Round[] }> {
     const { settings, requests, seed, repeats } = options;
-    const say = (what: string): void => console.error(what);
     const listed = (await (await fetch(`${real.url}/v1/models`)).json()) as { data: { id: string }[] };
     const model = listed.data[0].id;
     const client = new Client(real.url, model);
+    const fitTo = (answers: StreamedAnswer[]): Calibration => calibrate(measure(answers, settings.maxNumBatchedTokens));
     say("warming the real server up");
     await client.sendAlone(calibrationRequests(5, 20, seed + 9));
-    const fitTo = (answers: StreamedAnswer[]): Calibration => calibrate(measure(answers, settings.maxNumBatchedTokens));
     const most = capacity(fitTo(await calibrationRun(client, 2, seed + 50)), settings, options);
-    const answers: StreamedAnswer[] = [];
     const loads: Load[] = [
         { name: "half of capacity", of: (n) => poisson(requestsOf(requests, seed, n), 0.5 * most, seed) },
         { name: "twice the capacity", of: (n) => poisson(requestsOf(requests, seed, n), 2 * most, seed) },
     ];
-    const compared: Comparison[] = loads.map(({ name }) => ({ load: name, real: [], simulated: [] }));
-    for (let repeat = 0; repeat < repeats; repeat++) {
-        // Each time again, so that what else the machine does is in the fit as it is in the runs.
-        say(`real server, calibration ${repeat + 1} of ${repeats}`);
-        answers.push(...(await calibrationRun(client, 0.5 * most, seed + 100 + 10 * repeat)));
-        for (const [i, load] of loads.entries()) {
-            say(`real server, ${load.name}, run ${repeat + 1} of ${repeats}`);
-            compared[i].real.push(await run(real.url, client, load.of(repeat * loads.length + i)));
-        }
+    const calibrationOf = (round: number): Promise<StreamedAnswer[]> =>
+        calibrationRun(client, 0.5 * most, seed + 100 + 10 * round);
+    const rounds: Round[] = [];
+    let before = await calibrationOf(0);
+    for (let round = 0; round < repeats; round++) {
+        say(`real server, ${round + 1} of ${repeats}`);
+        const figures: Figures[] = [];
+        for (const load of loads) figures.push(await run(real.url, client, load.of(2 * round + loads.indexOf(load))));
+        const after = await calibrationOf(round + 1);
+        const measurements = [before, after].flatMap((some) => measure(some, settings.maxNumBatchedTokens));
+        rounds.push({ fit: calibrate(measurements), real: figures, simulated: [] });
+        before = after;
     }
     client.close();
-    const fit = fitTo(answers);
     await real.stop();
-    for (let repeat = 0; repeat < repeats; repeat++) {
-        const simulated = await startSimulated(fit, model, settings, seed + repeat);
-        const other = new Client(simulated.url, model);
-        for (const [i, load] of loads.entries()) {
-            say(`simulated server, ${load.name}, run ${repeat + 1} of ${repeats}`);
-            compared[i].simulated.push(await run(simulated.url, other, load.of(repeat * loads.length + i)));
+    for (const [round, { fit, simulated }] of rounds.entries()) {
+        say(`simulated server, ${round + 1} of ${repeats}`);
+        const server = await startSimulated(fit, model, settings, seed + round);
+        const other = new Client(server.url, model);
+        for (const load of loads) {
+            simulated.push(await run(server.url, other, load.of(2 * round + loads.indexOf(load))));
         }
         other.close();
-        await simulated.stop();
+        await server.stop();
     }
-    return { fit, compared };
+    return { loads, rounds };
 }
 
-function print(fit: Calibration, compared: Comparison[]): void {
-    const microseconds = (value: number): string => `${(1e6 * value).toPrecision(3)} us`;
-    const { base, prefillToken, decodeSequence, contextToken, spread } = fit.step;
-    const given = { base, prefillToken, decodeSequence, contextToken, requestOverhead: fit.requestOverhead };
-    console.log(`fit to ${fit.used} measurements (${fit.dropped} dropped), off by ${percent(fit.residual)}:`);
-    for (const [figure, value] of Object.entries(given)) {
-        const error = fit.errors[figure as keyof typeof given];
-        console.log(`  ${figure.padEnd(16)} ${microseconds(value)} +- ${microseconds(error)}`);
+function print(loads: Load[], rounds: Round[]): void {
+    const middle = (of: (round: Round) => number): number => quantile(rounds.map(of), 0.5);
+    console.log("fits, median of the rounds, with their standard errors:");
+    for (const figure of ["base", "prefillToken", "decodeSequence", "contextToken", "requestOverhead"] as const) {
+        const value = middle(({ fit }) => (figure === "requestOverhead" ? fit.requestOverhead : fit.step[figure]));
+        const error = middle(({ fit }) => fit.errors[figure]);
+        console.log(`  ${figure.padEnd(16)} ${(1e6 * value).toPrecision(3)} us +- ${(1e6 * error).toPrecision(3)} us`);
     }
-    console.log(`  ${"spread".padEnd(16)} ${spread.toFixed(2)}`);
-    for (const { load, real, simulated } of compared) {
-        console.log(
-            `\n${load.padEnd(20)} ${"real".padStart(9)} ${"simulated".padStart(9)} ${"ratio".padStart(6)}  real runs differ by`,
-        );
+    console.log(`  ${"spread".padEnd(16)} ${middle(({ fit }) => fit.step.spread).toFixed(2)}`);
+    for (const [i, { name }] of loads.entries()) {
+        console.log(`\n${name.padEnd(20)}      real simulated  ratio  real rounds differ by`);
         for (const row of rows) {
-            const values = real.map((figures) => figures[row]);
-            const [a, b] = [
-                quantile(values, 0.5),
-                quantile(
-                    simulated.map((figures) => figures[row]),
-                    0.5,
-                ),
+            const [real, simulated] = [
+                middle((round) => round.real[i][row]),
+                middle((round) => round.simulated[i][row]),
             ];
-            const noise = a === 0 ? "" : percent((Math.max(...values) - Math.min(...values)) / a);
-            const ratio = a === b ? "1.00" : (b / a).toFixed(2);
-            console.log(`${row.padEnd(20)} ${shown(row, a)} ${shown(row, b)} ${ratio.padStart(6)}  ${noise}`);
+            const ratio = middle((round) => ratioOf(round.simulated[i][row], round.real[i][row]));
+            const values = rounds.map((round) => round.real[i][row]);
+            const noise = real === 0 ? "" : percent((Math.max(...values) - Math.min(...values)) / real);
+            console.log(
+                `${row.padEnd(20)} ${shown(row, real)} ${shown(row, simulated)} ${ratio.toFixed(2).padStart(6)}  ${noise}`,
+            );
         }
     }
+}
+
+function ratioOf(simulated: number, real: number): number {
+    return simulated === real ? 1 : simulated / real;
 }
 
 function percent(share: number): string {
@@ -230,7 +236,8 @@ function percent(share: number): string {
 }
 
 function shown(row: (typeof rows)[number], value: number): string {
-    return (/^(TTFT|ITL|e2e)/.test(row) ? `${(1000 * value).toFixed(1)} ms` : value.toFixed(1)).padStart(9);
+    const text = /^(TTFT|ITL|e2e)/.test(row) ? `${(1000 * value).toFixed(1)} ms` : value.toFixed(1);
+    return (row === "prefix hits" ? percent(value) : text).padStart(9);
 }
 
 async function main(): Promise<number> {
@@ -246,9 +253,10 @@ async function main(): Promise<number> {
         ? { url: real, stop: () => Promise.resolve() }
         : await startReal(vllm!, model!, settings, flags);
     try {
-        const { fit, compared } = await compare(options, server);
-        if (options.json) console.log(JSON.stringify({ settings, fit, compared }, undefined, 2));
-        else print(fit, compared);
+        const { loads, rounds } = await compare(options, server);
+        if (options.json) {
+            console.log(JSON.stringify({ settings, loads: loads.map(({ name }) => name), rounds }, null, 2));
+        } else print(loads, rounds);
     } finally {
         await server.stop();
     }

@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { makeCertificates } from "../sandbox/ovhcloud/certificates";
 import { ensureToolchain } from "../sandbox/toolchain/toolchain";
-import { vllmMetrics } from "../src/monitoring/metrics";
+import { vllmMetrics } from "../src/vllm/metrics";
 import { relayScript } from "../src/monitoring/relay/manifests";
 import type { RelayConfig } from "../src/monitoring/relay/relay";
 import { jobName, probeJob, relayedJob, relayJob, scrapeJob } from "../src/monitoring/scrape-jobs";

@@ -46,6 +46,7 @@ main().then(
     (error: Error) => {
         const verbose = process.argv.includes("--verbose");
         console.error(styled("red", `error: ${verbose ? error.stack : error.message}`));
-        process.exitCode = error instanceof UserError ? 2 : 1;
+        // At once: what was waited for does not come.
+        process.exit(error instanceof UserError ? 2 : 1);
     },
 );

@@ -2,9 +2,10 @@
 import { readFileSync } from "node:fs";
 import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
+import { sandboxProjectId } from "./credentials";
 import { readJson, writePrivate } from "./files";
 import { layoutOf } from "./layout";
-import { sandboxCredentials, sandboxProjectId, startLocalCloud } from "./local-cloud";
+import { startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
 import { identityOf, type ProcessIdentity } from "./processes";
 import { sandboxEnvironment } from "./pulumi-cli";

@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { writePrivate } from "./files";
 import type { Layout } from "./layout";
 import { createKwokMks } from "./kubernetes/kwok";
@@ -10,18 +11,6 @@ import { openReverseProxy } from "./prometheus/reverse-proxy";
 import type { Tool } from "./toolchain/recipes";
 import { readProfiles } from "./vllm/profile-file";
 import type { RealEngine } from "./vllm/vllm-process";
-
-/** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
-export const sandboxCredentials = {
-    applicationKey: "sandbox-application-key",
-    applicationSecret: "sandbox-application-secret",
-    consumerKey: "sandbox-consumer-key",
-    /** The console's own: what it looks at does not count for the stack's rate limit. */
-    accessToken: "sandbox-access-token",
-};
-
-/** The only Public Cloud project there is; the same as in Pulumi.sandbox.yaml. */
-export const sandboxProjectId = "5a4db0c55a4db0c55a4db0c55a4db0c5";
 
 export interface LocalCloudOptions {
     layout: Layout;

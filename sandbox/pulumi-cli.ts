@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/client";
 import type { Layout } from "./layout";
-import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
+import { sandboxCredentials, sandboxProjectId } from "./credentials";
 
 /** The passphrase of the sandbox's stacks; `Pulumi.sandbox.yaml` carries the salt that belongs to it. */
 const passphrase = "sandbox";
@@ -88,7 +89,7 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
             // would drop what it is at.
             detached: true,
         });
-        running.add(child);
+        running.set(child, new Promise((ended) => child.once("close", () => ended())));
         if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
@@ -108,13 +109,29 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
     });
 }
 
-const running = new Set<ChildProcess>();
+/** Those that run, with their ends. */
+const running = new Map<ChildProcess, Promise<void>>();
 
 /**
  * Asks every `pulumi` that runs to end what it is at and save what exists, as Ctrl-C does; asked again it drops it.
  * Gives how many there are.
  */
 export function interruptPulumi(): number {
-    for (const child of running) child.kill("SIGINT");
+    for (const child of running.keys()) child.kill("SIGINT");
+    return running.size;
+}
+
+/** Ends every `pulumi` that runs, although nobody answers what it asks any more: asked, asked again, killed. */
+export async function endPulumi(graceMs = 5000): Promise<void> {
+    for (const end of [interruptPulumi, interruptPulumi, killPulumi]) {
+        if (end() === 0) return;
+        const ended = Promise.all(running.values());
+        await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
+    }
+}
+
+/** With the plugins, which are of its group. */
+function killPulumi(): number {
+    for (const { pid } of running.keys()) if (pid !== undefined) process.kill(-pid, "SIGKILL");
     return running.size;
 }

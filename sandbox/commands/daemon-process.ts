@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
@@ -7,6 +8,7 @@ import { readJson, writePrivate } from "../files";
 import { checkout, type Layout } from "../layout";
 import type { SandboxStatus } from "../ovhcloud/status";
 import { endProcesses, lives, sandboxProcesses } from "../processes";
+import { endPulumi } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
 import type { Toolchain } from "../toolchain/toolchain";
 import type { WantedSettings } from "./options";
@@ -19,6 +21,8 @@ export interface RunningDaemon {
 
 /** On a machine that is busy with other things. */
 const readyWithinMs = 90_000;
+/** Between two looks whether the daemon is there. */
+const daemonLookMs = 500;
 
 /** The daemon of this sandbox, if it runs and answers. */
 export async function runningDaemon(layout: Layout): Promise<RunningDaemon | undefined> {
@@ -45,20 +49,23 @@ export async function ensureDaemon(layout: Layout, toolchain: Toolchain, wanted:
         return running.info;
     }
     await stopEverything(layout); // what a killed daemon left, or one with other settings
-    rmSync(layout.daemonInfo, { force: true });
+    forgetDaemon(layout);
     writePrivate(layout.daemonSettings, JSON.stringify(settings, null, 4) + "\n");
     const info = await untilReady(layout, startDaemon(layout));
     console.log(`  API ${info.api}, console ${info.console}, process ${info.process.pid}`);
     return info;
 }
 
+/** Below a shell, which outlives it and notes how it ended: whoever starts it has gone long before. */
 function startDaemon(layout: Layout): ChildProcess {
     const log = openSync(layout.daemonLog, "a", 0o600);
-    const child = spawn(process.execPath, ["--import", "tsx", `${checkout}/sandbox/daemon.ts`, layout.dir], {
+    const daemon = [process.execPath, "--import", "tsx", `${checkout}/sandbox/daemon.ts`, layout.dir];
+    const child = spawn("sh", ["-c", '"$@"; echo $? > "$0"', layout.daemonExit, ...daemon], {
         cwd: checkout,
         detached: true,
         stdio: ["ignore", log, log],
     });
+    closeSync(log);
     child.unref();
     return child;
 }
@@ -69,10 +76,48 @@ async function untilReady(layout: Layout, child: ChildProcess): Promise<DaemonIn
         const info = readJson<DaemonInfo>(layout.daemonInfo);
         if (info) return info;
         if (child.exitCode !== null || performance.now() > deadline) {
-            const lastLines = readFileSync(layout.daemonLog, "utf8").trimEnd().split("\n").slice(-5).join("\n");
-            throw new UserError(`the local OVHcloud did not start; ${layout.daemonLog} ends with:\n${lastLines}`);
+            throw new UserError(
+                `the local OVHcloud did not start; ${layout.daemonLog} ends with:\n${lastLines(layout.daemonLog)}`,
+            );
         }
         await sleep(100);
+    }
+}
+
+function lastLines(file: string): string {
+    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-5).join("\n");
+}
+
+/** How the daemon ended that was not told to: `SIGKILL`, `exit code 1`, or that nobody has seen it. */
+export function daemonEnd({ daemonExit }: Layout): string {
+    // Nothing is noted when the machine went down with it.
+    const code = readJson<number>(daemonExit);
+    if (code === undefined) return "how is not known";
+    // As a shell says it.
+    const signal = Object.entries(constants.signals).find(([, number]) => code === 128 + number);
+    return signal ? signal[0] : `exit code ${code}`;
+}
+
+/**
+ * Does what needs the daemon. Should it end meanwhile, `pulumi`, which would ask it in vain for minutes, is ended, and this
+ * rejects.
+ */
+export async function withDaemon<T>(layout: Layout, daemon: DaemonInfo, work: () => Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const end = async (): Promise<never> => {
+        while (lives(daemon.process)) await sleep(daemonLookMs, undefined, { signal: over.signal });
+        await endPulumi();
+        const how = `(${daemonEnd(layout)}), see ${layout.daemonLog}`;
+        throw new Error(`the local OVHcloud has ended ${how}: "npm run sandbox" starts it again and continues`);
+    };
+    const ended = end();
+    ended.catch(() => undefined);
+    try {
+        return await Promise.race([work(), ended]);
+    } finally {
+        // What comes of asking in vain is neither a result nor an error of its own.
+        if (!lives(daemon.process)) await ended;
+        over.abort();
     }
 }
 
@@ -81,4 +126,9 @@ export async function stopEverything(layout: Layout): Promise<void> {
     const daemon = readJson<DaemonInfo>(layout.daemonInfo)?.process;
     if (daemon && lives(daemon)) await endProcesses([daemon.pid], 45);
     await endProcesses(sandboxProcesses(layout.dir), 15);
+}
+
+/** One that was told to end is not missed. */
+export function forgetDaemon(layout: Layout): void {
+    for (const file of [layout.daemonInfo, layout.daemonExit]) rmSync(file, { force: true });
 }

@@ -2,12 +2,12 @@ import { rmSync } from "node:fs";
 import { step } from "../../machine/terminal";
 import type { Layout } from "../layout";
 import { removeToolchain } from "../toolchain/toolchain";
-import { stopEverything } from "./daemon-process";
+import { forgetDaemon, stopEverything } from "./daemon-process";
 
 /** Stops everything; state stays. */
 export async function down(layout: Layout): Promise<number> {
     await step("Stopping", () => stopEverything(layout));
-    rmSync(layout.daemonInfo, { force: true });
+    forgetDaemon(layout);
     console.log('State is kept in .sandbox: "npm run sandbox" continues.');
     return 0;
 }

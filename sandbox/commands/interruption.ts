@@ -8,8 +8,15 @@ export function isInterrupted(): boolean {
     return interrupted;
 }
 
+/** One end that is asked for may come by several ways: from the terminal or a supervisor, through npm, through start.mjs. */
+const sameEndMs = 1000;
+let askedAt = -Infinity;
+
 /** Ctrl-C, an end by `kill`, a closed terminal: all the same. `pulumi` is given the time to save what exists. */
 function interrupt(): void {
+    const before = askedAt;
+    askedAt = performance.now();
+    if (askedAt - before < sameEndMs) return;
     if (interruptPulumi() === 0) process.exit(130);
     const again = "again to drop what it is at, which the next run then takes up";
     if (!interrupted) console.error(styled("yellow", `\nending: pulumi saves what exists (${again})`));

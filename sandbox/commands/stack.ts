@@ -4,6 +4,7 @@ import { checkout, type Layout } from "../layout";
 import type { StackOutputs } from "../proof/proof";
 import { pulumi, type PulumiRun } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
+import { isInterrupted } from "./interruption";
 import { UserError } from "./user-error";
 
 const name = "sandbox";
@@ -61,7 +62,9 @@ export class Stack {
         return stdout;
     }
 
-    private run(args: string[], show = false): Promise<PulumiRun> {
+    /** Somebody who has asked for an end asks for no next step. */
+    private async run(args: string[], show = false): Promise<PulumiRun> {
+        if (isInterrupted()) return { code: 130, stdout: "", stderr: "interrupted" };
         return pulumi(args, { cwd: checkout, layout: this.layout, env: this.env, show });
     }
 }

@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
 import { styled, table } from "../../machine/terminal";
+import type { DaemonInfo } from "../daemon";
 import { readJson } from "../files";
 import type { Layout } from "../layout";
-import { runningDaemon, type RunningDaemon } from "./daemon-process";
+import { lives } from "../processes";
+import { daemonEnd, runningDaemon, type RunningDaemon } from "./daemon-process";
 import { sourcesTable, type Installed } from "./installed";
 
 /** Says what runs, and where. Gives 0 only when everything does. */
@@ -18,6 +20,7 @@ export async function status(layout: Layout, json: boolean): Promise<number> {
 function report(layout: Layout, running: RunningDaemon | undefined, installed: Installed | undefined) {
     return {
         running: running !== undefined,
+        ended: running || !existsSync(layout.daemonInfo) ? undefined : daemonEnd(layout),
         api: running && { url: running.info.api },
         prometheus: running && { url: running.info.prometheus },
         alertmanager: running && { url: running.info.alertmanager },
@@ -34,15 +37,15 @@ function report(layout: Layout, running: RunningDaemon | undefined, installed: I
 }
 
 function printStopped(layout: Layout, installed: Installed | undefined): void {
-    console.log(
-        [
-            "The sandbox does not run.",
-            existsSync(layout.daemonInfo) && `It ended by itself or does not answer, see ${layout.daemonLog}.`,
-            `${installed ? "Its state is kept: start" : "Start"} it with "npm run sandbox".`,
-        ]
-            .filter(Boolean)
-            .join(" "),
-    );
+    const info = readJson<DaemonInfo>(layout.daemonInfo);
+    const hangs = info && lives(info.process);
+    const said = [
+        hangs ? `The daemon (process ${info.process.pid}) does not answer.` : "The sandbox does not run.",
+        info && !hangs && `The daemon has ended by itself (${daemonEnd(layout)}).`,
+        info && `See ${layout.daemonLog}.`,
+        `${installed ? "The state is kept: start" : "Start"} it with "npm run sandbox".`,
+    ];
+    console.log(said.filter(Boolean).join(" "));
 }
 
 function printRunning(layout: Layout, running: RunningDaemon, installed: Installed | undefined): void {

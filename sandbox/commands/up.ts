@@ -10,7 +10,7 @@ import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../toolchain/toolchain";
-import { ensureDaemon } from "./daemon-process";
+import { ensureDaemon, withDaemon } from "./daemon-process";
 import { sourcesTable, type Installed } from "./installed";
 import { isInterrupted } from "./interruption";
 import type { WantedSettings } from "./options";
@@ -38,27 +38,36 @@ export async function up(layout: Layout, { chart, settings }: UpOptions): Promis
     writePrivate(layout.env, environmentFile(env, layout.bin));
 
     const stack = new Stack(layout, daemon, env);
-    const code = await step("pulumi up", () => stack.up());
+    const code = await deploy(layout, daemon, stack, installed);
+    if (code !== 0) return code;
+    console.log(`\nUp after ${duration(performance.now() - started)}. Watch it: ${daemon.console}`);
+    console.log(nextCommands(daemon));
+    return 0;
+}
+
+/** Brings up the stack and checks what it promises. Gives the exit code. */
+async function deploy(layout: Layout, daemon: DaemonInfo, stack: Stack, installed: Installed): Promise<number> {
+    const code = await step("pulumi up", () => withDaemon(layout, daemon, () => stack.up()));
     if (isInterrupted()) return 130;
     if (code !== 0) {
         const next = 'The sandbox runs on; "npm run sandbox" tries again.';
         console.error(styled("red", `\npulumi up failed (exit code ${code}). ${next}`));
         return 1;
     }
-
-    const findings = await step("Proof", () => prove(layout, daemon, stack));
+    const findings = await step("Proof", () => withDaemon(layout, daemon, () => prove(layout, daemon, stack)));
+    if (isInterrupted()) return 130;
     const { realEngine } = await sandboxStatus(daemon.api);
-    console.log(`\n${findingsTable(findings)}\n\n${sourcesTable(installed, realEngine)}`);
+    console.log(`
+${findingsTable(findings)}
+
+${sourcesTable(installed, realEngine)}`);
     const broken = findings.filter(({ ok }) => !ok).length;
     if (broken > 0) {
-        console.error(
-            styled("red", `\n${broken} of ${findings.length} promises do not hold. Log: ${layout.daemonLog}`),
-        );
+        const where = `Log: ${layout.daemonLog}`;
+        console.error(styled("red", `\n${broken} of ${findings.length} promises do not hold. ${where}`));
         return 1;
     }
-    const took = duration(performance.now() - started);
-    console.log(styled("green", `\nAll ${findings.length} promises hold, after ${took}.`));
-    console.log(nextCommands(daemon));
+    console.log(styled("green", `\nAll ${findings.length} promises hold.`));
     return 0;
 }
 
@@ -102,8 +111,6 @@ function findingsTable(findings: Finding[]): string {
 
 function nextCommands(daemon: DaemonInfo): string {
     return `
-Watch it: ${daemon.console}
-
 Try next (bash, in this folder):
 
   source .sandbox/env

@@ -206,7 +206,8 @@ export class AppRun {
     /** Whether the autoscaler has something to look at. */
     get isScaled(): boolean {
         const { state, replicas } = this.app;
-        return ["RUNNING", "SCALING"].includes(state) && replicas > 0 && this.scaling.isAutomatic && this.available > 0;
+        if (!["RUNNING", "SCALING"].includes(state) || replicas === 0) return false;
+        return this.scaling.isAutomatic && this.replicas.current.some(({ serves }) => serves);
     }
 
     /** Looks at the app's metric and has as many replicas as it asks for; not while an earlier look still waits. */

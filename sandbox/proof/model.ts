@@ -1,5 +1,5 @@
 import { request } from "node:https";
-import { dashboardMetrics } from "../../src/monitoring/metrics";
+import { dashboardMetrics } from "../../src/vllm/metrics";
 import { sandboxStatus } from "../status";
 import { eventually, expect, type Check } from "./finding";
 import { lastScrapeError, query } from "./prometheus";

@@ -165,14 +165,16 @@ const regressors = (one: Measurement): number[] => [
     one.requests,
 ];
 
+/** Standard deviation of a normal distribution whose median absolute deviation is 1. */
+const sigma = 1.4826;
 /** Beyond so many standard deviations a measurement is not noise any more, but a request that was preempted, say. */
 const mostDeviation = 6;
 
 /**
  * The profile times, none below zero, with the least sum of squared relative differences from the measurements; one over
  * n steps counts n times, as its relative noise is that much smaller. Measurements far off are dropped and it is fitted
- * again. `spread` is what is left of the noise, per step. Throws a RangeError when there are fewer than ten measurements,
- * or none with a time above zero.
+ * again. `spread` is the noise that is left, per step, by its median: a rare stall is in the mean of the steps and not in
+ * it. Throws a RangeError when there are fewer than ten measurements with a time above zero, or no times fit them.
  */
 export function calibrate(measurements: Measurement[]): Calibration {
     const valid = measurements.filter(({ seconds, steps }) => seconds > 0 && steps > 0);
@@ -185,16 +187,16 @@ export function calibrate(measurements: Measurement[]): Calibration {
     for (let round = 0; round < 5; round++) {
         const expected = (one: Measurement): number => Math.max(predict(fit.values, one), 1e-9);
         const noise = (one: Measurement): number => Math.sqrt(one.steps) * (one.seconds / expected(one) - 1);
-        const deviation = 1.4826 * median(kept.map((one) => Math.abs(noise(one))));
+        const deviation = sigma * median(kept.map((one) => Math.abs(noise(one))));
         kept = valid.filter((one) => Math.abs(noise(one)) <= Math.max(mostDeviation * deviation, 1e-6));
         if (kept.length < 10) throw new RangeError("the measurements do not agree with each other");
         fit = leastSquares(kept, expected);
     }
     const differences = kept.map((one) => one.seconds / predict(fit.values, one) - 1);
     const [base, prefillToken, decodeSequence, contextToken, requestOverhead] = fit.values;
-    const perStep = kept.map((one, i) => Math.sqrt(one.steps) * differences[i]);
+    const perStep = kept.map((one, i) => Math.abs(Math.sqrt(one.steps) * differences[i]));
     return {
-        step: { base, prefillToken, decodeSequence, contextToken, spread: rootMeanSquare(perStep) },
+        step: { base, prefillToken, decodeSequence, contextToken, spread: sigma * median(perStep) },
         requestOverhead,
         errors: Object.fromEntries(figures.map((figure, i) => [figure, fit.errors[i]])) as Record<Figure, number>,
         residual: rootMeanSquare(differences),

@@ -20,6 +20,8 @@ export type Kind = "chat" | "text";
 
 export interface CompletionRequest {
     kind: Kind;
+    /** Fields that vLLM does not know either, and ignores. */
+    unknown: string[];
     /** What the answer's id ends with; undefined: something random. */
     id?: string;
     /** One for a chat; as many as were given for a text completion. */
@@ -80,7 +82,7 @@ export function readCompletionRequest(
 }
 
 function readChat(text: string, model: ModelFacts): CompletionRequest {
-    const body = readChatBody(text);
+    const { body, unknown } = readChatBody(text);
     checkModel(body.model, model);
     const tools = (body.tools ?? []).map(({ function: { name, parameters } }) => ({ name, parameters: parameters ?? {} }));
     const choice = toolChoice(body, model);
@@ -108,6 +110,7 @@ function readChat(text: string, model: ModelFacts): CompletionRequest {
     return {
         ...common,
         kind: "chat",
+        unknown,
         prompts: (body.truncate_prompt_tokens ?? -1) > 0 ? [lastTokens(prompt, body.truncate_prompt_tokens!, model)] : prompts,
         askedMaxTokens,
         role,
@@ -120,7 +123,7 @@ function readChat(text: string, model: ModelFacts): CompletionRequest {
 } // prettier-ignore
 
 function readText(text: string, model: ModelFacts): CompletionRequest {
-    const body = readTextBody(text);
+    const { body, unknown } = readTextBody(text);
     checkModel(body.model, model);
     if (body.suffix !== undefined) throw bad("suffix is not currently supported");
     if (body.prompt_embeds !== undefined) throw bad("You must set `--enable-prompt-embeds` to input `prompt_embeds`.");
@@ -142,6 +145,7 @@ function readText(text: string, model: ModelFacts): CompletionRequest {
     return {
         ...common,
         kind: "text",
+        unknown,
         prompts: kept,
         askedMaxTokens: onlyEcho ? 1 : askedMaxTokens,
         role: "assistant",
@@ -154,7 +158,7 @@ function readText(text: string, model: ModelFacts): CompletionRequest {
 
 type Common = Omit<
     CompletionRequest,
-    "kind" | "prompts" | "askedMaxTokens" | "role" | "echoOnly" | "toolChoice" | "failsAtEnd"
+    "kind" | "unknown" | "prompts" | "askedMaxTokens" | "role" | "echoOnly" | "toolChoice" | "failsAtEnd"
 >;
 
 /** What both APIs read alike, once the lengths are known to be right. */
@@ -385,7 +389,7 @@ function checkRegex(regex: string): void {
 const schemaTypes = ["string", "number", "integer", "boolean", "null", "object", "array"];
 
 function schemaOf(json: unknown): Record<string, unknown> {
-    const schema = typeof json === "string" ? (parsed(json) as unknown) : json;
+    const schema = typeof json === "string" ? parsed(json) : json;
     checkSchema(schema);
     return schema as Record<string, unknown>;
 }
@@ -401,7 +405,7 @@ function parsed(json: string): unknown {
 function checkSchema(schema: unknown): void {
     if (!isObject(schema)) return;
     for (const type of [schema.type ?? []].flat()) {
-        if (!schemaTypes.includes(type as string)) throw bad(`Grammar error: Invalid type: ${String(type)}`);
+        if (!schemaTypes.includes(type as string)) throw bad(`Grammar error: Invalid type: ${python(type)}`);
     }
     checkSchema(schema.items);
     if (isObject(schema.properties)) Object.values(schema.properties).forEach(checkSchema);

@@ -168,7 +168,7 @@ export function startReplica(options: ReplicaOptions): Replica {
                 hung: () => hung,
                 failure: () => impairments.errors.find(({ rate }) => random() < rate)?.status,
                 engineIsDead: () => engineIsDead,
-                log: (line) => options.log(apiServerLine("ERROR", line)),
+                log: (level, line) => options.log(apiServerLine(level, line)),
             },
             serving,
             { ...metrics, page: () => setMetrics.page(metrics.page()) },
@@ -522,7 +522,7 @@ function cacheConfig(args: ServerArguments, numBlocks: number): Record<string, s
     });
 }
 
-function apiServerLine(level: "INFO" | "ERROR", text: string): string {
+function apiServerLine(level: "INFO" | "WARNING" | "ERROR", text: string): string {
     return logLine("APIServer", level, text);
 }
 

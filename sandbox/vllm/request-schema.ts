@@ -235,7 +235,7 @@ export interface ChatBody extends Sampling {
     vllm_xargs?: Record<string, unknown>;
 }
 
-const chatBody = object<ChatBody>({
+const chatFields: Fields<ChatBody> = {
     messages: required(listOf(message)),
     ...sampling,
     logprobs: nullable(bool),
@@ -257,7 +257,7 @@ const chatBody = object<ChatBody>({
     chat_template_kwargs: nullable(dictOf(any)),
     mm_processor_kwargs: nullable(dictOf(any)),
     vllm_xargs: nullable(dictOf(oneOf([...extraValue, ["list[union[str,int,float]]", extraList]]))),
-});
+};
 
 export interface TextBody extends Sampling {
     prompt?: number[] | number[][] | string | string[];
@@ -270,7 +270,7 @@ export interface TextBody extends Sampling {
     vllm_xargs?: Record<string, unknown>;
 }
 
-const textBody = object<TextBody>({
+const textFields: Fields<TextBody> = {
     ...sampling,
     max_tokens: optional<number | undefined>(orNull(int), 16),
     prompt: nullable(
@@ -288,7 +288,7 @@ const textBody = object<TextBody>({
     prompt_embeds: nullable(any),
     add_special_tokens: optional(bool, true),
     vllm_xargs: nullable(dictOf(oneOf(extraValue))),
-});
+};
 
 export interface TokenizeBody {
     model?: string;
@@ -321,7 +321,7 @@ const tokenizeBody = oneOf<TokenizeBody>([
             continue_final_message: optional(bool, false),
             chat_template: nullable(str),
             return_token_strs: nullable(bool),
-        } as Fields<TokenizeBody>),
+        }),
     ],
 ]);
 
@@ -334,13 +334,19 @@ const detokenizeBody = object<DetokenizeBody>({ model: nullable(str), tokens: re
 
 type Raw = Record<string, any>;
 
-/** Throw a Refusal or a Failure for a text that is none of these. */
-export const readChatBody = (text: string): ChatBody => read(text, chatBody, checkChat);
-export const readTextBody = (text: string): TextBody => read(text, textBody, checkText);
-export const readTokenizeBody = (text: string): TokenizeBody => read(text, tokenizeBody, checkContinuation);
-export const readDetokenizeBody = (text: string): DetokenizeBody => read(text, detokenizeBody, () => undefined);
+/** A body, and the names in it that stand for nothing. */
+export interface Read<T> {
+    body: T;
+    unknown: string[];
+}
 
-function read<T>(text: string, body: Reader<T>, check: (raw: Raw) => void): T {
+/** Throw a Refusal or a Failure for a text that is none of these. */
+export const readChatBody = (text: string): Read<ChatBody> => read(text, object(chatFields), checkChat, chatFields);
+export const readTextBody = (text: string): Read<TextBody> => read(text, object(textFields), checkText, textFields);
+export const readTokenizeBody = (text: string): TokenizeBody => read(text, tokenizeBody, checkContinuation).body;
+export const readDetokenizeBody = (text: string): DetokenizeBody => read(text, detokenizeBody, () => undefined).body;
+
+function read<T>(text: string, reader: Reader<T>, check: (raw: Raw) => void, known: object = {}): Read<T> {
     const raw = parse(text);
     if (raw === null || raw === undefined) {
         throw malformed(faultsText([{ type: "missing", place: ["body"], message: "Field required", input: null }]));
@@ -349,9 +355,9 @@ function read<T>(text: string, body: Reader<T>, check: (raw: Raw) => void): T {
     if (!isObject(raw)) throw new Failure();
     check(raw);
     const faults: Parameters<Reader<T>>[2] = [];
-    const got = body(raw, ["body"], faults);
+    const body = reader(raw, ["body"], faults);
     if (faults.length > 0) throw malformed(faultsText(faults));
-    return got;
+    return { body, unknown: Object.keys(raw).filter((name) => !Object.hasOwn(known, name)) };
 }
 
 function parse(text: string): unknown {
@@ -485,7 +491,7 @@ function checkToolChoice(raw: Raw): void {
         }
         return;
     }
-    const named = choice.function as unknown;
+    const named = choice.function;
     if (!isObject(named)) {
         const told = named === undefined || named === null ? "None" : JSON.stringify(named);
         valueError(raw, `Invalid value for \`function\`: \`${told}\` in \`tool_choice\`! ${usage}`);

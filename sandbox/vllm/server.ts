@@ -5,6 +5,7 @@ import { complete, sendJson, type CompletionSettings } from "./completion";
 import { readCompletionRequest, readDetokenizeRequest, readTokenizeRequest, type Kind } from "./completion-request";
 import type { ReplicaMetrics } from "./metrics";
 import { Failure, malformed, Refusal, Unreadable } from "./refusal";
+import { python } from "./schema";
 import type { Serving } from "./serving";
 import { tokenId } from "./tokenizer";
 
@@ -22,8 +23,8 @@ export interface ServerSettings extends CompletionSettings {
     /** The status that a POST under `/v1` is answered with instead, by a fault; asked once for each. */
     failure: () => number | undefined;
     engineIsDead: () => boolean;
-    /** Is told of faults of the simulation itself. */
-    log: (line: string) => void;
+    /** Is told of faults of the simulation itself, and of what vLLM warns of. */
+    log: (level: "WARNING" | "ERROR", line: string) => void;
 }
 
 /** vLLM's has no limit: this one is that of the gateway before it. */
@@ -59,7 +60,13 @@ type Route = Record<string, HttpHandler>;
 /** The HTTP face of one replica, as vLLM's OpenAI server. Not started: its caller listens. */
 export function createVllmServer(settings: ServerSettings, serving: Serving, metrics: ReplicaMetrics): Server {
     const routes = routesOf(settings, serving, metrics);
-    const options = { bodyBytes, headerBytes, allowsOrigin, refusal, log: settings.log };
+    const options = {
+        bodyBytes,
+        headerBytes,
+        allowsOrigin,
+        refusal,
+        log: (line: string) => settings.log("ERROR", line),
+    };
     return createHttpServer(options, async (request, answer) => {
         const begin = performance.now();
         const hung = settings.hung();
@@ -103,6 +110,7 @@ function routesOf(settings: ServerSettings, serving: Serving, metrics: ReplicaMe
                 requireJson(incoming);
                 const id = incoming.headers["x-request-id"] as string | undefined;
                 const request = readCompletionRequest(kind, await text(), settings, id);
+                if (request.unknown.length > 0) settings.log("WARNING", ignored(request.unknown));
                 await complete(settings, serving, request, arrival, answer);
             } finally {
                 load--;
@@ -184,6 +192,11 @@ function routesOf(settings: ServerSettings, serving: Serving, metrics: ReplicaMe
         const [object, owned_by, parent] = ["model", "vllm", null];
         return { id, object, created, owned_by, root, parent, max_model_len: maxModelLen, permission: [permission] };
     }
+}
+
+function ignored(fields: string[]): string {
+    const names = fields.map((name) => python(name)).join(", ");
+    return `[protocol.py] The following fields were present in the request but ignored: {${names}}`;
 }
 
 /** What `/openapi.json` says of the paths: that they are there. */

@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
 import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
-import { containerCommand } from "./command-line";
+import { containerCommand } from "../vllm/command-line";
 
 type TokenArgs = ConstructorParameters<typeof Token>[1];
 

@@ -1,4 +1,5 @@
-import type { Metric, targetLabels } from "./metrics";
+import type { targetLabels } from "./metrics";
+import type { Metric } from "../vllm/metrics";
 
 /**
  * PromQL out of the metric catalogue. What is taken is a metric that every supported vLLM version has, in the way its
@@ -39,9 +40,14 @@ export function rate<M extends Always<"counter">>(metric: M, matchers: Matchers<
     return `rate(${metric.name}${selector(matchers)}[${window}])`;
 }
 
-/** A counter's growth over the window. */
-export function increase<M extends Always<"counter">>(metric: M, matchers: Matchers<Label<M>>, window: string): string {
-    return `increase(${metric.name}${selector(matchers)}[${window}])`;
+/** A counter's growth over the window; with `offset`, over one that ended so long ago. */
+export function increase<M extends Always<"counter">>(
+    metric: M,
+    matchers: Matchers<Label<M>>,
+    window: string,
+    offset?: string,
+): string {
+    return `increase(${metric.name}${selector(matchers)}[${window}]${offset ? ` offset ${offset}` : ""})`;
 }
 
 /** Growth per second of a part of a histogram: of the observations (`count`), of their sum, or of each bucket. */
@@ -52,6 +58,16 @@ export function histogramRate<M extends Always<"histogram">>(
     window: string,
 ): string {
     return `rate(${metric.name}_${part}${selector(matchers)}[${window}])`;
+}
+
+/** Growth of a part of a histogram over the window. */
+export function histogramIncrease<M extends Always<"histogram">>(
+    metric: M,
+    part: "bucket" | "sum" | "count",
+    matchers: Matchers<Label<M> | "le">,
+    window: string,
+): string {
+    return `increase(${metric.name}_${part}${selector(matchers)}[${window}])`;
 }
 
 /** A bucket's upper bound as Prometheus writes it in the label `le`. */

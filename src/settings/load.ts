@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { checkCredentials } from "pulumi-ovh-ai-deploy";
 import { readStackFile } from "./stack-file";
 import { parseSettings, SettingsError, type RawConfig } from "./parse";
+import type { SettingsChecks } from "./checks/config";
 import type { Settings } from "./schema";
 import { settingsWarnings } from "./warnings";
 
@@ -18,15 +19,17 @@ export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "graf
 /**
  * Reads and checks this project's stack config, and whether OVHcloud's credentials can be used: a preview without changes
  * would not need them, and the next `up` would be the first to fail.
+ * @param checks what the parts of the program that use the settings know of them
  * @throws pulumi.RunError that lists every fault; Pulumi shows it as it is, without a stack trace.
  */
-export function loadSettings(): StackSettings {
-    const config = readStackConfig(pulumi.getProject());
+export function loadSettings(...checks: SettingsChecks[]): StackSettings {
     const unusable = credentialsFault();
     try {
-        const { huggingFaceToken, grafanaTlsKey, ...settings } = parseSettings(config, pulumi.getProject());
+        const config = readStackConfig(pulumi.getProject());
+        const { huggingFaceToken, grafanaTlsKey, ...settings } = parseSettings(config, pulumi.getProject(), checks);
         if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
-        for (const warning of settingsWarnings(settings)) void pulumi.log.warn(warning);
+        const warnings = [...settingsWarnings(settings), ...checks.flatMap((check) => check.warnings(settings))];
+        for (const warning of warnings) void pulumi.log.warn(warning);
         return {
             ...settings,
             huggingFaceToken: pulumi.secret(huggingFaceToken),

@@ -1,5 +1,6 @@
-import { vllmVersionOf, vllmVersions } from "../monitoring/metrics";
-import { drawsNeeded, maxRequests } from "../monitoring/relay/relay";
+import { vllmVersionOf, vllmVersions } from "../vllm/versions";
+import { storageClasses } from "./checks/monitoring";
+import { weightsWarnings } from "./checks/server";
 import type { Settings } from "./schema";
 
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
@@ -15,25 +16,17 @@ export function settingsWarnings({
                 `models.${name}.image: the metrics of "${image}" are not known (known: vLLM ${vllmVersions.join(", ")}); ` +
                 "dashboards and alerts use what those have in common, and some may stay empty",
         );
+    warnings.push(...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)));
+    if (!storageClasses.includes(monitoring.storage.class)) {
+        warnings.push(
+            `monitoring.storage.class: "${monitoring.storage.class}" is no class of Managed Kubernetes ` +
+                `(${storageClasses.join(", ")}): without one of this name in the cluster the volumes wait for it for ever`,
+        );
+    }
     const { access, allowedSources } = monitoring.grafana;
     if (access !== "internal" && allowedSources.some((source) => source === "0.0.0.0/0" || source === "::/0")) {
         const plain = access === "loadBalancer" ? ", and its password travels there unencrypted" : "";
         warnings.push(`monitoring.grafana.allowedSources: Grafana's login page is open to the whole internet${plain}`);
-    }
-    for (const [name, { replicas }] of Object.entries(models)) {
-        if (replicas.max === 1) continue;
-        if (monitoring.replicaMetrics === "relay") {
-            if (drawsNeeded(replicas.max) <= maxRequests) continue;
-            warnings.push(
-                `models.${name}.replicas.max: of ${replicas.max} replicas the relay may miss some, and says so: it asks at most ` +
-                    `${maxRequests} times a round (docs/relay.md)`,
-            );
-            continue;
-        }
-        warnings.push(
-            `monitoring.replicaMetrics: direct sees one of the up to ${replicas.max} replicas of ${name} at a time, another ` +
-                "one each time: rates and sums are wrong, by far; relay sees each of them",
-        );
     }
     const { routes, runbooks } = alerting;
     const howTo = "name a receiver (docs/operations/README.md)";

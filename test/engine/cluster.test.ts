@@ -167,7 +167,7 @@ describe.sequential("a cluster that is begun is finished by the next up, never m
     it.each(interruptions.map((one, i) => ({ ...one, stack: `interrupted-${i}` })))(
         "$what",
         async ({ what: interruption, interrupt, stack }) => {
-            await succeed(stage.pulumi(["stack", "init", stack, "--no-select"]));
+            await stage.initStack(stack);
             await interrupt(stack);
             await succeed(onStack(stack, "up", "--yes"));
             expect(Object.values(await pools())).toEqual([["3 nodes monitoring READY"]]);
@@ -194,7 +194,7 @@ describe.sequential("a cluster that stands", () => {
     it("a second stack of the same cluster name is refused in preview, with an import line that works", async () => {
         const [id] = stage.cloud.api.clusters();
         const before = stage.writes().length;
-        await succeed(stage.pulumi(["stack", "init", "other", "--no-select"]));
+        await stage.initStack("other");
         for (const command of [["preview"], ["up", "--yes", "--skip-preview"]]) {
             const said = await fail(onStack("other", command[0], ...command.slice(1)));
             expect(said).toContain(id);

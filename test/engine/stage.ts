@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { prepareChart } from "../../sandbox/chart/chart";
 import { checkout, layoutOf, type Layout } from "../../sandbox/layout";
-import { sandboxCredentials, sandboxProjectId, startLocalCloud, type LocalCloud } from "../../sandbox/local-cloud";
+import { sandboxCredentials, sandboxProjectId } from "../../sandbox/credentials";
+import { startLocalCloud, type LocalCloud } from "../../sandbox/local-cloud";
 import type { ManagedKubernetes } from "../../sandbox/ovhcloud/mks";
 import { startOvhCloud } from "../../sandbox/ovhcloud/server";
 import { installPlugins } from "../../sandbox/plugins/install";
@@ -38,6 +39,8 @@ export interface Stage {
     cancel(): Promise<PulumiRun>;
     /** Any command of `pulumi`, for another stack of the program. */
     pulumi(args: string[], started?: (pid: number) => void): Promise<PulumiRun>;
+    /** Makes another stack of the program. */
+    initStack(stack: string): Promise<void>;
     /** The stack config that all these use. */
     configFile: string;
     outputs(): Promise<Record<string, any>>;
@@ -92,10 +95,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         pulumi(args, { cwd: options.program, layout, env, started });
     const onStack = (command: string, args: string[], started?: (pid: number) => void): Promise<PulumiRun> =>
         run([command, "--stack", "test", "--config-file", configFile, ...args], started);
-    // Beside its config file: with the program it would write one of its own there.
     copyFileSync(join(options.program, "Pulumi.yaml"), join(layout.dir, "Pulumi.yaml"));
-    const created = await pulumi(["stack", "init", "test", "--no-select"], { cwd: layout.dir, layout, env });
-    if (created.code !== 0) throw new Error(`pulumi stack init: ${created.stderr}`);
+    const initStack = async (stack: string): Promise<void> => {
+        // In the stage's folder: in the program's it would write a config file.
+        const created = await pulumi(["stack", "init", stack, "--no-select"], { cwd: layout.dir, layout, env });
+        if (created.code !== 0) throw new Error(`pulumi stack init: ${created.stderr}`);
+    };
+    await initStack("test");
     const project = parse(readFileSync(join(options.program, "Pulumi.yaml"), "utf8")).name as string;
 
     return {
@@ -128,6 +134,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         destroyAfterPreview: () => onStack("destroy", ["--yes"]),
         cancel: () => run(["cancel", "--yes", "--stack", "test"]),
         pulumi: run,
+        initStack,
         configFile,
         async outputs() {
             const answer = await run(["stack", "output", "--json", "--show-secrets", "--stack", "test"]);

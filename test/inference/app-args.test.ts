@@ -9,7 +9,7 @@ function model(settings: Record<string, unknown>): ModelSettings {
         models: JSON.stringify({ ministral: settings }),
         monitoring: '{"grafana":{"access":"internal"}}',
     };
-    return parseSettings({ values, secretKeys: new Set(["huggingFaceToken"]) }, "test").models.ministral;
+    return parseSettings({ values, secretKeys: new Set(["huggingFaceToken"]) }, "test", []).models.ministral;
 }
 const context = { name: "ministral", projectId: "p", huggingFaceToken: "t", adoptionLabel: "label" };
 

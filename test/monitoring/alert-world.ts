@@ -1,4 +1,4 @@
-import { metricsOf, seriesNames } from "../../src/monitoring/metrics";
+import { metricsOf, seriesNames } from "../../src/vllm/metrics";
 import type { WatchedModel } from "../../src/monitoring/rules";
 import { recordedPage, samples } from "./metrics-page";
 import type { InputSeries } from "./promtool";
@@ -31,9 +31,10 @@ export class AlertWorld {
         readonly replicas: number,
         /** Series of vLLM's page that there are. */
         page: ReadonlySet<string> = readByRules,
+        instance = "app.example.net",
     ) {
         const job = `vllm-${model.name}`;
-        const target = (jobName: string) => ({ job: jobName, instance: "app.example.net" });
+        const target = (jobName: string) => ({ job: jobName, instance });
         this.scraped(target(job));
         for (let index = 0; index < replicas; index++) {
             const replica: Record<string, string> = model.relayed ? { replica: replicaName(index) } : {};
@@ -58,7 +59,7 @@ export class AlertWorld {
         const own = relay;
         this.add("vllm_relay_blind", own, steady(0));
         this.add("vllm_relay_certificate_expiry_timestamp_seconds", own, steady(60 * 86400));
-        for (const kind of ["unauthorized", "timeout"]) {
+        for (const kind of ["unauthorized", "timeout", "status", "connection", "certificate"]) {
             this.add("vllm_relay_failures_total", { ...own, kind }, steady(0));
         }
         for (let index = 0; index < replicas; index++) {
@@ -105,6 +106,69 @@ export class AlertWorld {
         return this;
     }
 
+    /**
+     * From that minute on the engines take requests and make no step, while their API answers: gauges stay as they are,
+     * calls are answered no more, and nothing that counts grows.
+     */
+    stalled(minute: number): this {
+        for (const [key, values] of Object.entries(this.series)) {
+            const [, perMinute] = /^0\+(\S+)x/.exec(values) ?? [];
+            if (/^(vllm:|http_)/.test(key) && perMinute !== undefined) {
+                this.series[key] = `0+${perMinute}x${minute} ${Number(perMinute) * minute}x${minutes}`;
+            }
+        }
+        this.set("vllm:num_requests_running", `3x${minute} 8x${minutes}`);
+        return this.set("vllm:num_requests_waiting", `0x${minute} 5x${minutes}`);
+    }
+
+    /**
+     * For these minutes nothing answers at the app's address, for this reason (a kind of the relay's): series of the replicas
+     * end, and those that come afterwards are new processes.
+     */
+    unreachable(from: number, to = minutes, kind = "timeout"): this {
+        this.change(/^(vllm:|http_|process_|vllm_relay_sample_age)/, (values) => interrupted(values, from, to));
+        this.change(/^up\{job="vllm-/, () => `1x${from} 0x${to - from - 1} 1x${minutes}`);
+        if (!this.model.relayed) return this;
+        this.set("vllm_relay_blind", `0x${from} 1x${to - from - 1} 0x${minutes}`);
+        const failed = 16 * (to - from);
+        return this.set("vllm_relay_failures_total", `0x${from} 16+16x${to - from - 1} ${failed}x${minutes}`, { kind });
+    }
+
+    /** That replica is gone from that minute on. */
+    unreachableReplica(index: number, minute: number): this {
+        const own = new RegExp(`replica="${replicaName(index)}"`);
+        return this.change(own, (values) => `${upTo(values, minute)} stale`);
+    }
+
+    /** That replica answers from that minute on, and not before. */
+    startsReplica(index: number, minute: number): this {
+        return this.change(new RegExp(`replica="${replicaName(index)}"`), (values) => `_x${minute} ${values}`);
+    }
+
+    /** So long the app's address is not known yet, and then the model is loaded until it answers. */
+    begins(from: number, serves: number): this {
+        this.change(/^(vllm:|http_|process_|vllm_relay_sample_age)/, (values) => `_x${serves} ${values}`);
+        this.change(/^up\{job="vllm-/, () => `_x${from} 0x${serves - from - 1} 1x${minutes}`);
+        if (!this.model.relayed) return this;
+        return this.set("vllm_relay_blind", `0x${from} 1x${serves - from - 1} 0x${minutes}`);
+    }
+
+    /** From that minute on nothing is scraped at the app's address any more: its jobs are gone, or have another one. */
+    unscraped(minute: number): this {
+        return this.change(/^(vllm:|http_|process_|up\{job="vllm-)/, (values) => `${upTo(values, minute)} stale`);
+    }
+
+    /** What Prometheus did not record, since it did not run: no series ends in that. */
+    unrecorded(from: number, to: number): this {
+        return this.change(/./, (values) => missing(values, from, to));
+    }
+
+    /** Gives all series of these names and labels the samples that come of theirs. */
+    private change(names: RegExp, of: (values: string) => string): this {
+        for (const [key, values] of Object.entries(this.series)) if (names.test(key)) this.series[key] = of(values);
+        return this;
+    }
+
     /** Everything that counts grows, and every gauge of the model's page is 1. */
     busy(): this {
         for (const key of Object.keys(this.series).filter((series) => /^(vllm:|http_)/.test(series))) {
@@ -120,6 +184,24 @@ export class AlertWorld {
         }
         this.set(`${name}_count`, growing(perMinute));
     }
+}
+
+/** The first minutes of samples that stay, or grow evenly. */
+function upTo(values: string, minute: number): string {
+    const [, start, step = ""] = /^([\d.e]+)(\+[\d.e]+)?x\d+$/.exec(values) ?? [];
+    if (start === undefined) throw new Error(`neither steady nor growing: ${values}`);
+    return `${start}${step}x${minute}`;
+}
+
+/** Ends at one minute, and begins again as it began at the other. */
+function interrupted(values: string, from: number, to: number): string {
+    return `${upTo(values, from)} stale _x${Math.max(to - from - 2, 0)} ${values}`;
+}
+
+/** Goes on, and lacks the samples in between. */
+function missing(values: string, from: number, to: number): string {
+    const [, start, step = "+0"] = /^([\d.e]+)(\+[\d.e]+)?x\d+$/.exec(values) ?? [];
+    return `${upTo(values, from)} _x${to - from - 1} ${Number(start) + Number(step) * to}${step}x${minutes}`;
 }
 
 /** Name of a replica, as the relay gives it. */

@@ -1,16 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { startChild, type Child } from "../../sandbox/prometheus/child";
 import { ensureToolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig, alertRelabelConfigs, receiverSecrets } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
 import type { AlertingSettings } from "../../src/settings";
 import { defaultAlerting } from "../../src/settings/defaults";
+import { eventually, startAlertmanager, type Labels, type RealAlertmanager } from "./real-alertmanager";
 
 const everyKind: AlertingSettings = {
     receivers: {
@@ -119,43 +118,11 @@ describe("Alertmanager's configuration", () => {
 });
 
 describe("a real Alertmanager with it", () => {
-    type Labels = Record<string, string>;
-    let alertmanager: Child;
-    let url: string;
-
+    let alertmanager: RealAlertmanager;
     beforeAll(async () => {
-        const { bin } = await ensureToolchain({ log: () => undefined });
-        const config = join(folder, "nobody.yaml");
-        writeFileSync(config, stringify(alertmanagerConfig(defaultAlerting)));
-        const port = await freePort();
-        url = `http://127.0.0.1:${port}/api/v2`;
-        alertmanager = await startChild({
-            program: bin.alertmanager,
-            args: [
-                `--config.file=${config}`,
-                `--storage.path=${join(folder, "data")}`,
-                `--web.listen-address=127.0.0.1:${port}`,
-                "--cluster.listen-address=",
-            ],
-            logFile: join(folder, "alertmanager.log"),
-        });
-        await eventually(async () => (await fetch(`${url}/status`).catch(() => undefined))?.ok === true);
+        alertmanager = await startAlertmanager(alertmanagerConfig(defaultAlerting));
     });
     afterAll(() => alertmanager?.stop());
-
-    function freePort(): Promise<number> {
-        return new Promise((resolve) => {
-            const probe = createServer().listen(0, "127.0.0.1", () => {
-                const { port } = probe.address() as AddressInfo;
-                probe.close(() => resolve(port));
-            });
-        });
-    }
-
-    /** Until it is so; the test's own time-out is the end of patience. */
-    async function eventually(check: () => Promise<boolean>): Promise<void> {
-        while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 50));
-    }
 
     const of = (model: string, alertname: string, severity = "ticket"): Labels => ({ alertname, model, severity });
     /** The chart's alert on a job, as Prometheus sends it. */
@@ -173,26 +140,18 @@ describe("a real Alertmanager with it", () => {
     /** Raises these alerts and no others, each told apart by the case; returns those that are not held back. */
     async function told(alerts: Labels[], marker: string): Promise<Labels[]> {
         const raised = alerts.map((labels) => ({ labels: { ...labels, case: marker } }));
-        const body = JSON.stringify(raised);
-        const answer = await fetch(`${url}/alerts`, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body,
-        });
-        expect(answer.status).toBe(200);
+        await alertmanager.send(raised);
         const read = async (query: string) => {
-            const found = await fetch(`${url}/alerts?filter=${encodeURIComponent(`case="${marker}"`)}&${query}`);
+            const found = await fetch(
+                `${alertmanager.url}/alerts?filter=${encodeURIComponent(`case="${marker}"`)}&${query}`,
+            );
             return ((await found.json()) as { labels: Labels }[]).map(({ labels: { case: _, ...labels } }) => labels);
         };
         await eventually(async () => (await read("")).length === alerts.length);
         const left = await read("inhibited=false");
         // They end with their case: an inhibition knows nothing of cases.
-        const ended = raised.map((alert) => ({ ...alert, endsAt: new Date(Date.now() - 1000).toISOString() }));
-        await fetch(`${url}/alerts`, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body: JSON.stringify(ended),
-        });
+        const endsAt = new Date(Date.now() - 1000).toISOString();
+        await alertmanager.send(raised.map((alert) => ({ ...alert, endsAt })));
         await eventually(async () => (await read("")).length === 0);
         return left;
     }

@@ -70,6 +70,28 @@ const cases: Case[] = [
     },
     {
         alert: "VllmNoSuccessfulRequest",
+        what: "the engine stalls while its API answers, and its clients wait",
+        world: new AlertWorld(single, 1).traffic().stalled(30),
+        at: "50m",
+        fires: [page("VllmNoSuccessfulRequest"), ticket("VllmQueueNotDraining"), ticket("VllmReplicaStuck")],
+    },
+    {
+        alert: "VllmNoSuccessfulRequest",
+        what: "one answer is long: its tokens come, and no generation has ended yet",
+        world: world()
+            .set("vllm:num_requests_running", steady(1), { replica: replicaName(0) })
+            .set("vllm:generation_tokens_total", growing(2000), { replica: replicaName(0) }),
+    },
+    {
+        alert: "VllmNoSuccessfulRequest",
+        what: "in a quiet hour three streams are aborted and none ends",
+        world: world(1).set("http_requests_total", "0x22 1 2 3x400", {
+            handler: "/v1/chat/completions",
+            status: "2xx",
+        }),
+    },
+    {
+        alert: "VllmNoSuccessfulRequest",
         what: "calls are refused (4xx), and lists of models are fetched",
         world: world()
             .set("http_requests_total", growing(5), { handler: "/v1/chat/completions", status: "4xx" })
@@ -103,6 +125,14 @@ const cases: Case[] = [
             .set("http_requests_total", "0x50 1x400", { handler: "/v1/chat/completions", status: "2xx" })
             .set("vllm:request_success_total", "0x50 1x400", { finished_reason: "stop" }),
         at: "60m",
+    },
+    {
+        alert: "VllmErrorBudgetBurn",
+        what: "one request fails in an hour in which dozens were refused (4xx)",
+        world: world(1)
+            .set("http_requests_total", "0x50 1x400", { handler: "/v1/chat/completions", status: "5xx" })
+            .set("http_requests_total", growing(5), { handler: "/v1/chat/completions", status: "4xx" }),
+        at: "55m",
     },
     {
         alert: "VllmErrorBudgetBurn",
@@ -162,8 +192,14 @@ const cases: Case[] = [
     },
     {
         alert: "VllmQueueNotDraining",
-        what: "the gauge kept its value when the last request was aborted",
-        world: world().set("vllm:num_requests_waiting", steady(5)),
+        what: "the engine of the only replica stalls: the queue stays, and no token is made",
+        world: world(1).traffic().stalled(30),
+        at: "50m",
+        fires: [
+            page("VllmNoSuccessfulRequest"),
+            ticket("VllmQueueNotDraining"),
+            ticket("VllmReplicaStuck", { replica: replicaName(0) }),
+        ],
     },
     {
         alert: "VllmKvCacheExhausted",
@@ -197,7 +233,7 @@ const cases: Case[] = [
         alert: "VllmAtMaxReplicas",
         what: "one of one replica, of a model that scales on its queue",
         world: new AlertWorld(single, 1).set("vllm:num_requests_waiting", steady(6)),
-        fires: [ticket("VllmAtMaxReplicas")],
+        fires: [ticket("VllmAtMaxReplicas"), ticket("VllmQueueNotDraining")],
     },
     {
         alert: "VllmAtMaxReplicas",
@@ -252,8 +288,13 @@ const cases: Case[] = [
     },
     {
         alert: "VllmReplicaStuck",
-        what: "the gauges kept their value when the last request was aborted",
-        world: world().set("vllm:num_requests_running", steady(8)),
+        what: "the only replica is stuck, for a few minutes so far",
+        world: world(1).traffic().stalled(24),
+    },
+    {
+        alert: "VllmReplicaStuck",
+        what: "all clients of a busy replica have hung up at once",
+        world: world(1).traffic().set("vllm:num_requests_running", "8x20 0x400"),
     },
     {
         alert: "VllmMetricsStale",

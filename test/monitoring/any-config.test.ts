@@ -7,11 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { ensureToolchain, type Toolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig } from "../../src/monitoring/alertmanager";
-import { vllmMetrics } from "../../src/monitoring/metrics";
+import { vllmMetrics } from "../../src/vllm/metrics";
 import { modelRules, stackRules } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob, scrapeJob, type ScrapeJob } from "../../src/monitoring/scrape-jobs";
+import { monitoringChecks } from "../../src/monitoring/settings-checks";
 import { parseSettings, SettingsError, type Settings } from "../../src/settings";
-import { maxNumSeqs } from "../../src/settings/max-num-seqs";
+import { maxNumSeqs } from "../../src/vllm/limits";
 import { renderedJob } from "./rendered-job";
 
 // Whatever the settings accept, Prometheus, its operator and Alertmanager take: one rule or job that they refuse leaves a
@@ -111,7 +112,9 @@ const receiver = fc.oneof(
 );
 
 const config = fc.record({
-    models: fc.dictionary(fc.stringMatching(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/), model, { minKeys: 1, maxKeys: 3 }),
+    models: fc
+        .dictionary(fc.stringMatching(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/), model, { minKeys: 1, maxKeys: 3 })
+        .map((models) => ({ ministral: null, ...models })),
     monitoring: fc.record({
         scrapeInterval: fc.constantFrom("5s", "15s", "1m30s", "2m", "500ms"),
         scrapeTimeout: fc.constantFrom("5s", "10s", "1s", "500ms"),
@@ -133,7 +136,9 @@ function accepted(raw: Record<string, unknown>): Settings | undefined {
     ]);
     const secretKeys = new Set(["huggingFaceToken", "alerting"]);
     try {
-        return parseSettings({ values: Object.fromEntries(written) as Record<string, string>, secretKeys }, "test");
+        return parseSettings({ values: Object.fromEntries(written) as Record<string, string>, secretKeys }, "test", [
+            monitoringChecks,
+        ]);
     } catch (error) {
         if (error instanceof SettingsError) return undefined;
         throw error;
@@ -154,12 +159,12 @@ function* acceptedConfigs(): Generator<Settings> {
 /** Objects of a model as the stack has them. */
 function watched(name: string, { models, monitoring, alerting }: Settings) {
     const settings = models[name];
-    const { region, image, replicas, scaling, targets, replicaPrice, scrape } = settings;
+    const { region, image, replicas, scaling, targets, replicaPrice, scrape, desiredState } = settings;
     const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
     const rules = modelRules(
         {
             ...{ name, app: "11111111-2222-4333-8444-555555555555", region, image, replicas, scaling, targets },
-            ...{ replicaPrice, relayed, maxNumSeqs: maxNumSeqs(settings) },
+            ...{ replicaPrice, relayed, desiredState, maxNumSeqs: maxNumSeqs(settings) },
         },
         alerting.runbooks,
     );

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { dashboardJson, dashboards } from "../../src/monitoring/dashboards/all";
 import { dashboardFiles, dashboardPath, guideDashboard, modelsDashboard } from "../../src/monitoring/dashboards/files";
 import { grafanaDashboard, type PanelSpec } from "../../src/monitoring/dashboards/panels";
-import { dashboardMetrics } from "../../src/monitoring/metrics";
+import { dashboardMetrics } from "../../src/vllm/metrics";
 
 interface Placed {
     id: number;

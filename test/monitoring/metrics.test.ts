@@ -1,20 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { engineFamilies, httpFamilies, processFamilies, type FamilySpec } from "../../sandbox/vllm/metric-families";
+import { platformMetrics, recordedMetrics, relayMetrics, scrapeMetrics } from "../../src/monitoring/metrics";
 import {
     conditionalMetrics,
     dashboardMetrics,
     goneMetrics,
     metricsOf,
-    platformMetrics,
-    recordedMetrics,
-    relayMetrics,
-    scrapeMetrics,
     serverMetrics,
     vllmMetrics,
-    vllmVersionOf,
-    vllmVersions,
     type Metric,
-} from "../../src/monitoring/metrics";
+} from "../../src/vllm/metrics";
+import { vllmVersionOf, vllmVersions } from "../../src/vllm/versions";
 import { ownMetrics } from "../../src/monitoring/relay/relay";
 import { gauge, rate } from "../../src/monitoring/promql";
 import { families, recordedPage } from "./metrics-page";

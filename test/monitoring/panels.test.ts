@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dashboards } from "../../src/monitoring/dashboards/all";
-import { metricsOf, seriesNames } from "../../src/monitoring/metrics";
+import { metricsOf, seriesNames } from "../../src/vllm/metrics";
 import { AlertWorld } from "./alert-world";
 import { evaluated, type Expectation, type InputSeries } from "./promtool";
 import { allRules, direct, relayed, single } from "./watched-models";

@@ -2,16 +2,14 @@ import { describe, expect, it } from "vitest";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { choices, marks } from "../../src/monitoring/dashboards/panels";
 import {
-    metricsOf,
     platformMetrics,
     recordedMetrics,
     relayMetrics,
     scrapeMetrics,
-    seriesNames,
     targetLabels,
-    vllmVersions,
-    type Metric,
 } from "../../src/monitoring/metrics";
+import { metricsOf, seriesNames, type Metric } from "../../src/vllm/metrics";
+import { vllmVersions } from "../../src/vllm/versions";
 import { parsePromql } from "./promql";
 import { allRules, direct, relayed, single } from "./watched-models";
 

@@ -11,6 +11,7 @@ export const relayed: WatchedModel = {
     maxNumSeqs: 1024,
     targets: { timeToFirstToken: 1, interTokenLatency: 0.05, withinTargets: 0.95, errorBudget: 0.01 },
     replicaPrice: 2,
+    desiredState: "RUNNING",
     relayed: true,
 };
 

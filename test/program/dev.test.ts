@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { dashboardMetrics } from "../../src/monitoring/metrics";
+import { dashboardMetrics } from "../../src/vllm/metrics";
 import { deploy, type Deployment, type Json } from "./deploy";
 
 // The dev stack with nothing but what has to be set: the reference architecture, row by row.

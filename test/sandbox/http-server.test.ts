@@ -131,7 +131,9 @@ describe.each(["API", "gateway", "vLLM", "console", "proxy"])("%s", (name) => {
     });
 
     it("answers headers that are too long, and what is no HTTP", async () => {
-        expect(await ask("GET / HTTP/1.1", [`X: ${"x".repeat(20_000)}`])).toBe(431);
+        // vLLM's takes as many as the real one.
+        const bytes = name === "vLLM" ? 5_000_000 : 20_000;
+        expect(await ask("GET / HTTP/1.1", [`X: ${"x".repeat(bytes)}`])).toBe(431);
         expect(await ask("GET / HTTP/1.1", ["no colon"])).toBe(400);
         expect(await send(listener(name), "\0\x01\x02\r\n\r\n")).toContain("400 Bad Request");
     });

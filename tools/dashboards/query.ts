@@ -1,5 +1,5 @@
 import { choices, marks, type DashboardSpec, type PanelSpec, type Query } from "../../src/monitoring/dashboards/panels";
-import { seriesNames } from "../../src/monitoring/metrics";
+import { seriesNames } from "../../src/vllm/metrics";
 
 /** A line of a panel. */
 export interface Line {

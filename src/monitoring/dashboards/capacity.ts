@@ -1,4 +1,5 @@
-import { recordedMetrics as recorded, vllmMetrics as vllm } from "../metrics";
+import { recordedMetrics as recorded } from "../metrics";
+import { vllmMetrics as vllm } from "../../vllm/metrics";
 import { aggregate, gauge, rate, ratio, sumBy } from "../promql";
 import { chosen, chosenModels, interval, of, stat, timeseries, type DashboardSpec, type RowSpec } from "./panels";
 

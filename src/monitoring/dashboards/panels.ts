@@ -16,7 +16,8 @@ import * as grafana from "@grafana/grafana-foundation-sdk/dashboard";
 import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus";
 import { PanelBuilder as StatBuilder } from "@grafana/grafana-foundation-sdk/stat";
 import { PanelBuilder as TimeseriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
-import { recordedMetrics, type Metric } from "../metrics";
+import { recordedMetrics } from "../metrics";
+import type { Metric } from "../../vllm/metrics";
 import { gauge, type Always, type Matchers } from "../promql";
 
 /**

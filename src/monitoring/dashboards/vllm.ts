@@ -1,11 +1,5 @@
-import {
-    platformMetrics,
-    recordedMetrics as recorded,
-    scrapeMetrics as scrape,
-    serverMetrics as server,
-    vllmMetrics as vllm,
-    type Metric,
-} from "../metrics";
+import { platformMetrics, recordedMetrics as recorded, scrapeMetrics as scrape } from "../metrics";
+import { serverMetrics as server, vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
 import { aggregate, gauge, histogramRate, mean, quantile, rate, ratio, sumBy, type Always } from "../promql";
 import { guideDashboard } from "./files";
 import {

@@ -292,8 +292,16 @@ function getPage(app: string, token: string, agent: http.Agent): Promise<Answer>
 /** Requests of a round at most, and at one time at least and at most: what a scrape may cost the app. */
 export const maxRequests = 100;
 const concurrency = { least: 4, most: 20 };
-/** Failures after which a round that has seen nobody gives up. */
-const hopeless = 8;
+/** Share of a round after which a request is late: while nobody has answered, others are made in its stead. */
+const lateAfter = 1 / 8;
+
+/**
+ * Failures after which a round that has seen nobody asks no more: had one of `replicas` been well, it would have been met
+ * in all but one round of 10,000.
+ */
+export function hopelessAfter(replicas: number): number {
+    return Math.min(maxRequests, Math.ceil(Math.log(1e-4) / Math.log(1 - 1 / Math.max(replicas, 2))));
+}
 
 /**
  * A replica that lives, as far as is known. Ages are told by `performance.now()`, in milliseconds: by the time of day, which
@@ -404,9 +412,11 @@ export class Sampler {
         let over = false;
         const agents: http.Agent[] = [];
         const token = this.readToken();
+        const enoughFailures = hopelessAfter(this.config.replicas.max);
         let draws = 0;
         let failed = 0;
         let pending = 0;
+        let late = 0;
         return new Promise((resolve, reject) => {
             const fail = (kind: FailureKind): void => {
                 failed++;
@@ -435,6 +445,13 @@ export class Sampler {
                 const protocol = this.config.url.startsWith("https:") ? https : http;
                 const agent = new protocol.Agent({ keepAlive: true });
                 agents.push(agent);
+                let isLate = false;
+                const lateness = setTimeout(() => {
+                    isLate = true;
+                    late++;
+                    step();
+                }, milliseconds * lateAfter);
+                pending++;
                 try {
                     const answer = await getPage(this.config.url, token, agent);
                     if (over) return;
@@ -444,7 +461,21 @@ export class Sampler {
                     if (over) return;
                     if (error instanceof RequestError || error instanceof PageError) fail(error.kind);
                     else throw error;
+                } finally {
+                    clearTimeout(lateness);
+                    pending--;
+                    if (isLate) late--;
                 }
+            };
+            /** Whether another request is to be made beside those that are under way. */
+            const worthAsking = (supposed: number, needed: number): boolean => {
+                // A token that is refused here is refused everywhere.
+                if (seen.size === 0 && (failures.unauthorized || failed >= enoughFailures)) return false;
+                if (pending >= concurrency.most || agents.length >= maxRequests) return false;
+                // Those that hang may all be one replica's.
+                const expected = seen.size === 0 ? pending - late : pending;
+                // Enough at one time that a balancer which prefers the replica with the fewest requests comes to each.
+                return expected < Math.max(supposed + 1, concurrency.least) && draws + expected < needed;
             };
             const step = (): void => {
                 if (over) return;
@@ -452,22 +483,11 @@ export class Sampler {
                 if (supposed === 0) return finish(true);
                 const needed = drawsNeeded(supposed);
                 if (draws >= needed && pending === 0) return finish(true);
-                // A token that is refused here is refused everywhere.
-                if (seen.size === 0 && (failures.unauthorized || failed >= hopeless)) return finish(false);
-                // Enough at one time that a balancer which prefers the replica with the fewest requests comes to each.
-                const atOnce = Math.min(Math.max(supposed + 1, concurrency.least), concurrency.most);
-                while (pending < atOnce && draws + pending < needed && agents.length < maxRequests) {
-                    pending++;
-                    one().then(
-                        () => {
-                            pending--;
-                            step();
-                        },
-                        (error: Error) => {
-                            end();
-                            reject(error);
-                        },
-                    );
+                while (worthAsking(supposed, needed)) {
+                    one().then(step, (error: Error) => {
+                        end();
+                        reject(error);
+                    });
                 }
                 // What is still on its way may come from a slow replica that nobody has seen.
                 if (pending === 0) finish(false);

@@ -13,6 +13,10 @@ export type Behaviour =
     | { slow: number }
     /** A 500. */
     | "fail"
+    /** Ends the connection without a word, as a port on which nobody listens does. */
+    | "refuse"
+    /** A 401. */
+    | "unauthorized"
     /** Half a page, then the connection breaks: with the length of the whole, in chunks, or without either. */
     | "half: length"
     | "half: chunked"
@@ -77,6 +81,10 @@ export class SimulatedReplica {
         if (behaviour === "hang") return;
         if (behaviour === "fail") {
             response.writeHead(500).end("Internal Server Error");
+        } else if (behaviour === "refuse") {
+            response.socket?.destroy();
+        } else if (behaviour === "unauthorized") {
+            response.writeHead(401).end("unauthorized");
         } else if (behaviour === "half: length") {
             response.writeHead(200, { ...type, "content-length": length });
             breakOff();

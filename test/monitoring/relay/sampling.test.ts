@@ -6,7 +6,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { relayMetrics, type Metric } from "../../../src/monitoring/metrics";
+import { relayMetrics } from "../../../src/monitoring/metrics";
+import type { Metric } from "../../../src/vllm/metrics";
 import { relayScript } from "../../../src/monitoring/relay/manifests";
 import type * as Relay from "../../../src/monitoring/relay/relay";
 import { loadBalancer, seeded, SimulatedReplica, strategies, type LoadBalancer, type Strategy } from "./load-balancer";
@@ -58,9 +59,9 @@ const spawnReplicas = (n: number, from = 1764000000): SimulatedReplica[] =>
 async function stage(
     strategy: Strategy,
     replicas: SimulatedReplica[],
-    { min = 1, max = 10, seed = 7 } = {},
+    { min = 1, max = 10, random = seeded(7) } = {},
 ): Promise<Stage> {
-    const balancer = await loadBalancer({ strategy, replicas, random: seeded(seed) });
+    const balancer = await loadBalancer({ strategy, replicas, random });
     const logged: string[] = [];
     const config = { url: balancer.url, interval, replicas: { min, max } };
     const server: Server = relayServer(config, readToken, (line) => logged.push(line));
@@ -330,6 +331,38 @@ describe("replicas that do not behave", () => {
         expect((await own())['failures_total{kind="contradicted"}']).toBeGreaterThan(0);
         replica.page = () => page;
         expect((await scrape()).tokens).toEqual(tokens);
+    });
+});
+
+describe("one of two replicas is well", () => {
+    const twoOf = (bad: SimulatedReplica["behaviour"], well: SimulatedReplica["behaviour"]) => {
+        const replicas = spawnReplicas(2);
+        replicas[0].behaviour = bad;
+        replicas[1].behaviour = well;
+        return replicas;
+    };
+    const ofTheHealthy = 2000;
+
+    it.each(["refuse", "fail"] as const)("the other is quick to %s: its answer is waited for", async (bad) => {
+        const { scrape } = await stage("random", twoOf(bad, { slow: 20 }), { max: 2 });
+        const answers: Answer[] = [];
+        for (let i = 0; i < 40; i++) answers.push(await scrape());
+        expect(answers.map(({ status }) => status).filter((status) => status !== 200)).toEqual([]);
+        for (const { tokens } of answers) expect([...tokens.values()]).toEqual([ofTheHealthy]);
+    });
+
+    it("the other hangs, and has the first requests: more are made", async () => {
+        const draw = seeded(7);
+        let drawn = 0;
+        const random = () => (drawn++ < 4 ? 0 : draw());
+        const { scrape } = await stage("random", twoOf("hang", "answer"), { max: 2, random });
+        const { status, tokens } = await scrape(2);
+        expect([status, ...tokens.values()]).toEqual([200, ofTheHealthy]);
+    });
+
+    it("one answer is a 401, as while a token spreads: those under way are waited for", async () => {
+        const { scrape } = await stage("round robin", twoOf("unauthorized", { slow: 20 }), { max: 2 });
+        expect((await scrape()).status).toBe(200);
     });
 });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import * as catalogue from "../../../src/monitoring/metrics";
+import * as catalogue from "../../../src/vllm/metrics";
 import { lengthBuckets, numberText } from "../../../sandbox/vllm/metrics";
 import { model, readyReplica, type TestReplica } from "./replica";
 

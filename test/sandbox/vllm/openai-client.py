@@ -77,9 +77,12 @@ try:
 except openai.NotFoundError as error:
     seen["not_found"] = error.body["message"]
 try:
-    client.chat.completions.create(model=model, messages=messages, response_format={"type": "json_object"})
+    client.chat.completions.create(model=model, messages=messages, temperature=-1)
 except openai.BadRequestError as error:
     seen["bad_request"] = error.body["message"]
+
+form = client.chat.completions.create(model=model, messages=messages, response_format={"type": "json_object"})
+seen["form"] = form.choices[0].message.content
 
 
 async def at_once() -> list[int]:

@@ -91,12 +91,18 @@ describe("the official client for Node", () => {
     it("throws the errors that it has for a refusal", async () => {
         const wrongModel = client.chat.completions.create({ model: "other", messages });
         await expect(wrongModel).rejects.toBeInstanceOf(OpenAI.NotFoundError);
-        const notSimulated = client.chat.completions.create({
+        const tooCold = client.chat.completions.create({ model, messages, temperature: -1 });
+        await expect(tooCold).rejects.toThrow("400 temperature must be non-negative, got -1.0.");
+    });
+
+    it("parses an answer in the form that it asked for", async () => {
+        const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+        const { choices } = await client.chat.completions.parse({
             model,
             messages,
-            response_format: { type: "json_object" },
+            response_format: { type: "json_schema", json_schema: { name: "place", schema } },
         });
-        await expect(notSimulated).rejects.toThrow(/400 response_format: the sandbox does not simulate/);
+        expect(choices[0].message.parsed).toEqual({ city: "simulated" });
     });
 
     it("aborts", async () => {
@@ -133,7 +139,8 @@ describe("the official client for Python", () => {
         expect(seen.streamed_tool).toBe("get_weather");
         expect(seen.text).toEqual([0, 1, 2, 3]);
         expect(seen.not_found).toBe("The model `other` does not exist.");
-        expect(seen.bad_request).toContain("the sandbox does not simulate");
+        expect(seen.bad_request).toBe("temperature must be non-negative, got -1.0.");
+        expect(seen.form).toBe('{"answer":"simulated"}');
         expect(seen.at_once).toHaveLength(8);
     });
 });

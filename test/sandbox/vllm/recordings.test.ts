@@ -45,6 +45,24 @@ describe("the simulated server and the real vLLM 0.13.0", () => {
 }); // prettier-ignore
 
 describe("the numbers of /metrics", () => {
+    it("have the configuration of the cache in every label, but for what a CPU has of its own", async () => {
+        const labels = (page: string): [string, string][] => {
+            const line = /^vllm:cache_config_info\{(.*)\} 1\.0$/m.exec(page)![1];
+            const all = [...line.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]): [string, string] => [
+                name,
+                value,
+            ]);
+            return all.map(([name, value]) => [
+                name,
+                /^(block_size|cpu_kvcache_space_bytes|num_gpu_blocks)$/.test(name) ? "" : value,
+            ]);
+        };
+        const real = readFileSync(join(__dirname, "recordings/metrics/cache-config-info.txt"), "utf8");
+        const server = await recordedReplica([]);
+        expect(labels(await (await server.get("/metrics")).text())).toEqual(labels(real));
+        await server.replica.stop();
+    });
+
     it("grow by a load as those of the real vLLM 0.13.0 do, also by clients that go away", async () => {
         const real = JSON.parse(readFileSync(join(__dirname, "recordings/metrics/added.json"), "utf8")) as object;
         const flags = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--block-size", "32"];

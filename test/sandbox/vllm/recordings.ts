@@ -16,6 +16,7 @@ export function recordedReplica(flags: string[], step = 0.0002): Promise<TestRep
         ...ministral14bOnH100,
         name: "an endless one",
         step: { base: step, prefillToken: 0, decodeSequence: 0, contextToken: 0, spread: 0 },
+        requestOverhead: 0,
         // Answers do not end by themselves, as those of a model that draws each token at random.
         meanAnswerTokens: 1e9,
     };

@@ -24,8 +24,8 @@ async function main(port: number, keyed: boolean): Promise<void> {
             const answer = await exchange(port, request).catch((cause: unknown) => {
                 throw new Error(`${request.name} has no answer`, { cause });
             });
-            if (JSON.stringify(answer.body).includes("EngineCore"))
-                throw new Error(`dead before or by ${request.name}`);
+            const dead = JSON.stringify(answer.body).includes("EngineCore");
+            if (dead) throw new Error(`dead before or by ${request.name}`);
             answers.push([request.name, answer]);
         }
         const text = await format(JSON.stringify(written(answers)), { parser: "json", tabWidth: 4, printWidth: 120 });

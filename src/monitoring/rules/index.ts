@@ -1,0 +1,27 @@
+import { capacityAlerts } from "./capacity-alerts";
+import type { WatchedModel } from "./model";
+import { monitoringAlerts, pathAlerts } from "./path-alerts";
+import { recordingRules } from "./recording";
+import type { RuleGroup } from "./rule";
+import { userAlerts } from "./user-alerts";
+
+export type { WatchedModel } from "./model";
+export { alertNames, type AlertName, type AlertRule, type RuleGroup } from "./rule";
+export { largestBudget } from "./user-alerts";
+
+/**
+ * The rules of a model. Of one that is stopped on purpose nothing alerts.
+ * @param runbooks address under which the runbooks are found, without a slash at the end
+ */
+export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
+    const alerts = [userAlerts, capacityAlerts, pathAlerts].flatMap((make) => make(model, runbooks));
+    return {
+        name: `vllm-${model.name}`,
+        rules: [...recordingRules(model, runbooks), ...(model.desiredState === "STOPPED" ? [] : alerts)],
+    };
+}
+
+/** The rules of the monitoring itself, which concern no model. */
+export function stackRules(runbooks: string): RuleGroup {
+    return { name: "monitoring", rules: monitoringAlerts(runbooks) };
+}

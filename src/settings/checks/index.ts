@@ -1,0 +1,20 @@
+import { isMap } from "../defaults";
+import { alertingFaults } from "./alerting";
+import { clusterFaults } from "./cluster";
+import type { Config, CrossFault } from "./config";
+import { modelsFaults } from "./models";
+import { monitoringFaults } from "./monitoring";
+
+/** The rules that concern more than one setting, or what a setting means. */
+export function crossChecks(config: Config): CrossFault[] {
+    return [
+        ...modelsFaults(config.models),
+        ...clusterFaults(config.cluster),
+        ...monitoringFaults(
+            config.monitoring,
+            isMap(config.cluster) ? config.cluster.plan : undefined,
+            config.grafanaTlsKey !== undefined,
+        ),
+        ...alertingFaults(config.alerting),
+    ];
+}

@@ -1,0 +1,66 @@
+/** The port that vLLM listens on unless told otherwise. */
+const vllmDefaultPort = 8000;
+
+/** What of a model's settings makes its server. */
+export interface ServerSettings {
+    model: string;
+    port: number;
+    gpus: number;
+    /** vLLM's own options; what is absent stays with vLLM's default. */
+    vllm: {
+        tokenizerMode?: string;
+        loadFormat?: string;
+        configFormat?: string;
+        enableAutoToolChoice?: boolean;
+        toolCallParser?: string;
+        enablePrefixCaching?: boolean;
+        servedModelName?: string;
+        maxModelLen?: number;
+        maxNumSeqs?: number;
+        gpuMemoryUtilization?: number;
+        /** Any further arguments, one word each. */
+        extraArgs: string[];
+    };
+}
+
+/**
+ * The container's command: vLLM's OpenAI-compatible server, started by a shell, so that every word of it is quoted.
+ * Options that are not set are left out, so that vLLM's own defaults hold.
+ */
+export function containerCommand(settings: ServerSettings): string[] {
+    return ["bash", "-c", vllmArguments(settings).map(shellWord).join(" ")];
+}
+
+function vllmArguments({ model, port, gpus, vllm }: ServerSettings): string[] {
+    const option = (name: string, value: string | number | undefined) =>
+        value === undefined ? [] : [name, String(value)];
+    const prefixCaching = vllm.enablePrefixCaching ? "--enable-prefix-caching" : "--no-enable-prefix-caching";
+    return [
+        ...["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        ...["--model", model],
+        ...option("--tokenizer_mode", vllm.tokenizerMode),
+        ...option("--load_format", vllm.loadFormat),
+        ...option("--config_format", vllm.configFormat),
+        ...(vllm.enableAutoToolChoice ? ["--enable-auto-tool-choice"] : []),
+        ...option("--tool-call-parser", vllm.toolCallParser),
+        // vLLM caches prefixes by default, so leaving it out would not switch it off.
+        ...(vllm.enablePrefixCaching === undefined ? [] : [prefixCaching]),
+        ...option("--served-model-name", vllm.servedModelName),
+        ...option("--max-model-len", vllm.maxModelLen),
+        ...option("--max-num-seqs", vllm.maxNumSeqs),
+        ...option("--gpu-memory-utilization", vllm.gpuMemoryUtilization),
+        ...(port === vllmDefaultPort ? [] : ["--port", String(port)]),
+        ...(gpus > 1 && !splitsOverGpus(vllm.extraArgs) ? ["--tensor-parallel-size", String(gpus)] : []),
+        ...vllm.extraArgs,
+    ];
+}
+
+/** Whether the arguments already say how several GPUs are used; without that vLLM uses one and leaves the rest idle. */
+function splitsOverGpus(extraArgs: string[]): boolean {
+    return extraArgs.some((word) => /^(--(tensor|pipeline|data)[-_]parallel[-_]size|-tp|-pp|-dp)(=|$)/.test(word));
+}
+
+/** A word that the shell takes literally, quoted only where it must be. */
+export function shellWord(word: string): string {
+    return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,110 @@
+import { engine, type Metric } from "./metric";
+
+const perStep = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384] as const;
+
+/** Tokens, and the work that they are. */
+export const tokenMetrics = {
+    promptTokens: {
+        name: "vllm:prompt_tokens_total",
+        type: "counter",
+        unit: "short",
+        labels: engine,
+        meaning: "Tokens of prompts, cached ones included, counted at the first token of the answer.",
+    },
+    generationTokens: {
+        name: "vllm:generation_tokens_total",
+        type: "counter",
+        unit: "short",
+        labels: engine,
+        meaning: "Tokens generated.",
+    },
+    iterationTokens: {
+        // A histogram, whatever its name says.
+        name: "vllm:iteration_tokens_total",
+        type: "histogram",
+        unit: "short",
+        labels: engine,
+        buckets: perStep,
+        meaning: "Tokens, of prompts and generated, that one step of the engine worked on.",
+    },
+    requestPromptTokens: {
+        name: "vllm:request_prompt_tokens",
+        type: "histogram",
+        unit: "short",
+        labels: engine,
+        buckets: "upToModelLength",
+        meaning: "Prompt tokens of each finished request.",
+    },
+    requestGenerationTokens: {
+        name: "vllm:request_generation_tokens",
+        type: "histogram",
+        unit: "short",
+        labels: engine,
+        buckets: "upToModelLength",
+        meaning: "Generated tokens of each finished request.",
+    },
+    requestMaxNumGenerationTokens: {
+        name: "vllm:request_max_num_generation_tokens",
+        type: "histogram",
+        unit: "short",
+        labels: engine,
+        buckets: "upToModelLength",
+        meaning: "Generated tokens of the longest of a request's n answers.",
+    },
+    requestPrefillKvComputedTokens: {
+        name: "vllm:request_prefill_kv_computed_tokens",
+        type: "histogram",
+        unit: "short",
+        labels: engine,
+        buckets: "upToModelLength",
+        meaning: "Prompt tokens of each finished request that were computed, not taken from the cache.",
+    },
+    promptTokensBySource: {
+        name: "vllm:prompt_tokens_by_source_total",
+        type: "counter",
+        unit: "short",
+        labels: [...engine, "source"],
+        only: ["0.33.0"],
+        meaning: "Prompt tokens by where they came from: computed, the local cache, another instance.",
+    },
+    promptTokensCached: {
+        name: "vllm:prompt_tokens_cached_total",
+        type: "counter",
+        unit: "short",
+        labels: engine,
+        only: ["0.33.0"],
+        meaning: "Prompt tokens that were not computed.",
+    },
+    promptTokensCachedBySource: {
+        name: "vllm:prompt_tokens_cached_by_source_total",
+        type: "counter",
+        unit: "short",
+        labels: [...engine, "source"],
+        only: ["0.33.0"],
+        meaning: "Prompt tokens that were not computed, by the cache that had them.",
+    },
+    estimatedFlopsPerGpu: {
+        name: "vllm:estimated_flops_per_gpu_total",
+        type: "counter",
+        unit: "short",
+        labels: engine,
+        only: ["0.33.0"],
+        meaning: "Floating-point operations per GPU, estimated from the model's shape; 0 unless asked for.",
+    },
+    estimatedReadBytesPerGpu: {
+        name: "vllm:estimated_read_bytes_per_gpu_total",
+        type: "counter",
+        unit: "bytes",
+        labels: engine,
+        only: ["0.33.0"],
+        meaning: "Bytes read from memory per GPU, estimated from the model's shape; 0 unless asked for.",
+    },
+    estimatedWriteBytesPerGpu: {
+        name: "vllm:estimated_write_bytes_per_gpu_total",
+        type: "counter",
+        unit: "bytes",
+        labels: engine,
+        only: ["0.33.0"],
+        meaning: "Bytes written to memory per GPU, estimated from the model's shape; 0 unless asked for.",
+    },
+} as const satisfies Record<string, Metric>;

@@ -21,6 +21,8 @@ export interface ServerArguments {
     blockSize: number;
     prefixCaching: boolean;
     chunkedPrefill: boolean;
+    /** 0: none. */
+    longPrefillTokenThreshold: number;
     autoToolChoice: boolean;
     apiKeys: string[];
     hfToken?: string;
@@ -44,7 +46,7 @@ const understood = new Set(
     `model host port served-model-name tokenizer tokenizer-mode load-format config-format dtype revision
     download-dir tool-call-parser chat-template api-key hf-token seed max-num-seqs max-num-batched-tokens max-model-len
     gpu-memory-utilization tensor-parallel-size pipeline-parallel-size data-parallel-size api-server-count block-size
-    enable-auto-tool-choice enable-prefix-caching enable-chunked-prefill trust-remote-code disable-log-stats
+    enable-auto-tool-choice enable-prefix-caching enable-chunked-prefill long-prefill-token-threshold trust-remote-code disable-log-stats
     disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level shutdown-timeout`.split(
         /\s+/,
     ),
@@ -122,6 +124,7 @@ function readArguments(words: string[], served: boolean, minor: number): ServerA
         blockSize: integer("block-size") ?? 16,
         prefixCaching: isOn("enable-prefix-caching") ?? true,
         chunkedPrefill: isOn("enable-chunked-prefill") ?? true,
+        longPrefillTokenThreshold: integer("long-prefill-token-threshold") ?? 0,
         autoToolChoice: isOn("enable-auto-tool-choice") ?? false,
         apiKeys: values.get("api-key") ?? [],
         hfToken: text("hf-token"),

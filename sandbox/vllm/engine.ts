@@ -15,6 +15,8 @@ export interface EngineConfig {
     maxNumBatchedTokens: number;
     /** Tokens that a prompt may take of one step (`--long-prefill-token-threshold`); 0, the default: all of the budget. */
     longPrefillTokenThreshold?: number;
+    /** Whether a step may compute a part of a prompt; default true. Without, it waits for a step that has room for all of it. */
+    chunkedPrefill?: boolean;
     prefixCaching: boolean;
     blockSize: number;
     /** KV blocks on the GPU; one of them is vLLM's null block and holds nothing. */
@@ -161,7 +163,8 @@ export class Engine {
     /** Schedules a step. Returns how many seconds it takes; undefined when there is nothing to do. */
     beginStep(now: number): number | undefined {
         const { maxNumSeqs, maxNumBatchedTokens } = this.config;
-        const threshold = this.config.longPrefillTokenThreshold || Infinity;
+        const { longPrefillTokenThreshold, chunkedPrefill = true } = this.config;
+        const threshold = longPrefillTokenThreshold || Infinity;
         const scheduled: Sequence[] = [];
         for (const sequence of this.arrived) this.waitingQueue.push(sequence);
         this.arrived = [];
@@ -188,7 +191,9 @@ export class Engine {
             const sequence = this.waitingQueue[0];
             const found = this.lookUp(sequence);
             const computed = found.length * this.config.blockSize;
-            const tokens = Math.min(pending(sequence) - computed, threshold, budget);
+            const wanted = Math.min(pending(sequence) - computed, threshold);
+            if (wanted > budget && !chunkedPrefill) break;
+            const tokens = Math.min(wanted, budget);
             if (!this.admit(sequence, found, tokens)) break;
             this.waitingQueue.shift();
             this.runningList.push(sequence);

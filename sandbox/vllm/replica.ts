@@ -433,6 +433,8 @@ async function boot(
         engine: {
             maxNumSeqs,
             maxNumBatchedTokens,
+            chunkedPrefill: args.chunkedPrefill,
+            longPrefillTokenThreshold: args.longPrefillTokenThreshold,
             prefixCaching: args.prefixCaching,
             blockSize: args.blockSize,
             numBlocks,

@@ -43,6 +43,7 @@ class Replay {
             maxNumSeqs: Number(settings["max-num-seqs"]),
             maxNumBatchedTokens: Number(settings["max-num-batched-tokens"]),
             longPrefillTokenThreshold: Number(settings["long-prefill-token-threshold"]),
+            chunkedPrefill: settings["chunked-prefill"] === "on",
             prefixCaching: settings["prefix-caching"] === "on",
             blockSize: this.blockSize,
             numBlocks: this.numBlocks,

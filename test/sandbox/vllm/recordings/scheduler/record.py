@@ -41,11 +41,12 @@ init_none_hash(sha256)
 class Recorder:
     """One scheduler and the lines about it. Defaults are small, so that limits are reached soon."""
 
-    def __init__(self, about, seqs=4, budget=64, block=4, blocks=65, caching=True, threshold=0):
+    def __init__(self, about, seqs=4, budget=64, block=4, blocks=65, caching=True, threshold=0, chunked=True):
         self.lines = [
             f"# {about}",
             f"settings max-num-seqs={seqs} max-num-batched-tokens={budget} block-size={block} blocks={blocks} "
-            f"prefix-caching={'on' if caching else 'off'} long-prefill-token-threshold={threshold}",
+            f"prefix-caching={'on' if caching else 'off'} long-prefill-token-threshold={threshold} "
+            f"chunked-prefill={'on' if chunked else 'off'}",
         ]
         self.answers, self.during, self.preempted = {}, [], []
         self.queries = self.hits = 0
@@ -58,7 +59,7 @@ class Recorder:
                     max_num_seqs=seqs,
                     max_num_batched_tokens=budget,
                     long_prefill_token_threshold=threshold,
-                    enable_chunked_prefill=True,
+                    enable_chunked_prefill=chunked,
                     policy="fcfs",
                     max_num_encoder_input_tokens=budget,
                     encoder_cache_size=budget,
@@ -181,6 +182,15 @@ def token_budget():
 def chunked_prefill():
     r = Recorder("A prompt longer than the budget is computed in chunks, and the first token comes with the last one.")
     r.add("a", "A200", 3)
+    r.drain()
+    return r
+
+
+def chunked_prefill_off():
+    r = Recorder("Without chunks a prompt waits for a step in which all of it has room.", chunked=False)
+    r.add("a", "A30", 3)
+    r.add("b", "B40", 3)
+    r.add("c", "C5", 3)
     r.drain()
     return r
 
@@ -540,7 +550,7 @@ def traffic_without_cache():
 
 
 SCENARIOS = [
-    token_budget, chunked_prefill, mixed_prefill_and_decode, max_num_seqs, full_queue, length_limit,
+    token_budget, chunked_prefill, chunked_prefill_off, mixed_prefill_and_decode, max_num_seqs, full_queue, length_limit,
     preemption, preemption_of_several, preemption_of_itself, preemption_while_others_wait, preemption_without_cache,
     preemption_in_chunks, prefix_hits, prefix_in_the_same_step, prefix_in_chunks, prefix_last_token,
     prefix_after_preemption, prefix_second_turn, prefix_off, eviction_order, eviction_of_a_held_beginning,

@@ -56,7 +56,11 @@ async function main(dir: string): Promise<void> {
     const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile, settings.speed);
     const page = await startConsole({
         cloud: cloud.api,
-        credentials: resolveCredentials({ config: () => undefined, env, files: [] }),
+        credentials: resolveCredentials({
+            config: () => undefined,
+            env: { OVH_ENDPOINT: env.OVH_ENDPOINT, OVH_ACCESS_TOKEN: sandboxCredentials.accessToken },
+            files: [],
+        }),
         projectId: sandboxProjectId,
         prometheusUrl: () => cloud.prometheusUrl(),
         alertmanagerUrl: cloud.alertmanager,

@@ -17,8 +17,9 @@ export function fetchText(port: number, path: string, timeoutMs: number): Promis
             let text = "";
             answer.setEncoding("utf8").on("data", (part: string) => {
                 text += part;
-                if (text.length > mostCharacters)
+                if (text.length > mostCharacters) {
                     call.destroy(new Error(`the answer is longer than ${mostCharacters} characters`));
+                }
             });
             answer.on("end", () =>
                 (answer.statusCode ?? 500) < 400 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),

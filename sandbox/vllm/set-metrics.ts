@@ -66,8 +66,9 @@ function readLabels(name: string, text: string, { labels, always }: Kind): Label
     for (const part of text.split(",").filter((one) => one.trim() !== "")) {
         const [, label, value] = /^\s*(\w+)\s*=\s*"?([^"]*)"?\s*$/.exec(part) ?? [];
         if (label === undefined) throw new Error(`${name}: "${part}" is no label; write LABEL="VALUE"`);
-        if (!labels.includes(label))
+        if (!labels.includes(label)) {
             throw new Error(`${name} has no label "${label}"; it has ${labels.join(", ") || "none"}`);
+        }
         found[label] = value;
     }
     const absent = labels.filter((label) => found[label] === undefined);

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { get } from "node:http";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { markOf } from "../processes";
@@ -226,13 +226,23 @@ function ownEnvironment(): NodeJS.ProcessEnv {
     return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OVH|PULUMI)_/.test(name)));
 }
 
+/**
+ * A port that nothing listens on. The engine takes it only after a minute or so: until then nobody else may be given it,
+ * so it is none of those that Linux gives to whoever asks for any.
+ */
 async function freePort(): Promise<number> {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, "close");
-    return port;
+    for (;;) {
+        const port = 20_000 + Math.floor(Math.random() * 12_000);
+        const server = createServer();
+        try {
+            await once(server.listen(port, "127.0.0.1"), "listening");
+            return port;
+        } catch {
+            // taken: another one
+        } finally {
+            server.close();
+        }
+    }
 }
 
 function listens(port: number): Promise<boolean> {

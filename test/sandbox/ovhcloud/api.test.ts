@@ -157,19 +157,18 @@ describe("the rate limit", () => {
         expect(await signed.get(`/cloud/project/${projectId}/ai/token`)).toEqual([]);
     });
 
-    it("is waited out by the provider's client, however fast it goes", async () => {
-        // A minute is one second.
-        cloud = await startTestCloud({ speed: 60 });
+    it("is waited out by the provider's client", async () => {
+        // A minute is ten seconds.
+        cloud = await startTestCloud({ speed: 6, callsPerMinute: 1 });
         const client = new OvhClient(
             resolveCredentials({
                 config: () => undefined,
                 env: { OVH_ENDPOINT: cloud.cloud.url, OVH_ACCESS_TOKEN: accessToken },
                 files: [],
             }),
-            { requestsPerMinute: 1_000_000 },
         );
-        const all = Array.from({ length: 100 }, () => client.get(`/cloud/project/${projectId}/ai/token`));
-        expect(await Promise.all(all)).toEqual(Array(100).fill([]));
-        expect(cloud.cloud.requests().some(({ status }) => status === 429)).toBe(true);
+        expect((await ask()).status).toBe(200);
+        expect(await client.get(`/cloud/project/${projectId}/ai/token`)).toEqual([]);
+        expect(cloud.cloud.requests().map(({ status }) => status)).toEqual([200, 429, 200]);
     });
 });

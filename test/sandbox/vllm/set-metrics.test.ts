@@ -76,12 +76,13 @@ it.each([
 });
 
 it("is on the page of a replica, whose own gauges it does not touch", async () => {
-    const { replica, metric } = await readyReplica();
+    const own = await readyReplica();
+    const { replica } = own;
     const none = { slowness: 1, hanging: false, stalled: false, errors: [], metrics: [] };
     replica.impair({ ...none, metrics: [readSetMetric("vllm:kv_cache_usage_perc=0.97")] });
-    expect(await metric("vllm:kv_cache_usage_perc")).toBe(0.97);
+    expect(await own.metric("vllm:kv_cache_usage_perc")).toBe(0.97);
     expect(replica.load.kvUsage).toBe(0);
     replica.impair(none);
-    expect(await metric("vllm:kv_cache_usage_perc")).toBe(0);
+    expect(await own.metric("vllm:kv_cache_usage_perc")).toBe(0);
     await replica.stop();
 });

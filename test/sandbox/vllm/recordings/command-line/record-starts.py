@@ -3,7 +3,7 @@
     python record-starts.py VLLM MODEL STARTS
 
 VLLM is the program, MODEL the folder of a small model, STARTS the file to write (starts.json beside this). Some 20 seconds
-a line. What the CPU build needs comes from the environment.
+a line. What the CPU build needs comes from the environment. The file is then formatted as all others (prettier).
 """
 
 import json

@@ -3,7 +3,8 @@
     python record.py VLLM MODEL > v0.13.0.json
 
 VLLM is the program, MODEL the folder of a small model. Each scenario starts a server of its own (half a minute or more);
-what the CPU build needs comes from the environment. Linux only: the engine's process is found in /proc.
+what the CPU build needs comes from the environment. Linux only: the engine's process is found in /proc. The file is then
+formatted as all others (prettier).
 """
 
 import json

@@ -1,17 +1,26 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDocument } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 
 /**
  * The project's own keys as they lie in `Pulumi.<stack>.yaml` of its folder, encrypted values as `{ secure: ... }`; `undefined` without
  * such a file. Pulumi tells a program of each key whether something in it is encrypted, but not what. With
  * `--config-file` the stack's config comes from elsewhere, so this is no source of values: only a value that is found here
- * in plain text, and is the one that Pulumi has, is known to lie there.
+ * in plain text, and is the one that Pulumi has, is known to lie there. Throws an Error for a file that is no YAML: what is
+ * read of half a file says nothing of the rest.
  */
 export function readStackFile(folder: string, project: string, stack: string): Record<string, unknown> | undefined {
     const file = join(folder, `Pulumi.${stack}.yaml`);
     if (!existsSync(file)) return undefined;
-    const { config } = (parseDocument(readFileSync(file, "utf8")).toJS() ?? {}) as { config?: Record<string, unknown> };
+    const lines = new LineCounter();
+    const document = parseDocument(readFileSync(file, "utf8"), { lineCounter: lines, prettyErrors: false });
+    // Not its words, which may repeat a line of the file.
+    if (document.errors.length > 0) {
+        const { code, pos } = document.errors[0];
+        const { line, col } = lines.linePos(pos[0]);
+        throw new Error(`${file}:${line}:${col}: this is no YAML (${code}): mend the file`);
+    }
+    const { config } = (document.toJS() ?? {}) as { config?: Record<string, unknown> };
     const prefix = `${project}:`;
     return Object.fromEntries(
         Object.entries(config ?? {}).map(([key, value]) => [

@@ -62,8 +62,10 @@ export async function ensureDaemon(layout: Layout, toolchain: Toolchain, wanted:
 /** Below a shell, which outlives it and notes how it ended: whoever starts it has gone long before. */
 function startDaemon(layout: Layout): ChildProcess {
     const log = openSync(layout.daemonLog, "a", 0o600);
+    // A core file would hold what no other file does, such as Secrets as etcd sends them.
+    const script = 'ulimit -c 0; "$@"; echo $? > "$0"';
     const daemon = [process.execPath, "--import", "tsx", `${checkout}/sandbox/daemon.ts`, layout.dir];
-    const child = spawn("sh", ["-c", '"$@"; echo $? > "$0"', layout.daemonExit, ...daemon], {
+    const child = spawn("sh", ["-c", script, layout.daemonExit, ...daemon], {
         cwd: checkout,
         detached: true,
         stdio: ["ignore", log, log],

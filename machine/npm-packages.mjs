@@ -2,7 +2,7 @@
 // Plain JavaScript on Node alone, since it runs before anything is installed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -29,6 +29,10 @@ export function ensureNpmPackages() {
     for (const name of readdirSync(join(root, "packages")).sort()) {
         const folder = join(root, "packages", name);
         const sources = readdirSync(join(folder, "src")).map((file) => join(folder, "src", file));
+        const stamp = join(folder, "dist/.built-from");
+        // What was built says itself that it is old when its sources are younger, also by a checkout to and fro.
+        if (existsSync(stamp) && sources.some((file) => statSync(file).mtimeMs > statSync(stamp).mtimeMs))
+            rmSync(stamp);
         step(
             `build of packages/${name}`,
             `packages/${name}/dist/.built-from`,
@@ -47,7 +51,7 @@ function step(what, stampFile, inputs, npmArgs) {
     }
     const wanted = hash.digest("hex");
     if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-    const started = Date.now();
+    const started = performance.now();
     console.error(`${what} ...`);
     const run = spawnSync("npm", [...npmArgs, "--no-audit", "--no-fund", "--loglevel=error"], {
         cwd: root,
@@ -58,5 +62,5 @@ function step(what, stampFile, inputs, npmArgs) {
         fail(`npm ${npmArgs.join(" ")} failed:\n${run.stdout ?? ""}${run.stderr ?? run.error?.message ?? ""}`);
     }
     writeFileSync(stamp, wanted);
-    console.error(`${what}: ${Math.round((Date.now() - started) / 1000)} s`);
+    console.error(`${what}: ${Math.round((performance.now() - started) / 1000)} s`);
 }

@@ -19,10 +19,10 @@ export function duration(milliseconds: number): string {
 
 /** Runs a piece of work under a heading and prints how long it took. */
 export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
-    const started = Date.now();
+    const started = performance.now();
     console.log(styled("bold", `● ${title}`));
     const result = await work();
-    console.log(styled("dim", `  ${title}: ${duration(Date.now() - started)}`));
+    console.log(styled("dim", `  ${title}: ${duration(performance.now() - started)}`));
     return result;
 }
 

@@ -29,6 +29,10 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         OVH_APPLICATION_KEY: sandboxCredentials.applicationKey,
         OVH_APPLICATION_SECRET: sandboxCredentials.applicationSecret,
         OVH_CONSUMER_KEY: sandboxCredentials.consumerKey,
+        // Those of another kind, which a person may have set for the real OVHcloud: both together are refused.
+        OVH_CLIENT_ID: "",
+        OVH_CLIENT_SECRET: "",
+        OVH_ACCESS_TOKEN: "",
         OVH_CLOUD_PROJECT_SERVICE: sandboxProjectId,
         OVH_AI_DEPLOY_POLL_MS: pauseMs(5, 500),
         OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: String(Math.round(defaultRequestsPerMinute * speed)),

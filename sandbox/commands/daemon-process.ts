@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
+import { freeMegabytes } from "../disk-space";
 import { readJson, writePrivate } from "../files";
 import { checkout, type Layout } from "../layout";
 import type { SandboxStatus } from "../ovhcloud/status";
@@ -22,7 +23,9 @@ export interface RunningDaemon {
 /** On a machine that is busy with other things. */
 const readyWithinMs = 90_000;
 /** Between two looks whether the daemon is there. */
-const daemonLookMs = 500;
+const lookMs = 500;
+/** What `pulumi` may still need to save what exists. */
+const leastFreeMegabytes = 20;
 
 /** The daemon of this sandbox, if it runs and answers. */
 export async function runningDaemon(layout: Layout): Promise<RunningDaemon | undefined> {
@@ -59,8 +62,10 @@ export async function ensureDaemon(layout: Layout, toolchain: Toolchain, wanted:
 /** Below a shell, which outlives it and notes how it ended: whoever starts it has gone long before. */
 function startDaemon(layout: Layout): ChildProcess {
     const log = openSync(layout.daemonLog, "a", 0o600);
+    // A core file would hold what no other file does, such as Secrets as etcd sends them.
+    const script = 'ulimit -c 0; "$@"; echo $? > "$0"';
     const daemon = [process.execPath, "--import", "tsx", `${checkout}/sandbox/daemon.ts`, layout.dir];
-    const child = spawn("sh", ["-c", '"$@"; echo $? > "$0"', layout.daemonExit, ...daemon], {
+    const child = spawn("sh", ["-c", script, layout.daemonExit, ...daemon], {
         cwd: checkout,
         detached: true,
         stdio: ["ignore", log, log],
@@ -99,24 +104,42 @@ export function daemonEnd({ daemonExit }: Layout): string {
 }
 
 /**
- * Does what needs the daemon. Should it end meanwhile, `pulumi`, which would ask it in vain for minutes, is ended, and this
- * rejects.
+ * Does what needs the daemon. Should it end meanwhile, or the disk be full, `pulumi`, which would try in vain for minutes, is
+ * ended while it can still save what exists, and this rejects.
  */
-export async function withDaemon<T>(layout: Layout, daemon: DaemonInfo, work: () => Promise<T>): Promise<T> {
-    const over = new AbortController();
-    const end = async (): Promise<never> => {
-        while (lives(daemon.process)) await sleep(daemonLookMs, undefined, { signal: over.signal });
-        await endPulumi();
-        const how = `(${daemonEnd(layout)}), see ${layout.daemonLog}`;
-        throw new Error(`the local OVHcloud has ended ${how}: "npm run sandbox" starts it again and continues`);
+export async function withDaemon<T>(
+    layout: Layout,
+    daemon: DaemonInfo,
+    work: () => Promise<T>,
+    free = freeMegabytes,
+): Promise<T> {
+    const problem = (): string | undefined => {
+        if (!lives(daemon.process)) {
+            const how = `(${daemonEnd(layout)}), see ${layout.daemonLog}`;
+            return `the local OVHcloud has ended ${how}: "npm run sandbox" starts it again and continues`;
+        }
+        const left = free(layout.dir);
+        if (left >= leastFreeMegabytes) return undefined;
+        return `the disk is full: ${left} MB are free in ${layout.dir}; make room, then "npm run sandbox" continues`;
     };
-    const ended = end();
-    ended.catch(() => undefined);
+    const over = new AbortController();
+    const watch = async (): Promise<never> => {
+        for (;;) {
+            const found = problem();
+            if (found !== undefined) {
+                await endPulumi();
+                throw new Error(found);
+            }
+            await sleep(lookMs, undefined, { signal: over.signal });
+        }
+    };
+    const watched = watch();
+    watched.catch(() => undefined);
     try {
-        return await Promise.race([work(), ended]);
+        return await Promise.race([work(), watched]);
     } finally {
-        // What comes of asking in vain is neither a result nor an error of its own.
-        if (!lives(daemon.process)) await ended;
+        // What comes of trying in vain is neither a result nor an error of its own.
+        if (problem() !== undefined) await watched;
         over.abort();
     }
 }

@@ -15,7 +15,8 @@ export async function down(layout: Layout): Promise<number> {
 /** Stops everything and removes it; with `toolchain` also what was built for every sandbox of this machine. */
 export async function reset(layout: Layout, toolchain: boolean): Promise<number> {
     await step("Stopping", () => stopEverything(layout));
-    rmSync(layout.dir, { recursive: true, force: true });
+    // Again, should something be written meanwhile, such as the daemon's exit code by the shell that outlives it.
+    rmSync(layout.dir, { recursive: true, force: true, maxRetries: 5 });
     console.log(`removed ${layout.dir}`);
     if (toolchain) console.log(`removed ${removeToolchain()}`);
     return 0;

@@ -4,10 +4,13 @@ import { checkout, type Layout } from "../layout";
 import type { StackOutputs } from "../proof/proof";
 import { pulumi, type PulumiRun } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
+import { mendCheckpoint } from "./checkpoint";
 import { isInterrupted } from "./interruption";
 import { UserError } from "./user-error";
 
 const name = "sandbox";
+/** As in Pulumi.yaml. */
+const project = "ovhcloud-llm-serving";
 
 /** The stack of this project on the local OVHcloud, worked on by the real `pulumi`. */
 export class Stack {
@@ -20,6 +23,7 @@ export class Stack {
     /** Runs `pulumi up` for a person who watches. Gives its exit code. */
     async up(): Promise<number> {
         mkdirSync(this.layout.pulumiState, { recursive: true });
+        mendCheckpoint(this.layout, project, name);
         const selected = await this.run(["stack", "select", name, "--create"]);
         if (selected.code !== 0) throw new UserError(`pulumi stack select failed:\n${selected.stderr}`);
         // Left behind when an earlier run was killed; the caller holds the sandbox's lock, so nobody else holds this one.

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { duration, step, styled } from "../../machine/terminal";
 import { prepareChart } from "../chart/chart";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
+import { requireSpace } from "../disk-space";
 import { readJson, writePrivate } from "../files";
 import type { Layout } from "../layout";
 import { installPlugins } from "../plugins/install";
@@ -23,12 +25,17 @@ export interface UpOptions {
     settings: WantedSettings;
 }
 
+/** A new one grows to some 270 MB at once, most of it etcd's; both have room for what is then written, such as metrics. */
+const spaceMegabytes = { new: 500, kept: 200 };
+
 /** Starts what is missing, brings up the stack, and checks what it promises. Gives the exit code. */
 export async function up(layout: Layout, { chart, settings }: UpOptions): Promise<number> {
     const started = performance.now();
     if (layout.dir.includes(":")) {
         throw new UserError(`${layout.dir}: PATH cannot name a folder with a colon; move the checkout to one without`);
     }
+    const isNew = !existsSync(layout.pulumiState);
+    requireSpace(layout.dir, isNew ? spaceMegabytes.new : spaceMegabytes.kept, "the sandbox");
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const installed = await install(layout, toolchain, chart);
     const daemon = await step("Local OVHcloud", () => ensureDaemon(layout, toolchain, settings));

@@ -467,12 +467,12 @@ const poll = process.env.OVH_SANDBOX_POLL_MS ? Number(process.env.OVH_SANDBOX_PO
 
 /** Something new may not be seen at once: 404 is waited out, nothing else. */
 async function waitUntilAvailable(path: string, timeoutSeconds: number): Promise<void> {
-    const deadline = Date.now() + timeoutSeconds * 1000;
+    const deadline = performance.now() + timeoutSeconds * 1000;
     for (let pause = 500; ; pause = Math.min(pause * 2, 10_000)) {
         try {
             return void (await api.get(path));
         } catch (error) {
-            if (!(error instanceof OvhApiError && error.status === 404) || Date.now() > deadline) throw error;
+            if (!(error instanceof OvhApiError && error.status === 404) || performance.now() > deadline) throw error;
         }
         await sleep(poll ?? pause);
     }
@@ -488,13 +488,13 @@ interface Wait {
 
 /** Looks again and again until the object is in a target state. One look that fails ends it. */
 async function waitFor(path: string, { pending, target, timeoutSeconds }: Wait): Promise<void> {
-    const deadline = Date.now() + timeoutSeconds * 1000;
+    const deadline = performance.now() + timeoutSeconds * 1000;
     const wanted = target.join(", ");
     let state = "";
     // The first look is late, since after a call the state is the one before for a moment.
     for (let pause = 5000; ; pause = pause === 5000 ? 3000 : Math.min(pause * 2, 10_000)) {
-        await sleep(Math.min(poll ?? pause, deadline - Date.now()));
-        if (Date.now() >= deadline) {
+        await sleep(Math.min(poll ?? pause, deadline - performance.now()));
+        if (performance.now() >= deadline) {
             const last = state && `last state: '${state}', `;
             const text = durationText(timeoutSeconds);
             throw new Error(`timeout while waiting for state to become '${wanted}' (${last}timeout: ${text})`);

@@ -69,7 +69,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         caFile: options.caFile,
         ended: () => {
             relayEnded = true;
-            notBefore = Date.now() + restartMs;
+            notBefore = performance.now() + restartMs;
         },
         log: (line) => closed || log(line),
     });
@@ -89,7 +89,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             children.set("prometheus-operator", { child: started, log: join(dir, "operator.log") });
             void started.ended.then(() => {
                 operator = undefined;
-                notBefore = Date.now() + restartMs;
+                notBefore = performance.now() + restartMs;
                 if (!closed) log("prometheus-operator ended; it is started again");
             });
         }
@@ -116,7 +116,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             children.set("prometheus", { child: started, log: join(dir, "prometheus.log") });
             void started.ended.then(() => {
                 prometheus = undefined;
-                notBefore = Date.now() + restartMs;
+                notBefore = performance.now() + restartMs;
                 if (!closed) log(`Prometheus ended, see ${join(dir, "prometheus.log")}`);
             });
             log(`Prometheus runs at ${url}; left out, since no pod runs: ${leftOut.join(", ") || "nothing"}`);
@@ -128,7 +128,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const looking = (async () => {
         while (!closed) {
             try {
-                if (Date.now() >= notBefore) await look();
+                if (performance.now() >= notBefore) await look();
                 said = "";
             } catch (error) {
                 // The cluster restarts, or a config is refused: said once, tried again.

@@ -14,6 +14,7 @@ import {
 import { homedir } from "node:os";
 import { basename, delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { requireSpace } from "../disk-space";
 import { takeLock } from "../processes";
 import { oldestGo, recipes, tools, type Recipe, type Tool } from "./recipes";
 
@@ -27,6 +28,9 @@ export interface ToolchainOptions {
     /** Gets a line per event; progress of a long build every 30 s. */
     log: (line: string) => void;
 }
+
+/** Go's caches while tools are built, some 15 GB for all of them; 1 GB stays. */
+const buildMegabytes = 16_000;
 
 const modules = join(__dirname, "go");
 
@@ -73,6 +77,8 @@ export function removeToolchain(): string {
 
 async function buildAll(missing: Tool[], log: (line: string) => void): Promise<void> {
     requireGo();
+    // Elsewhere it is for who has chosen the place to know.
+    if (!process.env.GOCACHE) requireSpace(cacheDir(), buildMegabytes, "building the tools of the sandbox");
     const release = await waitForLock(join(cacheDir(), "lock"), log);
     try {
         const total = missing.reduce((sum, tool) => sum + recipes[tool].coldSeconds, 0);
@@ -98,8 +104,8 @@ function goCaches(): { GOCACHE: string; GOMODCACHE: string } {
 
 async function build(tool: Tool, position: string, log: (line: string) => void): Promise<void> {
     const recipe = recipes[tool];
-    const started = Date.now();
-    const seconds = (): number => Math.round((Date.now() - started) / 1000);
+    const started = performance.now();
+    const seconds = (): number => Math.round((performance.now() - started) / 1000);
     const target = toolDir(tool);
     mkdirSync(join(cacheDir(), "work"), { recursive: true });
     const work = mkdtempSync(join(cacheDir(), "work", `${tool}-`));

@@ -66,6 +66,14 @@ function readStackConfig(project: string): RawConfig {
     return {
         values: Object.fromEntries(values) as Record<string, string>,
         secretKeys: new Set(secret),
-        stackFile: readStackFile(pulumi.getRootDirectory(), project, pulumi.getStack()),
+        stackFile: stackFile(project),
     };
+}
+
+function stackFile(project: string): RawConfig["stackFile"] {
+    try {
+        return readStackFile(pulumi.getRootDirectory(), project, pulumi.getStack());
+    } catch (error) {
+        throw new pulumi.RunError((error as Error).message);
+    }
 }

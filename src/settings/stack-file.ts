@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDocument } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 
 /**
  * The project's own keys as they lie in `Pulumi.<stack>.yaml` of its folder, encrypted values as `{ secure: ... }`; `undefined` without
@@ -12,8 +12,14 @@ import { parseDocument } from "yaml";
 export function readStackFile(folder: string, project: string, stack: string): Record<string, unknown> | undefined {
     const file = join(folder, `Pulumi.${stack}.yaml`);
     if (!existsSync(file)) return undefined;
-    const document = parseDocument(readFileSync(file, "utf8"));
-    if (document.errors.length > 0) throw new Error(`Pulumi.${stack}.yaml: ${document.errors[0].message}`);
+    const lines = new LineCounter();
+    const document = parseDocument(readFileSync(file, "utf8"), { lineCounter: lines, prettyErrors: false });
+    // Not its words, which may repeat a line of the file.
+    if (document.errors.length > 0) {
+        const { code, pos } = document.errors[0];
+        const { line, col } = lines.linePos(pos[0]);
+        throw new Error(`${file}:${line}:${col}: this is no YAML (${code}): mend the file`);
+    }
     const { config } = (document.toJS() ?? {}) as { config?: Record<string, unknown> };
     const prefix = `${project}:`;
     return Object.fromEntries(

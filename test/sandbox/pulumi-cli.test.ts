@@ -3,6 +3,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { sandboxCredentials } from "../../sandbox/credentials";
 import { layoutOf } from "../../sandbox/layout";
 import { environmentFile, sandboxEnvironment } from "../../sandbox/pulumi-cli";
 
@@ -33,5 +35,19 @@ it.each([
         OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: perMinute,
         OVH_AI_DEPLOY_POLL_MS: pollMs,
         OVH_SANDBOX_POLL_MS: clusterPollMs,
+    });
+});
+
+it("credentials for the real OVHcloud, of whatever kind, do not meet those of the sandbox", () => {
+    const real = {
+        OVH_ENDPOINT: "ovh-eu",
+        OVH_CLIENT_ID: "an-id",
+        OVH_CLIENT_SECRET: "a-secret",
+        OVH_ACCESS_TOKEN: "t",
+    };
+    const { applicationKey, applicationSecret, consumerKey } = sandboxCredentials;
+    const env = { ...real, ...sandboxEnvironment(layoutOf("/made/up"), "http://127.0.0.1:1/v1", "/made/up/ca.pem") };
+    expect(resolveCredentials({ config: () => undefined, env, files: [] })).toMatchObject({
+        auth: { applicationKey, applicationSecret, consumerKey },
     });
 });

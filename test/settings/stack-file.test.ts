@@ -29,3 +29,17 @@ it.each(["", "config:\n", "encryptionsalt: v1:x\n", "# nothing\n"])("%j holds no
 it("is undefined where there is no such file", () => {
     expect(readStackFile(folder, "llm", "other")).toBeUndefined();
 });
+
+it.each([
+    ["a bracket that is not closed", "config:\n  llm:token: hidden\n  llm:a: [1, 2\n", "4:1"],
+    ["a key that is there twice", "config:\n  llm:a: hidden\nconfig:\n  llm:b: 2\n", "3:1"],
+])("%s makes the file no YAML, which is said without its content", (_, text, place) => {
+    let said = "";
+    try {
+        read(text);
+    } catch (error) {
+        said = (error as Error).message;
+    }
+    expect(said).toMatch(new RegExp(`Pulumi\\.test\\.yaml:${place}: this is no YAML \\(\\w+\\): mend the file$`));
+    expect(said).not.toContain("hidden");
+});

@@ -79,11 +79,11 @@ export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Pr
             return { status: answer.status, body: await answer.json() };
         },
         async until(id, what, holds) {
-            const end = Date.now() + 30_000;
+            const end = performance.now() + 30_000;
             for (;;) {
                 const now = app(id);
                 if (holds(now)) return now;
-                if (Date.now() > end) throw new Error(`app ${id} never was "${what}": ${JSON.stringify(now, null, 2)}`);
+                if (performance.now() > end) throw new Error(`app ${id} never was "${what}": ${JSON.stringify(now, null, 2)}`);
                 await sleep(5);
             }
         },

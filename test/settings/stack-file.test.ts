@@ -29,3 +29,10 @@ it.each(["", "config:\n", "encryptionsalt: v1:x\n", "# nothing\n"])("%j holds no
 it("is undefined where there is no such file", () => {
     expect(readStackFile(folder, "llm", "other")).toBeUndefined();
 });
+
+it.each(["config: [", "config:\n  a: 1\n  a: 2\n", "config:\n  llm:alerting: 'x\n"])(
+    "%j is told, not passed over",
+    (text) => {
+        expect(() => read(text)).toThrow(/^Pulumi\.test\.yaml: .* at line \d/s);
+    },
+);

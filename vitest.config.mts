@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+    // Before .js: "../../index" is the program, not what compiles it for Pulumi.
+    resolve: { extensions: [".ts", ".mts", ".js", ".mjs", ".json"] },
     test: {
         pool: "forks",
         reporters: ["default"],

@@ -24,6 +24,14 @@ export interface LivePool {
     desiredNodes: number;
 }
 
+/** What a node can be made of, in part. */
+export interface NodeFlavor {
+    /** Such as `b2-15`. */
+    name: string;
+    /** `unavailable`: there is none to be had now. */
+    state: "available" | "unavailable";
+}
+
 /** States that pass by themselves. */
 const passing = ["INSTALLING", "REDEPLOYING", "REOPENING", "RESETTING", "RESIZING", "UNKNOWN", "UPDATING"];
 passing.push("DOWNSCALING", "UPSCALING");
@@ -48,6 +56,16 @@ export function findCluster(projectId: string, id: string): Promise<LiveCluster 
 /** The node pools of a cluster; none when it is gone. */
 export async function listNodePools(projectId: string, id: string): Promise<LivePool[]> {
     return (await get<LivePool[]>(`${clusterPath(projectId, id)}/nodepool`, `listing pools of cluster ${id}`)) ?? [];
+}
+
+/** What the nodes of a region can be made of; `undefined` when that cannot be learnt: a preview without it is still one. */
+export async function listNodeFlavors(projectId: string, region: string): Promise<NodeFlavor[] | undefined> {
+    const path = `/cloud/project/${projectId}/capabilities/kube/flavors?region=${encodeURIComponent(region)}`;
+    try {
+        return await connect().client.glance<NodeFlavor[]>(path);
+    } catch {
+        return undefined;
+    }
 }
 
 /** The kubeconfig that is valid now: one that was reset opens nothing any more. */

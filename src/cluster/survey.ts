@@ -1,7 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterSettings } from "../settings";
-import { findCluster, isPassing, listClusters, listNodePools, type LiveCluster, type LivePool } from "./ovh-api";
+import { flavorFault } from "./node-flavors";
+import {
+    findCluster,
+    isPassing,
+    listClusters,
+    listNodeFlavors,
+    listNodePools,
+    type LiveCluster,
+    type LivePool,
+} from "./ovh-api";
 import { knownResources } from "./own-state";
 import { isAutoscalersChange, poolNodes, type PoolNodes } from "./pool-nodes";
 import { cameOf, chooseTakeover, leftBehind, type Order } from "./takeover";
@@ -125,7 +134,7 @@ async function compare({ projectId, settings, warn }: SurveyArgs, kube: KnownKub
     if (!live) warn(goneCluster(kube.id));
     else {
         if (live.status !== "READY" && !isPassing(live.status)) warn(brokenCluster(live));
-        const fault = versionFault(settings.version, live.version);
+        const fault = versionFault(settings.version, live.version) ?? policyFault(settings.version, live);
         if (fault) throw new Error(fault);
         for (const setting of unapplied(settings, kube, live)) warn(setting);
         if (!hasText(kube.kubeconfig)) warn(unfinishedCluster(kube.id));
@@ -167,11 +176,25 @@ export function versionFault(wanted: string | undefined, live: string): string |
     return `cluster.version is "${wanted}" and the cluster runs ${live}: ${next}; give "1.${to < from ? from : from + 1}"`;
 }
 
+/** The plugin changes the version first and the policy after it, so that what OVHcloud has now decides. */
+export function policyFault(wanted: string | undefined, live: LiveCluster): string | undefined {
+    if (wanted === undefined || live.updatePolicy !== "NEVER_UPDATE" || live.version.startsWith(`${wanted}.`)) {
+        return undefined;
+    }
+    const minor = /^\d+\.\d+/.exec(live.version)?.[0];
+    return (
+        `cluster.version is "${wanted}", and OVHcloud updates no cluster whose policy is NEVER_UPDATE, as that of this one, ` +
+        `which runs ${live.version}. Change the policy by a pulumi up of its own: pulumi config set --path cluster.version ${minor} ` +
+        "and pulumi config set --path cluster.updatePolicy MINIMAL_DOWNTIME; then raise the version"
+    );
+}
+
 async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: KnownPool[]): Promise<PoolPlan> {
     const { projectId, settings } = args;
     const { name, flavor, autoscale } = settings.nodePool;
     const known = pools.find((one) => one.kubeId === clusterId && one.name === name);
     if (known && known.flavorName !== flavor) args.warn(flavorWarning(known, flavor));
+    if (known?.flavorName !== flavor) await checkFlavor(args);
     const unchanged = known && isAutoscalersChange(poolNodes(settings.nodePool, known), known);
     if (clusterId === undefined || unchanged || (known && !autoscale)) {
         return { nodes: poolNodes(settings.nodePool, known), leaveNumber: autoscale !== undefined };
@@ -184,6 +207,13 @@ async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: 
     args.say(`node pool "${name}" was begun by an interrupted run: pulumi up takes it over`);
     const settled = await settle(args, `node pool "${name}"`, live, ofName);
     return { nodes, leaveNumber: false, takeOver: settled && `${projectId}/${clusterId}/${settled.id}` };
+}
+
+/** Refuses a pool whose nodes could not be made: it would fail after its predecessor has gone. */
+async function checkFlavor({ projectId, settings: { nodePool, region } }: SurveyArgs): Promise<void> {
+    const flavors = await listNodeFlavors(projectId, region);
+    const fault = flavors && flavorFault(nodePool.flavor, region, flavors);
+    if (fault) throw new Error(fault);
 }
 
 /** Waits until nothing is under way any more. In a preview it does not, and is `undefined` then. */

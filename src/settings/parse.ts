@@ -315,7 +315,8 @@ function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string
     // Known by their names too: these can be in plain text by mistake, and are not to be repeated then.
     const ofReceiver = path[0] === "alerting" && path[1] === "receivers";
     // A kind of receiver that there is not is a word, which no secret is.
-    if (ofReceiver && path[3] === "type" && /^[a-z]{1,16}$/i.test(String(value))) return JSON.stringify(value);
+    const word = typeof value === "string" && /^[a-z]{1,16}$/i.test(value);
+    if (ofReceiver && path[3] === "type" && word) return JSON.stringify(value);
     const mayBeSecret = secret || ofReceiver || secretKeys.has(String(path[0])) || path.includes("env");
     if (mayBeSecret) return "[secret]";
     const text = JSON.stringify(value);

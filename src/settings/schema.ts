@@ -15,10 +15,11 @@ const kubernetesName = text(
     /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
     "use lower-case letters, digits and hyphens, at most 63",
 );
-/** A volume's size. Block storage comes in whole GiB. */
-const size = text(
-    /^([1-9]\d*(Gi|Ti)|[1-9]\d{3,}Mi)$/,
-    'give a size of at least 1Gi, in whole Gi or Ti, such as "50Gi" (not "50G", "50gi" or "0.5Ti")',
+const sizeRule = 'give a size of at least 1Gi, in whole Gi or Ti, such as "50Gi" (not "50G", "50gi" or "0.5Ti")';
+/** A volume's size. Block storage begins at 1 GiB. */
+const size = text(/^[1-9]\d*(Mi|Gi|Ti)$/, sizeRule).refine(
+    (value) => !value.endsWith("Mi") || parseInt(value) >= 1024,
+    sizeRule,
 );
 const storageClass = text(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'give a storage class such as "csi-cinder-high-speed"');
 const cidr = z.string().superRefine((value, context) => {

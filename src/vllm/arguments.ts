@@ -49,35 +49,31 @@ export function abbreviated(name: string): string[] {
 /** What vLLM 0.13.0 would refuse, or read otherwise than it looks, in words that follow those of the settings. */
 export function argumentFaults(words: string[]): ArgumentFault[] {
     const faults: ArgumentFault[] = [];
+    const fault = (index: number, fix: string | undefined) => void (fix && faults.push({ index, fix }));
     const given = new Set<Option>();
-    for (let index = 0; index < words.length;) {
-        const fault = (fix: string, at = index) => void faults.push({ index: at, fix });
+    for (let index = 0; index < words.length; index++) {
         const found = optionOf(words[index]);
-        const option = found && knownOption(found.name);
-        if (!found || !option) {
-            fault(found ? unknownFix(found.name) : strayFix(words[index]));
-            // The values of what is not known are not judged.
-            do index++;
-            while (found && index < words.length && !optionOf(words[index]));
+        if (!found) {
+            fault(index, strayFix(words[index]));
             continue;
         }
-        const dotted = found.name.includes(".");
-        if (given.has(option) && !dotted) fault("keep one: of an option that is given twice the last one holds");
-        given.add(option);
-
+        const option = knownOption(found.name);
         const following = valuesAfter(words, index);
-        const glued = /^-O(\d)$/.exec(found.name)?.[1];
-        const values = glued ? [] : found.value === undefined ? following.slice(0, mostValues(option)) : [found.value];
-        if (option.type === "switch" && found.value !== undefined)
-            fault("leave out what follows the =: it is a switch");
-        else if (option.type !== "switch" && option.nargs !== "?" && !glued && values.length === 0) {
-            fault("give its value as the next word");
+        if (!option) {
+            fault(index, unknownFix(found.name));
+            // Its values are not judged.
+            index += following.length;
+            continue;
         }
-        for (const [i, value] of values.entries()) {
-            const fix = option.type === "switch" || dotted ? undefined : valueFix(option, value);
-            if (fix) fault(fix, found.value === undefined ? index + 1 + i : index);
-        }
-        index += found.value === undefined ? 1 + values.length : 1;
+        // Of an option in JSON each key may be given by itself.
+        const dotted = found.name.includes(".");
+        if (given.has(option) && !dotted) fault(index, "keep one: of an option that is given twice the last one holds");
+        given.add(option);
+        const apart = found.value === undefined ? following.slice(0, mostValues(option, found.name)) : [];
+        fault(index, countFix(option, found, apart.length));
+        if (!dotted && found.value !== undefined) fault(index, valueFix(option, found.value));
+        if (!dotted) apart.forEach((value, i) => fault(index + 1 + i, valueFix(option, value)));
+        index += apart.length;
     }
     return faults;
 }
@@ -97,9 +93,16 @@ function valuesAfter(words: string[], index: number): string[] {
     return end < 0 ? rest : rest.slice(0, end);
 }
 
-function mostValues({ type, nargs }: Option): number {
-    if (type === "switch" || type === "help") return 0;
+/** Values that an option takes as words of their own. `-O3` has its one in the word already. */
+function mostValues({ type, nargs }: Option, name: string): number {
+    if (/^(switch|help)$/.test(type) || /^-O\d$/.test(name)) return 0;
     return nargs === "+" ? Infinity : 1;
+}
+
+function countFix(option: Option, { name, value }: { name: string; value?: string }, apart: number) {
+    const most = mostValues(option, name);
+    if (most === 0) return value === undefined ? undefined : "leave out what follows the =: it is a switch";
+    return apart > 0 || value !== undefined || option.nargs === "?" ? undefined : "give its value as the next word";
 }
 
 function unknownFix(name: string): string {

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { LiveCluster, LivePool } from "../../src/cluster/ovh-api";
+import type { LiveCluster, LivePool, NodeFlavor } from "../../src/cluster/ovh-api";
 import type { KnownResource } from "../../src/cluster/own-state";
 import { survey, versionFault } from "../../src/cluster/survey";
 import { defaultCluster } from "../../src/settings/defaults";
@@ -10,6 +10,7 @@ const world = vi.hoisted(() => ({
     known: [] as KnownResource[],
     clusters: [] as LiveCluster[],
     pools: [] as LivePool[],
+    flavors: undefined as NodeFlavor[] | undefined,
     outage: false,
 }));
 
@@ -22,6 +23,7 @@ vi.mock("../../src/cluster/ovh-api", async (original) => {
         listClusters: () => answer(world.clusters),
         findCluster: (_project: string, id: string) => answer(world.clusters.find((one) => one.id === id)),
         listNodePools: () => answer(world.pools),
+        listNodeFlavors: () => Promise.resolve(world.flavors),
     };
 });
 
@@ -67,7 +69,7 @@ function look(over: object = {}): ReturnType<typeof survey> {
 }
 
 beforeEach(() => {
-    Object.assign(world, { known: [], clusters: [], pools: [], outage: false });
+    Object.assign(world, { known: [], clusters: [], pools: [], flavors: undefined, outage: false });
     warned = [];
 });
 
@@ -214,6 +216,21 @@ describe("a change that failed though the state takes it for done", () => {
         await look({ version: "1.35", updatePolicy: "MINIMAL_DOWNTIME" });
         expect(warned).toEqual([]);
     });
+
+    it("not one that the policy forbids: that is refused, whatever the policy is to become with it", async () => {
+        const updatePolicy = "NEVER_UPDATE";
+        world.known = [order(), kube("ours", { version: "1.34", updatePolicy }), pool("ours")];
+        world.clusters = [cluster("ours", { updatePolicy })];
+        const policies = ["NEVER_UPDATE", "MINIMAL_DOWNTIME"];
+        for (const policy of policies) {
+            await expect(look({ version: "1.35", updatePolicy: policy })).rejects.toThrow(
+                /policy is NEVER_UPDATE.*pulumi config set --path cluster\.updatePolicy MINIMAL_DOWNTIME/,
+            );
+        }
+        await look({ version: "1.34", updatePolicy });
+        await look({ updatePolicy });
+        expect(warned).toEqual([]);
+    });
 });
 
 describe("node pool", () => {
@@ -250,6 +267,35 @@ describe("node pool", () => {
         world.known.push(pool("ours", { flavorName: "b3-16" }));
         await look();
         expect(warned.join()).toContain("pulumi config set --path cluster.nodePool.name monitoring-b2-15");
+    });
+
+    describe("of a flavor", () => {
+        const flavors: NodeFlavor[] = [
+            { name: "b2-7", state: "available" },
+            { name: "b2-15", state: "unavailable" },
+            { name: "b3-16", state: "available" },
+        ];
+        const ofFlavor = (flavor: string) => look({ nodePool: { ...defaultCluster.nodePool, flavor } });
+        beforeEach(() => (world.flavors = flavors));
+
+        it.each([
+            ["that there is none of now", "b2-15", /no b2-15 to be had in GRA11 now; .* <one of b2-7, b3-16>/],
+            ["that is misspelt", "b3-15", /GRA11 has no b3-15; did you mean .*flavor b3-16/],
+            ["that does not exist", "zz-1000", /GRA11 has no zz-1000; give another/],
+        ])("%s is refused before anything is changed, with and without a pool", async (_, flavor, told) => {
+            await expect(ofFlavor(flavor)).rejects.toThrow(told);
+            world.known.push(pool("ours", { flavorName: "b2-7" }));
+            await expect(ofFlavor(flavor)).rejects.toThrow(told);
+            Object.assign(world, { known: [], clusters: [] });
+            await expect(ofFlavor(flavor)).rejects.toThrow(told);
+        });
+
+        it("that the pool has already is not asked about, nor one where OVHcloud does not tell", async () => {
+            world.known.push(pool("ours"));
+            await ofFlavor("b2-15");
+            world.flavors = undefined;
+            await ofFlavor("b3-15");
+        });
     });
 });
 

@@ -8,6 +8,7 @@ import { ensureToolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig, alertRelabelConfigs, receiverSecrets } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
 import type { AlertingSettings } from "../../src/settings";
+import { alertingSchema } from "../../src/settings";
 import { defaultAlerting } from "../../src/settings/defaults";
 import { eventually, startAlertmanager, type Labels, type RealAlertmanager } from "./real-alertmanager";
 
@@ -196,4 +197,17 @@ describe("a real Alertmanager with it", () => {
         const other = { ...of("ministral", "VllmTokensSlow"), window: "slow" };
         expect(new Set(await told([page, ticket, other], "burn"))).toEqual(new Set([page, other]));
     });
+});
+
+it("a mail server that asks for no login is given none, and has no secret", () => {
+    const mail = { type: "email", to: "a@example.org", from: "b@example.org", smarthost: "smtp.example.org:25" };
+    const settings = alertingSchema.parse({
+        ...defaultAlerting,
+        receivers: { mail },
+        routes: { ...defaultAlerting.routes, page: ["mail"] },
+    });
+    expect(receiverSecrets(settings.receivers)).toEqual({});
+    const { receivers } = alertmanagerConfig(settings);
+    expect(JSON.stringify(receivers)).toContain('"smarthost":"smtp.example.org:25"');
+    expect(JSON.stringify(receivers)).not.toMatch(/auth_|very-secret/);
 });

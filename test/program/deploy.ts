@@ -93,6 +93,8 @@ export async function deploy(options: Options): Promise<Deployment> {
         listClusters: () => Promise.resolve(clusters),
         findCluster: (_project: string, id: string) => Promise.resolve(clusters.find((one) => one.id === id)),
         listNodePools: () => Promise.resolve(pools),
+        // Not told here: any flavor passes.
+        listNodeFlavors: () => Promise.resolve(undefined),
         currentKubeconfig: (_project: string, id: string) => Promise.resolve(`kubeconfig of ${id}`),
     }));
     await pulumi.runtime.setMocks(

@@ -125,7 +125,7 @@ describe("several models", () => {
     });
 
     it("the flat outputs are the first one's where there is no ministral", async () => {
-        const config = { ...toSet, models: { qwen: models.qwen }, monitoring: { grafana } };
+        const config = { ...toSet, models: { ministral: null, qwen: models.qwen }, monitoring: { grafana } };
         const stack = await deploy({ stack: "dev", config });
         expect((await stack.output("clientToken")).value).toBe("value-of-qwen-client");
     });
@@ -143,7 +143,7 @@ describe("several models", () => {
 describe("alerting", () => {
     const alerting = {
         receivers: {
-            oncall: { type: "pagerduty", routingKey: "very-secret-key" },
+            oncall: { type: "pagerduty", routingKey: "VerySecretKey0000000000000000000" },
             mail: {
                 type: "email",
                 to: "ops@example.org",
@@ -162,14 +162,17 @@ describe("alerting", () => {
         const stack = await deploy({ stack: "dev", config, secretKeys });
         const secret = stack.find("Secret", "monitoring-alertmanager-receivers");
         expect(secret.inputs.metadata.name).toBe("alertmanager-receivers");
-        expect(secret.inputs.stringData).toEqual({ oncall: "very-secret-key", mail: "very-secret-password" });
+        expect(secret.inputs.stringData).toEqual({
+            oncall: "VerySecretKey0000000000000000000",
+            mail: "very-secret-password",
+        });
         expect(secret.secrets).toContain("stringData");
         const release = stack.find("Release");
         expect(release.dependsOn).toContain("Secret monitoring-alertmanager-receivers");
         expect(release.secrets).toEqual([]);
         expect(release.inputs.values.alertmanager.alertmanagerSpec.secrets).toEqual(["alertmanager-receivers"]);
         const rest = stack.resources.filter((one) => one !== secret);
-        expect(JSON.stringify(rest)).not.toContain("very-secret");
+        expect(JSON.stringify(rest)).not.toMatch(/very-?secret/i);
     });
 
     it("an encrypted value of the monitoring makes the chart's values secret", async () => {

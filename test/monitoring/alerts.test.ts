@@ -241,7 +241,7 @@ const cases: Case[] = [
     {
         alert: "VllmAtMaxReplicas",
         what: "one of one replica, of a model that scales on its queue",
-        world: new AlertWorld(single, 1).set("vllm:num_requests_waiting", steady(6)),
+        world: new AlertWorld(single, 1).traffic().set("vllm:num_requests_waiting", steady(6)),
         fires: [ticket("VllmAtMaxReplicas"), ticket("VllmQueueNotDraining")],
     },
     {
@@ -298,7 +298,7 @@ const cases: Case[] = [
     {
         alert: "VllmReplicaStuck",
         what: "the only replica is stuck, for a few minutes so far",
-        world: world(1).traffic().stalled(24),
+        world: world(1).traffic().stalled(26),
     },
     {
         alert: "VllmReplicaStuck",

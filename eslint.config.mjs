@@ -1,5 +1,12 @@
 import tseslint from "typescript-eslint";
 
+/** Files of `files` may not import from these folders of the checkout. */
+function apart(files, ...folders) {
+    const regex = `(^|/)\\.\\./(${folders.join("|")})/`;
+    return { files, rules: { "no-restricted-imports": ["error", { patterns: [{ regex, message: oneWay }] }] } };
+}
+const oneWay = "Imports point one way, see docs/architecture.md.";
+
 /**
  * A folder of src that imports nothing of these others. By typescript-eslint's rule, because ESLint takes of one rule only the
  * last setting for a file.
@@ -40,6 +47,12 @@ export default tseslint.config(
             "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
         },
     },
+    // sandbox -> tools -> machine, and all of them -> src -> packages; never the reverse.
+    apart(["packages/**"], "src", "machine", "tools", "sandbox", "bench", "test"),
+    apart(["index.ts", "src/**"], "machine", "tools", "sandbox", "bench", "test"),
+    apart(["machine/**"], "src", "packages", "tools", "sandbox", "bench", "test"),
+    apart(["tools/**"], "sandbox", "bench", "test"),
+    apart(["sandbox/**"], "bench", "test"),
     // inference, cluster, monitoring -> settings -> vllm
     inner("vllm", "settings", "inference", "cluster", "monitoring"),
     inner("settings", "inference", "cluster", "monitoring"),

@@ -6,6 +6,7 @@ import { Monitoring } from "./src/monitoring/monitoring";
 import { monitoringChecks } from "./src/monitoring/settings-checks";
 import { jobName } from "./src/monitoring/scrape-jobs";
 import { loadSettings } from "./src/settings";
+import { transforms } from "./transforms";
 
 // Every fault of the stack config ends the program here, before the first resource.
 const settings = loadSettings(monitoringChecks);
@@ -21,6 +22,7 @@ const served = Object.entries(settings.models).map(([name, model]): [string, Mod
         huggingFaceToken,
         secretEnv: settings.modelsHoldSecrets,
         authorization,
+        transform: transforms.model,
     }),
 ]);
 
@@ -28,6 +30,7 @@ const cluster = new Cluster("cluster", {
     settings: settings.cluster,
     projectId,
     namespace: settings.monitoring.namespace,
+    transform: transforms.cluster,
 });
 
 const monitoring = new Monitoring("monitoring", {
@@ -38,6 +41,7 @@ const monitoring = new Monitoring("monitoring", {
     secretValues: settings.monitoringHoldsSecrets,
     cluster,
     protect: settings.cluster.protect,
+    transform: transforms.monitoring,
 });
 
 // Each model adds what is its own, so that one that fails or waits keeps nothing of the others unwatched.
@@ -49,6 +53,7 @@ const watched = served.map(
             runbooks: settings.alerting.runbooks,
             monitoring,
             cluster,
+            transform: transforms.modelMonitoring,
         }),
 );
 

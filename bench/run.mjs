@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ensureNpmPackages, root } from "../sandbox/npm-packages.mjs";
+import { ensureNpmPackages, root } from "../machine/npm-packages.mjs";
 
 const names = readdirSync(join(root, "bench"))
     .filter((file) => file.endsWith(".ts"))

@@ -2,13 +2,15 @@
 import { readFileSync } from "node:fs";
 import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
+import { sandboxProjectId } from "./credentials";
 import { readJson, writePrivate } from "./files";
 import { layoutOf } from "./layout";
-import { sandboxProjectId, startLocalCloud } from "./local-cloud";
+import { startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
 import { identityOf, type ProcessIdentity } from "./processes";
 import { sandboxEnvironment } from "./pulumi-cli";
 import type { Tool } from "./toolchain/recipes";
+import type { RealEngine } from "./vllm/vllm-process";
 
 /** What the CLI tells the daemon, in `Layout.daemonSettings`. */
 export interface DaemonSettings {
@@ -17,6 +19,8 @@ export interface DaemonSettings {
     balancing?: Balancing;
     /** Absolute path of a file of profiles. */
     profiles?: string;
+    /** Default: the simulated one. */
+    engine?: "simulated" | Omit<RealEngine, "dir">;
 }
 
 /** Where it listens as long as nobody else does; once chosen, ports stay for as long as the sandbox: they are in the stack's outputs. */
@@ -49,7 +53,7 @@ async function main(dir: string): Promise<void> {
         alertmanagerPort: ports.alertmanager,
         log,
     });
-    const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile);
+    const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile, settings.speed);
     const page = await startConsole({
         cloud: cloud.api,
         credentials: resolveCredentials({ config: () => undefined, env, files: [] }),

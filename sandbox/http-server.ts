@@ -10,6 +10,8 @@ export interface HttpServerOptions {
     tls?: { key: string; cert: string };
     /** Most bytes that a body may have. */
     bodyBytes: number;
+    /** Most bytes that its headers may have; default: Node's 16 KiB. */
+    headerBytes?: number;
     /** Whether a page of this origin may ask; default: none may. Only browsers send an origin. */
     allowsOrigin?: (origin: string, incoming: IncomingMessage) => boolean;
     /** What a refusal says, as JSON; default `{message}`. */
@@ -61,7 +63,8 @@ export function createHttpServer(options: HttpServerOptions, handle: HttpHandler
             incoming.resume();
         });
     };
-    return options.tls ? createTlsServer(options.tls, listener) : createPlainServer(listener);
+    const limits = { maxHeaderSize: options.headerBytes };
+    return options.tls ? createTlsServer({ ...options.tls, ...limits }, listener) : createPlainServer(limits, listener);
 }
 
 const failed = new HttpError(500, "the sandbox failed; see its log");

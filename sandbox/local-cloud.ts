@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { writePrivate } from "./files";
 import type { Layout } from "./layout";
 import { createKwokMks } from "./kubernetes/kwok";
@@ -9,16 +10,7 @@ import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
 import { openReverseProxy } from "./prometheus/reverse-proxy";
 import type { Tool } from "./toolchain/recipes";
 import { readProfiles } from "./vllm/profile-file";
-
-/** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
-export const sandboxCredentials = {
-    applicationKey: "sandbox-application-key",
-    applicationSecret: "sandbox-application-secret",
-    consumerKey: "sandbox-consumer-key",
-};
-
-/** The only Public Cloud project there is; the same as in Pulumi.sandbox.yaml. */
-export const sandboxProjectId = "5a4db0c55a4db0c55a4db0c55a4db0c5";
+import type { RealEngine } from "./vllm/vllm-process";
 
 export interface LocalCloudOptions {
     layout: Layout;
@@ -33,6 +25,8 @@ export interface LocalCloudOptions {
     balancing?: Balancing;
     /** File of profiles of the simulated GPUs, beside the built-in ones. */
     profiles?: string;
+    /** What the replicas are; default: simulated. */
+    engine?: "simulated" | Omit<RealEngine, "dir">;
     log: (line: string) => void;
 }
 
@@ -53,7 +47,7 @@ export interface LocalCloud {
  * Whatever makes a cluster answer also starts the monitoring feed on it, since on MKS the pods would run by themselves.
  */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-    const { layout, bin, log } = options;
+    const { layout, bin, engine, log } = options;
     // Held from now on: between a look for a free port and its use another sandbox would choose the same.
     const proxies = {
         prometheus: await openReverseProxy({ name: "Prometheus", port: options.prometheusPort ?? 0, log }),
@@ -144,6 +138,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         mks,
         parts: () => [...kwok.parts(), ...(feed?.feed.parts() ?? [])],
         balancing: options.balancing,
+        realEngine: engine === undefined || engine === "simulated" ? undefined : { ...engine, dir: layout.dir },
         profiles: options.profiles === undefined ? undefined : readProfiles(options.profiles),
         log,
     });

@@ -45,16 +45,32 @@ function processes(): Process[] {
         });
 }
 
+const mark = "OVH_SANDBOX_ENGINE";
+
+/** Environment by which processes that neither lie in `dir` nor name it, and all that they start, are known as its own. */
+export function markOf(dir: string): Record<string, string> {
+    return { [mark]: dir };
+}
+
+/** Whether a process has the mark. Its environment can be read on Linux alone, the only place where it is needed. */
+function isMarked(pid: number, dir: string): boolean {
+    try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`${mark}=${dir}`);
+    } catch {
+        return false; // ended meanwhile, or another user's
+    }
+}
+
 /**
  * The processes of the sandbox in `dir`: programs that lie in it (Pulumi's plugins outlive a `pulumi` that was killed),
- * and those of its own that have a path in it among their arguments.
+ * those of its own that have a path in it among their arguments, and those that are marked as its own.
  */
 export function sandboxProcesses(dir: string): number[] {
     return processes()
         .filter(({ pid, argv: [program, ...args] }) => {
             const named = args.some((arg) => arg === dir || arg.includes(`${dir}/`));
             const own = program.startsWith(`${dir}/`) || (named && ownPrograms.has(basename(program)));
-            return own && pid !== process.pid;
+            return pid !== process.pid && (own || isMarked(pid, dir));
         })
         .map(({ pid }) => pid);
 }
@@ -82,11 +98,6 @@ export function identityOf(pid: number): ProcessIdentity | undefined {
     } catch {
         return undefined; // both fail for a process that is not there
     }
-}
-
-/** Whether a process with this id lives. */
-export function isAlive(pid: number): boolean {
-    return identityOf(pid) !== undefined;
 }
 
 /** Whether it still is the same process. */
@@ -136,15 +147,18 @@ function putAside(file: string, aside: string): void {
 
 /** Asks processes to end, waits, and kills what is left. Throws when one cannot be ended. */
 export async function endProcesses(pids: number[], graceSeconds: number): Promise<void> {
-    signal(pids, "SIGTERM");
-    if (await gone(pids, graceSeconds)) return;
-    signal(pids.filter(isAlive), "SIGKILL");
-    if (await gone(pids, 10)) return;
-    throw new Error(`processes ${pids.filter(isAlive).join(", ")} do not end; stop them by hand and repeat`);
+    // By what they are: the number of one that has ended may be another's at the next look.
+    const all = pids.map(identityOf).filter((one) => one !== undefined);
+    signal(all, "SIGTERM");
+    if (await gone(all, graceSeconds)) return;
+    signal(all.filter(lives), "SIGKILL");
+    if (await gone(all, 10)) return;
+    const left = all.filter(lives).map(({ pid }) => pid);
+    throw new Error(`processes ${left.join(", ")} do not end; stop them by hand and repeat`);
 }
 
-function signal(pids: number[], name: NodeJS.Signals): void {
-    for (const pid of pids) {
+function signal(processes: ProcessIdentity[], name: NodeJS.Signals): void {
+    for (const { pid } of processes) {
         try {
             process.kill(pid, name);
         } catch {
@@ -153,10 +167,10 @@ function signal(pids: number[], name: NodeJS.Signals): void {
     }
 }
 
-async function gone(pids: number[], seconds: number): Promise<boolean> {
-    const end = Date.now() + seconds * 1000;
-    while (pids.some(isAlive)) {
-        if (Date.now() > end) return false;
+async function gone(processes: ProcessIdentity[], seconds: number): Promise<boolean> {
+    const end = performance.now() + seconds * 1000;
+    while (processes.some(lives)) {
+        if (performance.now() > end) return false;
         await sleep(100);
     }
     return true;

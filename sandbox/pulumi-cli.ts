@@ -1,15 +1,22 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/client";
 import type { Layout } from "./layout";
-import { sandboxCredentials, sandboxProjectId } from "./local-cloud";
+import { sandboxCredentials, sandboxProjectId } from "./credentials";
 
 /** The passphrase of the sandbox's stacks; `Pulumi.sandbox.yaml` carries the salt that belongs to it. */
 const passphrase = "sandbox";
 
-/** The environment in which `pulumi`, `kubectl` and this project's program meet the sandbox. The same is in `.sandbox/env`. */
-export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: string): Record<string, string> {
+/**
+ * The environment in which `pulumi`, `kubectl` and this project's program meet the sandbox. The same is in `.sandbox/env`.
+ * @param speed platform seconds per real second: the clients are paced by it, since the API's rate limit is
+ */
+export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: string, speed = 60): Record<string, string> {
+    const pauseMs = (platformSeconds: number, least: number): string =>
+        String(Math.max(least, Math.round((platformSeconds * 1000) / speed)));
     return {
         // Encoded: a path may hold %, # or ?.
         PULUMI_BACKEND_URL: pathToFileURL(layout.pulumiState).href,
@@ -23,9 +30,9 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         OVH_APPLICATION_SECRET: sandboxCredentials.applicationSecret,
         OVH_CONSUMER_KEY: sandboxCredentials.consumerKey,
         OVH_CLOUD_PROJECT_SERVICE: sandboxProjectId,
-        OVH_AI_DEPLOY_POLL_MS: "500",
-        OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: "6000",
-        OVH_SANDBOX_POLL_MS: "250",
+        OVH_AI_DEPLOY_POLL_MS: pauseMs(5, 500),
+        OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: String(Math.round(defaultRequestsPerMinute * speed)),
+        OVH_SANDBOX_POLL_MS: pauseMs(10, 250),
         // The provider's option of that name, which a Kubernetes plugin older than the SDK (the built one) does not know.
         PULUMI_K8S_ENABLE_PATCH_FORCE: "true",
         OVH_SANDBOX_CA: caFile,
@@ -82,7 +89,7 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
             // would drop what it is at.
             detached: true,
         });
-        running.add(child);
+        running.set(child, new Promise((ended) => child.once("close", () => ended())));
         if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
@@ -102,13 +109,29 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
     });
 }
 
-const running = new Set<ChildProcess>();
+/** Those that run, with their ends. */
+const running = new Map<ChildProcess, Promise<void>>();
 
 /**
  * Asks every `pulumi` that runs to end what it is at and save what exists, as Ctrl-C does; asked again it drops it.
  * Gives how many there are.
  */
 export function interruptPulumi(): number {
-    for (const child of running) child.kill("SIGINT");
+    for (const child of running.keys()) child.kill("SIGINT");
+    return running.size;
+}
+
+/** Ends every `pulumi` that runs, although nobody answers what it asks any more: asked, asked again, killed. */
+export async function endPulumi(graceMs = 5000): Promise<void> {
+    for (const end of [interruptPulumi, interruptPulumi, killPulumi]) {
+        if (end() === 0) return;
+        const ended = Promise.all(running.values());
+        await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
+    }
+}
+
+/** With the plugins, which are of its group. */
+function killPulumi(): number {
+    for (const { pid } of running.keys()) if (pid !== undefined) process.kill(-pid, "SIGKILL");
     return running.size;
 }

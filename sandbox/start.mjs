@@ -1,7 +1,7 @@
 // `npm run sandbox`: installs the npm packages if need be, then hands over to cli.ts.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { ensureNpmPackages, root } from "./npm-packages.mjs";
+import { ensureNpmPackages, root } from "../machine/npm-packages.mjs";
 
 ensureNpmPackages();
 const cli = spawn(process.execPath, ["--import", "tsx", join(root, "sandbox/cli.ts"), ...process.argv.slice(2)], {

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureNpmPackages, root } from "../sandbox/npm-packages.mjs";
+import { ensureNpmPackages, root } from "../machine/npm-packages.mjs";
 
 ensureNpmPackages();
 

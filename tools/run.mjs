@@ -1,7 +1,7 @@
 // `npm run TOOL -- OPTIONS`: installs what is missing, then runs tools/TOOL/cli.ts with the options.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { ensureNpmPackages, root } from "../sandbox/npm-packages.mjs";
+import { ensureNpmPackages, root } from "../machine/npm-packages.mjs";
 
 const [tool, ...options] = process.argv.slice(2);
 ensureNpmPackages();

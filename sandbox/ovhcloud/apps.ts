@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { badRequest, conflict, notFound } from "./api-error";
+import { listApps, positive, user } from "./app-list";
 import { region, resourcesOf } from "./capabilities";
+import { writtenAs, type Form } from "./forms";
 import type { Platform } from "./platform";
-import type { Store, StoredApp } from "./store";
+import { completeProbe } from "./probe";
+import { entry, type Store, type StoredApp } from "./store";
 
 /** What a handler of the emulated API is given. */
 export interface Call {
@@ -13,8 +16,6 @@ export interface Call {
 
 export type Handlers = Record<string, (call: Call) => unknown>;
 
-/** Apps on a page unless the call says otherwise; OVHcloud does not publish its number. */
-const defaultPageSize = 50;
 /** How long a synchronization takes, in platform seconds. A guess. */
 const syncSeconds = 20;
 
@@ -22,52 +23,51 @@ const stoppable = new Set(["RUNNING", "SCALING", "INITIALIZING", "QUEUED"]);
 const deletable = new Set(["STOPPED", "FAILED", "ERROR"]);
 
 function find(apps: Record<string, StoredApp>, id: string): StoredApp {
-    const app = apps[id];
+    const app = entry(apps, id);
     if (!app) throw notFound(`app ${id} does not exist`);
     return app;
 }
 
+/** How apps are written now. */
+export interface Writing {
+    form: Form;
+}
+
 /** The reads of apps as they are, or as they were if `apps` gives an older state. */
-export function appReads(apps: () => Record<string, StoredApp>, available: (app: StoredApp) => number): Handlers {
+export function appReads(
+    apps: () => Record<string, StoredApp>,
+    available: (app: StoredApp) => number,
+    writing: Writing,
+): Handlers {
+    const show = (app: StoredApp, inList: boolean): object =>
+        writtenAs(view(app, available(app)), writing.form, inList);
     return {
-        "GET /ai/app": ({ query }) => {
-            const states = query.getAll("statusState");
-            const size = Number(query.get("size") ?? defaultPageSize);
-            const page = Number(query.get("page") ?? 1);
-            return Object.values(apps())
-                .filter((app) => matches(app.spec.labels as Record<string, string>, query.get("labelSelector")))
-                .filter((app) => states.length === 0 || states.includes(app.state))
-                .sort((a, b) => (query.get("order") === "desc" ? -1 : 1) * a.createdAt.localeCompare(b.createdAt))
-                .slice((page - 1) * size, page * size)
-                .map((app) => view(app, available(app)));
-        },
-        "GET /ai/app/{appId}": ({ path }) => {
-            const app = find(apps(), path.appId);
-            return view(app, available(app));
-        },
+        "GET /ai/app": ({ query }) => listApps(Object.values(apps()), query).map((app) => show(app, true)),
+        "GET /ai/app/{appId}": ({ path }) => show(find(apps(), path.appId), false),
     };
 }
 
 /** The AI Deploy operations of the API, by method and path below the project. */
-export function appHandlers(store: Store, platform: Platform, projectId: string): Handlers {
+export function appHandlers(store: Store, platform: Platform, projectId: string, writing: Writing): Handlers {
     const touch = (app: StoredApp): void => {
         app.updatedAt = new Date().toISOString();
         store.save();
     };
-    const show = (app: StoredApp): object => view(app, platform.available(app));
+    const show = (app: StoredApp): object => writtenAs(view(app, platform.run(app).available), writing.form, false);
     /** What changes the containers takes effect at once in an app that runs; what changes nothing has no effect. */
     const change = (app: StoredApp, work: () => void): void => {
         const before = JSON.stringify(app.spec);
         work();
         if (JSON.stringify(app.spec) === before) return;
         touch(app);
-        if (app.wanted === "running" && stoppable.has(app.state)) platform.restart(app);
+        if (app.wanted === "running" && stoppable.has(app.state)) platform.run(app).restart();
     };
 
     return {
         ...appReads(
             () => store.state.apps,
-            (app) => platform.available(app),
+            (app) => platform.run(app).available,
+            writing,
         ),
         "POST /ai/app": async ({ body }) => {
             const app = newApp(body as Record<string, any>, projectId);
@@ -80,7 +80,7 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
                 );
             }
             store.state.apps[app.id] = app;
-            await platform.start(app);
+            await platform.run(app).start();
             return show(app);
         },
         "POST /ai/app/command": ({ body }) => {
@@ -107,8 +107,8 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             if (name.startsWith("ovh/")) {
                 throw badRequest(`label ${name}: labels beginning with ovh/ belong to the platform`);
             }
-            if (value === null || value === undefined) delete app.spec.labels[name];
-            else app.spec.labels[name] = value;
+            const { [name]: _, ...others } = app.spec.labels as Record<string, string>;
+            app.spec.labels = value === null || value === undefined ? others : { ...others, [name]: value };
             touch(app);
         },
         "PUT /ai/app/{appId}/scalingstrategy": (call) => {
@@ -116,17 +116,17 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             refuseWhenGoing(app);
             app.spec.scalingStrategy = scalingOf(call.body as Record<string, any>);
             touch(app);
-            platform.reconcile(app);
+            platform.run(app).reconcile();
         },
         "PUT /ai/app/{appId}/start": async (call) => {
             const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
-            if (!stoppable.has(app.state)) await platform.start(app);
+            if (!stoppable.has(app.state)) await platform.run(app).start();
         },
         "PUT /ai/app/{appId}/stop": (call) => {
             const app = find(store.state.apps, call.path.appId);
             refuseWhenGoing(app);
-            platform.stop(app);
+            platform.run(app).stop();
         },
         "POST /ai/app/{appId}/datasync": (call) => {
             const app = find(store.state.apps, call.path.appId);
@@ -141,8 +141,8 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
         "GET /ai/app/{appId}/log": (call) => {
             const app = find(store.state.apps, call.path.appId);
             const replica = call.query.get("replica");
-            const size = Number(call.query.get("size") ?? 100);
-            const page = Number(call.query.get("page") ?? 1);
+            const size = positive(call.query, "size") ?? 100;
+            const page = positive(call.query, "page") ?? 1;
             const lines = app.logs.filter((line) => replica === null || String(line.replica) === replica);
             const end = lines.length - (page - 1) * size;
             return {
@@ -161,17 +161,6 @@ export function appHandlers(store: Store, platform: Platform, projectId: string)
             platform.delete(app);
         },
     };
-}
-
-/** Whether labels satisfy a selector `key=value[,key=value]`. */
-function matches(labels: Record<string, string>, selector: string | null): boolean {
-    return (selector ?? "")
-        .split(",")
-        .filter(Boolean)
-        .every((part) => {
-            const at = part.indexOf("=");
-            return labels[part.slice(0, at)] === part.slice(at + 1);
-        });
 }
 
 function refuseWhenGoing(app: StoredApp): void {
@@ -194,6 +183,9 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
     }
     const mounts = ((body.volumes ?? []) as { mountPath: string }[]).map(({ mountPath }) => mountPath);
     if (new Set(mounts).size !== mounts.length) throw badRequest("two volumes have the same mountPath");
+    const httpPort = (body.defaultHttpPort ?? 8080) as number;
+    const probeOf = (probe: object | null | undefined): object | null =>
+        probe ? completeProbe(probe, httpPort) : null;
     return {
         id,
         createdAt: now,
@@ -203,13 +195,13 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
             region: body.region,
             image: body.image,
             command: body.command ?? null,
-            defaultHttpPort: body.defaultHttpPort ?? 8080,
+            defaultHttpPort: httpPort,
             grpcPort: body.grpcPort ?? null,
             deploymentStrategy: body.deploymentStrategy ?? null,
             envVars: body.envVars ?? [],
             labels: { ...body.labels, "ovh/id": id, "ovh/type": "app" },
-            livenessProbe: probeOf(body.livenessProbe, body.defaultHttpPort ?? 8080),
-            probe: probeOf(body.probe, body.defaultHttpPort ?? 8080),
+            livenessProbe: probeOf(body.livenessProbe),
+            probe: probeOf(body.probe),
             partnerId: body.partnerId ?? null,
             resources: resourcesOf(body.region as string, body.resources as object),
             scalingStrategy: scalingOf(body.scalingStrategy ?? { fixed: { replicas: 1 } }),
@@ -229,21 +221,6 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
         logs: [],
         dataSync: [],
     };
-}
-
-/** The probe with the defaults that the API's prose gives. */
-function probeOf(probe: Record<string, any> | null | undefined, port: number): object | null {
-    if (!probe) return null;
-    const defaults = {
-        path: "/",
-        port,
-        initialDelaySeconds: 0,
-        periodSeconds: 10,
-        timeoutSeconds: 1,
-        failureThreshold: 3,
-        successThreshold: 1,
-    };
-    return { ...defaults, ...Object.fromEntries(Object.entries(probe).filter(([, value]) => value !== null)) };
 }
 
 function scalingOf(body: Record<string, any>): object {
@@ -282,8 +259,9 @@ function update(app: StoredApp, input: Record<string, any>): void {
     if (input.defaultHttpPort) spec.defaultHttpPort = input.defaultHttpPort;
     if (input.grpcPort) spec.grpcPort = input.grpcPort;
     if (input.deploymentStrategy) spec.deploymentStrategy = input.deploymentStrategy;
-    if (input.livenessProbe) spec.livenessProbe = probeOf(input.livenessProbe, spec.defaultHttpPort as number);
-    if (input.probe) spec.probe = probeOf(input.probe, spec.defaultHttpPort as number);
+    for (const name of ["livenessProbe", "probe"]) {
+        if (input[name]) spec[name] = completeProbe(input[name] as object, spec.defaultHttpPort as number);
+    }
     if (input.flavor || input.gpu || input.cpu) {
         const { flavor, gpu } = { ...spec.resources, ...input };
         spec.resources = resourcesOf(spec.region as string, { flavor, gpu, cpu: input.cpu });
@@ -340,12 +318,12 @@ function endSync(sync: Record<string, any>, syncable: boolean, saved: () => void
 }
 
 /** `cloud.project.ai.app.App` */
-function view(app: StoredApp, availableReplicas: number): object {
+function view(app: StoredApp, availableReplicas: number): Record<string, unknown> {
     return {
         id: app.id,
         createdAt: app.createdAt,
         updatedAt: app.updatedAt,
-        user: "sandbox",
+        user,
         spec: app.spec,
         status: {
             state: app.state,

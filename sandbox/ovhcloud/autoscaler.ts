@@ -1,20 +1,19 @@
 import type { Aggregation } from "./status";
 
 /**
- * The arithmetic of Kubernetes' HorizontalPodAutoscaler, which AI Deploy is taken to follow (it builds on KEDA; OVHcloud
- * does not publish the algorithm): https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/
- * Pure: the platform reads the metric and has the clock.
+ * The arithmetic of Kubernetes' HorizontalPodAutoscaler, which AI Deploy is taken to follow (its guide names KEDA, which
+ * drives one; OVHcloud does not publish the algorithm): https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/
+ * A custom metric is an external one to it, with a target of type Value, since the guide says that the aggregated value is
+ * compared with the target. CPU and RAM are resource metrics. Pure: the platform reads the metric and has the clock.
  */
 
 /** A ratio this close to 1 changes nothing (`--horizontal-pod-autoscaler-tolerance`). */
 const tolerance = 0.1;
 
-/** What is to be held, and within which limits. */
+/** Limits and windows. */
 export interface ScalingRule {
     replicasMin: number;
     replicasMax: number;
-    targetValue: number;
-    aggregation: Aggregation;
     scaleUpStabilizationWindowSeconds: number;
     scaleDownStabilizationWindowSeconds: number;
     /** Idle seconds, beyond the scale-down window, before the last replica goes. Only with `replicasMin` 0. */
@@ -23,10 +22,9 @@ export interface ScalingRule {
 
 /** One replica that is not being ended. */
 export interface Reading {
-    /** A container that does not run yet has nothing to measure; one that runs and gives no value is missing. */
-    started: boolean;
     /** Whether it is ready for traffic. */
     ready: boolean;
+    /** Absent when it is not ready, and when it gave none. */
     value?: number;
 }
 
@@ -60,37 +58,58 @@ export function aggregate(values: number[], how: Aggregation): number {
     }
 }
 
+/** What the metric asks for, before windows and limits. */
+export interface Asked {
+    value: number;
+    ratio: number;
+    replicas: number;
+}
+
 /**
- * How many replicas the metric asks for, before windows and limits; undefined when no replica gave a value.
- *
- * An average allows for the replicas that gave none: one that gives none although it runs is taken to be on target when
- * the others ask for fewer and idle when they ask for more, one that has not started is taken to be idle when they ask for
- * more. If that turns the direction round, nothing changes. The other aggregations are compared as they are.
+ * Of an external metric: the ratio to the target times the replicas that are ready. Replicas without a value are left out of
+ * the aggregation, and nothing is corrected for them. Undefined when none gave a value.
  */
-export function recommend(
+export function askedByMetric(
     current: number,
     readings: Reading[],
     target: number,
     how: Aggregation,
-): { value: number; ratio: number; replicas: number } | undefined {
-    const values = readings.flatMap(({ value }) => (value === undefined ? [] : [value]));
+): Asked | undefined {
+    const values = valuesOf(readings);
     if (values.length === 0) return undefined;
     const value = aggregate(values, how);
     const ratio = value / target;
-    const scaled = (by: number, count: number): number =>
-        Math.abs(by - 1) <= tolerance ? current : Math.ceil(roundedOff(by * count));
-    if (how !== "AVERAGE") {
-        return { value, ratio, replicas: scaled(ratio, readings.filter(({ ready }) => ready).length) };
-    }
+    const replicas = scaled(current, ratio, readings.filter(({ ready }) => ready).length);
+    return { value, ratio, replicas };
+}
+
+/**
+ * Of CPU or RAM: the average over the replicas, allowing for those without a value. A ready one without is taken to be on
+ * target when the others ask for fewer and idle when they ask for more; one that is not ready to be idle when they ask for
+ * more. If that turns the direction round, nothing changes. Undefined when none gave a value.
+ */
+export function askedByResource(current: number, readings: Reading[], target: number): Asked | undefined {
+    const values = valuesOf(readings);
+    if (values.length === 0) return undefined;
+    const value = aggregate(values, "AVERAGE");
+    const ratio = value / target;
     const without = readings.filter((reading) => reading.value === undefined);
-    const missing = without.filter(({ started }) => started).map(() => (ratio < 1 ? target : 0));
-    const unready = ratio > 1 ? without.filter(({ started }) => !started).map(() => 0) : [];
+    const missing = without.filter(({ ready }) => ready).map(() => (ratio < 1 ? target : 0));
+    const unready = ratio > 1 ? without.filter(({ ready }) => !ready).map(() => 0) : [];
     const allowedFor = [...values, ...missing, ...unready];
-    const again = aggregate(allowedFor, how) / target;
+    const again = aggregate(allowedFor, "AVERAGE") / target;
     const turned = (ratio < 1 && again > 1) || (ratio > 1 && again < 1);
-    const replicas = turned ? current : scaled(again, allowedFor.length);
+    const replicas = turned ? current : scaled(current, again, allowedFor.length);
     const opposite = (again < 1 && replicas > current) || (again > 1 && replicas < current);
     return { value, ratio: again, replicas: opposite ? current : replicas };
+}
+
+function valuesOf(readings: Reading[]): number[] {
+    return readings.flatMap(({ value }) => (value === undefined ? [] : [value]));
+}
+
+function scaled(current: number, ratio: number, count: number): number {
+    return Math.abs(ratio - 1) <= tolerance ? current : Math.ceil(roundedOff(ratio * count));
 }
 
 /** Without the dust of binary fractions: 3 x 1.1 is 3.3000000000000003, which must not round up to more than 3.3 does. */
@@ -126,20 +145,19 @@ export function mostAfterOnePeriod(current: number): number {
 }
 
 /**
- * One look at an app that has at least one replica. `history` is of earlier looks, oldest first; the new recommendation is
+ * One look at an app that has at least one replica. `asked` is what its metric asks for. `history` is of earlier looks, oldest first; the new recommendation is
  * added to it and what no window reaches any more is dropped. `idleSeconds` is how long there has been nothing to do.
  */
 export function decide(
     rule: ScalingRule,
     current: number,
-    readings: Reading[],
+    asked: Asked | undefined,
     history: Recommendation[],
     now: number,
     idleSeconds: number,
 ): Outcome {
     const { replicasMin, replicasMax } = rule;
     const least = Math.max(1, replicasMin);
-    const asked = recommend(current, readings, rule.targetValue, rule.aggregation);
     const idleLimit = rule.scaleDownStabilizationWindowSeconds + rule.cooldownPeriodSeconds;
     if (replicasMin === 0 && current === least && idleSeconds >= idleLimit) {
         const reason = `idle for ${Math.round(idleSeconds)} s, ${idleLimit} s were to pass: scaled to zero`;

@@ -1,4 +1,5 @@
 import { notFound } from "./api-error";
+import type { Handlers } from "./apps";
 
 /**
  * What the simulated platform offers. Regions and the flavor `h100-1-gpu` are named in OVHcloud's documentation;
@@ -51,12 +52,20 @@ export const gpuQuota = 16;
 
 const gib = 1024 ** 3;
 
-export function regions(): object[] {
-    return Object.keys(regionFlavors).map((id) => region(id));
+/** @param quota GPUs that the project may use now */
+export function capabilityHandlers(quota: () => number): Handlers {
+    return {
+        "GET /ai/capabilities/region": () => Object.keys(regionFlavors).map((id) => region(id)),
+        "GET /ai/capabilities/region/{region}": ({ path }) => region(path.region),
+        "GET /ai/capabilities/region/{region}/flavor": ({ path }) => flavorsOf(path.region),
+        "GET /ai/capabilities/region/{region}/flavor/{flavorId}": ({ path }) => flavor(path.region, path.flavorId),
+        "GET /ai/capabilities/quota": () => ({ resources: { gpu: quota() }, storage: 10 * 1024 ** 4 }),
+        "GET /ai/capabilities/feature": () => ({ lab: false, registry: true }),
+    };
 }
 
 export function region(id: string): object {
-    if (!regionFlavors[id]) {
+    if (!Object.hasOwn(regionFlavors, id)) {
         throw notFound(`region ${id} does not exist; there are ${Object.keys(regionFlavors).join(", ")}`);
     }
     const host = `https://${id.toLowerCase()}.example.invalid`;
@@ -69,12 +78,12 @@ export function region(id: string): object {
     };
 }
 
-export function flavorsOf(regionId: string): object[] {
+function flavorsOf(regionId: string): object[] {
     region(regionId);
     return regionFlavors[regionId].map((id) => flavor(regionId, id));
 }
 
-export function flavor(regionId: string, id: string): object {
+function flavor(regionId: string, id: string): object {
     region(regionId);
     const spec = regionFlavors[regionId].includes(id) ? flavors[id] : undefined;
     if (!spec) {

@@ -1,6 +1,7 @@
 import Ajv, { type ValidateFunction } from "ajv";
 import structure from "./ai-deploy.structure.json";
 import { badRequest } from "./api-error";
+import { entry } from "./store";
 
 /** The published structure of OVHcloud's API, turned into checks of each request and each answer. */
 
@@ -119,7 +120,7 @@ export function requestFaults(route: Route, query: URLSearchParams, body: unknow
     const { operation } = route;
     const faults: string[] = [];
     for (const name of new Set(query.keys())) {
-        const validate = operation.query[name];
+        const validate = entry(operation.query, name);
         const values = query.getAll(name);
         if (!validate) faults.push(`unknown query parameter ${name}`);
         else if (!validate({ value: values.length > 1 ? values : values[0] })) {

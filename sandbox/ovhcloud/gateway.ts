@@ -5,7 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { forward } from "../http-forward";
 import { close, createHttpServer, HttpError, listenNear } from "../http-server";
 import type { Balancing, GatewayStatus } from "./status";
-import type { State, StoredApp, StoredToken } from "./store";
+import { entry, type State, type StoredApp, type StoredToken } from "./store";
 
 /** A replica that the gateway may send requests to. */
 export interface Backend {
@@ -177,7 +177,7 @@ export function refuseToken(
     const selector = token.spec.labelSelector;
     if (selector) {
         const [label, wanted] = selector.split("=");
-        if (app.spec.labels?.[label] !== wanted) {
+        if (entry((app.spec.labels ?? {}) as Record<string, string>, label) !== wanted) {
             return new HttpError(403, "the label selector of this token does not match this app");
         }
     }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import { readSetMetric } from "../vllm/set-metrics";
 import { badRequest } from "./api-error";
 import type { AppFaultInput, AppFaultKind, FaultStatus, PlatformFaultInput, PlatformFaultKind } from "./status";
 
@@ -11,7 +12,19 @@ import type { AppFaultInput, AppFaultKind, FaultStatus, PlatformFaultInput, Plat
 /** Faults that happen once and are over. */
 const momentary = new Set<string>(["crash", "oom", "token-revoked"]);
 
-export const appFaultKinds: AppFaultKind[] = ["crash", "hang", "slow", "oom", "image-pull", "hf-401"];
+export const appFaultKinds: AppFaultKind[] = [
+    "crash",
+    "hang",
+    "stall",
+    "slow",
+    "errors",
+    "metrics",
+    "oom",
+    "image-pull",
+    "hf-401",
+];
+/** Those that a real vLLM can have. */
+export const realFaultKinds: AppFaultKind[] = ["crash", "hang", "stall", "image-pull"];
 export const platformFaultKinds: PlatformFaultKind[] = ["quota", "region-outage", "api-outage", "token-revoked"];
 
 /** A week; timers take no more than three and a half. */
@@ -25,6 +38,9 @@ const appFault = z.strictObject({
     kind: z.enum(appFaultKinds),
     replica: z.int().min(0).optional(),
     factor: z.number().min(1).max(1_000_000).optional(),
+    rate: z.number().positive().max(1).optional(),
+    status: z.int().min(400).max(599).optional(),
+    metrics: z.array(z.string().superRefine(checkSetMetric)).min(1).max(100).optional(),
     ...timing,
 });
 const platformFault = z.strictObject({
@@ -36,20 +52,50 @@ const platformFault = z.strictObject({
 /** The fields that only these kinds have. */
 const onlyOf: Record<string, string[]> = {
     factor: ["slow"],
-    replica: ["crash", "hang", "slow", "oom"],
+    rate: ["errors"],
+    status: ["errors"],
+    metrics: ["metrics"],
+    replica: ["crash", "hang", "stall", "slow", "errors", "metrics", "oom"],
     region: ["region-outage"],
     token: ["token-revoked"],
 };
 
-/**
- * Throws an ApiError 400 that names the field.
- * @param replicas indexes of those that the app has now
- */
-export function readAppFault(body: unknown, replicas: number[]): AppFaultInput {
+function checkSetMetric(text: string, context: z.RefinementCtx): void {
+    try {
+        readSetMetric(text);
+    } catch (error) {
+        context.addIssue({ code: "custom", message: (error as Error).message });
+    }
+}
+
+/** What a fault of an app can strike. */
+export interface Targets {
+    /** Indexes of the replicas that the app has now, and of those among them whose container runs. */
+    replicas: number[];
+    running: number[];
+    /** Faults that its engine can have. */
+    kinds: AppFaultKind[];
+    /** What it is; default: a simulated vLLM. */
+    engine?: string;
+}
+
+/** Throws an ApiError 400 that names the field, and says what is possible. */
+export function readAppFault(
+    body: unknown,
+    { replicas, running, kinds, engine = "a simulated vLLM" }: Targets,
+): AppFaultInput {
     const read = checked(appFault.safeParse(body));
-    if (read.replica === undefined || replicas.includes(read.replica)) return read;
-    const there = replicas.length === 0 ? "none" : replicas.join(", ");
-    throw badRequest(`replica: the app has no replica ${read.replica}; it has ${there}`);
+    const { kind, replica, afterSeconds = 0 } = read;
+    if (!kinds.includes(kind)) {
+        throw badRequest(`kind: ${engine} cannot be made to have "${kind}"; it can have ${kinds.join(", ")}`);
+    }
+    if (kind === "metrics" && !read.metrics) throw badRequest("metrics: give one at least, NAME=VALUE");
+    const strikesProcess = ["crash", "oom", "hang", "stall"].includes(kind) && afterSeconds === 0;
+    const possible = strikesProcess ? running : replicas;
+    if (replica === undefined ? !strikesProcess || running.length > 0 : possible.includes(replica)) return read;
+    const what = strikesProcess ? "running replica" : "replica";
+    const there = possible.length === 0 ? "none" : possible.join(", ");
+    throw badRequest(`replica: the app has no ${what}${replica === undefined ? "" : ` ${replica}`}; it has ${there}`);
 }
 
 /** Throws an ApiError 400 that names the field. */
@@ -96,6 +142,10 @@ export class Incidents {
             endsAt: forSeconds === undefined ? undefined : new Date(begins + forSeconds * 1000).toISOString(),
         };
         if (status.kind === "slow") status.factor ??= 10;
+        if (status.kind === "errors") {
+            status.rate ??= 1;
+            status.status ??= 500;
+        }
         this.faults.set(status.id, { status });
         if (afterSeconds > 0) this.later(status, afterSeconds, () => this.begin(status, forSeconds));
         else this.begin(status, forSeconds);

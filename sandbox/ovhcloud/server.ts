@@ -6,21 +6,26 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { close, createHttpServer, listenNear, type HttpError, type HttpRequest } from "../http-server";
 import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
-import { ApiError, badRequest, notFound } from "./api-error";
-import { appHandlers, appReads, type Handlers } from "./apps";
-import { authenticate, type Credentials } from "./auth";
-import * as capabilities from "./capabilities";
+import { startVllmProcess, type RealEngine } from "../vllm/vllm-process";
+import { callApi, type ApiOptions } from "./api";
+import { ApiError } from "./api-error";
+import { appHandlers, appReads, type Handlers, type Writing } from "./apps";
+import type { Credentials } from "./auth";
+import { capabilityHandlers } from "./capabilities";
 import { makeCertificates } from "./certificates";
-import { answerFaults, requestFaults, route } from "./contract";
+import { control, type Controls } from "./control";
 import { EventStream } from "./event-stream";
-import { Faults, readFaultRule } from "./faults";
-import { balancings, refuseToken } from "./gateway";
-import { readAppFault, readPlatformFault } from "./incidents";
+import { Faults, type FaultRule } from "./faults";
+import type { Form } from "./forms";
+import { refuseToken } from "./gateway";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
-import { Platform, type StartReplica } from "./platform";
-import type { AppStatus, Balancing, PartStatus, SandboxStatus } from "./status";
-import { Store, type StoredApp } from "./store";
+import { Overview, type AppSummary } from "./overview";
+import { Platform } from "./platform";
+import { callsPerMinute, RateLimit } from "./rate-limit";
+import type { StartReplica } from "./replicas";
+import type { Balancing, PartStatus, SandboxStatus } from "./status";
+import { entry, Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {
@@ -31,30 +36,29 @@ export interface OvhCloudOptions {
     /** Platform seconds per real second; default 60. */
     speed?: number;
     credentials: Credentials;
+    /**
+     * Calls that each credential may make in a minute, as long as that is at the speed of the start, whatever the speed
+     * becomes: by that the clients pace themselves. Default 60; `Infinity` lifts the limit.
+     */
+    callsPerMinute?: number;
     /** The only Public Cloud project there is. */
     projectId: string;
     mks: ManagedKubernetes;
     /** What stands for a container; default: the simulated vLLM. */
     startReplica?: StartReplica;
+    /** Replicas are processes of this vLLM in place of simulated ones. */
+    realEngine?: RealEngine;
     /** GPUs that the project may use; default: `capabilities.gpuQuota`. */
     gpuQuota?: number;
     /** How the gateways choose a replica; default `random`. */
     balancing?: Balancing;
+    /** How the API writes apps back, see forms.ts; default `full`. */
+    form?: Form;
     /** Profiles of the simulated GPUs beside the built-in ones. */
     profiles?: OwnProfile[];
     /** Programs that `status` is to show. */
     parts?: () => PartStatus[];
     log?: (line: string) => void;
-}
-
-export interface AppSummary {
-    id: string;
-    name: string;
-    /** The `--model` of the command, or an empty text. */
-    model: string;
-    state: string;
-    replicas: number;
-    url: string;
 }
 
 export interface LoggedRequest {
@@ -102,7 +106,7 @@ const bodyBytes = 1024 ** 2;
 
 /** Starts the emulated OVHcloud API with the simulated AI Deploy behind it. */
 export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud> {
-    const log = options.log ?? (() => undefined);
+    const { realEngine, log = () => undefined } = options;
     const store = new Store(options.stateDir);
     store.state.certificates ??= await makeCertificates();
     const caFile = join(options.stateDir, "ca.pem");
@@ -112,222 +116,40 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     const platform = new Platform({
         store,
         speed: options.speed ?? 60,
-        startReplica: options.startReplica ?? startVllm,
+        startReplica:
+            options.startReplica ?? (realEngine ? (replica) => startVllmProcess(replica, realEngine) : startVllm),
+        realEngine: realEngine?.command,
         gpuQuota: options.gpuQuota,
         balancing: options.balancing,
         profiles: options.profiles,
         log,
         changed: () => changed(),
     });
-    const kube = { store, mks: options.mks, projectId: options.projectId, speed: () => platform.speed, log };
-    const handlers: Handlers = {
-        ...appHandlers(store, platform, options.projectId),
-        ...tokenHandlers(store),
-        ...kubeHandlers(kube),
-        "GET /ai/capabilities/region": () => capabilities.regions(),
-        "GET /ai/capabilities/region/{region}": ({ path }) => capabilities.region(path.region),
-        "GET /ai/capabilities/region/{region}/flavor": ({ path }) => capabilities.flavorsOf(path.region),
-        "GET /ai/capabilities/region/{region}/flavor/{flavorId}": ({ path }) =>
-            capabilities.flavor(path.region, path.flavorId),
-        "GET /ai/capabilities/quota": () => ({ resources: { gpu: platform.gpuQuota }, storage: 10 * 1024 ** 4 }),
-        "GET /ai/capabilities/feature": () => ({ lab: false, registry: true }),
-    };
-    const faults = new Faults();
     const violations: string[] = [];
     const requests: LoggedRequest[] = [];
-
-    const existing = (): StoredApp[] => Object.values(store.state.apps).filter(({ state }) => state !== "DELETED");
-    const identity = (app: StoredApp): Pick<AppStatus, "id" | "name" | "model" | "url"> => ({
-        id: app.id,
-        name: app.spec.name as string,
-        model: /(?:--model[= ]|vllm serve )(\S+)/.exec((app.spec.command ?? []).join(" "))?.[1] ?? "",
-        url: `https://127.0.0.1:${app.port}`,
-    });
-    const summaries = (): AppSummary[] =>
-        existing().map((app) => ({ ...identity(app), state: app.state, replicas: platform.available(app) }));
-    const status = (): SandboxStatus => ({
-        at: new Date().toISOString(),
-        pid: process.pid,
-        speed: platform.speed,
-        violations: violations.length,
-        apps: existing().map((app) => ({ ...identity(app), ...platform.status(app) })),
-        clusters: Object.keys(store.state.clusters),
-        faults: platform.incidents.list(),
-        parts: options.parts?.() ?? [],
-    });
-    const events = new EventStream(status);
+    const faults = new Faults();
+    const writing: Writing = { form: options.form ?? "full" };
+    const overview = new Overview(store, platform, violations, options.parts ?? (() => []));
+    const events = new EventStream(() => overview.status());
     changed = () => events.changed();
-
-    const readsAsOf = (ageMs: number): Handlers => {
-        const apps = store.appsAsOf(ageMs);
-        return appReads(
-            () => apps,
-            ({ id, replicas }) => (store.state.apps[id] ? platform.available(store.state.apps[id]) : replicas),
-        );
+    const kube = { store, mks: options.mks, projectId: options.projectId, speed: () => platform.speed, log };
+    const api: ApiOptions = {
+        credentials: options.credentials,
+        projectId: options.projectId,
+        handlers: {
+            ...appHandlers(store, platform, options.projectId, writing),
+            ...tokenHandlers(store),
+            ...kubeHandlers(kube),
+            ...capabilityHandlers(() => platform.gpuQuota),
+        },
+        readsAsOf: (ageMs) => readsAsOf(store, platform, writing, ageMs),
+        violation: (line) => violations.push(line),
+        limit: new RateLimit(options.callsPerMinute ?? callsPerMinute, 60_000 / platform.speed),
     };
-
-    const replicasOf = (id: string): number[] =>
-        platform.status(store.state.apps[id]).replicas.map(({ index }) => index);
-
-    /** What writes change, in a form that can be compared. */
-    const fingerprint = (): string => {
-        const { apps, tokens, clusters, authorized } = store.state;
-        const ofApps = Object.values(apps).map(({ id, spec, wanted, state, dataSync }) => [
-            id,
-            spec,
-            wanted,
-            state,
-            dataSync.length,
-        ]);
-        return JSON.stringify([ofApps, tokens, clusters, authorized]);
-    };
-
-    /** One call of the API, from authentication to the answer's value. */
-    async function call(
-        { method, url, incoming }: HttpRequest,
-        body: string,
-        staleMs: number | undefined,
-    ): Promise<unknown> {
-        const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
-        if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
-        const way = authenticate(options.credentials, incoming.headers, method, url.href, body);
-        if (method === "GET" && path === "/auth/details") {
-            return {
-                account: "sandbox",
-                description: "simulated",
-                method: way === "token" ? "oauth2" : "account",
-                roles: [],
-                allowedRoutes: [{ method: "GET", path: "/*" }],
-            };
-        }
-        const matched = route(method, path);
-        if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
-        const name = `${method} ${matched.template}`;
-        // Ids are looked up in plain objects, which know some names from birth.
-        const inborn = Object.values(matched.path).find((value) => value in Object.prototype);
-        if (inborn !== undefined) throw notFound(`${inborn} does not exist`);
-        if (matched.path.serviceName !== options.projectId) throw notFound("This service does not exist");
-        const key = name.replace("/cloud/project/{serviceName}", "");
-        const handler = (staleMs === undefined ? undefined : readsAsOf(staleMs)[key]) ?? handlers[key];
-        if (!handler) throw new ApiError(501, "Server::NotImplemented", `${name} is not emulated in the sandbox`);
-
-        let parsed: unknown;
-        try {
-            parsed = body === "" ? undefined : JSON.parse(body);
-        } catch {
-            throw badRequest("the body is not JSON");
-        }
-        const wrong = requestFaults(matched, url.searchParams, parsed);
-        if (wrong.length > 0) {
-            violations.push(`request ${name}: ${wrong.join("; ")}`);
-            throw badRequest(wrong.join("; "));
-        }
-        const answer = await handler({ path: matched.path, query: url.searchParams, body: parsed });
-        // As it will travel: without undefined.
-        const sent = answer === undefined ? undefined : (JSON.parse(JSON.stringify(answer)) as unknown);
-        for (const fault of answerFaults(matched, sent)) violations.push(`answer ${name}: ${fault}`);
-        return sent;
-    }
-
-    async function serve(request: HttpRequest, answer: ServerResponse): Promise<void> {
-        const { method, url, incoming } = request;
-        const body = await request.text();
-        const logged: LoggedRequest = { at: Date.now(), method, path: url.pathname, status: 0, effect: false };
-        requests.push(logged);
-        if (requests.length > maxLoggedRequests) requests.shift();
-        const send = (status: number, value: unknown, headers: Record<string, string> = {}): void => {
-            logged.status = status;
-            answer.writeHead(status, { "content-type": "application/json", ...headers });
-            answer.end(value === undefined ? "null" : JSON.stringify(value));
-        };
-        if (method === "GET" && url.pathname === "/sandbox/events") return events.open(answer);
-        if (url.pathname.startsWith("/sandbox/")) return send(200, control(method, url.pathname, body));
-        if (platform.incidents.active("api-outage")) {
-            const message = "the API is out of order (a fault was asked for)";
-            return send(503, { class: "Server::ServiceUnavailable", message });
-        }
-        const fault = faults.strike(method, url.pathname);
-        if (fault?.kind === "delay") await sleep(fault.delayMs ?? 1000);
-        if (fault?.kind === "drop") return void incoming.socket.destroy();
-        if (fault?.kind === "status") {
-            const headers: Record<string, string> =
-                fault.retryAfter === undefined ? {} : { "retry-after": String(fault.retryAfter) };
-            return send(fault.status ?? 500, { class: "Server::Fault", message: "a fault was asked for" }, headers);
-        }
-        try {
-            const before = method === "GET" ? "" : fingerprint();
-            const value = await call(request, body, fault?.kind === "stale" ? fault.staleMs : undefined);
-            logged.effect = method !== "GET" && fingerprint() !== before;
-            if (fault?.kind === "commit-then-drop") return void incoming.socket.destroy();
-            if (fault?.kind === "commit-then-timeout") return;
-            if (fault?.kind === "commit-then-status") {
-                return send(fault.status ?? 500, { class: "Server::Fault", message: "a fault was asked for" });
-            }
-            send(200, value);
-        } catch (error) {
-            logged.status = error instanceof ApiError ? error.status : 500;
-            throw error;
-        }
-        return undefined;
-    }
-
-    /** The sandbox's own controls: no part of OVHcloud. Answers the value to send; throws an ApiError. */
-    function control(method: string, path: string, body: string): unknown {
-        const name = `${method} ${path}`;
-        const app = /^\/sandbox\/apps\/([\w-]+)\/faults$/.exec(path)?.[1];
-        if (app !== undefined && !existing().some(({ id }) => id === app)) throw notFound(`app ${app} does not exist`);
-        const scope = app ?? (path === "/sandbox/platform/faults" ? "platform" : undefined);
-        if (scope !== undefined && ["GET", "POST", "DELETE"].includes(method)) {
-            if (method === "POST") {
-                if (app === undefined) platform.incidents.add(readPlatformFault(json(body)));
-                else platform.incidents.add(readAppFault(json(body), replicasOf(app)), app);
-            }
-            if (method === "DELETE") platform.incidents.clear(app);
-            return platform.incidents.list().filter((fault) => fault.app === app);
-        }
-        switch (name) {
-            case "GET /sandbox/status":
-                return status();
-            case "POST /sandbox/speed": {
-                const { speed } = json(body) as { speed?: unknown };
-                if (typeof speed !== "number" || !(speed >= 1 && speed <= 1000)) {
-                    throw badRequest(`speed is ${JSON.stringify(speed)}: give a number from 1 (real time) to 1000`);
-                }
-                platform.speed = speed;
-                return { speed };
-            }
-            case "POST /sandbox/balancing": {
-                const { balancing } = json(body) as { balancing?: Balancing };
-                if (!balancings.includes(balancing!)) {
-                    throw badRequest(`balancing is ${JSON.stringify(balancing)}: give one of ${balancings.join(", ")}`);
-                }
-                platform.balancing = balancing!;
-                return { balancing };
-            }
-            case "GET /sandbox/requests":
-                return requests;
-            case "GET /sandbox/violations":
-                return violations;
-            case "GET /sandbox/faults":
-                return faults.list();
-            case "POST /sandbox/faults":
-                faults.add(readFaultRule(json(body)));
-                return faults.list();
-            case "DELETE /sandbox/faults":
-                faults.clear();
-                return [];
-            default:
-                throw notFound(`${name} is not a control of the sandbox`);
-        }
-    }
-
-    const refusal = (error: HttpError): object => ({
-        class: error instanceof ApiError ? error.errorClass : httpErrorClass(error.status),
-        message: error.message,
-    });
+    const front: Front = { api, store, events, platform, overview, faults, writing, requests, violations };
     const server = createHttpServer({ bodyBytes, refusal, log }, (request, answer) => {
         answer.setHeader("x-ovh-queryid", `sandbox.${randomUUID()}`);
-        return serve(request, answer);
+        return serve(front, request, answer);
     });
     const port = await listenNear(server, store.state.apiPort ?? options.port ?? 0);
     store.state.apiPort = port;
@@ -341,22 +163,23 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         caFile,
         faults,
         violations: () => violations,
-        apps: summaries,
+        apps: () => overview.summaries(),
         tokens: () => Object.keys(store.state.tokens),
         clusters: () => Object.keys(store.state.clusters),
         stored: () => Object.values(store.state.apps),
         requests: () => requests,
-        status,
+        status: () => overview.status(),
         tokenFor(appId) {
-            const app = store.state.apps[appId];
+            const app = entry(store.state.apps, appId);
+            if (!app) return undefined;
             const tokens = Object.values(store.state.tokens);
             return tokens.find(({ value }) => !refuseToken(app, tokens, `Bearer ${value}`))?.value;
         },
         async deleteApp(id) {
-            const app = store.state.apps[id];
+            const app = entry(store.state.apps, id);
             if (!app) throw new Error(`app ${id} does not exist`);
             platform.delete(app);
-            while (summaries().some((summary) => summary.id === id)) await sleep(20);
+            while (overview.existing().some((one) => one.id === id)) await sleep(20);
         },
         revokeTokens() {
             store.state.tokens = {};
@@ -370,19 +193,95 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
     };
 }
 
-/** The body of a control as an object. */
-function json(body: string): object {
-    let value: unknown;
-    try {
-        value = JSON.parse(body);
-    } catch {
-        throw badRequest("the body is not JSON");
-    }
-    if (typeof value !== "object" || value === null) throw badRequest("the body is not an object");
-    return value;
+function readsAsOf(store: Store, platform: Platform, writing: Writing, ageMs: number): Handlers {
+    const apps = store.appsAsOf(ageMs);
+    return appReads(
+        () => apps,
+        ({ id, replicas }) => {
+            const now = entry(store.state.apps, id);
+            return now ? platform.run(now).available : replicas;
+        },
+        writing,
+    );
 }
 
-/** Of a refusal that no operation of the API made. */
-function httpErrorClass(status: number): string {
-    return status < 500 ? "Client::BadRequest" : "Server::InternalServerError";
+/** What a request to the API's port meets. */
+interface Front extends Controls {
+    api: ApiOptions;
+    store: Store;
+    events: EventStream;
+    requests: LoggedRequest[];
+}
+
+async function serve(front: Front, request: HttpRequest, answer: ServerResponse): Promise<void> {
+    const { method, url } = request;
+    const path = url.pathname;
+    const body = await request.text();
+    const logged: LoggedRequest = { at: Date.now(), method, path, status: 0, effect: false };
+    front.requests.push(logged);
+    if (front.requests.length > maxLoggedRequests) front.requests.shift();
+    const send: Send = (status, value, headers = {}) => {
+        logged.status = status;
+        answer.writeHead(status, { "content-type": "application/json", ...headers });
+        answer.end(value === undefined ? "null" : JSON.stringify(value));
+    };
+    try {
+        if (method === "GET" && path === "/sandbox/events") return front.events.open(answer);
+        if (path.startsWith("/sandbox/")) return send(200, control(front, method, path, body));
+        if (front.platform.incidents.active("api-outage")) {
+            const message = "the API is out of order (a fault was asked for)";
+            return send(503, { class: "Server::ServiceUnavailable", message });
+        }
+        const fault = front.faults.strike(method, path);
+        if (fault?.kind === "delay") await sleep(fault.delayMs ?? 1000);
+        if (fault && refuseOnPurpose(fault, request, send)) return;
+        const before = method === "GET" ? "" : fingerprint(front.store);
+        const value = await callApi(front.api, request, body, fault?.kind === "stale" ? fault.staleMs : undefined);
+        logged.effect = method !== "GET" && fingerprint(front.store) !== before;
+        if (fault && failAfterwards(fault, request, send)) return;
+        send(200, value);
+    } catch (error) {
+        logged.status = error instanceof ApiError ? error.status : 500;
+        throw error;
+    }
+}
+
+type Send = (status: number, value: unknown, headers?: Record<string, string>) => void;
+
+const askedFor = { class: "Server::Fault", message: "a fault was asked for" };
+
+/** Whether the fault takes the place of the call. */
+function refuseOnPurpose({ kind, status, retryAfter }: FaultRule, { incoming }: HttpRequest, send: Send): boolean {
+    if (kind === "drop") incoming.socket.destroy();
+    else if (kind === "status") {
+        send(status ?? 500, askedFor, retryAfter === undefined ? {} : { "retry-after": String(retryAfter) });
+    } else return false;
+    return true;
+}
+
+/** Whether the fault takes the place of the answer to a call that has been done. */
+function failAfterwards({ kind, status }: FaultRule, { incoming }: HttpRequest, send: Send): boolean {
+    if (kind === "commit-then-drop") incoming.socket.destroy();
+    else if (kind === "commit-then-status") send(status ?? 500, askedFor);
+    else return kind === "commit-then-timeout";
+    return true;
+}
+
+/** What writes change, in a form that can be compared. */
+function fingerprint({ state }: Store): string {
+    const { apps, tokens, clusters, authorized } = state;
+    const ofApps = Object.values(apps).map(({ id, spec, wanted, state: now, dataSync }) => [
+        id,
+        spec,
+        wanted,
+        now,
+        dataSync.length,
+    ]);
+    return JSON.stringify([ofApps, tokens, clusters, authorized]);
+}
+
+function refusal(error: HttpError): object {
+    // Of a refusal that no operation of the API made.
+    const errorClass = error.status < 500 ? "Client::BadRequest" : "Server::InternalServerError";
+    return { class: error instanceof ApiError ? error.errorClass : errorClass, message: error.message };
 }

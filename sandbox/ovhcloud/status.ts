@@ -5,6 +5,7 @@
  * - `GET /sandbox/events`: server-sent events; `data:` of each is a `SandboxStatus`, one per second and one on each change
  * - `POST /sandbox/speed`: `{speed}`, 1 to 1000; answers `{speed}`
  * - `POST /sandbox/balancing`: `{balancing}`, for every app; answers `{balancing}`
+ * - `POST /sandbox/form`: `{form}`, how the API writes apps back (forms.ts); answers `{form}`
  * - `POST /sandbox/apps/{id}/faults`: an `AppFaultInput`; `DELETE`: ends all of the app. Both answer `FaultStatus[]`
  * - `POST /sandbox/platform/faults`: a `PlatformFaultInput`; `DELETE`: ends all of the platform. Both answer `FaultStatus[]`
  *
@@ -17,6 +18,8 @@ export interface SandboxStatus {
     pid: number;
     /** Platform seconds per real second. */
     speed: number;
+    /** Path of the real vLLM that the replicas are processes of; absent when they are simulated. */
+    realEngine?: string;
     /** Requests and answers that broke the published structure of the API. */
     violations: number;
     apps: AppStatus[];
@@ -58,7 +61,7 @@ export interface AppStatus {
     gateway: GatewayStatus;
 }
 
-/** How far a replica is: it waits, boots as vLLM does, serves, hangs by a fault, drains, or is being ended. */
+/** How far a replica is: it waits, boots as vLLM does, serves, hangs or stalls by a fault, or is being ended. */
 export type ReplicaPhase =
     | "pending"
     | "pulling"
@@ -69,6 +72,7 @@ export type ReplicaPhase =
     | "warming-up"
     | "serving"
     | "hanging"
+    | "stalled"
     | "draining"
     | "ended";
 
@@ -152,8 +156,11 @@ export interface GatewayStatus {
 export type AppFaultKind =
     | "crash" // the process ends with exit code 139
     | "hang" // it listens and answers nothing, until its liveness probe kills it or the fault ends
+    | "stall" // its engine makes no step while the server goes on answering, until the fault ends
     | "slow" // each step of the engine takes `factor` times as long
-    | "oom" // the engine dies for want of GPU memory: requests under way get 500, then the process ends
+    | "errors" // the share `rate` of the POSTs under /v1 is answered with `status`
+    | "metrics" // `metrics` show what they are told to
+    | "oom" // the engine dies for want of GPU memory: requests under way get an error, then the process ends with exit code 0
     | "image-pull" // replicas that start while it lasts cannot pull their image
     | "hf-401"; // replicas that start while it lasts are refused by the Hugging Face hub
 
@@ -173,10 +180,16 @@ export interface FaultTiming {
 
 export interface AppFaultInput extends FaultTiming {
     kind: AppFaultKind;
-    /** Index of the only replica concerned; default: all that are there when it begins (`slow`, `image-pull`, `hf-401`: later ones, too). */
+    /** Index of the only replica concerned; default: all that are there when it begins, and except for `crash`, `oom`, `hang` and `stall` later ones, too. */
     replica?: number;
     /** Of `slow`; default 10. */
     factor?: number;
+    /** Of `errors`: above 0, at most 1; default 1. */
+    rate?: number;
+    /** Of `errors`: 400 to 599; default 500. */
+    status?: number;
+    /** Of `metrics`: each `NAME=VALUE` or `NAME{LABEL="VALUE",...}=VALUE`, see `SetMetric`. */
+    metrics?: string[];
 }
 
 export interface PlatformFaultInput extends FaultTiming {
@@ -196,6 +209,9 @@ export interface FaultStatus {
     region?: string;
     token?: string;
     factor?: number;
+    rate?: number;
+    status?: number;
+    metrics?: string[];
     state: "scheduled" | "active";
     beginsAt: string;
     /** Absent: until it is ended. */

@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { Call, Handlers } from "./apps";
 import { badRequest, notFound } from "./api-error";
 import { region } from "./capabilities";
-import type { Store, StoredToken } from "./store";
+import { entry, type Store, type StoredToken } from "./store";
 
 /** AI tokens and the authorization of the project. */
 export function tokenHandlers(store: Store): Handlers {
     const find = ({ path }: Call): StoredToken => {
-        const token = store.state.tokens[path.id];
+        const token = entry(store.state.tokens, path.id);
         if (!token) throw notFound(`token ${path.id} does not exist`);
         return token;
     };

@@ -145,6 +145,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         parts: () => [
             ...[...children].map(([name, { child, log: file }]) => ({ name, exit: child.exit, log: file })),
             ...alertmanager.parts(),
+            ...relays.parts(),
         ],
         async close() {
             closed = true;

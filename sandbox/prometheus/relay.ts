@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { configFile, scriptFile } from "../../src/monitoring/relay/manifests";
 import { tokenKey } from "../../src/monitoring/scrape-jobs";
 import { startChild, type Child } from "./child";
+import type { PartStatus } from "../ovhcloud/status";
 import type { RelayFiles } from "./cluster-files";
 
 export interface LocalRelayOptions {
@@ -15,6 +16,8 @@ export interface LocalRelayOptions {
     /** The authority of the app gateways. */
     caFile: string;
 }
+
+const logName = "relay.log";
 
 /** A replica relay as a process of this machine, for the pod that does not run in the cluster. */
 export interface LocalRelay extends Child {
@@ -27,7 +30,7 @@ export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): P
     mkdirSync(dir, { recursive: true });
     for (const [name, text] of Object.entries(mounted.files)) writeFileSync(join(dir, name), text);
     writeToken(dir, mounted);
-    const logFile = join(dir, "relay.log");
+    const logFile = join(dir, logName);
     // The line looked for below is to be this run's.
     rmSync(logFile, { force: true });
     const child = await startChild({
@@ -46,7 +49,7 @@ export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): P
     for (;;) {
         const said = readFileSync(logFile, "utf8");
         const address = /^listening on (\S+)/m.exec(said)?.[1];
-        if (address) return { ...child, address };
+        if (address) return Object.assign(child, { address });
         if (ended) throw new Error(`the replica relay does not start: ${said.trim().split("\n").slice(-5).join("\n")}`);
         await sleep(50);
     }
@@ -69,7 +72,14 @@ export interface LocalRelaysOptions {
 export class LocalRelays {
     private readonly running = new Map<string, { files: RelayFiles["files"]; process: LocalRelay }>();
 
+    /** Those that were started last and are not told to end, by name. */
+    private readonly last = new Map<string, LocalRelay>();
+
     constructor(private readonly options: LocalRelaysOptions) {}
+
+    parts(): PartStatus[] {
+        return [...this.last].map(([name, { exit }]) => ({ name, exit, log: this.logFile(name) }));
+    }
 
     /** Host and port of each that runs, by name. */
     addresses(): Record<string, string> {
@@ -82,12 +92,14 @@ export class LocalRelays {
             if (isDeepStrictEqual(files, wanted[name]?.files)) writeToken(this.folder(name), wanted[name]);
             else await this.end(name);
         }
+        for (const name of this.last.keys()) if (!Object.hasOwn(wanted, name)) this.last.delete(name);
         for (const [name, mounted] of Object.entries(wanted)) {
             if (!this.running.has(name)) await this.start(name, mounted);
         }
     }
 
     async stop(): Promise<void> {
+        this.last.clear();
         await Promise.all([...this.running.keys()].map((name) => this.end(name)));
     }
 
@@ -95,15 +107,20 @@ export class LocalRelays {
         return join(this.options.dir, name);
     }
 
+    private logFile(name: string): string {
+        return join(this.folder(name), logName);
+    }
+
     private async start(name: string, mounted: RelayFiles): Promise<void> {
         const { caFile, ended, log } = this.options;
         try {
             const process = await startRelay({ dir: this.folder(name), mounted, caFile });
             this.running.set(name, { files: mounted.files, process });
+            this.last.set(name, process);
             void process.ended.then(() => {
                 if (this.running.get(name)?.process !== process) return;
                 this.running.delete(name);
-                log(`${name} ended, see ${join(this.folder(name), "relay.log")}; it is started again`);
+                log(`${name} ended, see ${this.logFile(name)}; it is started again`);
                 ended();
             });
         } catch (error) {
@@ -115,6 +132,7 @@ export class LocalRelays {
     private async end(name: string): Promise<void> {
         const { process } = this.running.get(name)!;
         this.running.delete(name);
+        this.last.delete(name);
         await process.stop();
     }
 }

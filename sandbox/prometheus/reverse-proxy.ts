@@ -39,7 +39,8 @@ export async function openReverseProxy({ name, port: wanted, log }: ReverseProxy
     const agent = new Agent({ keepAlive: true, ca: authority.certificate, cert: own.certificate, key: own.key });
     let target = 0;
     const server = createHttpServer({ bodyBytes, log }, ({ incoming }, answer) => {
-        const to = { name, host: "127.0.0.1", port: target, agent, ca: authority.certificate };
+        // Without a server name it would be that of the client's Host, such as localhost, which the certificate is not for.
+        const to = { name, host: "127.0.0.1", port: target, servername: "", agent, ca: authority.certificate };
         return forward({ to, incoming, answer, bodyBytes, silenceMs });
     });
     const port = await listenNear(server, wanted);

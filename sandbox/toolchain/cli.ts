@@ -1,5 +1,5 @@
 // Finds or builds the tools of the sandbox: `npx tsx sandbox/toolchain/cli.ts [--json]`.
-import { table } from "../terminal";
+import { table } from "../../machine/terminal";
 import { tools } from "./recipes";
 import { ensureToolchain } from "./toolchain";
 

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { CompletionRequest, ModelFacts } from "./completion-request";
-import { Refusal } from "./completion-request";
 import type { FinishReason } from "./engine";
-import { chatLogprobs, simulatedLogprob, textLogprobs, type TokenLogprob } from "./logprobs";
+import { chatLogprobs, promptLogprobs, simulatedLogprob, textLogprobs, type TokenLogprob } from "./logprobs";
+import type { Prompt } from "./prompt";
+import { bad, unforeseen, type Refusal } from "./refusal";
 import type { Serving } from "./serving";
 import { answerLength, givenText, seededRandom, simulatedText, type SimulatedText } from "./simulated-text";
-import { tokensOf } from "./tokenizer";
+import { tokenId, tokensOf } from "./tokenizer";
 
 /** One request on its way: through the engine, and back as one answer or as a stream, in the words of OpenAI's API. */
 
@@ -17,10 +18,13 @@ export interface CompletionSettings extends ModelFacts {
 
 interface Choice {
     index: number;
+    prompt: Prompt;
     text: SimulatedText;
+    /** Generated so far. */
     tokens: number;
     said: string;
     logprobs: TokenLogprob[];
+    ids: number[];
     reason: FinishReason | null;
 }
 
@@ -44,42 +48,49 @@ export function complete(
         };
     });
     const choices = plans
-        .flatMap(({ texts }) => texts)
-        .map((text, index): Choice => ({ index, text, tokens: 0, said: "", logprobs: [], reason: null }));
+        .flatMap(({ prompt, texts }) => texts.map((text) => ({ prompt, text })))
+        .map((planned, index): Choice => ({
+            ...planned,
+            index,
+            tokens: 0,
+            said: "",
+            logprobs: [],
+            ids: [],
+            reason: null,
+        }));
     const promptTokens = prompts.reduce((sum, { tokens }) => sum + tokens, 0);
-    const usageNow = (): object => {
-        const completionTokens = choices.reduce((sum, { tokens }) => sum + tokens, 0);
-        return {
-            prompt_tokens: promptTokens,
-            total_tokens: promptTokens + completionTokens,
-            completion_tokens: completionTokens,
-        };
-    };
-    const form = request.kind === "chat" ? chatForm(request) : textForm;
+    const form = request.kind === "chat" ? chatForm(request, random) : textForm(request, random);
     const head = {
-        id: `${form.idPrefix}-${randomUUID().replace(/-/g, "")}`,
+        id: `${form.idPrefix}-${request.id ?? randomUUID().replace(/-/g, "").slice(0, 16)}`,
         object: stream ? form.chunkObject : form.object,
         created: Math.floor(Date.now() / 1000),
         model: settings.names[0],
     };
-    const sendChunk = (chunkChoices: object[], withUsage: boolean): void => {
-        const chunk = { ...head, choices: chunkChoices, ...(withUsage ? { usage: usageNow() } : {}) };
-        answer.write(`data: ${JSON.stringify(chunk)}\n\n`);
-    };
+    const usageNow = (): Usage =>
+        usageOf(
+            promptTokens,
+            choices.reduce((sum, { tokens }) => sum + tokens, 0),
+        );
+    const send = (chunk: object): void => void answer.write(`data: ${JSON.stringify({ ...head, ...chunk })}\n\n`);
 
     return new Promise((resolve) => {
         let left = choices.length;
+        let opened = false;
         const end = (): void => {
             if (stream) {
-                if (usage !== "none") sendChunk([], true);
+                if (usage !== "none") send({ choices: [], usage: usageNow() });
                 answer.end("data: [DONE]\n\n");
             } else {
-                sendJson(answer, 200, {
-                    ...head,
-                    choices: choices.map((choice) => form.whole(choice)),
-                    ...form.tail,
-                    usage: { ...usageNow(), prompt_tokens_details: null },
-                });
+                const refusal = refusalAtEnd(request, choices);
+                if (refusal) sendJson(answer, refusal.status, refusal.body);
+                else {
+                    sendJson(answer, 200, {
+                        ...head,
+                        choices: choices.map((choice) => form.whole(choice)),
+                        ...form.tail(prompts),
+                        usage: { ...usageNow(), prompt_tokens_details: null },
+                    });
+                }
             }
             resolve();
         };
@@ -94,11 +105,22 @@ export function complete(
                 text: pieces.join(""),
                 offset: choice.said.length,
                 logprobs: logprobs.filter((one) => one !== undefined),
+                ids: request.tokenIds ? pieces.map(tokenId) : [],
             };
             choice.reason = finished ?? null;
             choice.said += delta.text;
-            if (stream) for (const part of form.chunks(choice, delta)) sendChunk([part], usage === "each");
-            else choice.logprobs.push(...delta.logprobs);
+            if (!stream) {
+                choice.logprobs.push(...delta.logprobs);
+                choice.ids.push(...delta.ids);
+            } else if (request.failsAtEnd) {
+                if (!answer.writableEnded) answer.end(errorEvents(bad("")));
+                return;
+            } else {
+                const each = usage === "each" ? usageOf(choice.prompt.tokens, choice.tokens) : undefined;
+                if (!opened) for (const chunk of form.openings(choices, usage === "each")) send(chunk);
+                opened = true;
+                send(form.chunk(choice, delta, each));
+            }
             if (finished && --left === 0) end();
         };
         const aborts = plans.map(({ prompt, maxTokens, texts }, p) =>
@@ -108,15 +130,14 @@ export function complete(
                     promptBlocks: prompt.blocks,
                     naturalTokens: texts.map((text) => text.naturalTokens),
                     maxTokens,
-                    askedMaxTokens: request.askedMaxTokens,
                     arrival,
                 },
                 {
                     tokens: (i, count, finished) => tokens(choices[p * n + i], count, finished),
                     died() {
                         if (answer.writableEnded) return;
-                        if (stream) answer.end(`data: ${JSON.stringify(engineDead.body)}\n\ndata: [DONE]\n\n`);
-                        else sendJson(answer, engineDead.status, engineDead.body);
+                        if (stream) answer.end(errorEvents(bad(engineDead)));
+                        else sendJson(answer, 500, unforeseen(engineDead).body);
                     },
                 },
             ),
@@ -128,14 +149,41 @@ export function complete(
             if (left > 0) for (const abort of aborts) abort();
             resolve();
         });
+        if (left === 0) end();
     });
 }
 
-const engineDead = new Refusal(
-    500,
-    "InternalServerError",
-    "EngineCore encountered an issue. See stack trace (above) for the root cause.",
-);
+const engineDead = "EngineCore encountered an issue. See stack trace (above) for the root cause.";
+
+/** How a stream ends that cannot go on: its status is sent already. */
+function errorEvents(refusal: Refusal): string {
+    return `data: ${JSON.stringify(refusal.body)}\n\ndata: [DONE]\n\n`;
+}
+
+/** What vLLM answers after all was generated, instead of it. */
+function refusalAtEnd(request: CompletionRequest, choices: Choice[]): Refusal | undefined {
+    if (request.failsAtEnd) return unforeseen("");
+    const cutOff = choices.find(({ reason }) => reason === "length");
+    if (request.toolChoice !== "required" || !cutOff) return undefined;
+    return bad(
+        "1 validation error for list[function-wrap[__log_extra_fields__()]]\n  Invalid JSON: EOF while parsing a list at " +
+            `line 1 column ${cutOff.said.length} [type=json_invalid, input_value=${JSON.stringify(cutOff.said)}, input_type=str]`,
+    );
+}
+
+interface Usage {
+    prompt_tokens: number;
+    total_tokens: number;
+    completion_tokens: number;
+}
+
+function usageOf(promptTokens: number, completionTokens: number): Usage {
+    return {
+        prompt_tokens: promptTokens,
+        total_tokens: promptTokens + completionTokens,
+        completion_tokens: completionTokens,
+    };
+}
 
 /** What one answer is going to say. */
 function planText(
@@ -145,6 +193,7 @@ function planText(
     random: () => number,
 ): SimulatedText {
     if (request.toolCall) return givenText([request.toolCall.name, ...tokensOf(request.toolCall.arguments)]);
+    if (request.given !== undefined) return givenText(tokensOf(request.given));
     const length = request.ignoreEos
         ? Infinity
         : Math.max(request.minTokens, answerLength(random, settings.meanAnswerTokens));
@@ -158,6 +207,7 @@ interface Delta {
     /** Characters said before. */
     offset: number;
     logprobs: TokenLogprob[];
+    ids: number[];
 }
 
 /** How the chat API and the completions API put the same things. */
@@ -165,87 +215,144 @@ interface Form {
     idPrefix: string;
     object: string;
     chunkObject: string;
-    /** Fields of a whole answer beside its choices. */
-    tail: object;
     /** One choice of a whole answer. */
     whole(choice: Choice): object;
-    /** What a stream says of new tokens, as a choice of each chunk. */
-    chunks(choice: Choice, delta: Delta): object[];
+    /** Fields of a whole answer beside its choices. */
+    tail(prompts: Prompt[]): object;
+    /** With what a stream begins, when its first token comes. */
+    openings(choices: Choice[], withUsage: boolean): object[];
+    /** What a stream says of new tokens. */
+    chunk(choice: Choice, delta: Delta, usage: Usage | undefined): object;
 }
 
-const textForm: Form = {
-    idPrefix: "cmpl",
-    object: "text_completion",
-    chunkObject: "text_completion",
-    tail: { service_tier: null, system_fingerprint: null, kv_transfer_params: null },
-    whole: (choice) => ({
-        index: choice.index,
-        text: choice.said,
-        logprobs: choice.logprobs.length > 0 ? textLogprobs(choice.logprobs, 0) : null,
-        ...ending(choice, choice.reason),
-        prompt_logprobs: null,
-    }),
-    chunks: (choice, { text, logprobs, offset }) => [
-        {
+function textForm(request: CompletionRequest, random: () => number): Form {
+    const { tokenIds, echo, echoOnly } = request;
+    const prefix = ({ prompt }: Choice): string => (echo === undefined ? "" : prompt.texts.join(""));
+    const echoed = ({ prompt }: Choice): TokenLogprob[] =>
+        echo === undefined || request.logprobs === undefined
+            ? []
+            : prompt.texts.map((text) => simulatedLogprob(text, request.logprobs!, random));
+    return {
+        idPrefix: "cmpl",
+        object: "text_completion",
+        chunkObject: "text_completion",
+        whole: (choice) => ({
             index: choice.index,
-            text,
-            logprobs: logprobs.length > 0 ? textLogprobs(logprobs, offset) : null,
+            text: prefix(choice) + (echoOnly ? "" : choice.said),
+            logprobs:
+                choice.logprobs.length > 0
+                    ? textLogprobs(echoed(choice), echoOnly ? [] : choice.logprobs, 0)
+                    : null,
             ...ending(choice, choice.reason),
-        },
-    ],
-};
+            token_ids: tokenIds ? choice.ids : null,
+            prompt_logprobs: promptLogprobs(choice.prompt, request.promptLogprobs, random),
+            prompt_token_ids: tokenIds ? choice.prompt.ids : null,
+        }),
+        tail: () => ({ service_tier: null, system_fingerprint: null, kv_transfer_params: null }),
+        openings: () => [],
+        chunk: (choice, { first, text, logprobs, offset, ids }, usage) => ({
+            choices: [
+                {
+                    index: choice.index,
+                    text: (first ? prefix(choice) : "") + text,
+                    logprobs: logprobs.length > 0 ? textLogprobs(first ? echoed(choice) : [], logprobs, offset) : null,
+                    ...ending(choice, choice.reason),
+                    prompt_token_ids: first && (tokenIds || echo !== undefined) ? choice.prompt.ids : null,
+                    token_ids: tokenIds ? ids : null,
+                },
+            ],
+            usage: usage ? { ...usage, prompt_tokens_details: null } : null,
+        }),
+    };
+} // prettier-ignore
 
-function chatForm({ toolCall, endsWithToolCalls }: CompletionRequest): Form {
+function chatForm(request: CompletionRequest, random: () => number): Form {
+    const { toolCall, toolChoice, tokenIds, role, echo } = request;
     const reason = (choice: Choice): string | null =>
-        toolCall && endsWithToolCalls && choice.reason === "stop" ? "tool_calls" : choice.reason;
+        toolCall && toolChoice !== "named" && choice.reason === "stop" ? "tool_calls" : choice.reason;
     // Every answer is of the same call, under an id of its own.
-    const id = (choice: Choice): string =>
-        choice.index === 0 ? toolCall!.id : `${toolCall!.id.slice(0, 8)}${choice.index}`;
-    const callOf = (choice: Choice, given: string): object => ({
-        id: id(choice),
+    const callOf = (given: string): object => ({
+        id: toolCall!.id(),
         type: "function",
         function: { name: toolCall!.name, arguments: given },
+    });
+    const promptIds = (prompts: Prompt[]): number[] | null => (tokenIds ? prompts[0].ids : null);
+    const opening = (choice: Choice, delta: object, usage: object): object => ({
+        choices: [{ index: choice.index, delta: { ...delta, reasoning_content: null }, logprobs: null, finish_reason: null }],
+        ...usage,
     });
     return {
         idPrefix: "chatcmpl",
         object: "chat.completion",
         chunkObject: "chat.completion.chunk",
-        tail: { service_tier: null, system_fingerprint: null, prompt_logprobs: null, kv_transfer_params: null },
         whole: (choice) => ({
             index: choice.index,
             message: {
-                role: "assistant",
-                content: toolCall ? null : choice.said,
+                role,
+                content: !toolCall ? (echo ?? "") + choice.said : toolChoice === "auto" ? null : "",
                 refusal: null,
-                tool_calls: toolCall ? [callOf(choice, choice.said.slice(toolCall.name.length))] : [],
+                annotations: null,
+                audio: null,
+                function_call: null,
+                tool_calls: toolCall ? [callOf(choice.said.slice(toolCall.name.length))] : [],
+                reasoning: null,
                 reasoning_content: null,
             },
             logprobs: choice.logprobs.length > 0 ? chatLogprobs(choice.logprobs) : null,
             ...ending(choice, reason(choice)),
+            token_ids: tokenIds ? choice.ids : null,
         }),
-        chunks: (choice, { first, text, logprobs }) => {
-            const { index } = choice;
-            const last = {
-                logprobs: logprobs.length > 0 ? chatLogprobs(logprobs) : null,
-                ...ending(choice, reason(choice)),
-            };
-            const role = { index, delta: { role: "assistant", content: "" }, logprobs: null, finish_reason: null };
-            const opening = first ? [role] : [];
-            if (!toolCall) return [...opening, { index, delta: { content: text }, ...last }];
+        tail: (prompts) => ({
+            service_tier: null,
+            system_fingerprint: null,
+            prompt_logprobs: promptLogprobs(prompts[0], request.promptLogprobs, random),
+            prompt_token_ids: promptIds(prompts),
+            kv_transfer_params: null,
+        }),
+        openings: (choices, withUsage) => {
+            const usage = withUsage ? { usage: usageOf(choices[0].prompt.tokens, 0) } : {};
+            return [
+                ...choices.map((choice) => ({
+                    ...opening(choice, { role, content: "" }, usage),
+                    prompt_token_ids: promptIds([choice.prompt]),
+                })),
+                ...(echo ? choices.map((choice) => opening(choice, { content: echo }, usage)) : []),
+            ];
+        },
+        chunk: (choice, { first, text, logprobs, ids }, usage) => {
             const call = first
-                ? { index: 0, ...callOf(choice, text.slice(toolCall.name.length)) }
+                ? { ...(toolCall && callOf(text.slice(toolCall.name.length))), index: 0 }
                 : { index: 0, function: { arguments: text } };
-            return [...opening, { index, delta: { tool_calls: [call] }, ...last }];
+            const said = toolCall
+                ? { reasoning_content: null, tool_calls: [call] }
+                : { content: text, reasoning_content: null };
+            const { finish_reason, stop_reason } = ending(choice, reason(choice));
+            const last = finish_reason === null ? {} : { stop_reason };
+            return {
+                choices: [
+                    {
+                        index: choice.index,
+                        delta: said,
+                        logprobs: logprobs.length > 0 ? chatLogprobs(logprobs) : null,
+                        finish_reason,
+                        ...last,
+                        token_ids: tokenIds ? ids : null,
+                    },
+                ],
+                ...(usage ? { usage } : {}),
+            };
         },
     };
-}
+} // prettier-ignore
 
-function ending(choice: Choice, reason: string | null): object {
+function ending(choice: Choice, reason: string | null): { finish_reason: string | null; stop_reason: string | null } {
     return { finish_reason: reason, stop_reason: choice.reason === "stop" ? choice.text.stopReason : null };
 }
 
 export function sendJson(answer: ServerResponse, status: number, value: object): void {
     const text = JSON.stringify(value);
-    answer.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+    answer.statusCode = status;
+    answer.setHeader("content-type", "application/json");
+    answer.setHeader("content-length", Buffer.byteLength(text));
     answer.end(text);
 }

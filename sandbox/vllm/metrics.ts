@@ -187,6 +187,40 @@ export function replicaMetrics(facts: ReplicaFacts): ReplicaMetrics {
     return { engine, http, page: () => pageLines().join("\n") + "\n" };
 }
 
+/** The labels of `vllm:cache_config_info`: every field of vLLM's cache configuration as Python prints it, with its default. */
+export function cacheConfigLabels(set: Record<string, string | undefined>): Labels {
+    const fields: Labels = {
+        block_size: "16",
+        cache_dtype: "auto",
+        calculate_kv_scales: "False",
+        cpu_kvcache_space_bytes: "None",
+        cpu_offload_gb: "0",
+        enable_prefix_caching: "True",
+        gpu_memory_utilization: "0.9",
+        is_attention_free: "False",
+        kv_cache_memory_bytes: "None",
+        kv_offloading_backend: "None",
+        kv_offloading_size: "None",
+        kv_sharing_fast_prefill: "False",
+        mamba_block_size: "None",
+        mamba_cache_dtype: "auto",
+        mamba_page_size_padded: "None",
+        mamba_ssm_cache_dtype: "auto",
+        num_cpu_blocks: "None",
+        num_gpu_blocks: "None",
+        num_gpu_blocks_override: "None",
+        prefix_caching_hash_algo: "sha256",
+        sliding_window: "None",
+        swap_space: "4",
+    };
+    const given = Object.entries(set).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    const floats = ["cpu_offload_gb", "swap_space"];
+    const all = Object.entries({ ...fields, ...Object.fromEntries(given) });
+    return Object.fromEntries(
+        all.map(([name, text]) => [name, floats.includes(name) && /^\d+$/.test(text) ? `${text}.0` : text]),
+    );
+}
+
 function families<S extends Record<string, FamilySpec>>(specs: S, settings: PageSettings): FamiliesOf<S> {
     return Object.fromEntries(
         Object.entries(specs).map(([key, spec]) => [key, new Family(spec, settings)]),

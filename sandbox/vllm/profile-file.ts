@@ -31,9 +31,16 @@ const schema = z.strictObject({
                 .partial()
                 .optional(),
             step: z
-                .strictObject({ base: seconds, prefillToken: seconds, decodeSequence: seconds, contextToken: seconds })
+                .strictObject({
+                    base: seconds,
+                    prefillToken: seconds,
+                    decodeSequence: seconds,
+                    contextToken: seconds,
+                    spread: z.number().min(0).max(2),
+                })
                 .partial()
                 .optional(),
+            requestOverhead: seconds.optional(),
             boot: z
                 .strictObject({ start: seconds, download: seconds, load: seconds, compile: seconds, warmUp: seconds })
                 .partial()

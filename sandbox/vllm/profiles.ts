@@ -26,7 +26,11 @@ export interface Profile {
         decodeSequence: number;
         /** Added per token of context of a sequence that decodes: its keys and values are read. */
         contextToken: number;
+        /** How far steps that should take equally long differ: standard deviation of the logarithm of their time. 0: not. */
+        spread: number;
     };
+    /** Added to each request by the API server, before the engine has it: parsing, tokenizing, passing on. */
+    requestOverhead: number;
     boot: {
         /** Interpreter, imports, configuration. */
         start: number;
@@ -48,6 +52,9 @@ const GiB = 1024 ** 3;
 
 /** vllm/engine/arg_utils.py, UsageContext.OPENAI_API_SERVER. */
 const defaultsBelow70GiB: Profile["defaults"] = { maxNumSeqs: 256, maxNumBatchedTokens: 2048 };
+
+/** A kernel takes the same time each time, the Python around it does not. Guess, no GPU was measured. */
+const guessedSpread = 0.05;
 
 /** Ministral 3 14B Instruct (FP8 weights) on one H100 SXM with 80 GB. */
 export const ministral14bOnH100: Profile = {
@@ -76,7 +83,10 @@ export const ministral14bOnH100: Profile = {
         decodeSequence: 0.00001,
         // 164 kB over 70 % of 3.35 TB/s. Guess.
         contextToken: 0.00000007,
+        spread: guessedSpread,
     },
+    // HTTP, validation and two hops between processes take a few milliseconds of Python. Guess.
+    requestOverhead: 0.004,
     // vllm-project/vllm #44881 measured 18 s weights, 43 s compile and 210 s profiling on another model. Guess for this one.
     boot: { start: 15, download: 90, load: 20, compile: 45, warmUp: 25 },
     // The engine's loop polls on one core, the API server takes up to another. Guess.
@@ -101,6 +111,7 @@ export const ministral14bOnL40s: Profile = {
         decodeSequence: 0.00001,
         // 164 kB over 70 % of 864 GB/s. Guess.
         contextToken: 0.00000027,
+        spread: guessedSpread,
     },
     // Slower links to and kernels on a smaller GPU. Guess.
     boot: { start: 15, download: 90, load: 30, compile: 60, warmUp: 35 },
@@ -122,6 +133,7 @@ export const ministral14bOnL4: Profile = {
         decodeSequence: 0.00001,
         // 164 kB over 70 % of 300 GB/s. Guess.
         contextToken: 0.00000078,
+        spread: guessedSpread,
     },
     boot: { start: 15, download: 90, load: 45, compile: 90, warmUp: 50 },
 };

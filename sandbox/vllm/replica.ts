@@ -2,14 +2,16 @@ import { once } from "node:events";
 import type { Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { validationError, valueError } from "./argument-checks";
 import { parseCommand, type ServerArguments } from "./command-line";
 import { localConnection } from "./local-connection";
-import { processStartTime, replicaMetrics } from "./metrics";
+import { cacheConfigLabels, processStartTime, replicaMetrics } from "./metrics";
 import { profileFor, type OwnProfile } from "./profile-file";
 import { kvBlocks, speedup, type Profile } from "./profiles";
 import { createVllmServer, vllmVersion } from "./server";
 import { Serving } from "./serving";
 import { CommandError } from "./shell";
+import { SetMetrics, type SetMetric } from "./set-metrics";
 import { seededRandom } from "./simulated-text";
 
 export interface ReplicaOptions {
@@ -30,13 +32,38 @@ export interface ReplicaOptions {
     gpuModel?: string;
     /** Profiles of the user's own. */
     profiles?: OwnProfile[];
+    /** The release of the image, the 13 of 0.13.0 (default). It decides what becomes of requests when the server is ended. */
+    minor?: number;
     /** The Hugging Face hub refuses the token, whatever it is. */
     hubRefuses?: boolean;
 }
 
-/** How far a replica is: through its boot, then serving, then hanging by a fault or finishing what it has begun. */
+/** How far a replica is: through its boot, then serving, hanging or stalled by a fault, ending, ended. */
 export type Phase =
-    "starting" | "downloading" | "loading" | "compiling" | "warming-up" | "serving" | "hanging" | "draining" | "ended";
+    | "starting"
+    | "downloading"
+    | "loading"
+    | "compiling"
+    | "warming-up"
+    | "serving"
+    | "hanging"
+    | "stalled"
+    | "draining"
+    | "ended";
+
+/** What is wrong with a replica by faults that last. */
+export interface Impairments {
+    /** Every step of the engine takes so many times as long; 1: as it should. */
+    slowness: number;
+    /** It keeps its port and answers nothing; what has piled up is answered once it ends. */
+    hanging: boolean;
+    /** The engine makes no step. The server goes on answering whatever needs no engine. */
+    stalled: boolean;
+    /** Shares (0 to 1) of the POSTs under `/v1` that are answered with a status instead. */
+    errors: { rate: number; status: number }[];
+    /** Metrics that show what they are told to. */
+    metrics: SetMetric[];
+}
 
 export interface Replica {
     /** 0 while it does not listen. */
@@ -54,17 +81,31 @@ export interface Replica {
     readonly exited: Promise<{ code: number; reason?: string }>;
     /** A connection to its server from inside of this process. Throws when it does not listen. */
     connect(): Duplex;
-    /** Ends it. Requests under way have this many real seconds to finish (default 0), no new ones are taken. */
+    /** Ends it by SIGTERM, and by SIGKILL after so many real seconds (default 0). */
     stop(graceSeconds?: number): Promise<void>;
-    /** Every step takes so many times as long from now on, and once it serves; 1: as it should. */
-    slow(factor: number): void;
-    /** It keeps its port and answers nothing any more, or goes on with what has piled up. */
-    hang(hanging: boolean): void;
+    /** What is wrong with it from now on, in place of what was before; before it serves, it is once it does. */
+    impair(impairments: Impairments): void;
     /** It ends at once, as by a segmentation fault. */
     crash(): void;
     /** The engine runs out of GPU memory and dies, and the server with it. */
     outOfMemory(): void;
 }
+
+interface Running {
+    server: Server;
+    serving: Serving;
+    port: number;
+    profile: Profile;
+    shutdownTimeout: number;
+    /** On the clock of `performance.now`. */
+    since: number;
+}
+
+/** How often the server looks whether its engine lives, in milliseconds. */
+const watchdogMs = 5000;
+
+/** Of a process that was ended by SIGKILL. */
+const killedCode = 137;
 
 /**
  * Boots a simulated vLLM server inside this process. Its log says what vLLM's says, a wrong command line or token ends
@@ -77,18 +118,22 @@ export function startReplica(options: ReplicaOptions): Replica {
     let graceSeconds = 0;
     let containerPort: number | undefined;
     let phase: Phase = "starting";
-    let slowness = 1;
+    let impairments: Impairments = { slowness: 1, hanging: false, stalled: false, errors: [], metrics: [] };
+    const setMetrics = new SetMetrics();
+    const random = seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32));
     const answering = new Set<ServerResponse>();
+    const died = new AbortController();
+    let engineIsDead = false;
     let release: (() => void) | undefined;
     let hung: Promise<void> | undefined;
-    let running: { server: Server; serving: Serving; port: number; profile: Profile } | undefined;
+    let running: Running | undefined;
 
     async function run(): Promise<void> {
         // Not before the caller has its Replica.
         await sleep(0);
-        const { args, env } = parseCommand(options.command, options.env);
+        const { args, env } = parseCommand(options.command, options.env, options.minor);
         containerPort = args.port;
-        const ended = AbortSignal.any([stopped.signal, fatal.signal]);
+        const ended = AbortSignal.any([stopped.signal, fatal.signal, died.signal]);
         const plan = await boot(options, args, env, ended, (entered) => (phase = entered));
         const { profile, engine, maxModelLen } = plan;
         const metrics = replicaMetrics({
@@ -102,8 +147,12 @@ export function startReplica(options: ReplicaOptions): Replica {
             cacheConfig: cacheConfig(args, engine.numBlocks),
         });
         const log = (line: string): void => options.log(apiServerLine("INFO", `[loggers.py] ${line}`));
-        const serving = new Serving({ engine, metrics: metrics.engine, log: args.logStats ? log : () => undefined });
-        serving.slowDown(slowness);
+        const serving = new Serving({
+            engine,
+            requestOverhead: profile.requestOverhead,
+            metrics: metrics.engine,
+            log: args.logStats ? log : () => undefined,
+        });
         const server = createVllmServer(
             {
                 names: args.servedModelNames,
@@ -111,15 +160,18 @@ export function startReplica(options: ReplicaOptions): Replica {
                 maxModelLen,
                 blockSize: args.blockSize,
                 autoToolChoice: args.autoToolChoice,
+                mistralCalls: /mistral/.test(args.given.tool_call_parser ?? ""),
                 apiKeys: args.apiKeys.length > 0 ? args.apiKeys : env.VLLM_API_KEY ? [env.VLLM_API_KEY] : [],
                 loadTracking: args.serverLoadTracking,
                 meanAnswerTokens: profile.meanAnswerTokens,
-                random: seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32)),
+                random,
                 hung: () => hung,
+                failure: () => impairments.errors.find(({ rate }) => random() < rate)?.status,
+                engineIsDead: () => engineIsDead,
                 log: (line) => options.log(apiServerLine("ERROR", line)),
             },
             serving,
-            metrics,
+            { ...metrics, page: () => setMetrics.page(metrics.page()) },
         );
         server.on("request", (_, answer) => {
             answering.add(answer);
@@ -127,26 +179,53 @@ export function startReplica(options: ReplicaOptions): Replica {
         });
         server.listen({ port: options.port, host: "127.0.0.1", backlog: 2048 }); // uvicorn's
         await once(server, "listening");
-        running = { server, serving, port: (server.address() as { port: number }).port, profile };
+        const { port } = server.address() as { port: number };
+        const { shutdownTimeout } = args;
+        running = { server, serving, port, profile, shutdownTimeout, since: performance.now() };
         phase = "serving";
+        applyImpairments();
         options.log("INFO:     Application startup complete.");
         await untilAborted(ended);
         fatal.signal.throwIfAborted();
         options.log(apiServerLine("INFO", "[launcher.py] Shutting down FastAPI HTTP server."));
     }
 
-    async function end(): Promise<void> {
-        if (!running) return;
-        const { server, serving } = running;
+    function applyImpairments(): void {
+        const { slowness, hanging, stalled, metrics } = impairments;
+        running?.serving.slowDown(slowness);
+        running?.serving.stall(hanging || stalled);
+        setMetrics.set(metrics);
+        if (hanging) {
+            hung ??= new Promise((resolve) => (release = resolve));
+        } else {
+            release?.();
+            hung = undefined;
+        }
+    }
+
+    /** Ends what serves. Answers whether it had to be killed. */
+    async function end(): Promise<boolean> {
+        if (!running) return false;
+        const { server, serving, shutdownTimeout } = running;
         running = undefined;
         phase = "draining";
         const closed = once(server, "close");
         server.close();
-        const end = performance.now() + graceSeconds * 1000;
-        while (answering.size > 0 && performance.now() < end) await sleep(10);
+        const killed = performance.now() + graceSeconds * 1000;
+        const untilAnswered = async (end: number): Promise<void> => {
+            while (answering.size > 0 && performance.now() < Math.min(end, killed)) await sleep(10);
+        };
+        if (stopped.signal.aborted && (options.minor ?? 13) >= 18) {
+            await untilAnswered(performance.now() + shutdownTimeout * 1000);
+            if (graceSeconds > 0) serving.die();
+        }
+        // 0.13 ends the engine first: no token comes any more, and the process waits for its clients to leave.
         serving.close();
+        await untilAnswered(killed);
+        const isKilled = answering.size > 0;
         server.closeAllConnections();
         await closed;
+        return isKilled;
     }
 
     const exited = run()
@@ -158,13 +237,13 @@ export function startReplica(options: ReplicaOptions): Replica {
                 const lines = error.message.split("\n");
                 const ofVllm = error instanceof CommandError && error.code === 1;
                 for (const line of lines) options.log(ofVllm ? apiServerLine("ERROR", line) : line);
-                return { code: error instanceof CommandError ? error.code : 1, reason: lines.at(-1) };
+                return { code: error instanceof CommandError ? error.code : 1, reason: lastError(lines) };
             },
         )
         .then(async (result) => {
-            await end();
+            const killed = await end();
             phase = "ended";
-            return result;
+            return killed && result.code === 0 ? { code: killedCode } : result;
         });
 
     return {
@@ -178,7 +257,8 @@ export function startReplica(options: ReplicaOptions): Replica {
             return running !== undefined;
         },
         get phase() {
-            return phase === "serving" && hung ? "hanging" : phase;
+            if (phase !== "serving") return phase;
+            return hung ? "hanging" : impairments.stalled ? "stalled" : phase;
         },
         get load() {
             return running?.serving.load ?? { running: 0, waiting: 0, kvUsage: 0 };
@@ -201,18 +281,9 @@ export function startReplica(options: ReplicaOptions): Replica {
             stopped.abort();
             await exited;
         },
-        slow(factor) {
-            slowness = factor;
-            running?.serving.slowDown(factor);
-        },
-        hang(hanging) {
-            running?.serving.stall(hanging);
-            if (hanging) {
-                hung ??= new Promise((resolve) => (release = resolve));
-            } else {
-                release?.();
-                hung = undefined;
-            }
+        impair(now) {
+            impairments = now;
+            applyImpairments();
         },
         crash() {
             fatal.abort(new CommandError(139, "Segmentation fault (core dumped)"));
@@ -224,15 +295,29 @@ export function startReplica(options: ReplicaOptions): Replica {
                 `${(total / 1024 ** 3).toFixed(2)} GiB of which 1.02 GiB is free.`;
             options.log(logLine("EngineCore_DP0", "ERROR", "[core.py] EngineCore encountered a fatal error."));
             options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${error}`));
-            running?.serving.die();
-            fatal.abort(
-                new CommandError(
-                    1,
-                    `${error}\nvllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.`,
-                ),
+            const dies = new CommandError(
+                1,
+                `${error}\nRuntimeError: Engine core initialization failed. See root cause above.`,
             );
+            if (!running) return fatal.abort(dies);
+            engineIsDead = true;
+            running.serving.die();
+            const untilLooked = watchdogMs - ((performance.now() - running.since) % watchdogMs);
+            setTimeout(() => died.abort(), untilLooked).unref();
+            return undefined;
         },
     };
+}
+
+/** The last error of a log, in one line: those of a configuration take several. */
+function lastError(lines: string[]): string {
+    const first = lines.findLastIndex((line) => /^[\w.]+Error: \d+ validation error/.test(line));
+    return first < 0
+        ? lines.at(-1)!
+        : lines
+              .slice(first)
+              .map((line) => line.trim())
+              .join(" ");
 }
 
 interface BootPlan {
@@ -263,6 +348,9 @@ async function boot(
     const given = Object.entries(args.given).map(([name, value]) => `'${name}': ${value}`);
     say(`[utils.py] non-default args: {${given.join(", ")}}`);
     say(`[sandbox] simulated, with the timing of ${profile.name}: no model is loaded and no GPU is used`);
+    if (options.minor !== undefined && options.minor !== 13) {
+        say(`[sandbox] release 0.${options.minor} is simulated as ${vllmVersion}, except for how it ends`);
+    }
     if (args.withoutEffect.length > 0) {
         say(`[sandbox] without effect in the simulation: ${args.withoutEffect.join(", ")}`);
     }
@@ -270,25 +358,15 @@ async function boot(
 
     if (options.hubRefuses) throw gated(args.model);
     checkAccess(args.model, args.hfToken ?? env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN ?? "");
-    const maxModelLen = args.maxModelLen ?? profile.maxModelLen;
-    if (maxModelLen > profile.maxModelLen) {
-        throw valueError(
-            `User-specified max_model_len (${maxModelLen}) is greater than the derived max_model_len ` +
-                `(max_position_embeddings=${profile.maxModelLen} or model_max_length=None in model's config.json).`,
-        );
-    }
+    const longest = args.maxPositions ?? profile.maxModelLen;
+    const maxModelLen = args.maxModelLen ?? longest;
+    if (maxModelLen > longest && env.VLLM_ALLOW_LONG_MAX_MODEL_LEN !== "1") throw tooLong(maxModelLen, longest);
     if (args.tensorParallelSize > gpus) {
         throw valueError(
             `World size (${args.tensorParallelSize}) is larger than the number of available GPUs (${gpus}) in this node.`,
         );
     }
-    const maxNumSeqs = args.maxNumSeqs ?? profile.defaults.maxNumSeqs;
-    const maxNumBatchedTokens = args.maxNumBatchedTokens ?? Math.max(profile.defaults.maxNumBatchedTokens, maxNumSeqs);
-    if (maxNumBatchedTokens < maxNumSeqs) {
-        throw valueError(
-            `max_num_batched_tokens (${maxNumBatchedTokens}) must be greater than or equal to max_num_seqs (${maxNumSeqs}).`,
-        );
-    }
+    const { maxNumSeqs, maxNumBatchedTokens } = batchLimits(args, profile, maxModelLen);
     say(`[model.py] Using max model len ${maxModelLen}`);
     say(`[scheduler.py] Chunked prefill is enabled with max_num_batched_tokens=${maxNumBatchedTokens}.`);
     sayEngine(`[core.py] Initializing a V1 LLM engine (v${vllmVersion}) with config: model='${args.model}'`);
@@ -299,6 +377,11 @@ async function boot(
     sayEngine(
         `[weight_utils.py] Time spent downloading weights for ${args.model}: ${seconds.download.toFixed(6)} seconds`,
     );
+    if (args.startFault) {
+        const { engine, server } = args.startFault;
+        if (engine) options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${engine}`));
+        throw new CommandError(1, server);
+    }
     enter("loading");
     await pass(seconds.load);
     sayEngine(`[default_loader.py] Loading weights took ${seconds.load.toFixed(2)} seconds`);
@@ -343,7 +426,7 @@ async function boot(
     say(`[api_server.py] Starting vLLM API server 0 on http://${args.host}:${args.port}`);
 
     const faster = speedup(args.tensorParallelSize);
-    const { base, prefillToken, decodeSequence, contextToken } = profile.step;
+    const { base, prefillToken, decodeSequence, contextToken, spread } = profile.step;
     return {
         profile,
         maxModelLen,
@@ -358,9 +441,52 @@ async function boot(
                 prefillToken: prefillToken / faster,
                 decodeSequence: decodeSequence / faster,
                 contextToken: contextToken / faster,
+                spread,
             },
+            random: options.seed === undefined ? Math.random : seededRandom(options.seed),
         },
     };
+}
+
+/** The size of a batch: of the two limits, the one that was not given follows the other. */
+function batchLimits(
+    args: ServerArguments,
+    { defaults }: Profile,
+    maxModelLen: number,
+): { maxNumSeqs: number; maxNumBatchedTokens: number } {
+    const sequences = args.maxNumSeqs ?? defaults.maxNumSeqs;
+    const wanted = args.chunkedPrefill
+        ? defaults.maxNumBatchedTokens
+        : Math.max(maxModelLen, defaults.maxNumBatchedTokens);
+    const maxNumBatchedTokens = args.maxNumBatchedTokens ?? Math.min(sequences * maxModelLen, wanted);
+    const maxNumSeqs = args.maxNumSeqs ?? Math.min(sequences, maxNumBatchedTokens);
+    const refuse = (message: string): CommandError =>
+        validationError("SchedulerConfig", [
+            `  Value error, max_num_batched_tokens (${maxNumBatchedTokens}) ${message}`,
+        ]);
+    if (maxNumBatchedTokens < maxModelLen && !args.chunkedPrefill) {
+        throw refuse(
+            `is smaller than max_model_len (${maxModelLen}). This effectively limits the maximum sequence length to ` +
+                "max_num_batched_tokens and makes vLLM reject longer sequences. Please increase max_num_batched_tokens " +
+                "or decrease max_model_len.",
+        );
+    }
+    if (maxNumBatchedTokens < maxNumSeqs) {
+        throw refuse(`must be greater than or equal to max_num_seqs (${maxNumSeqs}).`);
+    }
+    return { maxNumSeqs, maxNumBatchedTokens };
+}
+
+function tooLong(maxModelLen: number, longest: number): CommandError {
+    const variable = "VLLM_ALLOW_LONG_MAX_MODEL_LEN";
+    return validationError("ModelConfig", [
+        `  Value error, User-specified max_model_len (${maxModelLen}) is greater than the derived max_model_len ` +
+            `(max_position_embeddings=${longest}.0 or model_max_length=None in model's config.json). To allow overriding ` +
+            `this maximum, set the env var ${variable}=1. ${variable} must be used with extreme caution. If the model ` +
+            "uses relative position encoding (RoPE), positions exceeding derived_max_model_len lead to nan. If the model " +
+            "uses absolute position encoding, positions exceeding derived_max_model_len will cause a CUDA array " +
+            "out-of-bounds error.",
+    ]);
 }
 
 /** Owners whose models need no token. The hub is never asked: everything else is treated as gated. */
@@ -383,28 +509,17 @@ function gated(model: string): CommandError {
     );
 }
 
-/** The fields of vLLM's cache configuration that this simulation knows. */
+/** What the command line says of vLLM's cache configuration. */
 function cacheConfig(args: ServerArguments, numBlocks: number): Record<string, string> {
-    return {
+    return cacheConfigLabels({
         block_size: String(args.blockSize),
-        cache_dtype: args.given.kv_cache_dtype?.replace(/'/g, "") ?? "auto",
-        calculate_kv_scales: "False",
-        cpu_offload_gb: args.given.cpu_offload_gb ?? "0",
+        cache_dtype: args.given.kv_cache_dtype?.replace(/'/g, ""),
+        cpu_offload_gb: args.given.cpu_offload_gb,
         enable_prefix_caching: args.prefixCaching ? "True" : "False",
         gpu_memory_utilization: String(args.gpuMemoryUtilization),
-        is_attention_free: "False",
-        kv_cache_memory_bytes: "None",
-        num_cpu_blocks: "None",
         num_gpu_blocks: String(numBlocks),
-        num_gpu_blocks_override: "None",
-        prefix_caching_hash_algo: "sha256",
-        sliding_window: "None",
-        swap_space: args.given.swap_space ?? "4",
-    };
-}
-
-function valueError(message: string): CommandError {
-    return new CommandError(1, `ValueError: ${message}`);
+        swap_space: args.given.swap_space,
+    });
 }
 
 function apiServerLine(level: "INFO" | "ERROR", text: string): string {

@@ -2,7 +2,8 @@ import { Engine, type EngineConfig, type FinishReason, type Output, type Sequenc
 import type { EngineSeries } from "./metrics";
 
 /**
- * The engine on the wall clock: it begins a step, sleeps as long as the step takes, ends it; no timer runs while idle.
+ * The engine on the wall clock: it begins a step, sleeps as long as the step takes, ends it; no timer runs once it is idle
+ * and has said so in the log.
  * When this process falls behind, several steps end at once and their tokens go out together, as vLLM's API server merges
  * what its engine brings faster than it can be sent.
  */
@@ -13,9 +14,8 @@ export interface Completion {
     promptBlocks: string[];
     /** Tokens of each answer at which the model would end it. */
     naturalTokens: number[];
+    /** Tokens after which an answer ends anyway. */
     maxTokens: number;
-    /** As the client asked for it; undefined when it did not. */
-    askedMaxTokens?: number;
     /** Seconds, on the clock of `Serving.now`. */
     arrival: number;
 }
@@ -29,9 +29,11 @@ export interface Listener {
 
 export interface ServingOptions {
     engine: EngineConfig;
+    /** Seconds between a request and the moment at which the engine has it; default 0. */
+    requestOverhead?: number;
     /** Where to count; undefined: nowhere. */
     metrics?: EngineSeries;
-    /** Lines of statistics, at most one in ten seconds. */
+    /** Lines of statistics, one in ten seconds. */
     log: (line: string) => void;
 }
 
@@ -45,6 +47,7 @@ interface Pending {
 
 /** A step that ends later than it should is not caught up for more than this, in seconds. */
 const mostLag = 0.25;
+/** Seconds. */
 const statisticsPeriod = 10;
 
 export class Serving {
@@ -57,9 +60,11 @@ export class Serving {
     private timer?: NodeJS.Timeout;
     private due = 0;
     private closed = false;
+    private dead = false;
     private serial = 0;
     private seen = { preemptions: 0, prefixQueries: 0, prefixHits: 0 };
-    private period = { since: 0, promptTokens: 0, generationTokens: 0 };
+    private period = { promptTokens: 0, generationTokens: 0 };
+    private statistics?: NodeJS.Timeout;
 
     constructor(private readonly options: ServingOptions) {
         this.engine = new Engine(options.engine);
@@ -102,50 +107,66 @@ export class Serving {
 
     /** Queues a request, once for each answer. Returns how to abort it. */
     submit(completion: Completion, listener: Listener): () => void {
+        if (this.dead) {
+            queueMicrotask(() => listener.died());
+            return () => undefined;
+        }
         const { naturalTokens, ...common } = completion;
         const group = { left: naturalTokens.length, longest: 0 };
-        // A step that is overdue ends in the past; what arrived since then is taken to have arrived at its end.
-        const arrival = this.timer ? Math.min(common.arrival, this.due) : common.arrival;
-        const ids = naturalTokens.map((natural, answer) => {
+        const ids = naturalTokens.map((_, answer) => {
             const id = String(++this.serial);
-            this.engine.add({ ...common, id, arrival, naturalTokens: natural });
             this.pending.set(id, { completion, listener, answer, group });
             return id;
         });
-        if (!this.timer && !this.stalled && !this.closed) this.step(this.now());
+        const enter = (): void => {
+            // A step that is overdue ends in the past; what arrived since then is taken to have arrived at its end.
+            const arrival = this.timer ? Math.min(common.arrival, this.due) : common.arrival;
+            ids.forEach((id, answer) => {
+                if (!this.pending.has(id)) return; // aborted meanwhile
+                this.engine.add({ ...common, id, arrival, naturalTokens: naturalTokens[answer] });
+            });
+            if (!this.timer && !this.stalled && !this.closed) this.step(this.now());
+        };
+        const { requestOverhead = 0 } = this.options;
+        if (requestOverhead > 0) setTimeout(enter, requestOverhead * 1000);
+        else enter();
         return () => this.abort(ids);
     }
 
     close(): void {
         this.closed = true;
         clearTimeout(this.timer);
+        clearTimeout(this.statistics);
         this.timer = undefined;
         this.pending.clear();
     }
 
-    /** Ends as an engine that dies: every request under way hears of it. */
+    /** Ends as an engine that dies: every request under way hears of it, and every later one. */
     die(): void {
         const listeners = new Set([...this.pending.values()].map(({ listener }) => listener));
         this.close();
+        this.dead = true;
         for (const listener of listeners) listener.died();
     }
 
-    /**
-     * The engine hears of it between two steps, as in vLLM. Nothing is counted for an aborted request, and when nothing
-     * else runs no further step refreshes the gauges (vllm-project/vllm issues #31503 and #22545).
-     */
+    /** The engine hears of it between two steps, as in vLLM. Nothing is counted for an aborted request. */
     private abort(ids: string[]): void {
-        for (const id of ids) {
-            if (!this.pending.delete(id)) continue;
-            if (this.timer) this.aborted.add(id);
-            else this.engine.abort(id);
-        }
+        for (const id of ids) if (this.pending.delete(id)) this.aborted.add(id);
+        if (!this.timer) this.dropAborted();
+    }
+
+    /** vLLM takes one more step for what was aborted, which brings the gauges to where they are then. */
+    private dropAborted(): void {
+        for (const id of this.aborted) this.engine.abort(id);
+        if (this.aborted.size > 0 && this.engine.idle) this.setGauges();
+        this.aborted.clear();
     }
 
     /** Begins a step; false when there is nothing to do. */
     private step(begin: number): boolean {
         const seconds = this.engine.beginStep(begin);
         if (seconds === undefined) return false;
+        this.logStatistics();
         this.due = begin + seconds * this.slowness;
         this.wait();
         return true;
@@ -167,8 +188,7 @@ export class Serving {
             // The API server forgets an aborted request at once and drops what still comes for it.
             const outputs = result.outputs.filter(({ sequence }) => this.pending.has(sequence.id));
             this.count(result, outputs);
-            for (const id of this.aborted) this.engine.abort(id);
-            this.aborted.clear();
+            this.dropAborted();
             for (const { sequence, finished } of outputs) {
                 const told = said.get(sequence.id) ?? { heard: this.pending.get(sequence.id)!, count: 0 };
                 said.set(sequence.id, told);
@@ -187,16 +207,15 @@ export class Serving {
             if (output.sinceLast === undefined) promptTokens += output.sequence.promptTokens;
             if (output.finished) this.countFinished(output.sequence, output.finished);
         }
-        this.logStatistics(promptTokens, outputs.length);
+        this.period.promptTokens += promptTokens;
+        this.period.generationTokens += outputs.length;
         if (!metrics) return;
         const { preemptions, prefixQueries, prefixHits } = this.engine.totals;
         metrics.preemptions.add(preemptions - this.seen.preemptions);
         metrics.prefixQueries.add(prefixQueries - this.seen.prefixQueries);
         metrics.prefixHits.add(prefixHits - this.seen.prefixHits);
         this.seen = { ...this.engine.totals };
-        metrics.running.set(this.engine.running.length);
-        metrics.waiting.set(this.engine.waiting.length);
-        metrics.kvCacheUsage.set(this.engine.kvCacheUsage);
+        this.setGauges();
         if (result.outputs.length === 0) return;
         metrics.promptTokens.add(promptTokens);
         metrics.generationTokens.add(outputs.length);
@@ -226,30 +245,35 @@ export class Serving {
         metrics.requestPromptTokens.observe(promptTokens);
         metrics.requestGenerationTokens.observe(generated);
         metrics.prefillKvComputed.observe(promptTokens - cachedTokens);
-        if (completion.askedMaxTokens !== undefined) metrics.paramsMaxTokens.observe(completion.askedMaxTokens);
+        metrics.paramsMaxTokens.observe(completion.maxTokens);
         group.longest = Math.max(group.longest, generated);
         if (--group.left > 0) return;
         metrics.paramsN.observe(completion.naturalTokens.length);
         metrics.maxGenerationTokens.observe(group.longest);
     }
 
-    private logStatistics(promptTokens: number, generationTokens: number): void {
-        const { period } = this;
-        period.promptTokens += promptTokens;
-        period.generationTokens += generationTokens;
-        const seconds = this.due - period.since;
-        if (seconds < statisticsPeriod) return;
-        const { prefixQueries, prefixHits } = this.engine.totals;
-        // After a pause the mean would be over the pause, too.
-        if (seconds < 2 * statisticsPeriod) {
+    private setGauges(): void {
+        const { metrics } = this.options;
+        metrics?.running.set(this.engine.running.length);
+        metrics?.waiting.set(this.engine.waiting.length);
+        metrics?.kvCacheUsage.set(this.engine.kvCacheUsage);
+    }
+
+    /** A line for each period, up to and with the first one in which no token came or went. */
+    private logStatistics(): void {
+        this.statistics ??= setTimeout(() => {
+            const { promptTokens, generationTokens } = this.period;
+            const { prefixQueries, prefixHits } = this.engine.totals;
             this.options.log(
-                `Engine 000: Avg prompt throughput: ${(period.promptTokens / seconds).toFixed(1)} tokens/s, ` +
-                    `Avg generation throughput: ${(period.generationTokens / seconds).toFixed(1)} tokens/s, ` +
+                `Engine 000: Avg prompt throughput: ${(promptTokens / statisticsPeriod).toFixed(1)} tokens/s, ` +
+                    `Avg generation throughput: ${(generationTokens / statisticsPeriod).toFixed(1)} tokens/s, ` +
                     `Running: ${this.engine.running.length} reqs, Waiting: ${this.engine.waiting.length} reqs, ` +
                     `GPU KV cache usage: ${(100 * this.engine.kvCacheUsage).toFixed(1)}%, ` +
                     `Prefix cache hit rate: ${((100 * prefixHits) / Math.max(1, prefixQueries)).toFixed(1)}%`,
             );
-        }
-        this.period = { since: this.due, promptTokens: 0, generationTokens: 0 };
+            this.period = { promptTokens: 0, generationTokens: 0 };
+            this.statistics = undefined;
+            if (promptTokens + generationTokens > 0) this.logStatistics();
+        }, statisticsPeriod * 1000).unref();
     }
 }

@@ -6,15 +6,19 @@
 /** Above the ids of tokens in Latin script, which are their characters as digits to the base 256 after a leading 1. */
 const otherScripts = 2 ** 34;
 
+/** Above every id. */
+export const vocabularySize = otherScripts + 0x110000;
+
 /** The text of each token. */
 export function tokensOf(text: string): string[] {
     return text.match(/[\0-\xff]{1,4}|[^\0-\xff]/gu) ?? [];
 }
 
+/** The id of a token; what is longer than one, as a part of an image, has that of its first characters. */
 export function tokenId(token: string): number {
     const code = token.codePointAt(0)!;
     if (code > 0xff) return otherScripts + code;
-    return [...token].reduce((id, character) => id * 256 + character.charCodeAt(0), 1);
+    return [...token.slice(0, 4)].reduce((id, character) => id * 256 + character.charCodeAt(0), 1);
 }
 
 /** The text of a token; undefined for a number that is the id of none. */

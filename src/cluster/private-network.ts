@@ -1,11 +1,19 @@
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterSettings } from "../settings";
+import { transformed, type Transform } from "../transform";
+
+export interface PrivateNetworkTransforms {
+    network?: Transform<openstack.networking.NetworkArgs>;
+    subnet?: Transform<openstack.networking.SubnetArgs>;
+    router?: Transform<openstack.networking.RouterArgs>;
+}
 
 export interface PrivateNetworkArgs {
     name: string;
     region: string;
     settings: ClusterSettings["private"];
+    transform?: PrivateNetworkTransforms;
 }
 
 /**
@@ -21,36 +29,26 @@ export class PrivateNetwork extends pulumi.ComponentResource {
 
     constructor(name: string, args: PrivateNetworkArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:cluster:PrivateNetwork", name, {}, opts);
-        const { region, settings } = args;
+        const { region, settings, transform = {} } = args;
         const child = { parent: this };
 
+        const vlan = { "provider:network_type": "vrack", "provider:segmentation_id": String(settings.vlanId) };
+        const own = { name: args.name, region };
         const network = new openstack.networking.Network(
-            name,
-            {
-                name: args.name,
-                region,
-                adminStateUp: true,
-                valueSpecs: {
-                    "provider:network_type": "vrack",
-                    "provider:segmentation_id": String(settings.vlanId),
-                },
-            },
-            child,
+            ...transformed(transform.network, name, { ...own, adminStateUp: true, valueSpecs: vlan }, child),
         );
+        // MKS needs DHCP, and load balancers a gateway on the subnet: OpenStack takes its first address.
+        const addresses = { networkId: network.id, cidr: settings.cidr, ipVersion: 4, enableDhcp: true };
         const subnet = new openstack.networking.Subnet(
-            name,
-            // MKS needs DHCP, and load balancers a gateway on the subnet: OpenStack takes its first address.
-            { name: args.name, region, networkId: network.id, cidr: settings.cidr, ipVersion: 4, enableDhcp: true },
-            child,
+            ...transformed(transform.subnet, name, { ...own, ...addresses }, child),
         );
         const external = openstack.networking.getNetworkOutput(
             { name: settings.externalNetwork, external: true, region },
             child,
         );
+        const egress = { adminStateUp: true, externalNetworkId: external.id };
         const router = new openstack.networking.Router(
-            name,
-            { name: args.name, region, adminStateUp: true, externalNetworkId: external.id },
-            child,
+            ...transformed(transform.router, name, { ...own, ...egress }, child),
         );
         this.ready = new openstack.networking.RouterInterface(
             name,

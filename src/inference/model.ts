@@ -1,9 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { App, AppReady, Token } from "pulumi-ovh-ai-deploy";
+import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
+import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
+
+export interface ModelTransforms {
+    app?: Transform<AppArgs>;
+    scrapeToken?: Transform<TokenArgs>;
+    clientToken?: Transform<TokenArgs>;
+}
 
 export interface ModelArgs {
     settings: ModelSettings;
@@ -14,6 +21,7 @@ export interface ModelArgs {
     secretEnv: boolean;
     /** The project's permission to use AI Solutions, which must stand before the first app. */
     authorization: pulumi.Resource;
+    transform?: ModelTransforms;
 }
 
 /**
@@ -38,7 +46,7 @@ export class Model extends pulumi.ComponentResource {
 
     constructor(name: string, args: ModelArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:inference:Model", name, {}, opts);
-        const { settings, projectId, authorization } = args;
+        const { settings, projectId, authorization, transform = {} } = args;
         const child: pulumi.CustomResourceOptions = { parent: this, dependsOn: authorization };
 
         const adoption = new random.RandomId(`${name}-adoption`, { byteLength: 8 }, { parent: this });
@@ -47,13 +55,12 @@ export class Model extends pulumi.ComponentResource {
             : settings.env;
         const { huggingFaceToken } = args;
         const context = { name, projectId, huggingFaceToken, adoptionLabel: adoption.hex, env };
-        this.app = new App(name, appArgs(settings, context), {
-            ...child,
-            protect: settings.protect,
-            deleteBeforeReplace: !settings.replaceFirst,
-        });
-        const scrape = new Token(`${name}-scrape`, tokenArgs(settings, "scrape", context), child);
-        const client = new Token(`${name}-client`, tokenArgs(settings, "client", context), child);
+        const kept = { ...child, protect: settings.protect, deleteBeforeReplace: !settings.replaceFirst };
+        this.app = new App(...transformed(transform.app, name, appArgs(settings, context), kept));
+        const token = (purpose: "scrape" | "client", own: Transform<TokenArgs> | undefined) =>
+            new Token(...transformed(own, `${name}-${purpose}`, tokenArgs(settings, purpose, context), child));
+        const scrape = token("scrape", transform.scrapeToken);
+        const client = token("client", transform.clientToken);
 
         this.settings = settings;
         this.name = name;

@@ -8,12 +8,13 @@ export const receiversSecretName = "alertmanager-receivers";
 /** Where the operator mounts it. */
 const secretsFolder = `/etc/alertmanager/secrets/${receiversSecretName}`;
 
-/** Content of the Secret: one secret for each receiver, by its name. Empty without receivers. */
+/** Content of the Secret: the secret of each receiver that has one, by its name. */
 export function receiverSecrets(receivers: AlertingSettings["receivers"]): Record<string, string> {
-    return Object.fromEntries(Object.entries(receivers).map(([name, receiver]) => [name, secretOf(receiver)]));
+    const secrets = Object.entries(receivers).map(([name, receiver]) => [name, secretOf(receiver)] as const);
+    return Object.fromEntries(secrets.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-function secretOf(receiver: Receiver): string {
+function secretOf(receiver: Receiver): string | undefined {
     switch (receiver.type) {
         case "webhook":
         case "slack":
@@ -164,8 +165,7 @@ function integration(receiver: Receiver, file: string): { kind: string; config: 
                     to: receiver.to,
                     from: receiver.from,
                     smarthost: receiver.smarthost,
-                    auth_username: receiver.username,
-                    auth_password_file: file,
+                    ...(receiver.username && { auth_username: receiver.username, auth_password_file: file }),
                     require_tls: true,
                     headers: { Subject: title },
                 },

@@ -3,8 +3,9 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "../cluster/cluster";
 import type { MonitoringSettings } from "../settings";
 import { durationSeconds } from "../settings/formats";
+import { transformed, type Transform } from "../transform";
 import type { Monitoring } from "./monitoring";
-import { ReplicaRelay } from "./relay/replica-relay";
+import { ReplicaRelay, type ReplicaRelayTransforms } from "./relay/replica-relay";
 import { modelRules, type WatchedModel } from "./rules";
 import {
     jobName,
@@ -34,36 +35,34 @@ export interface ModelMonitoringArgs {
     /** The stack's Prometheus, which the model adds its jobs and rules to. */
     monitoring: Monitoring;
     cluster: Cluster;
+    transform?: ModelMonitoringTransforms;
+}
+
+export interface ModelMonitoringTransforms extends ReplicaRelayTransforms {
+    tokenSecret?: Transform<k8s.core.v1.SecretArgs>;
+    /** Of each of the model's jobs. */
+    scrapeConfig?: Transform<k8s.apiextensions.CustomResourceArgs>;
+    rules?: Transform<k8s.apiextensions.CustomResourceArgs>;
 }
 
 /** What Prometheus is to know of one model: token, jobs, rules and, where there may be several replicas, its relay. */
 export class ModelMonitoring extends pulumi.ComponentResource {
-    private readonly monitoring: Monitoring;
     private readonly child: pulumi.CustomResourceOptions;
 
     /** @param name name of the model in the stack */
-    constructor(name: string, args: ModelMonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
-        super(
-            "ovhcloud-llm-serving:monitoring:ModelMonitoring",
-            name,
-            {},
-            { ...opts, providers: [args.cluster.provider] },
-        );
-        const { model, settings, monitoring } = args;
-        this.monitoring = monitoring;
+    constructor(
+        private readonly name: string,
+        private readonly args: ModelMonitoringArgs,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
+        const { provider } = args.cluster;
+        super("ovhcloud-llm-serving:monitoring:ModelMonitoring", name, {}, { ...opts, providers: [provider] });
+        const { model, settings } = args;
         this.child = args.cluster.inside(this);
-        const { namespace } = monitoring;
 
-        const token = new k8s.core.v1.Secret(
-            `${name}-scrape-token`,
-            {
-                metadata: { name: tokenSecretName(name), namespace },
-                stringData: { [tokenKey]: pulumi.secret(model.scrapeToken) },
-            },
-            { ...this.child, aliases: formerly(name, monitoring) },
-        );
         // With one replica at most there are none to tell apart.
         const relayed = settings.replicaMetrics === "relay" && model.replicas.max > 1;
+        const token = this.token();
         const known = pulumi.output(model.url).apply((url) => ({
             model: name,
             url,
@@ -74,55 +73,71 @@ export class ModelMonitoring extends pulumi.ComponentResource {
         // One that is stopped on purpose does not answer, and nobody is to hear of it.
         const asked = model.desiredState !== "STOPPED";
         if (asked && relayed) {
-            const interval = durationSeconds(settings.scrapeInterval)!;
-            const config = known.apply(({ url }) => ({ url, interval, replicas: model.replicas }));
-            const { address } = new ReplicaRelay(
-                `${name}-relay`,
-                { model: name, namespace, tokenSecret: token, config, cluster: args.cluster },
-                { parent: this },
-            );
-            const all = pulumi.all([known, address]);
-            this.job(
-                `${name}-job`,
-                jobName(name),
-                all.apply(([job, relay]) => relayedJob(job, relay)),
-                token,
-            );
+            const all = pulumi.all([known, this.relay(token)]);
+            const throughRelay = all.apply(([job, relay]) => relayedJob(job, relay));
+            this.job(`${name}-job`, jobName(name), throughRelay, token);
             this.job(`${name}-probe-job`, probeJobName(name), known.apply(probeJob), token);
-            this.job(
-                `${name}-relay-job`,
-                `${relayJobName}-${name}`,
-                all.apply(([job, relay]) => relayJob(job, relay)),
-            );
+            const ofRelay = all.apply(([job, relay]) => relayJob(job, relay));
+            this.job(`${name}-relay-job`, `${relayJobName}-${name}`, ofRelay);
         } else if (asked) {
             this.job(`${name}-job`, jobName(name), known.apply(scrapeJob), token);
         }
-        new k8s.apiextensions.CustomResource(
-            `${name}-rules`,
-            {
-                apiVersion: "monitoring.coreos.com/v1",
-                kind: "PrometheusRule",
-                metadata: { name: jobName(name), namespace },
-                spec: { groups: [modelRules({ ...model, name, relayed }, args.runbooks)] },
-            },
-            { ...this.child, dependsOn: monitoring.release },
-        );
+        this.rules(relayed);
         this.registerOutputs();
+    }
+
+    private metadata(name: string) {
+        return { name, namespace: this.args.monitoring.namespace };
+    }
+
+    private token(): k8s.core.v1.Secret {
+        const { model, monitoring, transform } = this.args;
+        const secret = {
+            metadata: this.metadata(tokenSecretName(this.name)),
+            stringData: { [tokenKey]: pulumi.secret(model.scrapeToken) },
+        };
+        const options = { ...this.child, aliases: formerly(this.name, monitoring) };
+        return new k8s.core.v1.Secret(
+            ...transformed(transform?.tokenSecret, `${this.name}-scrape-token`, secret, options),
+        );
+    }
+
+    /** Host and port of the model's relay. */
+    private relay(tokenSecret: k8s.core.v1.Secret): pulumi.Output<string> {
+        const { model, settings, monitoring, cluster, transform } = this.args;
+        const interval = durationSeconds(settings.scrapeInterval)!;
+        const config = pulumi.output(model.url).apply((url) => ({ url, interval, replicas: model.replicas }));
+        const { namespace } = monitoring;
+        return new ReplicaRelay(
+            `${this.name}-relay`,
+            { model: this.name, namespace, tokenSecret, config, cluster, transform },
+            { parent: this },
+        ).address;
     }
 
     /** The operator refuses a job whose Secret is not there, and looks again when the job changes: the Secret is first. */
     private job(name: string, objectName: string, spec: pulumi.Input<ScrapeJob>, token?: k8s.core.v1.Secret): void {
-        const { namespace, release } = this.monitoring;
-        new k8s.apiextensions.CustomResource(
-            name,
-            {
-                apiVersion: "monitoring.coreos.com/v1alpha1",
-                kind: "ScrapeConfig",
-                metadata: { name: objectName, namespace },
-                spec,
-            },
-            { ...this.child, dependsOn: token ? [release, token] : [release] },
-        );
+        const { monitoring, transform } = this.args;
+        const job = {
+            apiVersion: "monitoring.coreos.com/v1alpha1",
+            kind: "ScrapeConfig",
+            metadata: this.metadata(objectName),
+            spec,
+        };
+        const options = { ...this.child, dependsOn: token ? [monitoring.release, token] : [monitoring.release] };
+        new k8s.apiextensions.CustomResource(...transformed(transform?.scrapeConfig, name, job, options));
+    }
+
+    private rules(relayed: boolean): void {
+        const { model, monitoring, runbooks, transform } = this.args;
+        const rules = {
+            apiVersion: "monitoring.coreos.com/v1",
+            kind: "PrometheusRule",
+            metadata: this.metadata(jobName(this.name)),
+            spec: { groups: [modelRules({ ...model, name: this.name, relayed }, runbooks)] },
+        };
+        const options = { ...this.child, dependsOn: monitoring.release };
+        new k8s.apiextensions.CustomResource(...transformed(transform?.rules, `${this.name}-rules`, rules, options));
     }
 }
 

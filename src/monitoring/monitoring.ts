@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { Cluster } from "../cluster/cluster";
 import type { AlertingSettings, MonitoringSettings } from "../settings";
+import { transformed, type Transform } from "../transform";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
 import {
     chartSource,
@@ -30,6 +31,18 @@ export interface MonitoringArgs {
     cluster: Cluster;
     /** Refuses to delete the namespace and the release, and with them the volumes. */
     protect: boolean;
+    transform?: MonitoringTransforms;
+}
+
+export interface MonitoringTransforms {
+    namespace?: Transform<k8s.core.v1.NamespaceArgs>;
+    release?: Transform<k8s.helm.v3.ReleaseArgs>;
+    /** Of each dashboard. */
+    dashboard?: Transform<k8s.core.v1.ConfigMapArgs>;
+    /** Of Grafana's administrator, the alerts' receivers and the ingress' certificate. */
+    secret?: Transform<k8s.core.v1.SecretArgs>;
+    /** With `grafana.access: loadBalancer`. */
+    grafanaService?: Transform<k8s.core.v1.ServiceArgs>;
 }
 
 /**
@@ -49,60 +62,51 @@ export class Monitoring extends pulumi.ComponentResource {
     readonly grafanaPortForward: string;
     private readonly child: pulumi.CustomResourceOptions;
 
-    constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
+    constructor(
+        private readonly name: string,
+        private readonly args: MonitoringArgs,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
         super("ovhcloud-llm-serving:monitoring:Monitoring", name, {}, { ...opts, providers: [args.cluster.provider] });
-        const { settings, alerting, cluster, protect } = args;
+        const { settings, cluster } = args;
         this.child = cluster.inside(this);
 
-        const namespace = new k8s.core.v1.Namespace(
-            name,
-            { metadata: { name: keptNamespace(settings.namespace) } },
-            { ...this.child, protect, dependsOn: cluster.nodePool },
-        );
-        this.namespace = namespace.metadata.name;
-        const password = this.password(name, settings);
-        const secrets = [
-            this.secret(name, grafanaAdmin.secret, {
-                stringData: { [grafanaAdmin.userKey]: "admin", [grafanaAdmin.passwordKey]: password.result },
-            }),
-            ...this.receivers(name, alerting),
-            ...this.certificate(name, settings, args.grafanaTlsKey),
-        ];
-        this.dashboards(name, args.models);
-
-        const values = chartValues(settings, alerting);
-        this.release = new k8s.helm.v3.Release(
-            name,
-            {
-                name: releaseName,
-                namespace: this.namespace,
-                ...chartSource(settings.chart),
-                values: args.secretValues ? pulumi.secret(values) : values,
-                // Images are pulled and volumes attached before it counts as deployed.
-                timeout: 900,
-                // Each kept revision is a Secret of up to 1 MiB, in an etcd of 400 MB on the free plan.
-                maxHistory: 3,
-                // What a failed install leaves behind says why it failed, and the next `up` goes on from there.
-                atomic: false,
-            },
-            // Pods do not start without the Secrets they mount, nor Grafana without its administrator's.
-            {
-                ...this.child,
-                protect,
-                dependsOn: [cluster.nodePool, ...secrets],
-                hooks: takeUpInterruptedRelease({
-                    kubeconfig: cluster.kubeconfig,
-                    namespace: settings.namespace,
-                    release: releaseName,
-                }),
-            },
-        );
+        const namespace = { metadata: { name: keptNamespace(settings.namespace) } };
+        const kept = { ...this.child, protect: args.protect, dependsOn: cluster.nodePool };
+        this.namespace = new k8s.core.v1.Namespace(
+            ...transformed(args.transform?.namespace, name, namespace, kept),
+        ).metadata.name;
+        const password = this.password();
+        this.dashboards();
+        this.release = this.install([this.administrator(password.result), ...this.receivers(), ...this.certificate()]);
 
         this.grafanaPassword = pulumi.secret(password.result);
         this.grafanaPortForward = `kubectl port-forward --namespace ${settings.namespace} service/${grafanaService} 3000:80`;
         const path = dashboardPath(modelsDashboard(args.models));
-        this.grafanaUrl = this.grafanaAddress(name, settings).apply((address) => address && `${address}${path}`);
+        this.grafanaUrl = this.grafanaAddress().apply((address) => address && `${address}${path}`);
         this.registerOutputs({ grafanaUrl: this.grafanaUrl });
+    }
+
+    /** @param secrets pods do not start without those they mount, nor Grafana without its administrator's */
+    private install(secrets: pulumi.Resource[]): k8s.helm.v3.Release {
+        const { settings, alerting, cluster, protect, secretValues, transform } = this.args;
+        const values = chartValues(settings, alerting);
+        const release: k8s.helm.v3.ReleaseArgs = {
+            name: releaseName,
+            namespace: this.namespace,
+            ...chartSource(settings.chart),
+            values: secretValues ? pulumi.secret(values) : values,
+            // Images are pulled and volumes attached before it counts as deployed.
+            timeout: 900,
+            // Each kept revision is a Secret of up to 1 MiB, in an etcd of 400 MB on the free plan.
+            maxHistory: 3,
+            // What a failed install leaves behind says why it failed, and the next `up` goes on from there.
+            atomic: false,
+        };
+        const { kubeconfig, nodePool } = cluster;
+        const hooks = takeUpInterruptedRelease({ kubeconfig, namespace: settings.namespace, release: releaseName });
+        const options = { ...this.child, protect, dependsOn: [nodePool, ...secrets], hooks };
+        return new k8s.helm.v3.Release(...transformed(transform?.release, this.name, release, options));
     }
 
     private metadata(name: string, labels?: Record<string, string>) {
@@ -110,64 +114,70 @@ export class Monitoring extends pulumi.ComponentResource {
     }
 
     private secret(
-        name: string,
         objectName: string,
         content: Pick<k8s.core.v1.SecretArgs, "type" | "stringData">,
     ): k8s.core.v1.Secret {
-        const metadata = this.metadata(objectName);
-        return new k8s.core.v1.Secret(`${name}-${objectName}`, { metadata, ...content }, this.child);
+        const secret = { metadata: this.metadata(objectName), ...content };
+        return new k8s.core.v1.Secret(
+            ...transformed(this.args.transform?.secret, `${this.name}-${objectName}`, secret, this.child),
+        );
     }
 
-    private password(name: string, { grafana: { passwordRotation: rotation } }: MonitoringSettings) {
+    private password(): random.RandomPassword {
+        const rotation = this.args.settings.grafana.passwordRotation;
         return new random.RandomPassword(
-            `${name}-grafana-password`,
+            `${this.name}-grafana-password`,
             { length: 32, special: false, ...(rotation !== undefined && { keepers: { rotation } }) },
             { parent: this },
         );
     }
 
-    private receivers(name: string, { receivers }: AlertingSettings): k8s.core.v1.Secret[] {
-        if (Object.keys(receivers).length === 0) return [];
-        return [this.secret(name, receiversSecretName, { stringData: pulumi.secret(receiverSecrets(receivers)) })];
+    private administrator(password: pulumi.Output<string>): k8s.core.v1.Secret {
+        const { secret, userKey, passwordKey } = grafanaAdmin;
+        return this.secret(secret, { stringData: { [userKey]: "admin", [passwordKey]: password } });
     }
 
-    private certificate(
-        name: string,
-        { grafana }: MonitoringSettings,
-        key: pulumi.Input<string> | undefined,
-    ): k8s.core.v1.Secret[] {
-        const { certificate } = grafana.ingress ?? {};
-        if (grafana.access !== "ingress" || !certificate || !key) return [];
-        const stringData = { "tls.crt": certificate, "tls.key": key };
-        return [this.secret(name, grafanaTlsSecretName, { type: "kubernetes.io/tls", stringData })];
+    private receivers(): k8s.core.v1.Secret[] {
+        const { receivers } = this.args.alerting;
+        if (Object.keys(receivers).length === 0) return [];
+        return [this.secret(receiversSecretName, { stringData: pulumi.secret(receiverSecrets(receivers)) })];
+    }
+
+    private certificate(): k8s.core.v1.Secret[] {
+        const { settings, grafanaTlsKey } = this.args;
+        const { access, ingress } = settings.grafana;
+        if (access !== "ingress" || !ingress?.certificate || !grafanaTlsKey) return [];
+        const stringData = { "tls.crt": ingress.certificate, "tls.key": grafanaTlsKey };
+        return [this.secret(grafanaTlsSecretName, { type: "kubernetes.io/tls", stringData })];
     }
 
     /** A ConfigMap each: one that holds too much can no longer be applied. */
-    private dashboards(name: string, models: string[]): void {
-        for (const [file, content] of Object.entries(dashboardFiles(models))) {
+    private dashboards(): void {
+        for (const [file, content] of Object.entries(dashboardFiles(this.args.models))) {
             const objectName = `dashboard-${file.replace(/\.json$/, "")}`;
+            const dashboard = { metadata: this.metadata(objectName, dashboardLabel), data: { [file]: content } };
             new k8s.core.v1.ConfigMap(
-                `${name}-${objectName}`,
-                { metadata: this.metadata(objectName, dashboardLabel), data: { [file]: content } },
-                this.child,
+                ...transformed(this.args.transform?.dashboard, `${this.name}-${objectName}`, dashboard, this.child),
             );
         }
     }
 
     /** Scheme and host of Grafana as its readers reach it; undefined while the load balancer has no address. */
-    private grafanaAddress(name: string, { grafana }: MonitoringSettings): pulumi.Output<string | undefined> {
-        if (grafana.access === "ingress") return pulumi.output(`https://${grafana.ingress!.host}`);
-        if (grafana.access === "internal") return pulumi.output("http://localhost:3000");
+    private grafanaAddress(): pulumi.Output<string | undefined> {
+        const { settings, transform } = this.args;
+        const { access, ingress, allowedSources } = settings.grafana;
+        if (access === "ingress") return pulumi.output(`https://${ingress!.host}`);
+        if (access === "internal") return pulumi.output("http://localhost:3000");
+        const balancer = { metadata: this.metadata("grafana"), spec: grafanaLoadBalancer(allowedSources) };
         // After Grafana's pods, which it waits for.
+        const options = { ...this.child, dependsOn: this.release };
         const service = new k8s.core.v1.Service(
-            `${name}-grafana`,
-            { metadata: this.metadata("grafana"), spec: grafanaLoadBalancer(grafana.allowedSources) },
-            { ...this.child, dependsOn: this.release },
+            ...transformed(transform?.grafanaService, `${this.name}-grafana`, balancer, options),
         );
         return service.status.apply((status) => {
             // Typed as always there, but absent until the cloud has made the load balancer.
-            const [ingress] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];
-            const host: string | undefined = ingress?.ip ?? ingress?.hostname;
+            const [address] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];
+            const host: string | undefined = address?.ip ?? address?.hostname;
             return host && `http://${host}`;
         });
     }

@@ -78,6 +78,10 @@ const ministral = {
     model: "mistralai/Ministral-3-14B-Instruct-2512",
     appName: "vllm-ministral-14B-autoscaling-custom-metric",
     labels: { ai_deploy_token: "my_operator_token" },
+};
+
+/** How vLLM reads that model, and no other: of one of another family these would be wrong. */
+const ofMinistral = {
     vllm: {
         tokenizerMode: "mistral",
         loadFormat: "mistral",
@@ -87,15 +91,19 @@ const ministral = {
     },
 };
 
-/** The defaults of the model of this name (the key in the `models` map). */
-export function defaultModel(name: string): Record<string, unknown> {
+/**
+ * The defaults of the model of this name (the key in the `models` map).
+ * @param model its repository, where one is given
+ */
+export function defaultModel(name: string, model?: unknown): Record<string, unknown> {
     const named = {
         appName: `vllm-${name}`,
         labels: { ai_deploy_token: name },
         scrape: { labels: { service: "vllm", model: name, environment: "production" } },
     };
-    const own = name === "ministral" ? overlay(named, ministral) : named;
-    return overlay(anyModel, own) as Record<string, unknown>;
+    if (name !== "ministral") return overlay(anyModel, named) as Record<string, unknown>;
+    const own = model === undefined || model === ministral.model ? overlay(ministral, ofMinistral) : ministral;
+    return [named, own].reduce(overlay, anyModel) as Record<string, unknown>;
 }
 
 /** Lays `over` on `base`: maps are merged, anything else replaces, `null` removes. Neither argument is changed. */

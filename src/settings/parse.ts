@@ -10,6 +10,7 @@ import {
 } from "./defaults";
 import { crossChecks } from "./checks";
 import type { SettingsChecks } from "./checks/config";
+import { undoingVariables } from "./checks/server";
 import { nearest } from "./formats";
 import { settingsSchema, type Settings } from "./schema";
 
@@ -78,6 +79,13 @@ export function parseSettings(config: RawConfig, project: string, checks: Settin
     }
 
     const models = given.models ?? defaultModels;
+    if (isMap(models) && Object.keys(models).length > 0 && !Object.hasOwn(models, "ministral")) {
+        // A stack without `models` serves it. To name another one is not to say that it goes, nor that it is to come.
+        const fix =
+            "say whether it is served too: pulumi config set --path models.ministral null leaves it out, and an app of it is " +
+            "deleted; pulumi config set --path models.ministral.protect false has it with its defaults";
+        faults.push({ key: "models.ministral", found: notSet, fix });
+    }
     const complete = {
         ...given,
         models: isMap(models) ? modelsWithDefaults(models) : models,
@@ -149,7 +157,23 @@ function secretPaths(given: Record<string, unknown>): string[][] {
             .filter((secret) => isMap(receiver) && receiver[secret] !== undefined)
             .map((secret) => ["alerting", "receivers", name, secret]),
     );
-    return [...single, ...inside];
+    const models = isMap(given.models) ? Object.entries(given.models) : [];
+    const variables = models.flatMap(([name, model]) =>
+        Object.entries(isMap(model) && isMap(model.env) ? model.env : {})
+            .filter(([variable, value]) => isSecretVariable(variable, value))
+            .map(([variable]) => ["models", name, "env", variable]),
+    );
+    return [...single, ...inside, ...variables];
+}
+
+/** Whether a variable holds a secret, by what it is called or by how the value begins. */
+function isSecretVariable(name: string, value: unknown): boolean {
+    // Of these the fault is another one.
+    if (Object.hasOwn(undoingVariables, name) || typeof value !== "string") return false;
+    const called = /(^|_)(token|secret|password|passwd|passphrase|credentials|(api|access|secret|private)_?key)$/i.test(
+        name,
+    );
+    return called || /^(hf_|sk-|ghp_|github_pat_|glpat-|xox[abp]-)\w/.test(value);
 }
 
 /** Whether a secret lies in the stack file as it is: nothing of its key is encrypted, or the file shows this very value. */
@@ -168,9 +192,20 @@ function valueAt(root: unknown, path: PropertyKey[]): unknown {
     );
 }
 
+/** Each model laid over its defaults, those that are taken away left out. */
 function modelsWithDefaults(models: Record<string, unknown>): Record<string, unknown> {
-    const named = Object.keys(models).map((name) => [name, overlay(defaultModel(name), models[name] ?? {})]);
+    const named = Object.keys(models)
+        .filter((name) => !isTakenAway(models[name]))
+        .map((name) => {
+            const own = models[name];
+            return [name, overlay(defaultModel(name, isMap(own) ? own.model : undefined), own)];
+        });
     return Object.fromEntries(named) as Record<string, unknown>;
+}
+
+/** `pulumi config set --path models.ministral null` stores the word. */
+function isTakenAway(model: unknown): boolean {
+    return model === null || model === "null";
 }
 
 /** Objects come as JSON; what is not JSON stays text, and the schema then says what was expected. */
@@ -279,6 +314,8 @@ function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string
     const secret = ["huggingFaceToken", "grafanaTlsKey"].includes(String(path[0]));
     // Known by their names too: these can be in plain text by mistake, and are not to be repeated then.
     const ofReceiver = path[0] === "alerting" && path[1] === "receivers";
+    // A kind of receiver that there is not is a word, which no secret is.
+    if (ofReceiver && path[3] === "type" && /^[a-z]{1,16}$/i.test(String(value))) return JSON.stringify(value);
     const mayBeSecret = secret || ofReceiver || secretKeys.has(String(path[0])) || path.includes("env");
     if (mayBeSecret) return "[secret]";
     const text = JSON.stringify(value);

@@ -5,14 +5,22 @@ import { cidrFault, durationSeconds } from "./formats";
 const text = (pattern: RegExp, rule: string) =>
     z.string({ error: ({ input }) => (input === undefined ? rule : undefined) }).regex(pattern, rule);
 const count = z.int();
-/** A duration as Prometheus writes it, of at most so many seconds. */
-const duration = (rule: string, most: number) =>
-    z.string().refine((value) => (durationSeconds(value) ?? Infinity) <= most, rule);
+/** A duration as Prometheus writes it, of at most, and at least, so many seconds. */
+const duration = (rule: string, most: number, least = 0) =>
+    z.string().refine((value) => {
+        const seconds = durationSeconds(value) ?? Infinity;
+        return seconds >= least && seconds <= most;
+    }, rule);
 const kubernetesName = text(
     /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
     "use lower-case letters, digits and hyphens, at most 63",
 );
-const size = text(/^[1-9]\d*(Mi|Gi|Ti)$/, 'give a size in Mi, Gi or Ti, such as "50Gi"');
+/** A volume's size. Block storage comes in whole GiB. */
+const size = text(
+    /^([1-9]\d*(Gi|Ti)|[1-9]\d{3,}Mi)$/,
+    'give a size of at least 1Gi, in whole Gi or Ti, such as "50Gi" (not "50G", "50gi" or "0.5Ti")',
+);
+const storageClass = text(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'give a storage class such as "csi-cinder-high-speed"');
 const cidr = z.string().superRefine((value, context) => {
     const fault = cidrFault(value);
     if (fault) context.addIssue({ code: "custom", message: fault });
@@ -78,7 +86,8 @@ const vllm = z.strictObject({
     enableAutoToolChoice: z.boolean().optional(),
     toolCallParser: z.string().min(1).optional(),
     enablePrefixCaching: z.boolean().optional(),
-    servedModelName: z.string().min(1).optional(),
+    /** What requests name the model; one name, else vLLM would take the others for names too. */
+    servedModelName: written(text(/^[^\s,]+$/, "give one name, without spaces and commas")).optional(),
     maxModelLen: count.min(1).optional(),
     maxNumSeqs: count.min(1).optional(),
     gpuMemoryUtilization: decimal(z.number().gt(0).max(1)).optional(),
@@ -90,14 +99,20 @@ const stabilizationSeconds = count.min(0).max(3600).optional();
 
 /** One vLLM model on AI Deploy. */
 export const modelSchema = z.strictObject({
-    /** Hugging Face repository, or a path inside the container. */
-    model: text(/^(\/\S+|[\w.-]+\/[\w.-]+)$/, "give a Hugging Face repository (owner/name) or an absolute path"),
+    /**
+     * Hugging Face repository ("owner/name", or "gpt2" of the first ones), of GGUF files with the quantization
+     * ("owner/name:Q4_K_M"); an absolute path inside the container; or a folder in object storage.
+     */
+    model: text(
+        /^(\/\S+|(s3|gs):\/\/[^\s/]+(\/\S*)?|(?=[A-Za-z0-9])[\w.-]+(\/[A-Za-z0-9][\w.-]*(:[\w+-]+)?)?)$/,
+        "give a Hugging Face repository (owner/name), an absolute path, or s3://bucket/folder",
+    ),
     appName: text(
         /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
         "use letters, digits, dots, hyphens and underscores, at most 63",
     ),
     image: text(
-        /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$/,
+        /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest(@|$))[\w.-]+(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/,
         'name an exact version, such as "vllm/vllm-openai:v0.13.0"',
     ),
     /** AI Deploy region; independent of the cluster's. */
@@ -189,7 +204,12 @@ export const clusterSchema = z.strictObject({
     region: text(/^[A-Z][A-Z0-9-]*$/, 'give a Managed Kubernetes region in capitals, such as "GRA11"'),
     plan: z.enum(["free", "standard"]),
     /** Kubernetes minor version; the newest one when absent. */
-    version: text(/^1\.\d+$/, 'give a minor version in quotes, such as "1.34"').optional(),
+    version: written(
+        text(
+            /^1\.\d\d$/,
+            "give a minor version, in a stack file in quotes: pulumi config set --path cluster.version 1.34",
+        ),
+    ).optional(),
     updatePolicy: z.enum(["ALWAYS_UPDATE", "MINIMAL_DOWNTIME", "NEVER_UPDATE"]).optional(),
     nodePool: z.strictObject({
         name: text(
@@ -219,15 +239,16 @@ export const clusterSchema = z.strictObject({
 export const monitoringSchema = z.strictObject({
     namespace: kubernetesName,
     retention: duration('give a duration such as "15d" or "36h", at most "10y"', 10 * 365 * 86400),
-    // With more, the dashboards' and alerts' windows of five minutes have too few samples.
-    scrapeInterval: duration('give a duration such as "15s", at most "2m"', 120),
+    // With more, the dashboards' and alerts' windows of five minutes have too few samples; with less, asking every replica
+    // takes longer than the time between two rounds.
+    scrapeInterval: duration('give a duration such as "15s", from "5s" to "2m"', 120, 5),
     scrapeTimeout: duration('give a duration such as "10s", at most "2m"', 120),
     /**
      * How models with more than one replica are scraped. `relay`: every replica, told apart. `direct`: the app's
      * load-balanced address, so another replica each time, and rates and sums are wrong.
      */
     replicaMetrics: z.enum(["relay", "direct"]),
-    storage: z.strictObject({ class: z.string().min(1), prometheus: size, grafana: size, alertmanager: size }),
+    storage: z.strictObject({ class: storageClass, prometheus: size, grafana: size, alertmanager: size }),
     chart: z.strictObject({
         version: text(/^\d+\.\d+\.\d+$/, 'pin an exact version, such as "88.5.3"'),
         repository: text(/^(https|oci):\/\/\S+$/, "give a chart repository, https://... or oci://..."),
@@ -263,7 +284,11 @@ export const monitoringSchema = z.strictObject({
 /** A text that goes where Alertmanager and Prometheus take `{{ }}` for a template. */
 const plain = (pattern: RegExp, rule: string) =>
     text(pattern, rule).refine((value) => !value.includes("{{"), 'leave out "{{", it would be run as a template');
-const mailAddress = plain(/^[^\s@<>(),;:"]+@[^\s@<>(),;:"]+$/, 'give an address such as "ops@example.org"');
+/** One address, as mail servers take it: Alertmanager reads it only once there is an alert to send. */
+const mailAddress = plain(
+    /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/,
+    'give an address such as "ops@example.org"',
+);
 const secret = z.string().regex(/^\S+$/, "give the secret without spaces");
 /** Address with a secret in it. */
 const secretUrl = z
@@ -280,7 +305,8 @@ export const receiverSchema = z.discriminatedUnion(
             type: z.literal("slack"),
             /** Of an incoming webhook. */
             url: secretUrl,
-            channel: plain(/^[#@]\S+$/, 'give a channel such as "#alerts"'),
+            /** By name, or by its id, which stays when it is renamed. */
+            channel: plain(/^([#@]\S+|[CDG][A-Z0-9]{8,})$/, 'give a channel such as "#alerts", or its id'),
         }),
         z.strictObject({
             type: z.literal("email"),
@@ -288,16 +314,19 @@ export const receiverSchema = z.discriminatedUnion(
             from: mailAddress,
             /** Host and port of the mail server. */
             smarthost: text(
-                /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/,
+                /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[1-9]\d{0,4}$/,
                 'give host and port, such as "smtp.example.org:587"',
-            ),
-            username: z.string().min(1),
-            password: secret,
+            ).refine((value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65535, "give a port up to 65535"),
+            /** Both or neither: a relay of one's own network may ask for no login. */
+            username: z.string().min(1).optional(),
+            password: secret.optional(),
         }),
         z.strictObject({
             type: z.literal("pagerduty"),
             /** Of an integration of type Events API v2. */
-            routingKey: secret,
+            routingKey: z
+                .string()
+                .regex(/^[A-Za-z0-9]{32}$/, "give the integration key of Events API v2, 32 letters and digits"),
         }),
         z.strictObject({
             type: z.literal("opsgenie"),

@@ -1,4 +1,6 @@
 import { vllmVersionOf, vllmVersions } from "../vllm/versions";
+import { storageClasses } from "./checks/monitoring";
+import { weightsWarnings } from "./checks/server";
 import type { Settings } from "./schema";
 
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
@@ -14,6 +16,13 @@ export function settingsWarnings({
                 `models.${name}.image: the metrics of "${image}" are not known (known: vLLM ${vllmVersions.join(", ")}); ` +
                 "dashboards and alerts use what those have in common, and some may stay empty",
         );
+    warnings.push(...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)));
+    if (!storageClasses.includes(monitoring.storage.class)) {
+        warnings.push(
+            `monitoring.storage.class: "${monitoring.storage.class}" is no class of Managed Kubernetes ` +
+                `(${storageClasses.join(", ")}): without one of this name in the cluster the volumes wait for it for ever`,
+        );
+    }
     const { access, allowedSources } = monitoring.grafana;
     if (access !== "internal" && allowedSources.some((source) => source === "0.0.0.0/0" || source === "::/0")) {
         const plain = access === "loadBalancer" ? ", and its password travels there unencrypted" : "";

@@ -400,14 +400,28 @@ describe("a change of the scaling alone", () => {
     it("ends once it is taken, though no GPU is free for what it asks for", async () => {
         const { stack, id } = await upStack(scaled(4));
         while (stack.resource!.outputs.availableReplicas < 4) await stack.refresh();
-        // As the platform shows an app while replicas are added.
-        cloud.api.stored().find((app) => app.id === id)!.state = "SCALING";
         await stack.up(appInputs(scaled(5)));
         expect(theApp()).toMatchObject({ id, state: "SCALING" });
         expect(stack.resource!.outputs).toMatchObject({ state: "SCALING", availableReplicas: 4, revision: 1 });
         expect(await stack.preview(appInputs(scaled(5)))).toBe("same");
         await stack.up(appInputs(scaled(6)));
         expect(theApp()).toMatchObject({ id, state: "SCALING" });
+        await stack.up(appInputs(scaled(4)));
+        while (theApp().state !== "RUNNING") await sleep(5);
+        await stack.refresh();
+        expect(stack.resource!.outputs).toMatchObject({ state: "RUNNING", availableReplicas: 4, revision: 1 });
+        expect(await stack.preview(appInputs(scaled(4)))).toBe("same");
+    });
+
+    it("a creation ends as soon as one of its replicas serves, a change that restarts them when all of the new ones do", async () => {
+        const { stack, id } = await upStack({ scalingStrategy: { fixed: { replicas: 3 } } });
+        expect(["SCALING", "RUNNING"]).toContain(stack.resource!.outputs.state);
+        expect(stack.resource!.outputs.availableReplicas).toBeGreaterThanOrEqual(1);
+        expect(await stack.preview(appInputs({ scalingStrategy: { fixed: { replicas: 3 } } }))).toBe("same");
+        const next = { scalingStrategy: { fixed: { replicas: 3 } }, command: ["vllm", "serve", "another/model"] };
+        await stack.up(appInputs(next));
+        expect(theApp().id).toBe(id);
+        expect(stack.resource!.outputs).toMatchObject({ state: "RUNNING", availableReplicas: 3 });
     });
 
     it("does not end the wait for an app that has never been up", async () => {

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Replica } from "../../sandbox/ovhcloud/platform";
+import type { Replica } from "../../sandbox/vllm/replica";
 import { OvhClient } from "../../packages/ai-deploy/src/client";
 import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
 import { startOvhCloud, type LoggedRequest, type OvhCloud } from "../../sandbox/ovhcloud/server";
@@ -78,14 +78,14 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
             return {
                 port,
                 containerPort: 8000,
+                ready: true,
                 phase: "serving",
                 load: { running: 0, waiting: 0, kvUsage: 0 },
                 usage: { cores: 0, memory: 0 },
                 exited,
                 connect: () => connect(port, "127.0.0.1"),
                 stop: async () => end({ code: 0 }),
-                slow: () => undefined,
-                hang: () => undefined,
+                impair: () => undefined,
                 crash: () => end({ code: 1 }),
                 outOfMemory: () => end({ code: 137 }),
             };

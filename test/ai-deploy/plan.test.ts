@@ -215,3 +215,23 @@ describe("drift", () => {
         expect(planCalls(app, full)).toEqual([]);
     });
 });
+
+it.each(["toString", "constructor", "__proto__"])("a label or variable named %s is one like any other", (name) => {
+    const named = { labels: { [name]: "x" }, envVars: { [name]: "1" } };
+    const given = inputs(named);
+    const without = inputs({ labels: {}, envVars: {} });
+    expect(planCalls(live(given), given, given)).toEqual([]);
+    expect(inputsFromLive(live(given), given)).toEqual(given);
+    expect(planCalls(live(without), given, without)).toEqual([
+        { path: "/label", body: { name, value: "x" } },
+        { path: "", body: { envVars: [{ name, value: "1" }] } },
+    ]);
+    expect(planCalls(live(given), without, given)).toEqual([
+        { path: "", body: { envVars: [{ name, value: null }] } },
+        { path: "/label", body: { name, value: null } },
+    ]);
+    // One of the platform's own, whose value it hides, is no drift of ours.
+    const hidden = live(without);
+    hidden.spec.envVars = [{ name, value: "******" }];
+    expect(inputsFromLive(hidden, without).envVars).toEqual({ [name]: "" });
+});

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OvhClient } from "../../packages/ai-deploy/src/client";
 import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
-import { sandboxProjectId } from "../../sandbox/local-cloud";
+import { sandboxProjectId } from "../../sandbox/credentials";
 import { endProcesses, sandboxProcesses } from "../../sandbox/processes";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
 import { openSandboxStage, type Stage } from "./stage";

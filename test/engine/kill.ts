@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { identityOf } from "../../sandbox/processes";
 import { openStage, type Stage } from "./stage";
 
 type Phase = "create" | "update" | "replace" | "delete";
@@ -117,7 +118,7 @@ async function killAt(stage: Stage, work: Stage["up"], victim: Victim, request: 
     await run;
     // A provider whose engine is gone ends by itself.
     const deadline = Date.now() + 30_000;
-    while (providers.some(isAlive)) {
+    while (providers.some(identityOf)) {
         if (Date.now() > deadline) throw new Error("a provider process outlives its engine");
         await sleep(20);
     }
@@ -133,15 +134,6 @@ function providersUnder(pid: number): number[] {
         for (const [, id, parent] of all) if (parent !== undefined && under.has(parent)) under.add(id);
     }
     return all.filter(([, id, , args]) => under.has(id) && /dynamic-provider/.test(args)).map(([, id]) => Number(id));
-}
-
-function isAlive(pid: number): boolean {
-    try {
-        process.kill(pid, 0);
-        return true;
-    } catch {
-        return false;
-    }
 }
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */

@@ -8,7 +8,7 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
-import { proveStack, type StackOutputs } from "../../sandbox/proof";
+import { proveStack, type StackOutputs } from "../../sandbox/proof/proof";
 import type { Report } from "../../tools/loadtest/report";
 import { alertRelabelConfigs } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";

@@ -112,7 +112,9 @@ const receiver = fc.oneof(
 );
 
 const config = fc.record({
-    models: fc.dictionary(fc.stringMatching(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/), model, { minKeys: 1, maxKeys: 3 }),
+    models: fc
+        .dictionary(fc.stringMatching(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/), model, { minKeys: 1, maxKeys: 3 })
+        .map((models) => ({ ministral: null, ...models })),
     monitoring: fc.record({
         scrapeInterval: fc.constantFrom("5s", "15s", "1m30s", "2m", "500ms"),
         scrapeTimeout: fc.constantFrom("5s", "10s", "1s", "500ms"),
@@ -157,12 +159,12 @@ function* acceptedConfigs(): Generator<Settings> {
 /** Objects of a model as the stack has them. */
 function watched(name: string, { models, monitoring, alerting }: Settings) {
     const settings = models[name];
-    const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = settings;
+    const { region, image, replicas, scaling, targets, replicaPrice, scrape, desiredState } = settings;
     const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
     const rules = modelRules(
         {
             ...{ name, app: "11111111-2222-4333-8444-555555555555", region, image, replicas, scaling, targets },
-            ...{ replicaPrice, desiredState, relayed, maxNumSeqs: maxNumSeqs(settings) },
+            ...{ replicaPrice, relayed, desiredState, maxNumSeqs: maxNumSeqs(settings) },
         },
         alerting.runbooks,
     );

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,8 @@ import { TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
 import { startConsole, type Console } from "../../sandbox/console/console";
-import { close, createHttpServer, listenNear } from "../../sandbox/http-server";
+import { close, createHttpServer, listen, listenNear } from "../../sandbox/http-server";
+import { openReverseProxy, type ReverseProxy } from "../../sandbox/prometheus/reverse-proxy";
 import { projectId } from "./ovhcloud/cloud";
 import { rawRequest, send, statusOf, type Listener } from "./raw-requests";
 import { startRunningApp, type RunningApp } from "./running-app";
@@ -19,6 +21,9 @@ const randomInputs = Number(process.env.RAW_REQUESTS ?? 4000);
 
 let app: RunningApp;
 let page: Console;
+let proxy: ReverseProxy;
+/** What the proxy is before: it has one page. */
+let program: Server;
 let dir: string;
 let listeners: Listener[];
 const portOf = (url: string): number => Number(new URL(url).port);
@@ -37,15 +42,25 @@ beforeAll(async () => {
         dir,
         log: () => undefined,
     });
+    proxy = await openReverseProxy({ name: "program", port: 0, log: () => undefined });
+    const [address] = await proxy.flags(dir);
+    const [key, cert, ca] = ["web.key", "web.crt", "web-ca.crt"].map((file) => readFileSync(join(dir, file)));
+    program = createServer({ key, cert, ca, requestCert: true }, ({ url }, answer) => {
+        answer.writeHead(url === "/" || url === "/v1/models" ? 200 : 404).end();
+    });
+    await listen(program, Number(address.split(":").pop()));
     listeners = [
         { name: "API", port: portOf(app.cloud.url), token: app.env.OVH_ACCESS_TOKEN },
         { name: "gateway", port: portOf(app.url), tls: true, token: app.token },
         { name: "vLLM", port: app.status().replicas[0].port },
         { name: "console", port: portOf(page.url) },
+        { name: "proxy", port: proxy.port },
     ];
 });
 afterAll(async () => {
     await page?.close();
+    await proxy?.close();
+    if (program) await close(program);
     await app?.close();
     rmSync(dir, { recursive: true, force: true });
 });
@@ -62,10 +77,11 @@ async function expectAllWell(): Promise<void> {
     expect(await statusOf(listener("gateway"), "GET /v1/models HTTP/1.1", bearer)).toBe(200);
     expect(await statusOf(listener("vLLM"), "GET /v1/models HTTP/1.1")).toBe(200);
     expect(await statusOf(listener("console"), "GET / HTTP/1.1")).toBe(200);
+    expect(await statusOf(listener("proxy"), "GET / HTTP/1.1")).toBe(200);
     expect(app.status().replicas.map(({ index, phase }) => [index, phase])).toEqual([[0, "serving"]]);
 }
 
-describe.each(["API", "gateway", "vLLM", "console"])("%s", (name) => {
+describe.each(["API", "gateway", "vLLM", "console", "proxy"])("%s", (name) => {
     const ask = (line: string, headers: string[] = [], body = ""): Promise<number> => {
         const { token } = listener(name);
         return statusOf(listener(name), line, token ? [`Authorization: Bearer ${token}`, ...headers] : headers, body);
@@ -201,7 +217,7 @@ it("an id that every object knows is none", async () => {
 describe("a web page of another origin", () => {
     const origins = ["https://elsewhere.example", "null", "http://127.0.0.1:9", "http://localhost"];
 
-    it.each(["API", "vLLM", "console"])("gets nothing from the %s", async (name) => {
+    it.each(["API", "vLLM", "console", "proxy"])("gets nothing from the %s", async (name) => {
         for (const origin of origins) {
             for (const line of ["GET /", "GET /sandbox/status", "POST /v1/chat/completions", "OPTIONS /v1/models"]) {
                 const status = await statusOf(listener(name), `${line} HTTP/1.1`, [`Origin: ${origin}`]);
@@ -235,8 +251,10 @@ it("n: 1e9 is refused, and so are as many prompts", async () => {
 
 it(`${randomInputs} random inputs end nothing`, async () => {
     let sent = 0;
-    for (const one of listeners) {
-        const rounds = Math.ceil(randomInputs / listeners.length / 20);
+    // Also without the TLS that the gateway expects.
+    const all = [...listeners, { ...listener("gateway"), tls: false }];
+    for (const one of all) {
+        const rounds = Math.ceil(randomInputs / all.length / 20);
         const several = fc.array(rawRequest(one), { minLength: 20, maxLength: 20 });
         await fc.assert(
             fc.asyncProperty(several, async (inputs) => {

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { endProcesses, identityOf, isAlive, lives, sandboxProcesses, takeLock } from "../../sandbox/processes";
+import { endProcesses, identityOf, lives, sandboxProcesses, takeLock } from "../../sandbox/processes";
 
 let dir: string;
 let started: number[];
@@ -36,7 +36,7 @@ it("finds programs that lie in the folder, and its own programs with a path in i
     expect(sandboxProcesses(dir).sort()).toEqual([inside, own].sort());
 
     await endProcesses(sandboxProcesses(dir), 5);
-    expect([isAlive(inside), isAlive(own)]).toEqual([false, false]);
+    expect([inside, own].map(identityOf)).toEqual([undefined, undefined]);
 });
 
 it("leaves alone what merely has one of its files open, and sandboxes of other folders", async () => {
@@ -52,11 +52,11 @@ describe("a process is told by what it is", () => {
             stdio: ["ignore", "pipe", "ignore"],
         });
         const child = Number(await new Promise<Buffer>((resolve) => parent.stdout.once("data", resolve)));
-        expect(isAlive(child)).toBe(true);
-        await expect.poll(() => isAlive(child)).toBe(false);
+        expect(identityOf(child)).toBeDefined();
+        await expect.poll(() => identityOf(child)).toBeUndefined();
         if (process.platform === "linux") process.kill(child, 0); // its number is still taken
         await endProcesses([child, parent.pid!], 5);
-        expect(isAlive(parent.pid!)).toBe(false);
+        expect(identityOf(parent.pid!)).toBeUndefined();
     });
 
     it("not by its number", () => {

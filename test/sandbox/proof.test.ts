@@ -1,6 +1,6 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, describe, expect, it } from "vitest";
-import { grafanaAccess, grafanaPromises } from "../../sandbox/proof";
+import { grafanaAccess, grafanaPromises } from "../../sandbox/proof/grafana";
 import { startApiServer, type ApiServer } from "../managed-kubernetes/api-server";
 
 let server: ApiServer | undefined;

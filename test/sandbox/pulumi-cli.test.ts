@@ -23,3 +23,15 @@ it.each(["plain", "with space", "it's", 'a "b" $(c) `d`', "50%#&?*[x]"])(
         expect(decodeURIComponent(new URL(said[2]).pathname)).toBe(layout.pulumiState);
     },
 );
+
+it.each([
+    [1, "50", "5000", "10000"],
+    [10, "500", "500", "1000"],
+    [60, "3000", "500", "250"],
+])("the clients go at the pace of the platform: at %i times real time", (speed, perMinute, pollMs, clusterPollMs) => {
+    expect(sandboxEnvironment(layoutOf("/nowhere"), "http://127.0.0.1:1/v1", "ca.pem", speed)).toMatchObject({
+        OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: perMinute,
+        OVH_AI_DEPLOY_POLL_MS: pollMs,
+        OVH_SANDBOX_POLL_MS: clusterPollMs,
+    });
+});

@@ -1,31 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { monitoringChecks } from "../../src/monitoring/settings-checks";
-import { parseSettings, SettingsError, settingsWarnings, type Fault } from "../../src/settings";
+import { parseSettings, SettingsError, settingsWarnings } from "../../src/settings";
+import { faultsOf as faultsOfConfig, parse as parseConfig, toSet } from "./config";
 
-const toSet = {
-    projectId: "0123456789abcdef0123456789abcdef",
-    huggingFaceToken: "hf_test",
-    monitoring: { grafana: { allowedSources: ["198.51.100.7/32"] } },
-};
-
-function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken", "alerting", "grafanaTlsKey"]) {
-    const values = Object.entries({ ...toSet, ...config }).map(([key, value]) => [
-        key,
-        typeof value === "string" ? value : JSON.stringify(value),
-    ]);
-    const raw = { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secretKeys) };
-    return parseSettings(raw, "ovhcloud-llm-serving", [monitoringChecks]);
-}
-
-function faultsOf(config: Record<string, unknown>, secretKeys?: string[]): Fault[] {
-    try {
-        parse(config, secretKeys);
-    } catch (error) {
-        if (error instanceof SettingsError) return error.faults;
-        throw error;
-    }
-    return [];
-}
+const encrypted = ["huggingFaceToken", "alerting", "grafanaTlsKey"];
+const parse = (config: Record<string, unknown>) => parseConfig(config, encrypted);
+const faultsOf = (config: Record<string, unknown>, secretKeys = encrypted) => faultsOfConfig(config, secretKeys);
 
 const hook = { type: "webhook", url: "https://alerts.example.org/very-secret" };
 const alerting = (receivers: unknown, routes: unknown = {}) => ({ alerting: { receivers, routes } });
@@ -60,7 +40,7 @@ describe("a secret in plain text", () => {
 
     it("is refused, each with the command that encrypts it", () => {
         expect(plain([])).toEqual([url, key]);
-        expect(() => parse({ alerting: { receivers } }, ["huggingFaceToken"])).toThrow(
+        expect(() => parseConfig({ alerting: { receivers } }, ["huggingFaceToken"])).toThrow(
             `pulumi config set --secret --path ${key}`,
         );
     });
@@ -97,7 +77,7 @@ describe("receivers", () => {
                 username: "b",
                 password: "x",
             },
-            oncall: { type: "pagerduty", routingKey: "x" },
+            oncall: { type: "pagerduty", routingKey: "0123456789abcdef0123456789abcdef" },
             ops: { type: "opsgenie", apiKey: "x", region: "eu" },
         };
         const routes = { page: ["oncall", "ops"], ticket: ["team", "mail"], heartbeat: ["hook"] };

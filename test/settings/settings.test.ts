@@ -1,37 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { containerCommand } from "../../src/vllm/command-line";
-import { monitoringChecks } from "../../src/monitoring/settings-checks";
-import { parseSettings, SettingsError, type Fault } from "../../src/settings";
+import { SettingsError, type Fault } from "../../src/settings";
+import { faultsOf, ministral, monitoring, parse, toSet } from "./config";
 import { readProjectFile, stackFiles } from "./files";
-
-const toSet = {
-    projectId: "0123456789abcdef0123456789abcdef",
-    huggingFaceToken: "hf_very_secret",
-    monitoring: { grafana: { allowedSources: ["198.51.100.7/32"] } },
-};
-
-/** Parses config written as it would be in a stack file, over what has to be set. */
-function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken"]) {
-    const values = Object.entries({ ...toSet, ...config })
-        .filter(([, value]) => value !== undefined)
-        .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]);
-    const raw = { values: Object.fromEntries(values) as Record<string, string>, secretKeys: new Set(secretKeys) };
-    return parseSettings(raw, "ovhcloud-llm-serving", [monitoringChecks]);
-}
-
-function faultsOf(config: Record<string, unknown>, secretKeys?: string[]): Fault[] {
-    try {
-        parse(config, secretKeys);
-    } catch (error) {
-        if (error instanceof SettingsError) return error.faults;
-        throw error;
-    }
-    return [];
-}
-
-const ministral = (settings: Record<string, unknown>) => ({ models: { ministral: settings } });
-const monitoring = (settings: Record<string, unknown>) => ({ monitoring: { ...toSet.monitoring, ...settings } });
 
 describe("defaults", () => {
     it("are the reference architecture once the three values are set", () => {
@@ -78,7 +50,8 @@ describe("defaults", () => {
     });
 
     it("of another model name no Mistral option, app name or label", () => {
-        const { qwen } = parse({ models: { qwen: { model: "Qwen/Qwen3-8B" } } }).models;
+        const { qwen, ...others } = parse({ models: { ministral: null, qwen: { model: "Qwen/Qwen3-8B" } } }).models;
+        expect(others).toEqual({});
         expect(qwen).toMatchObject({
             appName: "vllm-qwen",
             labels: { ai_deploy_token: "qwen" },
@@ -183,7 +156,7 @@ describe("overlay", () => {
 
     it("an empty entry means the defaults", () => {
         expect(parse({ models: "null", cluster: "null" })).toEqual(parse({}));
-        expect(parse({ models: { ministral: null } })).toEqual(parse({}));
+        expect(parse(ministral({}))).toEqual(parse({}));
     });
 
     it("lists replace", () => {
@@ -236,7 +209,7 @@ describe("faults", () => {
             "no such setting",
             /did you mean "aggregation"/,
         ],
-        ["no models", { models: {} }, "models", "{}", /at least one model/],
+        ["no models", { models: {} }, "models", "{}", /name at least one: pulumi config/],
         ["model name", { models: { "My Model": {} } }, 'models["My Model"]', "a name that does not fit", /lower-case/],
         ["no such model", { models: { qwen: {} } }, "models.qwen.model", "not set", /Hugging Face repository/],
         [
@@ -378,7 +351,7 @@ describe("faults", () => {
             { monitoring: { scrapeInterval: "5m", grafana: { allowedSources: ["198.51.100.7/32"] } } },
             "monitoring.scrapeInterval",
             '"5m"',
-            /at most "2m"/,
+            /from "5s" to "2m"/,
         ],
         ["plan", { cluster: { plan: "gold" } }, "cluster.plan", '"gold"', /"free", "standard"/],
         [
@@ -423,7 +396,7 @@ describe("faults", () => {
             monitoring({ storage: { prometheus: "50GB" } }),
             "monitoring.storage.prometheus",
             '"50GB"',
-            /Mi, Gi or Ti/,
+            /in whole Gi or Ti/,
         ],
         ["chart", monitoring({ chart: { version: "^88" } }), "monitoring.chart.version", '"^88"', /exact version/],
         ["not an object", { cluster: "GRA11" }, "cluster", '"GRA11"', /map of settings/],
@@ -487,7 +460,7 @@ describe("a scaling rule that could never fire", () => {
         ["of more than there is", { metric: "vllm:kv_cache_usage_perc", target: 80 }, {}, false],
         ["a counter", { metric: "vllm:prompt_tokens_total" }, {}, false],
         ["a metric that does not exist", { metric: "vllm:num_requests_swapped" }, {}, false],
-        ["a metric of something else", { metric: "my_gauge", target: 1000 }, {}, true],
+        ["a metric of something else", { metric: "my_gauge", target: 1000 }, {}, false],
     ])("%s", (_, scaling, vllm, fine) => {
         const keys = faultsOf(ministral({ scaling, vllm })).map(({ key }) => key);
         expect(keys).toEqual(fine ? [] : [expect.stringMatching(/^models\.ministral\.scaling\.(target|metric)$/)]);
@@ -598,7 +571,7 @@ describe("an extra argument that a setting writes", () => {
         expect(options).toHaveLength(12);
         const faults = faultsOf(ministral({ vllm: { extraArgs: options } }));
         expect(faults.map(({ key }) => key)).toEqual(options.map((_, i) => `models.ministral.vllm.extraArgs[${i}]`));
-        const others = ["--max-num-batched-tokens", "-tp", "--tensor-parallel-size=2", "--constructor", "--model-impl"];
+        const others = ["--max-num-batched-tokens", "8k", "-tp", "1", "--model-impl=auto", "--seed", "-1"];
         expect(faultsOf(ministral({ vllm: { extraArgs: others } }))).toEqual([]);
     });
 });

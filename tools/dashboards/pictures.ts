@@ -1,7 +1,7 @@
 import { chromium } from "playwright-core";
 import { pathToFileURL } from "node:url";
 import { join } from "node:path";
-import { chromiumArgs, ensureChromium } from "../../sandbox/toolchain/chromium";
+import { chromiumArgs, ensureChromium } from "../../machine/chromium";
 
 /** Takes a picture of each dashboard of the page, `UID.png` in `folder`. Returns their paths. */
 export async function takePictures(page: string, uids: string[], folder: string, log: (line: string) => void) {

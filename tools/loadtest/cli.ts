@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, renameSync, statSync, writeFileSyn
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
-import { styled } from "../../sandbox/terminal";
+import { styled } from "../../machine/terminal";
 import { Connector, servedModels } from "./client";
 import { Load, type LoadSettings } from "./load";
 import { ReplicaWatch } from "./replicas";

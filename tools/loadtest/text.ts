@@ -1,4 +1,4 @@
-import { duration, styled, table } from "../../sandbox/terminal";
+import { duration, styled, table } from "../../machine/terminal";
 import { barChart, timeAxis } from "./chart";
 import type { Load } from "./load";
 import type { ReplicaSample } from "./replicas";

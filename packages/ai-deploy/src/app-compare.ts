@@ -3,7 +3,7 @@ import { createHash } from "crypto";
 import { madeAsLabelName, wantedLabels, type LiveApp, type LiveVolume, type Nullable } from "./app-spec";
 import type { AppInputs, DataStore, Probe, Resources, ScalingStrategy } from "./args";
 import { hasUnknown, unknownValue } from "./unknown";
-import { deepDropEmpty, dropEmpty, dropUndefined, isMap, same } from "./values";
+import { deepDropEmpty, dropEmpty, dropUndefined, entry, isMap, same } from "./values";
 
 /**
  * Every field of an app in one comparable form: the API's defaults filled in, order without meaning removed, the
@@ -165,7 +165,9 @@ export function isMarked(field: Field, live: LiveApp, marks: Record<string, stri
 
 /** Whether no variable that we know is shown with another value. */
 function sameValues({ spec }: LiveApp, known: Record<string, string>): boolean {
-    return Object.entries(liveEnv(spec.envVars, known)).every(([name, value]) => (known[name] ?? value) === value);
+    return Object.entries(liveEnv(spec.envVars, known)).every(
+        ([name, value]) => (entry(known, name) ?? value) === value,
+    );
 }
 
 /**
@@ -247,7 +249,7 @@ function ownLabels(labels: Record<string, string> | null | undefined): Record<st
 /** A variable whose value the API does not show (no variable is empty) counts as unchanged. */
 function liveEnv(live: LiveApp["spec"]["envVars"], known: Record<string, string>): Record<string, string> {
     const shown = (value: string | null | undefined): boolean => Boolean(value) && !/^\*+$/.test(value!);
-    const entries = (live ?? []).map(({ name, value }) => [name, shown(value) ? value! : (known[name] ?? "")]);
+    const entries = (live ?? []).map(({ name, value }) => [name, shown(value) ? value! : (entry(known, name) ?? "")]);
     return Object.fromEntries(entries) as Record<string, string>;
 }
 

@@ -13,7 +13,7 @@ import {
 } from "./app-compare";
 import { adoptionLabelName, madeAsLabelName, wantedLabels, type AppState, type LiveApp } from "./app-spec";
 import type { AppOutputs } from "./app-state";
-import { dropEmpty, dropUndefined, same } from "./values";
+import { dropEmpty, dropUndefined, entry, same } from "./values";
 
 /** Where a field of `Comparable` is in the inputs. */
 const inputProperty: Partial<Record<Field, string>> = {
@@ -128,8 +128,8 @@ export function planCalls(
         const others = [...(known && !sent ? [known] : []), ...(shows(field) ? [is] : [])];
         const names = new Set([wanted, ...others].flatMap((one) => Object.keys(one[field])));
         return [...names]
-            .filter((name) => others.some((other) => other[field][name] !== wanted[field][name]))
-            .map((name) => ({ name, value: wanted[field][name] }));
+            .filter((name) => others.some((other) => entry(other[field], name) !== entry(wanted[field], name)))
+            .map((name) => ({ name, value: entry(wanted[field], name) }));
     };
 
     const update: Record<string, unknown> = {};

@@ -19,6 +19,11 @@ export function isMap(value: unknown): value is Record<string, unknown> {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A value of a map by a name of the user's or the platform's, which may be one that every object knows, such as `toString`. */
+export function entry<T>(map: Record<string, T>, name: string): T | undefined {
+    return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
 /** Equality of JSON values, whatever the order of keys. */
 export function same(a: unknown, b: unknown): boolean {
     if (a === b) return true;

@@ -118,7 +118,7 @@ function missing({ scaling, replicas }: AppView): Child[] {
 function replicaTile(replica: ReplicaStatus, target: number | undefined): HTMLElement {
     const { index, phase, ready, running, waiting, kvUsage, startedAt } = replica;
     const serving = phase === "serving";
-    const kind = serving && ready ? "ready" : phase === "hanging" || phase === "ended" ? "broken" : "booting";
+    const kind = serving && ready ? "ready" : ["hanging", "stalled", "ended"].includes(phase) ? "broken" : "booting";
     const scale = Math.max(target ?? 0, running, 1);
     return element(
         "li",

@@ -21,6 +21,8 @@ export class Controls {
             return act("POST", `/apps/${this.app?.id ?? "none"}/faults`, {
                 kind,
                 ...(replica === "" ? {} : { replica: Number(replica) }),
+                ...(kind === "errors" ? { rate: 0.2, status: 500 } : {}),
+                ...(kind === "metrics" ? { metrics: [textOf(form, "metric")] } : {}),
                 ...lasting(kind, form),
             });
         });
@@ -117,7 +119,7 @@ function faultTexts(faults: FaultStatus[], apps: AppView[]): Child[] {
         element(
             "ul",
             {},
-            ...faults.map(({ kind, app, replica, state, beginsAt, endsAt }) => {
+            ...faults.map(({ kind, app, replica, state, beginsAt, endsAt, rate, status, metrics }) => {
                 const of = app === undefined ? "platform" : (apps.find(({ id }) => id === app)?.name ?? app);
                 const where = replica === undefined ? of : `${of} #${replica}`;
                 const when = state === "scheduled" ? `from ${clock(beginsAt)}` : "now";
@@ -125,6 +127,8 @@ function faultTexts(faults: FaultStatus[], apps: AppView[]): Child[] {
                     "li",
                     {},
                     element("strong", {}, kind),
+                    rate === undefined ? "" : ` ${figure(100 * rate)} % ${status}`,
+                    metrics === undefined ? "" : ` ${metrics.join(" ")}`,
                     ` ${where}, ${when}, ${endsAt ? `until ${clock(endsAt)}` : "until ended"}`,
                 );
             }),

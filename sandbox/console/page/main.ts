@@ -64,6 +64,11 @@ function show(update: Update): void {
     ]
         .filter(Boolean)
         .join(" · ");
+    const { realEngine } = update.cloud;
+    if (realEngine !== undefined) {
+        byId("simulated").textContent =
+            `Replicas are real processes of ${realEngine}; AI Deploy and the OVHcloud API are simulated here.`;
+    }
     fill(byId("architecture"), ...architecture(update, app?.id));
     fill(byId("decisions"), ...decisionRows(app?.decisions ?? []));
     fill(

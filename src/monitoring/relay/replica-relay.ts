@@ -1,8 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "../../cluster/cluster";
+import { transformed, type Transform } from "../../transform";
 import { checksum, relayDeployment, relayFiles, relayLabels, relayName, relayPort, relayService } from "./manifests";
 import type { RelayConfig } from "./relay";
+
+export interface ReplicaRelayTransforms {
+    relayDeployment?: Transform<k8s.apps.v1.DeploymentArgs>;
+    relayService?: Transform<k8s.core.v1.ServiceArgs>;
+}
 
 export interface ReplicaRelayArgs {
     /** Name of the model in the stack. */
@@ -12,6 +18,7 @@ export interface ReplicaRelayArgs {
     tokenSecret: k8s.core.v1.Secret;
     config: pulumi.Input<RelayConfig>;
     cluster: Cluster;
+    transform?: ReplicaRelayTransforms;
 }
 
 /** The relay that Prometheus scrapes in place of an app with several replicas. */
@@ -21,7 +28,7 @@ export class ReplicaRelay extends pulumi.ComponentResource {
 
     constructor(name: string, args: ReplicaRelayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:monitoring:ReplicaRelay", name, {}, opts);
-        const { model, namespace, tokenSecret, cluster } = args;
+        const { model, namespace, tokenSecret, cluster, transform = {} } = args;
         const child = cluster.inside(this);
         const metadata = { name: relayName(model), namespace, labels: relayLabels(model) };
         const data = pulumi.output(args.config).apply(relayFiles);
@@ -29,8 +36,10 @@ export class ReplicaRelay extends pulumi.ComponentResource {
         const files = new k8s.core.v1.ConfigMap(name, { metadata, data }, child);
         const spec = relayDeployment(model, data.apply(checksum));
         // It does not start without the files and the token that it mounts.
-        new k8s.apps.v1.Deployment(name, { metadata, spec }, { ...child, dependsOn: [files, tokenSecret] });
-        new k8s.core.v1.Service(name, { metadata, spec: relayService(model) }, child);
+        const mounting = { ...child, dependsOn: [files, tokenSecret] };
+        new k8s.apps.v1.Deployment(...transformed(transform.relayDeployment, name, { metadata, spec }, mounting));
+        const service = { metadata, spec: relayService(model) };
+        new k8s.core.v1.Service(...transformed(transform.relayService, name, service, child));
         this.address = pulumi.interpolate`${relayName(model)}.${namespace}.svc:${relayPort}`;
         this.registerOutputs();
     }

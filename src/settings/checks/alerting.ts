@@ -20,6 +20,11 @@ export function alertingFaults(config: unknown): CrossFault[] {
     }
     for (const name of names) {
         const receiver = receiverSchema.safeParse((raw.receivers as Record<string, unknown>)[name]).data;
+        if (receiver?.type === "email" && (receiver.username === undefined) !== (receiver.password === undefined)) {
+            const missing = receiver.username === undefined ? "username" : "password";
+            const fix = "give both username and password, or neither where the mail server asks for no login";
+            faults.push({ path: ["alerting", "receivers", name, missing], fix });
+        }
         if (!receiver || Object.values(routes).some((receivers) => receivers.includes(name))) continue;
         const fix = "name it in a route (page, ticket, info or heartbeat), else it is told of nothing";
         faults.push({ path: ["alerting", "receivers", name], found: "in no route", fix });

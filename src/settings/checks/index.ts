@@ -1,3 +1,4 @@
+import { isMap } from "../defaults";
 import { alertingFaults } from "./alerting";
 import { clusterFaults } from "./cluster";
 import type { Config, CrossFault } from "./config";
@@ -9,7 +10,11 @@ export function crossChecks(config: Config): CrossFault[] {
     return [
         ...modelsFaults(config.models),
         ...clusterFaults(config.cluster),
-        ...monitoringFaults(config.monitoring, config.grafanaTlsKey !== undefined),
+        ...monitoringFaults(
+            config.monitoring,
+            isMap(config.cluster) ? config.cluster.plan : undefined,
+            config.grafanaTlsKey !== undefined,
+        ),
         ...alertingFaults(config.alerting),
     ];
 }

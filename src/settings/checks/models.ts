@@ -3,11 +3,14 @@ import type { ModelSettings } from "../schema";
 import { readModels, type CrossFault, type ReadModel } from "./config";
 import { extraArgumentFaults } from "./extra-arguments";
 import { scalingFaults } from "./scaling";
+import { serverFaults } from "./server";
 
 /** Faults within each model, and between them. */
 export function modelsFaults(models: unknown): CrossFault[] {
     if (isMap(models) && Object.keys(models).length === 0) {
-        return [{ path: ["models"], fix: "name at least one model, such as { ministral: {} }" }];
+        const fix =
+            "name at least one: pulumi config set --path models.ministral.protect false is that of the defaults";
+        return [{ path: ["models"], fix }];
     }
     const read = readModels(models);
     return [
@@ -32,19 +35,6 @@ function replicaFaults({ settings: { replicas, deploymentStrategy }, at }: ReadM
     if (maxSurge && maxUnavailable && parseInt(maxSurge) === 0 && parseInt(maxUnavailable) === 0) {
         const fix = "raise one of maxSurge and maxUnavailable: with both 0 no replica could ever be replaced";
         faults.push({ path: at("deploymentStrategy"), fix });
-    }
-    return faults;
-}
-
-function serverFaults({ settings: { vllm }, raw, at }: ReadModel): CrossFault[] {
-    const faults: CrossFault[] = [];
-    if (vllm?.enableAutoToolChoice && !vllm.toolCallParser) {
-        const fix = "name the model's parser: vLLM does not start with enableAutoToolChoice and without one";
-        faults.push({ path: at("vllm", "toolCallParser"), fix });
-    }
-    if (isMap(raw.env) && raw.env.HF_TOKEN !== undefined) {
-        const fix = "leave it out: it is set from huggingFaceToken, which is stored encrypted";
-        faults.push({ path: at("env", "HF_TOKEN"), fix });
     }
     return faults;
 }

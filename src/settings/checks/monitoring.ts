@@ -1,9 +1,9 @@
-import { durationSeconds } from "../formats";
+import { durationSeconds, nearest } from "../formats";
 import { monitoringSchema, type MonitoringSettings } from "../schema";
 import type { CrossFault } from "./config";
 
 /** Faults of scraping, namespace and Grafana. */
-export function monitoringFaults(config: unknown, keyGiven: boolean): CrossFault[] {
+export function monitoringFaults(config: unknown, plan: unknown, keyGiven: boolean): CrossFault[] {
     const faults: CrossFault[] = [];
     const raw = (config ?? {}) as Record<string, unknown>;
     const interval = durationSeconds(String(raw.scrapeInterval));
@@ -18,9 +18,26 @@ export function monitoringFaults(config: unknown, keyGiven: boolean): CrossFault
         const fix = "give it one of its own: pulumi config set --path monitoring.namespace monitoring";
         faults.push({ path: ["monitoring", "namespace"], fix });
     }
+    faults.push(...storageClassFaults((raw.storage as Record<string, unknown> | null | undefined)?.class, plan));
     const grafana = monitoringSchema.shape.grafana.safeParse(raw.grafana).data;
     if (grafana) faults.push(...grafanaFaults(grafana, keyGiven));
     return faults;
+}
+
+/** Storage classes of Managed Kubernetes; each also with `-luks`, encrypted. */
+const cinder = ["csi-cinder-high-speed", "csi-cinder-high-speed-gen2", "csi-cinder-classic"];
+export const storageClasses = cinder.flatMap((name) => [name, `${name}-luks`]);
+
+/** A class that does not exist leaves the volumes, and so the whole release, waiting until the time is over. */
+function storageClassFaults(name: unknown, plan: unknown): CrossFault[] {
+    if (typeof name !== "string" || name === "") return [];
+    const path = ["monitoring", "storage", "class"];
+    const guess = storageClasses.includes(name) ? undefined : nearest(name, storageClasses);
+    if (guess) return [{ path, fix: `did you mean "${guess}"?` }];
+    if (plan !== "standard" || !name.startsWith("csi-cinder-classic")) return [];
+    const fix =
+        "the plan standard does not have it: pulumi config set --path monitoring.storage.class csi-cinder-high-speed";
+    return [{ path, fix }];
 }
 
 function grafanaFaults(grafana: MonitoringSettings["grafana"], keyGiven: boolean): CrossFault[] {

@@ -6,12 +6,12 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { chromiumArgs, ensureChromium } from "../../../machine/chromium";
 import { startConsole, type Console } from "../../../sandbox/console/console";
 import { startChild, type Child } from "../../../sandbox/prometheus/child";
 import { ensureToolchain } from "../../../sandbox/toolchain/toolchain";
 import { projectId } from "../ovhcloud/cloud";
 import { startRunningApp, type RunningApp } from "../running-app";
-import { findChromium } from "./chromium";
 
 /** The page in a real browser, on the emulated platform. */
 
@@ -88,9 +88,8 @@ beforeAll(async () => {
         log: () => undefined,
     });
     browser = await chromium.launch({
-        executablePath: findChromium(),
-        // Chromium's own sandbox refuses to run for root, which a container's user often is.
-        args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+        executablePath: ensureChromium(console.error),
+        args: chromiumArgs(),
     });
 });
 afterAll(async () => {

@@ -8,6 +8,7 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { chromiumArgs, ensureChromium } from "../../../machine/chromium";
 import { startConsole, type Console } from "../../../sandbox/console/console";
 import { createKwokMks, type KwokMks } from "../../../sandbox/kubernetes/kwok";
 import { startChild, type Child } from "../../../sandbox/prometheus/child";
@@ -17,7 +18,6 @@ import { ensureToolchain } from "../../../sandbox/toolchain/toolchain";
 import { eventually } from "../kubernetes/control-plane";
 import { projectId } from "../ovhcloud/cloud";
 import { startRunningApp, type RunningApp } from "../running-app";
-import { findChromium } from "./chromium";
 
 /** What a web page of somebody else can do to the sandbox that runs on the same machine, in a real browser: nothing. */
 
@@ -84,11 +84,8 @@ beforeAll(async () => {
     foreign = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<p>elsewhere</p>"));
     await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
     browser = await chromium.launch({
-        executablePath: findChromium(),
-        args: [
-            `--host-resolver-rules=MAP ${foreignName} 127.0.0.1`,
-            ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-        ],
+        executablePath: ensureChromium(console.error),
+        args: [`--host-resolver-rules=MAP ${foreignName} 127.0.0.1`, ...chromiumArgs()],
     });
     // As if a user had let certificates of the sandbox through, which no page could do by itself.
     tab = await browser.newPage({ ignoreHTTPSErrors: true });

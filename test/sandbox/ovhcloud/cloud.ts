@@ -105,7 +105,11 @@ function ask(url: string, ca: Buffer, { method, token, body, headers, signal }: 
                 agent: false,
                 signal,
                 method: method ?? (body ? "POST" : "GET"),
-                headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers },
+                headers: {
+                    ...(body ? { "content-type": "application/json" } : {}),
+                    ...(token ? { authorization: `Bearer ${token}` } : {}),
+                    ...headers,
+                },
             },
             (answer) => {
                 let text = "";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { runFaultCommand } from "../../../sandbox/fault-command";
+import { runFaultCommand } from "../../../sandbox/commands/fault";
 import type { SandboxStatus } from "../../../sandbox/ovhcloud/status";
 import { appBody, startTestCloud, type TestCloud } from "./cloud";
 
@@ -67,6 +67,64 @@ it("hang: when it ends in time, what has piled up is answered", async () => {
     expect(indexes()).toEqual([0]);
 });
 
+it("stall: the engine makes no step while everything else answers, until it ends", async () => {
+    await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 1 } });
+    await cloud.until(id, "1 replica", ({ replicas }) => replicas.length === 1);
+    const first = stream(2000);
+    const page = async (): Promise<string> => (await cloud.ask(cloud.app(id), "/metrics", { token })).body;
+    await expect.poll(page).toMatch(/vllm:num_requests_running\{\S* 1\.0/);
+    await fault({ kind: "stall" });
+    expect(cloud.app(id).replicas[0].phase).toBe("stalled");
+    const second = stream(3);
+    await cloud.until(id, "waiting", ({ replicas }) => replicas[0].waiting === 1);
+    const generated = async (): Promise<string> => /vllm:generation_tokens_total\{\S* (\S+)/.exec(await page())![1];
+    const before = await generated();
+    expect((await cloud.ask(cloud.app(id), "/health", { token })).status).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await generated()).toBe(before);
+    // What it was at its last step: the engine that would say otherwise is the one that stalls.
+    expect(await page()).toMatch(/vllm:num_requests_running\{\S* 1\.0/);
+    expect(await page()).toMatch(/vllm:num_requests_waiting\{\S* 0\.0/);
+    expect(indexes()).toEqual([0]);
+    await cloud.control("DELETE", `apps/${id}/faults`);
+    for (const { body } of await Promise.all([first, second])) expect(body).toContain("data: [DONE]");
+});
+
+it("errors: a share of the requests is answered with a status, and counted", async () => {
+    await fault({ kind: "errors", status: 503 });
+    const body = { messages: [{ role: "user", content: "Hi" }], max_tokens: 1 };
+    const asked = (): Promise<{ status: number }> => cloud.ask(cloud.app(id), "/v1/chat/completions", { token, body });
+    expect((await Promise.all(Array.from({ length: 8 }, asked))).map(({ status }) => status)).toEqual(
+        Array(8).fill(503),
+    );
+    expect((await cloud.ask(cloud.app(id), "/health", { token })).status).toBe(200);
+    const pages = await Promise.all(
+        cloud.app(id).replicas.map(async ({ port }) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
+    );
+    const counts = pages.flatMap((page) => [...page.matchAll(/http_requests_total\{.*status="5xx"\} (\S+)/g)]);
+    expect(counts.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(8);
+    await cloud.control("DELETE", `apps/${id}/faults`);
+    await fault({ kind: "errors", rate: 0.5 });
+    const mixed = (await Promise.all(Array.from({ length: 60 }, asked))).map(({ status }) => status);
+    expect(new Set(mixed)).toEqual(new Set([200, 500]));
+});
+
+it("metrics: shown as they were set, by replicas that start later, too", async () => {
+    await fault({ kind: "metrics", metrics: ["vllm:num_requests_waiting=50"] });
+    await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
+    await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
+    const waiting = (): Promise<string[]> =>
+        Promise.all(
+            cloud.app(id).replicas.map(async ({ port }) => {
+                const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+                return /vllm:num_requests_waiting\{\S* (\S+)/.exec(page)![1];
+            }),
+        );
+    expect(await waiting()).toEqual(["50.0", "50.0", "50.0"]);
+    await cloud.control("DELETE", `apps/${id}/faults`);
+    expect(await waiting()).toEqual(["0.0", "0.0", "0.0"]);
+});
+
 it("slow: steps take longer as long as it lasts, for new replicas too", async () => {
     // 200 steps of 7.5 ms: at factor 1000 not one of them ends while this test looks.
     await fault({ kind: "slow", factor: 100_000 });
@@ -101,7 +159,7 @@ it("image-pull: replicas that start wait for their image, those that run go on",
     await fault({ kind: "image-pull" });
     await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
     const waiting = await cloud.until(id, "told", ({ message }) => message.includes("cannot be pulled"));
-    expect(waiting).toMatchObject({ state: "RUNNING", availableReplicas: 2 });
+    expect(waiting).toMatchObject({ state: "SCALING", availableReplicas: 2 });
     expect(waiting.replicas[2].phase).toBe("pulling");
     await cloud.control("DELETE", `apps/${id}/faults`);
     await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
@@ -111,7 +169,7 @@ it("hf-401: replicas that start are refused by the hub, and come up when it is o
     await fault({ kind: "hf-401" });
     await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
     const refused = await cloud.until(id, "refused", ({ message }) => message.includes("gated repo"));
-    expect(refused).toMatchObject({ state: "RUNNING", availableReplicas: 2 });
+    expect(refused).toMatchObject({ state: "SCALING", availableReplicas: 2 });
     await cloud.control("DELETE", `apps/${id}/faults`);
     await cloud.until(id, "3 ready", ({ availableReplicas }) => availableReplicas === 3);
 });
@@ -174,6 +232,15 @@ it("refuses what makes no sense, with the field and the fault", async () => {
     expect(await told({ kind: "hang", factor: 3 })).toContain("factor: hang does not have it");
     expect(await told({ kind: "slow", factor: 0 })).toContain("factor");
     expect(await told({ kind: "crash", repilca: 1 })).toContain("repilca");
+    expect(await told({ kind: "crash", replica: 99 })).toBe("replica: the app has no running replica 99; it has 0, 1");
+    expect(await told({ kind: "errors", status: 200 })).toContain("status");
+    expect(await told({ kind: "errors", rate: 2 })).toContain("rate");
+    expect(await told({ kind: "stall", rate: 0.5 })).toContain("rate: stall does not have it");
+    expect(await told({ kind: "metrics" })).toBe("metrics: give one at least, NAME=VALUE");
+    expect(await told({ kind: "metrics", metrics: ["vllm:no=1"] })).toContain('there is no metric "vllm:no"');
+    await cloud.api("PUT", `/ai/app/${id}/stop`);
+    await cloud.until(id, "gone", ({ replicas }) => replicas.length === 0);
+    expect(await told({ kind: "crash" })).toBe("replica: the app has no running replica; it has none");
     expect((await cloud.control("POST", "apps/none/faults", { kind: "crash" })).status).toBe(404);
 });
 
@@ -182,13 +249,22 @@ it("is a command as well", async () => {
     const command = async (words: string[], options = {}): Promise<string> =>
         runFaultCommand(api, (await cloud.control("GET", "status")).body as SandboxStatus, words, options);
     expect(await command(["list"])).toBe("no faults");
-    expect(await command(["slow"], { factor: "3", for: "600" })).toMatch(/slow +test-app +all +active/);
+    expect(await command(["slow"], { factor: "3", for: "600" })).toMatch(/slow x 3 +test-app +all +active/);
     expect(await command(["quota"], { after: "600" })).toMatch(/quota +platform +all +scheduled/);
     expect(await command(["list"])).toMatch(/slow[^]*quota/);
+    expect(JSON.parse(await command(["list"], { json: true }))).toMatchObject([{ kind: "slow" }, { kind: "quota" }]);
     expect(await command(["clear"])).toBe("ended: 2");
+    const set = ["vllm:num_requests_waiting=50", "vllm:num_preemptions_total=2"];
+    expect(await command(["metrics", ...set])).toMatch(
+        /metrics vllm:num_requests_waiting=50 vllm:num_preemp\S+=2 +test-app/,
+    );
+    expect(await command(["errors"], { rate: "0.2", status: "503" })).toMatch(/errors 20 % with status 503 +test-app/);
+    await command(["clear"]);
     expect(cloud.cloud.status().faults).toEqual([]);
     expect(await command(["crash"], { app: "test-app", replica: "1" })).toBe("crash: done");
     await expect(command(["crash"], { app: "another" })).rejects.toThrow("no such app");
+    await expect(command(["crash"], { replica: "99" })).rejects.toThrow("no running replica 99");
+    await expect(command(["slow", "more"])).rejects.toThrow("name one fault");
     await expect(command(["explode"])).rejects.toThrow('no fault "explode"');
     await expect(command(["slow"], { factor: "much" })).rejects.toThrow("--factor much: give a number");
 });

@@ -227,26 +227,29 @@ describe("gateway", () => {
         await lost;
     });
 
-    it("lets requests under way finish when their replica is scaled away", async () => {
+    it("loses the requests of a replica that is scaled away, as vLLM 0.13 does", async () => {
         const cloud = await start();
-        const id = await runningApp(cloud, { scalingStrategy: { fixed: { replicas: 2 } } });
+        const deploymentStrategy = { terminationGracePeriodSeconds: 1 };
+        const id = await runningApp(cloud, { scalingStrategy: { fixed: { replicas: 2 } }, deploymentStrategy });
         await cloud.until(id, "2 ready", ({ availableReplicas }) => availableReplicas === 2);
         await cloud.control("POST", "balancing", { balancing: "round-robin" });
         const value = await token(cloud);
-        const body = chat({ max_tokens: 150, ignore_eos: true, stream: true });
+        const body = chat({ max_tokens: 400, ignore_eos: true, stream: true });
         const streams = [1, 2].map(() => cloud.ask(cloud.app(id), "/v1/chat/completions", { token: value, body }));
+        const answers = Promise.allSettled(streams);
         await cloud.until(id, "both busy", ({ replicas }) => replicas.every(({ running }) => running === 1));
         await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 1 } });
         const draining = await cloud.until(id, "draining", ({ replicas }) =>
             replicas.some(({ phase }) => phase === "draining"),
         );
         expect(draining.availableReplicas).toBe(1);
-        for (const answer of await Promise.all(streams)) {
-            expect(answer.status).toBe(200);
-            expect(answer.body).toContain("data: [DONE]");
-            expect(answer.body).toContain('"finish_reason":"length"');
-        }
+        const ends = (await answers).map((answer) =>
+            answer.status === "fulfilled" && answer.value.body.includes("data: [DONE]") ? "whole" : "cut",
+        );
+        expect(ends.sort()).toEqual(["cut", "whole"]);
         await cloud.until(id, "one replica", ({ replicas }) => replicas.length === 1);
+        const { logs } = await cloud.api("GET", `/ai/app/${id}/log?size=1000`);
+        expect(JSON.stringify(logs)).toContain("replica ended with exit code 137");
     });
 });
 
@@ -329,6 +332,61 @@ describe("autoscaler", () => {
         expect(waking.headers["retry-after"]).toBe("30");
         await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
         expect((await cloud.ask(cloud.app(id), "/v1/models", { token: value })).status).toBe(200);
+    });
+
+    it("looks at an app although a replica of another one hangs", async () => {
+        const cloud = await start();
+        // Without a readiness probe it stays ready, so that its metric goes on being read.
+        const hanging = await runningApp(cloud, { name: "hanging", probe: null, scalingStrategy: scaling() });
+        const other = await runningApp(cloud, { scalingStrategy: scaling() });
+        const looks = (id: string): number => cloud.app(id).decisions.reduce((sum, { times }) => sum + times, 0);
+        await cloud.until(hanging, "looked at", () => looks(hanging) > 0);
+        await cloud.control("POST", `apps/${hanging}/faults`, { kind: "hang" });
+        const before = { hanging: looks(hanging), other: looks(other) };
+        await cloud.until(other, "looked at 20 times", () => looks(other) >= before.other + 20);
+        expect(looks(hanging) - before.hanging).toBeLessThanOrEqual(5);
+        const { decisions } = await cloud.until(hanging, "without a value", ({ decisions: all }) =>
+            all.some(({ inputs }) => inputs[0]?.missing?.startsWith("no answer within")),
+        );
+        expect(decisions.at(-1)).toMatchObject({ to: 1, reason: "no replica gave a value: nothing is changed" });
+    });
+
+    it("reads replicas that are ready only", async () => {
+        const cloud = await start();
+        // 0 of the replicas that boot are no lower load: only what serves is read.
+        const probe = { path: "/health", port: 8000, initialDelaySeconds: 20_000 };
+        const { id } = await cloud.api("POST", "/ai/app", appBody({ probe, scalingStrategy: scaling() }));
+        await cloud.until(id, "serving", ({ replicas }) => replicas[0]?.phase === "serving");
+        await sleep(500); // many periods of the autoscaler
+        expect(cloud.app(id).decisions).toEqual([]);
+    });
+
+    it("shows SCALING while replicas come and go, and those there are go on serving", async () => {
+        const cloud = await start({ gpuQuota: 2 });
+        const id = await runningApp(cloud);
+        const value = await token(cloud);
+        const serves = async (): Promise<number> =>
+            (await cloud.ask(cloud.app(id), "/v1/models", { token: value })).status;
+        await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 3 } });
+        expect(cloud.app(id)).toMatchObject({ state: "SCALING", availableReplicas: 1 });
+        expect(await serves()).toBe(200);
+        // For want of a GPU it stays so, for as long as that takes.
+        await cloud.until(id, "2 of 3", ({ availableReplicas }) => availableReplicas === 2);
+        await sleep(500);
+        expect(cloud.app(id)).toMatchObject({ state: "SCALING", message: expect.stringContaining("no GPU is left") });
+        expect(await serves()).toBe(200);
+        await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 2 } });
+        await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
+        await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 1 } });
+        await cloud.until(id, "RUNNING", ({ state, replicas }) => state === "RUNNING" && replicas.length === 1);
+        const { status } = await cloud.api("GET", `/ai/app/${id}`);
+        expect((status.history as { state: string }[]).map(({ state }) => state).slice(2)).toEqual([
+            "RUNNING",
+            "SCALING",
+            "RUNNING",
+            "SCALING",
+            "RUNNING",
+        ]);
     });
 
     it("lets replicas wait when the GPU quota is used up", async () => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkout, layoutOf, type Layout } from "../../../sandbox/layout";
 import { installPlugins } from "../../../sandbox/plugins/install";
-import { isAlive } from "../../../sandbox/processes";
+import { identityOf } from "../../../sandbox/processes";
 import { pulumi, type PulumiRun } from "../../../sandbox/pulumi-cli";
 import { ensureToolchain } from "../../../sandbox/toolchain/toolchain";
 import { temporaryFolder } from "./engine";
@@ -109,7 +109,7 @@ async function hangingUp(): Promise<{ engine: ChildProcess; output: () => string
 const processes = (): number[] => readFileSync(pids, "utf8").trim().split("\n").filter(Boolean).map(Number);
 
 async function allGone(): Promise<void> {
-    while (processes().some(isAlive)) await sleep(50);
+    while (processes().some(identityOf)) await sleep(50);
 }
 
 describe.sequential("a program on a self-built CLI", () => {

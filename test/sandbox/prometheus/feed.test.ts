@@ -261,6 +261,13 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
         const before = sandboxProcesses(dir);
         expect(before).toHaveLength(4);
         for (const pid of before) process.kill(pid, "SIGKILL");
+        const told = new Set<string>();
+        const ended = (): string[] => {
+            for (const { name, exit } of feed.parts()) if (exit === "SIGKILL") told.add(name);
+            return [...told].sort();
+        };
+        const programs = ["alertmanager", "prometheus", "prometheus-operator", relayName("one")];
+        await expect.poll(ended, { interval: 10, timeout: 60_000 }).toEqual(programs);
         await eventually(async () => (await valueOf('up{job="vllm-test"}')) === "1");
         await eventually(async () => sandboxProcesses(dir).length === 4);
         await eventually(async () => (await valueOf('up{job="vllm-one"}')) === "1");

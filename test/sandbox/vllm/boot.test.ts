@@ -31,7 +31,7 @@ describe("a command line that vLLM would not start with", () => {
         ["too long a context", ["--max-model-len", "1M"], 1, "greater than the derived max_model_len"],
         [
             "batch below sequences",
-            ["--max-num-batched-tokens", "8"],
+            ["--max-num-batched-tokens", "8", "--max-num-seqs", "16"],
             1,
             "must be greater than or equal to max_num_seqs",
         ],
@@ -96,6 +96,7 @@ describe("profiles", () => {
         expect(() => read("profiles: [{ name: mine, like: A100 }]")).toThrow(/profiles\.yaml: profiles\.0\.like/);
         expect(() => read("profiles: [{ name: mine, like: L4, step: { basis: 1 } }]")).toThrow("basis");
         expect(() => read("profiles: [{ name: mine, like: L4, memory: { gpu: -1 } }]")).toThrow("memory.gpu");
+        expect(() => read("profiles: [{ name: mine, like: L4, step: { spread: 3 } }]")).toThrow("step.spread");
         expect(() => readProfiles("/does/not/exist")).toThrow("/does/not/exist");
     });
 });

@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Engine, type EngineConfig, type NewRequest, type Sequence } from "../../../sandbox/vllm/engine";
+import { Serving } from "../../../sandbox/vllm/serving";
 import { simulate, poissonTraffic, type Finished } from "../../../sandbox/vllm/virtual-time";
+import { seededRandom } from "../../../sandbox/vllm/simulated-text";
 import { kvBlocks, ministral14bOnH100, ministral14bOnL4 } from "../../../sandbox/vllm/profiles";
 
-const step = { base: 0.01, prefillToken: 0.0001, decodeSequence: 0.0001, contextToken: 0.0000001 };
+const step = { base: 0.01, prefillToken: 0.0001, decodeSequence: 0.0001, contextToken: 0.0000001, spread: 0 };
 const config: EngineConfig = {
     maxNumSeqs: 4,
     maxNumBatchedTokens: 64,
@@ -106,11 +108,10 @@ describe("laws, whatever the requests", () => {
                     if (seconds === undefined) continue;
                     expect(engine.running.length).toBeLessThanOrEqual(anyOf.maxNumSeqs);
                     expect(engine.kvCacheUsage).toBeLessThanOrEqual(1);
-                    const held = engine.running.reduce((sum, { own }) => sum + own, 0);
-                    const shared = new Set(engine.running.flatMap((sequence) => sequence.shared)).size;
-                    expect(held + shared).toBe(Math.round(engine.kvCacheUsage * usable)); // blocks are conserved
+                    const held = new Set(engine.running.flatMap(({ blocks }) => blocks)).size;
+                    expect(held).toBe(Math.round(engine.kvCacheUsage * usable)); // blocks are conserved
                     for (const sequence of engine.running) {
-                        const room = (sequence.own + sequence.shared.length) * anyOf.blockSize;
+                        const room = sequence.blocks.length * anyOf.blockSize;
                         expect(room).toBeGreaterThanOrEqual(sequence.computed);
                     }
                     expect(seconds).toBeGreaterThanOrEqual(step.base);
@@ -213,6 +214,30 @@ describe("what it does", () => {
         expect(young.generated).toBe(12);
     });
 
+    it("knows of what came during a step when the next one begins, as vLLM's queue length does", () => {
+        const engine = new Engine({ ...config, maxNumSeqs: 1 });
+        engine.add(request());
+        engine.beginStep(0);
+        engine.add(request({ id: "late" }));
+        engine.add(request({ id: "gone" }));
+        engine.abort("gone");
+        engine.endStep(1);
+        expect([engine.running.length, engine.waiting.length, engine.idle]).toEqual([1, 0, false]);
+        engine.beginStep(1);
+        expect(engine.waiting.map(({ id }) => id)).toEqual(["late"]);
+    });
+
+    it("is empty at once when all it has is aborted in the middle of a step", () => {
+        const engine = new Engine(config);
+        for (const id of ["a", "b", "c", "d", "e"]) engine.add(request({ id, promptTokens: 30 }));
+        engine.beginStep(0);
+        expect([engine.running.length, engine.waiting.length, engine.kvCacheUsage > 0]).toEqual([3, 2, true]);
+        for (const id of ["a", "b", "c", "d", "e"]) engine.abort(id);
+        expect([engine.running.length, engine.waiting.length, engine.kvCacheUsage]).toEqual([0, 0, 0]);
+        expect(engine.endStep(1).outputs).toEqual([]);
+        expect(engine.idle).toBe(true);
+    });
+
     it("refuses what can never fit", () => {
         const engine = new Engine(config);
         expect(() => engine.add(request({ promptTokens: 250, naturalTokens: 7 }))).toThrow(RangeError);
@@ -226,6 +251,34 @@ describe("what it does", () => {
         both.add(request({ promptTokens: 8 }));
         both.add(request({ promptTokens: 8 }));
         expect(both.beginStep(0)).toBeGreaterThan(lone.beginStep(0)!);
+    });
+});
+
+describe("on the wall clock", () => {
+    const completion = { promptTokens: 8, promptBlocks: [], naturalTokens: [3], maxTokens: 10, arrival: 0 };
+    const fast = { ...step, base: 0.001, prefillToken: 0 };
+
+    it("the engine gets a request after the API server's share of its time, and one aborted before that never", async () => {
+        const serving = new Serving({ engine: { ...config, step: fast }, requestOverhead: 0.02, log: () => undefined });
+        const heard: string[] = [];
+        const submit = (name: string): Promise<() => void> =>
+            new Promise((resolve) => {
+                const abort = serving.submit(completion, {
+                    tokens: (_, count, finished) => {
+                        heard.push(`${name} ${count}`);
+                        if (finished) resolve(abort);
+                    },
+                    died: () => undefined,
+                });
+                if (name === "aborted") resolve(abort);
+            });
+        (await submit("aborted"))();
+        const whole = submit("whole");
+        expect(serving.load).toMatchObject({ running: 0, waiting: 0 });
+        await whole;
+        serving.close();
+        expect(heard.filter((one) => one.startsWith("aborted"))).toEqual([]);
+        expect(heard.length).toBeGreaterThan(0);
     });
 });
 
@@ -247,6 +300,23 @@ describe("traffic in virtual time", () => {
         const once = simulate(engineOf(), traffic(10, 30));
         const twice = simulate(engineOf(), traffic(10, 30));
         expect(twice).toEqual(once);
+    });
+
+    it("spreads step times around those of the profile when it is given random numbers, the same for the same seed", () => {
+        const spread = (value: number): Finished[] => {
+            const step = { ...ministral14bOnH100.step, spread: value };
+            return simulate({ ...engineOf(), step, random: seededRandom(3) }, traffic(10, 60)).finished;
+        };
+        const gaps = (finished: Finished[]): number[] =>
+            finished
+                .filter(({ tokens }) => tokens > 1)
+                .map(({ firstToken, last, tokens }) => (last - firstToken) / (tokens - 1));
+        const [none, some, again] = [spread(0), spread(0.3), spread(0.3)];
+        expect(again).toEqual(some);
+        expect(none).toEqual(simulate(engineOf(), traffic(10, 60)).finished);
+        // The mean stays, the tail grows.
+        expect(mean(some, latency) / mean(none, latency)).toBeCloseTo(1, 1);
+        expect(Math.max(...gaps(some))).toBeGreaterThan(1.1 * Math.max(...gaps(none)));
     });
 
     it("obeys Little's law: requests in the system = arrivals a second x their mean time in it", () => {

@@ -9,7 +9,8 @@ export const fastProfile: OwnProfile = {
     ...ministral14bOnH100,
     name: "a fast one",
     maxModelLen: 4096,
-    step: { base: 0.001, prefillToken: 0.000001, decodeSequence: 0.000001, contextToken: 0 },
+    step: { base: 0.001, prefillToken: 0.000001, decodeSequence: 0.000001, contextToken: 0, spread: 0 },
+    requestOverhead: 0,
     meanAnswerTokens: 20,
 };
 

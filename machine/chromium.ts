@@ -6,9 +6,10 @@ import { delimiter, join } from "node:path";
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const elsewhere = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"];
 
-/** Path of a Chromium on this machine: that of CHROMIUM_PATH, else one on PATH; undefined when there is none. */
+/** Path of a Chromium on this machine: that of CHROMIUM_PATH, else one on PATH; undefined when there is none. Throws when CHROMIUM_PATH names none. */
 export function findChromium(): string | undefined {
     const given = process.env.CHROMIUM_PATH;
+    if (given && !isProgram(given)) throw new Error(`CHROMIUM_PATH is ${given}, which cannot be executed`);
     if (given) return given;
     const folders = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
     const paths = [...folders.flatMap((folder) => names.map((name) => join(folder, name))), ...elsewhere];
@@ -25,7 +26,10 @@ export function ensureChromium(log: (line: string) => void): string {
     if (process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
         log("installing chromium from Debian's packages, once");
         const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-        for (const args of [["update"], ["install", "--yes", "--no-install-recommends", "chromium"]]) {
+        for (const args of [
+            ["update"],
+            ["install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
+        ]) {
             const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
             if (status !== 0) throw new Error(`apt-get ${args.join(" ")} failed: ${stderr.trim().split("\n").at(-1)}`);
         }

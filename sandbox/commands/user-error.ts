@@ -1,0 +1,2 @@
+/** A fault of the user's making or surroundings: shown as one line. */
+export class UserError extends Error {}

@@ -1,0 +1,67 @@
+import type { HttpRequest } from "../http-server";
+import { ApiError, badRequest, notFound } from "./api-error";
+import type { Handlers } from "./apps";
+import { authenticate, type Credentials } from "./auth";
+import { answerFaults, requestFaults, route } from "./contract";
+import type { RateLimit } from "./rate-limit";
+
+export interface ApiOptions {
+    credentials: Credentials;
+    /** The only Public Cloud project there is. */
+    projectId: string;
+    handlers: Handlers;
+    /** Reads of apps that answer as of so long ago, in the place of some of the handlers. */
+    readsAsOf: (ageMs: number) => Handlers;
+    /** Is told every request and answer that breaks the published structure. */
+    violation: (line: string) => void;
+    limit: RateLimit;
+}
+
+/** The emulated API: one call, from authentication to the answer's value. Throws an ApiError. */
+export async function callApi(
+    { credentials, projectId, handlers, readsAsOf, violation, limit }: ApiOptions,
+    { method, url, incoming }: HttpRequest,
+    body: string,
+    staleMs: number | undefined,
+): Promise<unknown> {
+    const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
+    if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
+    const way = authenticate(credentials, incoming.headers, method, url.href, body);
+    limit.take(way);
+    if (method === "GET" && path === "/auth/details") {
+        return {
+            account: "sandbox",
+            description: "simulated",
+            method: way === "token" ? "oauth2" : "account",
+            roles: [],
+            allowedRoutes: [{ method: "GET", path: "/*" }],
+        };
+    }
+    const matched = route(method, path);
+    if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
+    const name = `${method} ${matched.template}`;
+    if (matched.path.serviceName !== projectId) throw notFound("This service does not exist");
+    const key = name.replace("/cloud/project/{serviceName}", "");
+    const handler = (staleMs === undefined ? undefined : readsAsOf(staleMs)[key]) ?? handlers[key];
+    if (!handler) throw new ApiError(501, "Server::NotImplemented", `${name} is not emulated in the sandbox`);
+
+    const parsed = parse(body);
+    const wrong = requestFaults(matched, url.searchParams, parsed);
+    if (wrong.length > 0) {
+        violation(`request ${name}: ${wrong.join("; ")}`);
+        throw badRequest(wrong.join("; "));
+    }
+    const answer = await handler({ path: matched.path, query: url.searchParams, body: parsed });
+    // As it will travel: without undefined.
+    const sent = answer === undefined ? undefined : (JSON.parse(JSON.stringify(answer)) as unknown);
+    for (const fault of answerFaults(matched, sent)) violation(`answer ${name}: ${fault}`);
+    return sent;
+}
+
+function parse(body: string): unknown {
+    try {
+        return body === "" ? undefined : JSON.parse(body);
+    } catch {
+        throw badRequest("the body is not JSON");
+    }
+}

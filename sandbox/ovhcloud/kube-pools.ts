@@ -1,0 +1,146 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { badRequest, conflict, notFound } from "./api-error";
+import type { Call, Handlers } from "./apps";
+import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";
+import type { ManagedKubernetes } from "./mks";
+import { entry, type StoredCluster } from "./store";
+
+/** Memory in GB of the flavors by family: MKS takes no others (`d2-2` is too small for a node). */
+const flavors: Record<string, number[]> = {
+    b2: [7, 15, 30, 60, 120],
+    b3: [8, 16, 32, 64, 128, 256, 512, 640],
+    c2: [7, 15, 30, 60, 120],
+    c3: [4, 8, 16, 32, 64, 128, 256, 320],
+    d2: [4, 8],
+    r2: [15, 30, 60, 120, 240],
+    r3: [16, 32, 64, 128, 256, 512, 1024],
+};
+
+/** Orders, reads, changes and ends the node pools of clusters. */
+export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handlers {
+    const findPool = (call: Call): Fields => {
+        const pool = entry(find(store, call).pools, call.path.nodePoolId);
+        if (!pool) throw notFound(`node pool ${call.path.nodePoolId} does not exist`);
+        return pool;
+    };
+    const scale = async (stored: StoredCluster, pool: Fields): Promise<void> => {
+        await mks.scale(stored.id, inMks(pool));
+        pool.currentNodes = pool.availableNodes = pool.upToDateNodes = pool.desiredNodes;
+    };
+    return {
+        "GET /kube/{kubeId}/nodepool": (call) => Object.values(find(store, call).pools),
+        "POST /kube/{kubeId}/nodepool": (call) => {
+            const stored = ready(store, call);
+            const pool = newPool(call.body as Fields, projectId);
+            if (Object.values(stored.pools).some(({ name }) => name === pool.name)) {
+                throw conflict(`node pool ${pool.name} exists already`);
+            }
+            stored.pools[pool.id as string] = pool;
+            store.save();
+            work({ store, log }, pool, `node pool ${pool.name}`, () => scale(stored, pool));
+            return pool;
+        },
+        "GET /kube/{kubeId}/nodepool/{nodePoolId}": (call) => findPool(call),
+        "PUT /kube/{kubeId}/nodepool/{nodePoolId}": (call) => {
+            const pool = findPool(call);
+            const { nodesToRemove: _, autoscaling, ...changes } = call.body as Fields;
+            checkSizes({ ...pool, ...changes });
+            Object.assign(pool, changes, { autoscaling: { ...pool.autoscaling, ...autoscaling } });
+            pool.status = "UPDATING";
+            store.save();
+            work({ store, log }, pool, `node pool ${pool.name}`, () => scale(find(store, call), pool));
+        },
+        "DELETE /kube/{kubeId}/nodepool/{nodePoolId}": (call) => {
+            const stored = find(store, call);
+            const pool = findPool(call);
+            pool.status = "DELETING";
+            pool.desiredNodes = 0;
+            store.save();
+            work({ store, log }, pool, `node pool ${pool.name}`, async () => {
+                await scale(stored, pool);
+                delete stored.pools[pool.id as string];
+            });
+        },
+        "GET /kube/{kubeId}/nodepool/{nodePoolId}/nodes": (call) => nodesOf(find(store, call), findPool(call)),
+        "GET /kube/{kubeId}/node": (call) => {
+            const stored = find(store, call);
+            return Object.values(stored.pools).flatMap((pool) => nodesOf(stored, pool));
+        },
+    };
+}
+
+/** Throws what the API says to an order that it does not take. */
+function newPool(body: Fields, projectId: string): Fields {
+    const name = (body.name ?? `nodepool-${randomBytes(3).toString("hex")}`) as string;
+    if (name.includes("_")) throw badRequest(`node pool name ${name}: _ is not allowed`);
+    const [family, memory] = (body.flavorName as string).split("-");
+    if (!entry(flavors, family)?.includes(Number(memory))) {
+        throw badRequest(`400: flavor ${body.flavorName} does not exist`);
+    }
+    const now = new Date().toISOString();
+    const pool: Fields = {
+        id: randomUUID(),
+        projectId,
+        name,
+        flavor: body.flavorName,
+        desiredNodes: body.desiredNodes ?? 1,
+        minNodes: body.minNodes ?? 0,
+        maxNodes: body.maxNodes ?? 100,
+        autoscale: body.autoscale ?? false,
+        antiAffinity: body.antiAffinity ?? false,
+        monthlyBilled: body.monthlyBilled ?? false,
+        attachFloatingIps: body.attachFloatingIps ?? null,
+        availabilityZones: body.availabilityZones ?? null,
+        autoscaling: {
+            scaleDownUnneededTimeSeconds: 600,
+            scaleDownUnreadyTimeSeconds: 1200,
+            scaleDownUtilizationThreshold: 0.5,
+            ...body.autoscaling,
+        },
+        template: {
+            metadata: { annotations: {}, finalizers: [], labels: {}, ...body.template?.metadata },
+            spec: { taints: [], unschedulable: false, ...body.template?.spec },
+        },
+        currentNodes: 0,
+        availableNodes: 0,
+        upToDateNodes: 0,
+        sizeStatus: "CAPACITY_OK",
+        status: "INSTALLING",
+        createdAt: now,
+        updatedAt: now,
+    };
+    checkSizes(pool);
+    return pool;
+}
+
+function checkSizes({ desiredNodes, minNodes, maxNodes }: Fields): void {
+    if (minNodes > maxNodes) throw badRequest(`400: minNodes ${minNodes} is above maxNodes ${maxNodes}`);
+    if (desiredNodes < minNodes || desiredNodes > maxNodes) {
+        throw badRequest(`400: desiredNodes ${desiredNodes} is not between ${minNodes} and ${maxNodes}`);
+    }
+}
+
+/** The pool as `mks` makes it. */
+export const inMks = ({ id, name, flavor, desiredNodes }: Fields): Parameters<ManagedKubernetes["scale"]>[1] => ({
+    id: id as string,
+    name: name as string,
+    flavor: flavor as string,
+    nodes: desiredNodes as number,
+});
+
+function nodesOf({ cluster }: StoredCluster, pool: Fields): Fields[] {
+    return Array.from({ length: pool.currentNodes as number }, (_, i) => ({
+        id: `${pool.id}-${i + 1}`,
+        name: `${pool.name}-node-${i + 1}`,
+        nodePoolId: pool.id,
+        projectId: pool.projectId,
+        instanceId: `${pool.id}-${i + 1}`,
+        flavor: pool.flavor,
+        version: cluster.version,
+        status: "READY",
+        isUpToDate: true,
+        createdAt: pool.createdAt,
+        deployedAt: pool.createdAt,
+        updatedAt: pool.updatedAt,
+    }));
+}

@@ -1,0 +1,283 @@
+import type { Profile } from "./profiles";
+
+/**
+ * Fits the times of a profile to a real server. All that it needs is what a client sees: when each request was sent and
+ * when the pieces of its streamed answer came, for all requests that the server had meanwhile (`measure`); or step times
+ * that were taken in another way (`Measurement`).
+ */
+
+/** A streamed answer, seen by its client. Times are in seconds, on one clock for all answers. */
+export interface StreamedAnswer {
+    sent: number;
+    promptTokens: number;
+    /** Prompt tokens that the server found in its prefix cache; default 0. */
+    cachedTokens?: number;
+    /** When each piece came and how many tokens it brought, in order. */
+    pieces: { at: number; tokens: number }[];
+}
+
+/** What one or several engine steps in a row computed together, and how long they took. */
+export interface Measurement {
+    seconds: number;
+    steps: number;
+    /** Prompt tokens computed, those found in the cache not among them. */
+    prefillTokens: number;
+    /** Sequences that decoded, summed over the steps: one token came out of each. */
+    decodeSequences: number;
+    /** Tokens of context of these sequences, summed over the steps. */
+    contextTokens: number;
+    /** 1 when the time is from sending a request to its first token, so that the API server's share is in it; else 0. */
+    requests: number;
+}
+
+/** The figures that are fitted: seconds for each step, token, sequence and request. */
+export type Figure = "base" | "prefillToken" | "decodeSequence" | "contextToken" | "requestOverhead";
+
+export interface Calibration {
+    step: Profile["step"];
+    requestOverhead: Profile["requestOverhead"];
+    /** Standard error of each figure, in its unit. Infinity: these measurements cannot tell it, and it is given as 0. */
+    errors: Record<Figure, number>;
+    /** Root mean square of (measured - fitted) / fitted over the measurements used. */
+    residual: number;
+    used: number;
+    /** Measurements left out because they were further off than noise explains. */
+    dropped: number;
+}
+
+/** Engine steps between two tokens of a request that make one measurement: enough for the noise of the way to even out. */
+const stepsTogether = 4;
+
+/**
+ * Turns streamed answers into measurements. Decoding: from one token of an answer to a later one the engine made as many
+ * steps as tokens came, and what else it did meanwhile can be told from the other answers; all that the server had must be
+ * among them. First tokens: of the requests that found the server idle. `maxNumBatchedTokens` is the server's
+ * `--max-num-batched-tokens`, from which follows how many steps a long prompt took. Answers that were preempted come out
+ * too slow and are left to `calibrate` to drop.
+ */
+export function measure(answers: StreamedAnswer[], maxNumBatchedTokens: number): Measurement[] {
+    const seen = answers.filter(({ pieces }) => pieces.length > 0);
+    const events = new Events(seen);
+    const measurements: Measurement[] = [];
+    for (const answer of seen) {
+        const alone = seen.every(
+            (other) => other === answer || other.sent > answer.pieces[0].at || lastOf(other) < answer.sent,
+        );
+        if (alone) measurements.push(firstToken(answer, maxNumBatchedTokens));
+        let from = answer.pieces[0].at;
+        let steps = 0;
+        answer.pieces.forEach(({ at, tokens }, i) => {
+            if (i === 0) return;
+            steps += tokens;
+            if (steps < stepsTogether && i < answer.pieces.length - 1) return;
+            if (at > from) measurements.push({ seconds: at - from, steps, ...events.between(from, at), requests: 0 });
+            [from, steps] = [at, 0];
+        });
+    }
+    return measurements;
+}
+
+function lastOf({ pieces }: StreamedAnswer): number {
+    return pieces[pieces.length - 1].at;
+}
+
+function firstToken(answer: StreamedAnswer, maxNumBatchedTokens: number): Measurement {
+    const prefillTokens = answer.promptTokens - (answer.cachedTokens ?? 0);
+    return {
+        seconds: answer.pieces[0].at - answer.sent,
+        steps: Math.ceil(prefillTokens / maxNumBatchedTokens),
+        prefillTokens,
+        decodeSequences: 0,
+        contextTokens: 0,
+        requests: 1,
+    };
+}
+
+type Work = Pick<Measurement, "prefillTokens" | "decodeSequences" | "contextTokens">;
+
+/** All tokens of all answers by the time at which they came, with what the engine computed for them. */
+class Events {
+    private readonly times: number[] = [];
+    /** Sums up to the event before each. */
+    private readonly sums: Work[] = [{ prefillTokens: 0, decodeSequences: 0, contextTokens: 0 }];
+    /** Tokens of one step come one after the other; this much later they are all there, and none of the next step is. */
+    private readonly slack: number;
+
+    constructor(answers: StreamedAnswer[]) {
+        const all: (Work & { at: number })[] = [];
+        const gaps: number[] = [];
+        for (const { promptTokens, cachedTokens = 0, pieces } of answers) {
+            let generated = 0;
+            pieces.forEach(({ at, tokens }, i) => {
+                if (i > 0) gaps.push(at - pieces[i - 1].at);
+                for (let one = 0; one < tokens; one++, generated++) {
+                    const first = generated === 0;
+                    all.push({
+                        at,
+                        prefillTokens: first ? promptTokens - cachedTokens : 0,
+                        decodeSequences: first ? 0 : 1,
+                        contextTokens: first ? 0 : promptTokens + generated - 1,
+                    });
+                }
+            });
+        }
+        this.slack = gaps.length > 0 ? 0.3 * median(gaps) : 0;
+        all.sort((a, b) => a.at - b.at);
+        for (const event of all) {
+            const before = this.sums[this.sums.length - 1];
+            this.times.push(event.at);
+            this.sums.push({
+                prefillTokens: before.prefillTokens + event.prefillTokens,
+                decodeSequences: before.decodeSequences + event.decodeSequences,
+                contextTokens: before.contextTokens + event.contextTokens,
+            });
+        }
+    }
+
+    /** What was computed after one moment at which tokens came, up to another. */
+    between(from: number, to: number): Work {
+        const [before, after] = [this.sums[this.count(from + this.slack)], this.sums[this.count(to + this.slack)]];
+        return {
+            prefillTokens: after.prefillTokens - before.prefillTokens,
+            decodeSequences: after.decodeSequences - before.decodeSequences,
+            contextTokens: after.contextTokens - before.contextTokens,
+        };
+    }
+
+    /** How many tokens had come by then. */
+    private count(time: number): number {
+        let [low, high] = [0, this.times.length];
+        while (low < high) {
+            const middle = (low + high) >> 1;
+            if (this.times[middle] <= time) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    }
+}
+
+const figures: Figure[] = ["base", "prefillToken", "decodeSequence", "contextToken", "requestOverhead"];
+const regressors = (one: Measurement): number[] => [
+    one.steps,
+    one.prefillTokens,
+    one.decodeSequences,
+    one.contextTokens,
+    one.requests,
+];
+
+/** Standard deviation of a normal distribution whose median absolute deviation is 1. */
+const sigma = 1.4826;
+/** Beyond so many standard deviations a measurement is not noise any more, but a request that was preempted, say. */
+const mostDeviation = 6;
+
+/**
+ * The profile times, none below zero, with the least sum of squared relative differences from the measurements; one over
+ * n steps counts n times, as its relative noise is that much smaller. Measurements far off are dropped and it is fitted
+ * again. `spread` is the noise that is left, per step, by its median: a rare stall is in the mean of the steps and not in
+ * it. Throws a RangeError when there are fewer than ten measurements with a time above zero, or no times fit them.
+ */
+export function calibrate(measurements: Measurement[]): Calibration {
+    const valid = measurements.filter(({ seconds, steps }) => seconds > 0 && steps > 0);
+    if (valid.length < 10) {
+        throw new RangeError(`a calibration needs ten measurements of steps at least, not ${valid.length}`);
+    }
+    let kept = valid;
+    // Not relative to what was measured: a time that is too short by accident would outweigh all others.
+    let fit = leastSquares(kept, (one) => one.steps);
+    for (let round = 0; round < 5; round++) {
+        const expected = (one: Measurement): number => Math.max(predict(fit.values, one), 1e-9);
+        const noise = (one: Measurement): number => Math.sqrt(one.steps) * (one.seconds / expected(one) - 1);
+        const deviation = sigma * median(kept.map((one) => Math.abs(noise(one))));
+        kept = valid.filter((one) => Math.abs(noise(one)) <= Math.max(mostDeviation * deviation, 1e-6));
+        if (kept.length < 10) throw new RangeError("the measurements do not agree with each other");
+        fit = leastSquares(kept, expected);
+    }
+    const differences = kept.map((one) => one.seconds / predict(fit.values, one) - 1);
+    const [base, prefillToken, decodeSequence, contextToken, requestOverhead] = fit.values;
+    const perStep = kept.map((one, i) => Math.abs(Math.sqrt(one.steps) * differences[i]));
+    return {
+        step: { base, prefillToken, decodeSequence, contextToken, spread: sigma * median(perStep) },
+        requestOverhead,
+        errors: Object.fromEntries(figures.map((figure, i) => [figure, fit.errors[i]])) as Record<Figure, number>,
+        residual: rootMeanSquare(differences),
+        used: kept.length,
+        dropped: valid.length - kept.length,
+    };
+}
+
+function predict(values: number[], one: Measurement): number {
+    return regressors(one).reduce((sum, count, i) => sum + count * values[i], 0);
+}
+
+interface Solution {
+    /** In the order of `figures`. */
+    values: number[];
+    errors: number[];
+}
+
+/** Weighted least squares without negative values: with five figures all sets of those above zero can be tried. */
+function leastSquares(measurements: Measurement[], expected: (one: Measurement) => number): Solution {
+    const size = figures.length;
+    const rows = measurements.map((one) => {
+        const weight = Math.sqrt(one.steps) / expected(one);
+        return { x: regressors(one).map((count) => count * weight), y: one.seconds * weight };
+    });
+    // In units in which each regressor has the same size, so that one limit tells what cannot be told apart.
+    const scale = figures.map((_, i) => Math.sqrt(rows.reduce((sum, { x }) => sum + x[i] ** 2, 0)));
+    for (const { x } of rows) x.forEach((value, i) => (x[i] = scale[i] > 0 ? value / scale[i] : 0));
+    const gram = figures.map((_, i) => figures.map((_, j) => rows.reduce((sum, { x }) => sum + x[i] * x[j], 0)));
+    const target = figures.map((_, i) => rows.reduce((sum, { x, y }) => sum + x[i] * y, 0));
+
+    let best: { set: number[]; values: number[]; squares: number } | undefined;
+    for (let bits = 1; bits < 1 << size; bits++) {
+        const set = figures.map((_, i) => i).filter((i) => bits & (1 << i));
+        const inverted = invert(set.map((i) => set.map((j) => gram[i][j])));
+        if (!inverted) continue;
+        const some = inverted.map((row) => row.reduce((sum, value, j) => sum + value * target[set[j]], 0));
+        if (some.some((value) => value < 0)) continue;
+        const values = figures.map((_, i) => (set.includes(i) ? some[set.indexOf(i)] : 0));
+        const squares = rows.reduce((sum, { x, y }) => sum + (y - x.reduce((s, v, i) => s + v * values[i], 0)) ** 2, 0);
+        if (!best || squares < best.squares * (1 - 1e-12)) best = { set, values, squares };
+    }
+    if (!best) throw new RangeError("the measurements do not agree with each other");
+    const { set, values, squares } = best;
+    const variance = squares / Math.max(1, rows.length - set.length);
+    const errors = figures.map((_, i) => {
+        // A figure at zero has the error that it would have beside the others.
+        const beside = set.includes(i) ? set : [...set, i];
+        const inverted = invert(beside.map((j) => beside.map((k) => gram[j][k])));
+        const at = beside.indexOf(i);
+        return inverted ? Math.sqrt(variance * inverted[at][at]) / scale[i] : Infinity;
+    });
+    return { values: values.map((value, i) => (scale[i] > 0 ? value / scale[i] : 0)), errors };
+}
+
+/** Gauss and Jordan; undefined when the matrix is singular, or near it. Its diagonal must be about 1. */
+function invert(matrix: number[][]): number[][] | undefined {
+    const size = matrix.length;
+    const work = matrix.map((row, i) => [...row, ...row.map((_, j) => (i === j ? 1 : 0))]);
+    for (let column = 0; column < size; column++) {
+        let pivot = column;
+        for (let row = column; row < size; row++) {
+            if (Math.abs(work[row][column]) > Math.abs(work[pivot][column])) pivot = row;
+        }
+        if (Math.abs(work[pivot][column]) < 1e-9) return undefined;
+        [work[column], work[pivot]] = [work[pivot], work[column]];
+        const divisor = work[column][column];
+        work[column] = work[column].map((value) => value / divisor);
+        for (let row = 0; row < size; row++) {
+            if (row === column) continue;
+            const factor = work[row][column];
+            work[row] = work[row].map((value, j) => value - factor * work[column][j]);
+        }
+    }
+    return work.map((row) => row.slice(size));
+}
+
+function median(values: number[]): number {
+    return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+function rootMeanSquare(values: number[]): number {
+    return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+}

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { WatchedModel } from "../../src/monitoring/rules";
-import { AlertWorld, growing, replicaName, steady } from "./alert-world";
+import { AlertWorld, growing, steady } from "./alert-world";
 import { deliveries, timelines, type Timeline } from "./alerts-in-time";
 import type { InputSeries } from "./promtool";
 import { allRules, relayed, single } from "./watched-models";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { WatchedModel } from "../../src/monitoring/rules";
-import { AlertWorld, growing, replicaName, steady } from "./alert-world";
+import { AlertWorld, growing, steady } from "./alert-world";
 import { deliveries, timelines, type Timeline } from "./alerts-in-time";
 import type { InputSeries } from "./promtool";
 import { allRules, relayed, single } from "./watched-models";
@@ -19,6 +19,8 @@ interface Story {
     from?: number;
     /** Alerts in the order in which people hear of them; none: nobody is told. */
     told: string[];
+    /** Minutes after the onset by which the first page fires; then half a minute passes, in which others may join. */
+    paged?: number;
 }
 
 /** Minute at which it happens, after an hour and more in which the model served. */
@@ -58,6 +60,7 @@ const stories: Story[] = [
         what: "the scrape token is revoked",
         series: busy().unreachable(onset, undefined, "unauthorized").series,
         told: ["page: VllmTokenRejected"],
+        paged: 7,
     },
     {
         what: "the scrape token is rotated without overlap, and the cluster takes two minutes to pass it on",
@@ -69,6 +72,7 @@ const stories: Story[] = [
         model: single,
         series: busy(single, 1).unreachable(onset).series,
         told: ["page: VllmEndpointDown"],
+        paged: 5,
     },
     {
         what: "the certificate ends",
@@ -76,16 +80,19 @@ const stories: Story[] = [
             .unreachable(onset, undefined, "certificate")
             .set("vllm_relay_certificate_expiry_timestamp_seconds", steady(onset * 60)).series,
         told: ["ticket: VllmCertificateExpiring", "page: VllmEndpointDown"],
+        paged: 5,
     },
     {
         what: "the app is deleted by hand, or its region is out",
         series: busy().unreachable(onset, undefined, "status").series,
         told: ["page: VllmEndpointDown"],
+        paged: 5,
     },
     {
         what: "the same in a quiet hour",
         series: quiet().unreachable(onset, undefined, "status").series,
         told: ["page: VllmEndpointDown"],
+        paged: 5,
     },
     {
         // Nothing here asks the API, and the apps serve on.
@@ -98,6 +105,7 @@ const stories: Story[] = [
         model: single,
         series: busy(single, 1).unreachable(onset, onset + 8, "connection").series,
         told: ["page: VllmEndpointDown", "page over"],
+        paged: 5,
     },
     {
         what: "one of two replicas goes, and one is enough",
@@ -114,12 +122,14 @@ const stories: Story[] = [
         what: "the engine of the only replica stalls under load",
         series: stalled(busy(relayed, 1)).series,
         told: ["page: VllmNoSuccessfulRequest", "ticket: VllmReplicaStuck", "ticket: VllmQueueNotDraining"],
+        paged: 7,
     },
     {
         what: "... of a model without relay",
         model: single,
         series: stalled(busy(single, 1)).series,
         told: ["page: VllmNoSuccessfulRequest", "ticket: VllmReplicaStuck", "ticket: VllmQueueNotDraining"],
+        paged: 7,
     },
     {
         what: "... and in a quiet hour, with one request under way",
@@ -128,6 +138,7 @@ const stories: Story[] = [
             .set("vllm:num_requests_running", `0x${onset} 1x400`)
             .set("vllm:num_requests_waiting", steady(0)).series,
         told: ["page: VllmNoSuccessfulRequest", "ticket: VllmReplicaStuck"],
+        paged: 8,
     },
     {
         what: "a long answer in a quiet hour: tokens come, and it does not end",
@@ -142,6 +153,7 @@ const stories: Story[] = [
             .set("http_requests_total", `0+60x${onset} ${60 * onset}+30x400`, { ...chat, status: "2xx" })
             .set("http_requests_total", `0x${onset} 0+30x400`, { ...chat, status: "5xx" }).series,
         told: ["ticket: VllmErrorBudgetBurn", "page: VllmErrorBudgetBurn"],
+        paged: 20,
     },
     {
         what: "a client's retries fail in a quiet hour, six in two minutes",
@@ -152,6 +164,7 @@ const stories: Story[] = [
         what: "every request fails in a quiet hour, two a minute",
         series: calls("5xx", 2, 60).series,
         told: ["page: VllmErrorBudgetBurn", "page: VllmNoSuccessfulRequest"],
+        paged: 10,
     },
     {
         what: "a user stops eight answers in a quiet hour, one a minute",
@@ -167,6 +180,7 @@ const stories: Story[] = [
         what: "not one answer is whole, two calls a minute, for half an hour",
         series: calls("2xx", 2, 30).series,
         told: ["page: VllmNoSuccessfulRequest", "page over"],
+        paged: 13,
     },
     {
         what: "Prometheus begins anew, without anything of before, under load",
@@ -281,6 +295,7 @@ const slowStories: Story[] = [
 ];
 
 let told: Record<string, string[]>;
+let fired: Record<string, Timeline>;
 beforeAll(async () => {
     const played = async (among: Story[], start: number, to: number): Promise<Record<string, Timeline>> => {
         const parts: Record<string, Timeline>[] = [];
@@ -291,14 +306,24 @@ beforeAll(async () => {
         }
         return Object.assign({}, ...parts) as Record<string, Timeline>;
     };
-    told = await deliveries({
+    fired = {
         ...(await played(stories, onset - 5, until)),
         ...(await played(slowStories, slowOnset, slowUntil)),
-    });
+    };
+    told = await deliveries(fired);
 }, 600_000);
 
 describe("what people are told when", () => {
     it.each([...stories, ...slowStories].map((story): [string, Story] => [story.what, story]))("%s", (what, story) => {
         expect(told[what]).toEqual(story.told);
     });
+
+    it.each(stories.filter(({ paged }) => paged).map((story): [number, string] => [story.paged!, story.what]))(
+        "a page within %i minutes: %s",
+        (paged, what) => {
+            const first = fired[what].findIndex((alerts) => alerts.some(({ severity }) => severity === "page"));
+            expect(first).toBeGreaterThanOrEqual(0);
+            expect(first - 5).toBeLessThanOrEqual(paged);
+        },
+    );
 });

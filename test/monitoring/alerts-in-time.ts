@@ -61,9 +61,8 @@ export async function deliveries(stories: Record<string, Timeline>): Promise<Rec
     const delivered: Record<string, string[]> = Object.fromEntries(Object.keys(stories).map((name) => [name, []]));
     const receiver = await startReceiver(({ receiver: tier, status, groupLabels: { model }, alerts }) => {
         const told = (delivered[model] ??= []);
-        if (status === "resolved") return told.push(`${tier} over`);
         const names = alerts.filter((one) => one.status === "firing").map(({ labels }) => labels.alertname);
-        const lines = names.sort().map((name) => `${tier}: ${name}`);
+        const lines = status === "resolved" ? [`${tier} over`] : names.sort().map((name) => `${tier}: ${name}`);
         told.push(...new Set(lines.filter((line) => !told.includes(line))));
     });
     const alertmanager = await startAlertmanager(receiver.config);
@@ -118,7 +117,7 @@ interface Notification {
 }
 
 /** A webhook for every tier, and the stack's configuration of Alertmanager with its times shortened. */
-async function startReceiver(receive: (notification: Notification) => unknown) {
+async function startReceiver(receive: (notification: Notification) => void) {
     const server = createServer((request, response) => {
         let body = "";
         request.on("data", (part: Buffer) => (body += part.toString()));

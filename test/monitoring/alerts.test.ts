@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { recordedMetrics } from "../../src/monitoring/metrics";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
@@ -37,13 +38,21 @@ const cases: Case[] = [
         world: world()
             .set("up", steady(0), { job: "vllm-ministral" })
             .set("up", steady(0), { job: "vllm-ministral-direct" }),
+        at: "40m",
         fires: [page("VllmEndpointDown")],
     },
     {
         alert: "VllmEndpointDown",
         what: "of a model without relay its one scrape is enough",
         world: new AlertWorld(single, 1).set("up", steady(0)),
+        at: "40m",
         fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "a model that was added a quarter of an hour ago loads",
+        world: world().begins(1, 400),
+        at: "15m",
     },
     {
         alert: "VllmEndpointDown",
@@ -232,7 +241,7 @@ const cases: Case[] = [
     {
         alert: "VllmAtMaxReplicas",
         what: "one of one replica, of a model that scales on its queue",
-        world: new AlertWorld(single, 1).set("vllm:num_requests_waiting", steady(6)),
+        world: new AlertWorld(single, 1).traffic().set("vllm:num_requests_waiting", steady(6)),
         fires: [ticket("VllmAtMaxReplicas"), ticket("VllmQueueNotDraining")],
     },
     {
@@ -289,7 +298,7 @@ const cases: Case[] = [
     {
         alert: "VllmReplicaStuck",
         what: "the only replica is stuck, for a few minutes so far",
-        world: world(1).traffic().stalled(24),
+        world: world(1).traffic().stalled(26),
     },
     {
         alert: "VllmReplicaStuck",
@@ -328,12 +337,15 @@ const cases: Case[] = [
     },
     {
         alert: "VllmTokenRejected",
-        what: "401, for the relay and for the probe; Alertmanager keeps the second page back",
-        world: world()
-            .set("vllm_relay_failures_total", growing(4), { kind: "unauthorized" })
-            .set("up", steady(0), { job: "vllm-ministral" })
-            .set("up", steady(0), { job: "vllm-ministral-direct" }),
-        fires: [page("VllmTokenRejected"), page("VllmEndpointDown")],
+        what: "401, for the relay and for the probe, and that alone: what users get is not known",
+        world: world().unreachable(10, undefined, "unauthorized"),
+        at: "40m",
+        fires: [page("VllmTokenRejected")],
+    },
+    {
+        alert: "VllmTokenRejected",
+        what: "some requests of the relay are refused, others are not",
+        world: world().set("vllm_relay_failures_total", growing(4), { kind: "unauthorized" }),
     },
     {
         alert: "VllmTokenRejected",
@@ -362,6 +374,12 @@ const cases: Case[] = [
         alert: "VllmRelayBlind",
         what: "it missed one for five minutes, as when a replica starts",
         world: world().set("vllm_relay_blind", "0x10 1x5 0x400"),
+    },
+    {
+        alert: "VllmRelayBlind",
+        what: "nobody answers yet: there is nothing to be seen",
+        world: world().begins(1, 400),
+        at: "25m",
     },
     {
         alert: "PrometheusDiskFilling",
@@ -505,6 +523,12 @@ describe("the rules of a stack", () => {
             // Pulumi asks for a value that is not given; what it tells goes on by a pipe.
             expect(command).toMatch(/config set (--\w+ )+\S+$|^echo [^|]*--show-secrets[^|]*\||--show-secrets \|/);
         }
+    });
+
+    it("are no alerts for a model that is stopped on purpose, and go on telling dashboards what it is", () => {
+        const [{ rules }] = allRules([{ ...relayed, desiredState: "STOPPED" }]);
+        expect(rules.filter((rule) => "alert" in rule)).toEqual([]);
+        expect(rules.map((rule) => "record" in rule && rule.record)).toContain(recordedMetrics.info.name);
     });
 
     it("have no runbook without an alert", () => {

@@ -74,4 +74,16 @@ describe("replica relay", () => {
         const stack = await deploy({ stack: "dev", config: { ...config, models } });
         expect(stack.resources.filter(({ name }) => name.includes("relay"))).toEqual([]);
     });
+
+    it("is left out, as everything that asks the app is, for a model that is stopped on purpose", async () => {
+        const models = { ministral: { desiredState: "STOPPED" }, qwen: { model: "Qwen/Qwen3-8B" } };
+        const stack = await deploy({ stack: "dev", config: { ...config, models } });
+        const own = stack.resources.filter(({ name }) => name.startsWith("ministral-"));
+        expect(own.filter(({ type }) => /:(ScrapeConfig|Deployment)$/.test(type))).toEqual([]);
+        const rules: Json[] = stack.find("PrometheusRule", "ministral-rules").inputs.spec.groups[0].rules;
+        expect(rules.filter(({ alert }) => alert)).toEqual([]);
+        expect(stack.find("PrometheusRule", "qwen-rules").inputs.spec.groups[0].rules).toContainEqual(
+            expect.objectContaining({ alert: "VllmEndpointDown" }),
+        );
+    });
 });

@@ -2,7 +2,7 @@ import type { Metric } from "../../vllm/metrics";
 
 const model = ["model"] as const;
 
-/** What the recording rules make (rules.ts): one series for each model of the stack, labelled with its name there. */
+/** What the recording rules make (rules/recording.ts): one series for each model of the stack, labelled with its name there. */
 export const recordedMetrics = {
     info: {
         name: "model:info",

@@ -303,6 +303,9 @@ export function hopelessAfter(replicas: number): number {
     return Math.min(maxRequests, Math.ceil(Math.log(1e-4) / Math.log(1 - 1 / Math.max(replicas, 2))));
 }
 
+/** Milliseconds by which two clocks may differ without one having been set. */
+const clockStep = 1000;
+
 /**
  * A replica that lives, as far as is known. Ages are told by `performance.now()`, in milliseconds: by the time of day, which
  * may be set back, an old sample could pass for a young one.
@@ -360,7 +363,17 @@ export class Sampler {
         const round = recent
             ? this.last!
             : await (this.running ??= this.sample(seconds).finally(() => (this.running = undefined)));
+        this.date();
         return round.seen.size === 0 ? { round } : { page: writePages(this.exported()), round };
+    }
+
+    /** Dates samples by their age where the time of day was set since they were taken: what was ahead would pass for young. */
+    private date(): void {
+        const now = Date.now() - performance.now();
+        for (const replica of this.replicas.values()) {
+            const time = Math.round(now + replica.at);
+            if (Math.abs(time - replica.time) > clockStep) replica.time = time;
+        }
     }
 
     private exported(): Replica[] {

@@ -490,6 +490,19 @@ describe("a time of day that is set back by an hour", () => {
         expect(last.tokens.size).toBe(2);
     });
 
+    it("dates what is carried by its age, not by the time of day that it was taken at", async () => {
+        const replicas = spawnReplicas(2);
+        const { scrape } = await stage("random", replicas, { max: 2 });
+        await scrape();
+        await scrape();
+        replicas[1].behaviour = "hang";
+        setBack();
+        const { text } = await scrape(1);
+        const times = text.matchAll(/^vllm:generation_tokens_total\{.*\} \S+ (\d+)$/gm);
+        const ages = [...times].map(([, time]) => Date.now() - Number(time));
+        expect(ages.sort((a, b) => a - b)).toEqual([0, interval * 1000]);
+    });
+
     it("keeps no scrape from sampling anew", async () => {
         const { balancer, scrape } = await stage("round robin", spawnReplicas(1));
         await scrape();

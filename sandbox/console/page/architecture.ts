@@ -75,7 +75,7 @@ function line(text: string, kind = ""): Child {
 
 function appPart(app: AppView): HTMLElement {
     const { scaling, gateway } = app;
-    const running = app.state === "RUNNING" && app.availableReplicas > 0;
+    const running = ["RUNNING", "SCALING"].includes(app.state) && app.availableReplicas > 0;
     const failed = ["FAILED", "ERROR"].includes(app.state);
     const state = running ? "up" : failed ? "down" : "pending";
     const refused = Object.entries(gateway.answers).filter(([status]) => Number(status) >= 400);

@@ -443,7 +443,8 @@ class BlockPool {
     }
 
     private unlink(block: number): void {
-        const [before, after] = [this.previous[block], this.next[block]];
+        const before = this.previous[block];
+        const after = this.next[block];
         this.next[before] = after;
         this.previous[after] = before;
     }

@@ -256,7 +256,9 @@ export class Engine {
     private lookUp(sequence: Sequence): number[] {
         if (!this.config.prefixCaching) return [];
         const found: number[] = [];
-        const most = Math.floor((pending(sequence) - 1) / this.config.blockSize);
+        const whole = Math.floor((pending(sequence) - 1) / this.config.blockSize);
+        // Blocks without a hash can only be there after a preemption.
+        const most = sequence.preemptions > 0 ? whole : Math.min(whole, sequence.promptBlocks.length);
         for (let i = 0; i < most; i++) {
             const block = this.blocks.find(contentOf(sequence, i));
             if (block === undefined) break;
@@ -441,7 +443,8 @@ class BlockPool {
     }
 
     private unlink(block: number): void {
-        const [before, after] = [this.previous[block], this.next[block]];
+        const before = this.previous[block];
+        const after = this.next[block];
         this.next[before] = after;
         this.previous[after] = before;
     }

@@ -241,6 +241,8 @@ function startOperator(
             `-web.client-ca-file=${ca}`,
             "-log-level=warn",
         ],
+        // It would rather work on the cluster that a person's own kubeconfig names.
+        env: { KUBECONFIG: "" },
         logFile: join(dir, "operator.log"),
     });
 }

@@ -43,6 +43,8 @@ const target = createServer((request, answer) => {
 });
 
 beforeAll(async () => {
+    // A person's own cluster, which nothing here is to touch.
+    process.env.KUBECONFIG = "/made/up/kubeconfig";
     planes = await controlPlanes();
     await planes.mks.create(id, { name: "test", version: "1.34" });
     await planes.mks.scale(id, { id: "pool", name: "monitoring", flavor: "b2-15", nodes: 1 });

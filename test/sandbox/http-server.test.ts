@@ -198,7 +198,7 @@ describe("faults of single calls", () => {
             app.control("POST", `apps/${app.id}/faults`, body);
         expect(await post({ kind: "crash", replica: 99 })).toMatchObject({
             status: 400,
-            body: { message: "replica: the app has no replica 99; it has 0" },
+            body: { message: "replica: the app has no running replica 99; it has 0" },
         });
         expect((await post({ kind: "hang", afterSeconds: 1e300 })).status).toBe(400);
         await expectAllWell();

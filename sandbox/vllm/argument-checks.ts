@@ -1,3 +1,4 @@
+import { namedChoices } from "../../src/vllm/choices";
 import { alternatives, limitsOf, size, type Arguments } from "./argument-parser";
 import { CommandError } from "./shell";
 
@@ -6,14 +7,8 @@ import { CommandError } from "./shell";
  * and of options together, in its order and its words. What depends on the model and the GPU is in replica.ts.
  */
 
-/** Built-in tool call parsers. */
-const toolCallParsers = `deepseek_v3 deepseek_v31 deepseek_v32 ernie45 gigachat3 glm45 granite granite-20b-fc hermes
-    hunyuan_a13b internlm jamba kimi_k2 llama3_json llama4_json llama4_pythonic longcat minimax minimax_m2 mistral olmo3
-    openai phi4_mini_json pythonic qwen3_coder qwen3_xml seed_oss step3 xlam`.split(/\s+/);
-
-const quantizations = `awq deepspeedfp tpu_int8 fp8 ptpc_fp8 fbgemm_fp8 fp_quant modelopt modelopt_fp4 bitblas gguf
-    gptq_marlin_24 gptq_marlin gptq_bitblas awq_marlin gptq compressed-tensors bitsandbytes hqq experts_int8 ipex quark
-    moe_wna16 torchao auto-round rtn inc mxfp4 petit_nvfp4 cpu_gptq cpu_awq`.split(/\s+/);
+const toolCallParsers = namedChoices["--tool-call-parser"];
+const quantizations = namedChoices["--quantization"];
 
 const speculativeMethods =
     `ngram medusa mlp_speculator draft_model suffix eagle eagle3 deepseek_mtp mimo_mtp glm4_moe_mtp

@@ -1,5 +1,5 @@
 import { CommandError } from "./shell";
-import serveOptions from "./serve-options.json";
+import serveOptions from "../../src/vllm/serve-options.json";
 
 /**
  * A command line read as vLLM's `FlexibleArgumentParser` (v0.13.0, on Python's argparse) reads it: underscores for dashes,

@@ -23,9 +23,9 @@ export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "graf
  * @throws pulumi.RunError that lists every fault; Pulumi shows it as it is, without a stack trace.
  */
 export function loadSettings(...checks: SettingsChecks[]): StackSettings {
+    const config = readStackConfig(pulumi.getProject());
     const unusable = credentialsFault();
     try {
-        const config = readStackConfig(pulumi.getProject());
         const { huggingFaceToken, grafanaTlsKey, ...settings } = parseSettings(config, pulumi.getProject(), checks);
         if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
         const warnings = [...settingsWarnings(settings), ...checks.flatMap((check) => check.warnings(settings))];

@@ -3,7 +3,7 @@
     python record.py MODEL OPTIONS VERDICTS
 
 To be run by the Python of an installed vLLM (0.13.0). MODEL is the folder of a small model, OPTIONS the file of options
-that the sandbox reads (sandbox/vllm/serve-options.json), VERDICTS the other (verdicts.json beside this). Each line goes
+that the sandbox reads (src/vllm/serve-options.json), VERDICTS the other (verdicts.json beside this). Each line goes
 through vLLM's own `main` in a process of its own, up to where the engine would be started: arguments, the server's checks,
 and the whole engine configuration. No engine starts. The files are then formatted as all others (prettier).
 """

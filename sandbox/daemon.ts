@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
 import { startConsole } from "./console/console";
-import { sandboxProjectId } from "./credentials";
+import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { readJson, writePrivate } from "./files";
 import { layoutOf } from "./layout";
 import { startLocalCloud } from "./local-cloud";

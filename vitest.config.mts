@@ -23,7 +23,7 @@ export default defineConfig({
                 },
             },
             {
-                // Each of these starts real processes (an engine, a control plane, a Prometheus, a browser): one file at a time.
+                // Each of these starts real processes (an engine, a control plane, a Prometheus, a browser), and waits a lot.
                 extends: true,
                 test: {
                     name: "real",
@@ -32,7 +32,8 @@ export default defineConfig({
                         "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
                         "test/tools/dashboards/render.test.ts",
                     ],
-                    fileParallelism: false,
+                    maxWorkers: 2,
+                    sequence: { groupOrder: 1 },
                     testTimeout: 600_000,
                     hookTimeout: 600_000,
                 },

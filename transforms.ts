@@ -5,10 +5,11 @@ import type { MonitoringTransforms } from "./src/monitoring/monitoring";
 
 /**
  * The last word on every resource of the stack, for what has no setting. This file is yours: a new version of the program
- * never changes it. For example, two annotations on the relay's Deployment and another name of each client's token:
+ * never changes it. Values are laid over a resource's arguments; a function may change arguments and options:
  *
- *     modelMonitoring: { relayDeployment: (args) => (args.metadata = { ...args.metadata, annotations: { a: "1", b: "2" } }) },
- *     model: { clientToken: (args, opts, name) => (args.name = `gateway-${name}`) },
+ *     model: { clientToken: (args, opts, name) => void (args.name = `gateway-${name}`) },
+ *     cluster: { nodePool: { antiAffinity: true } },
+ *     monitoring: { release: { timeout: 1800 } },
  */
 export const transforms: {
     model?: ModelTransforms;

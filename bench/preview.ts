@@ -64,8 +64,9 @@ async function cpuOf(run: (started: (pid: number) => void) => Promise<{ code: nu
     clearInterval(look);
     if (code !== 0) throw new Error(stderr);
     const cpu: Cpu = Object.fromEntries(parts.map(([name]) => [name, 0]));
-    for (const { seconds, command } of family.values())
+    for (const { seconds, command } of family.values()) {
         cpu[parts.find(([, fits]) => fits.test(command))![0]] += seconds;
+    }
     return cpu;
 }
 
@@ -89,8 +90,9 @@ const total = (cpu: Cpu): number => Object.values(cpu).reduce((sum, seconds) => 
 function table(ours: Cpu[], empty: Cpu[]): void {
     const row = (name: string, of: (cpu: Cpu) => number): void => {
         const [own, other] = [median(ours.map(of)), median(empty.map(of))];
-        if (own + other > 0)
+        if (own + other > 0) {
             console.log(`${name.padEnd(22)} ${own.toFixed(2).padStart(6)} ${other.toFixed(2).padStart(6)}`);
+        }
     };
     console.log(`\nCPU seconds, medians of ${runs}   ours  empty`);
     for (const [name] of parts) row(name, (cpu) => cpu[name]);

@@ -15,13 +15,13 @@ it("the transforms have the last word on what each component makes", async () =>
         },
         cluster: {
             kube: { name: "other" },
-            nodePool: (args) => (args.antiAffinity = true),
+            nodePool: { antiAffinity: true },
             provider: { context: "own" },
         },
         monitoring: { release: { timeout: 1800 }, dashboard: { immutable: true } },
         modelMonitoring: {
-            rules: (args) => (args.metadata = { ...args.metadata, labels: { team: "own" } }),
-            relayDeployment: (args) => (args.metadata = { ...args.metadata, annotations: { own: "1" } }),
+            rules: (args) => void Object.assign(args.metadata!, { labels: { team: "own" } }),
+            relayDeployment: (args) => void Object.assign(args.metadata!, { annotations: { own: "1" } }),
         },
     };
     vi.doMock("../../transforms", () => ({ transforms: own }));
@@ -41,4 +41,5 @@ it("the transforms have the last word on what each component makes", async () =>
         name: "vllm-ministral",
     });
     expect(stack.find("Deployment").inputs.metadata.annotations).toEqual({ own: "1" });
+    expect(stack.find("Service", "ministral-relay").inputs.metadata.annotations).toBeUndefined();
 });

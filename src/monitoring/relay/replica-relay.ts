@@ -30,15 +30,18 @@ export class ReplicaRelay extends pulumi.ComponentResource {
         super("ovhcloud-llm-serving:monitoring:ReplicaRelay", name, {}, opts);
         const { model, namespace, tokenSecret, cluster, transform = {} } = args;
         const child = cluster.inside(this);
-        const metadata = { name: relayName(model), namespace, labels: relayLabels(model) };
+        // One each: a transform may change it in place.
+        const metadata = () => ({ name: relayName(model), namespace, labels: relayLabels(model) });
         const data = pulumi.output(args.config).apply(relayFiles);
 
-        const files = new k8s.core.v1.ConfigMap(name, { metadata, data }, child);
+        const files = new k8s.core.v1.ConfigMap(name, { metadata: metadata(), data }, child);
         const spec = relayDeployment(model, data.apply(checksum));
         // It does not start without the files and the token that it mounts.
         const mounting = { ...child, dependsOn: [files, tokenSecret] };
-        new k8s.apps.v1.Deployment(...transformed(transform.relayDeployment, name, { metadata, spec }, mounting));
-        const service = { metadata, spec: relayService(model) };
+        new k8s.apps.v1.Deployment(
+            ...transformed(transform.relayDeployment, name, { metadata: metadata(), spec }, mounting),
+        );
+        const service = { metadata: metadata(), spec: relayService(model) };
         new k8s.core.v1.Service(...transformed(transform.relayService, name, service, child));
         this.address = pulumi.interpolate`${relayName(model)}.${namespace}.svc:${relayPort}`;
         this.registerOutputs();

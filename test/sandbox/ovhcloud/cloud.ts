@@ -83,8 +83,9 @@ export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Pr
             for (;;) {
                 const now = app(id);
                 if (holds(now)) return now;
-                if (performance.now() > end)
+                if (performance.now() > end) {
                     throw new Error(`app ${id} never was "${what}": ${JSON.stringify(now, null, 2)}`);
+                }
                 await sleep(5);
             }
         },

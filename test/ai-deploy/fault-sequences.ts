@@ -143,12 +143,17 @@ export async function runSequence(
     const expectThat = (holds: boolean, what: string): void => {
         if (!holds) throw new Error(`${what}\n${JSON.stringify({ alive: alive(), state: stack.resource })}`);
     };
+    /** More replicas may still be on their way: an `up` that changes their number alone does not wait for them. */
+    const serves = ({ id, state }: Live): boolean => {
+        const { availableReplicas } = cloud.api.status().apps.find((one) => one.id === id)!;
+        return state === "RUNNING" || (state === "SCALING" && availableReplicas >= 1);
+    };
     const expectAsWanted = (): void => {
         const [app, ...more] = alive();
         expectThat(app !== undefined && more.length === 0, "after an up there is exactly one app");
         expectThat(stack.resource?.outputs.appId === app.id, "the state names the app that there is");
-        const state = wanted.desiredState === "STOPPED" ? "STOPPED" : "RUNNING";
-        expectThat(app.state === state, `the app is ${state}`);
+        if (wanted.desiredState === "STOPPED") expectThat(app.state === "STOPPED", "the app is stopped");
+        else expectThat(serves(app), "the app serves");
         const { spec } = app;
         const is = {
             image: spec.image,

@@ -41,7 +41,12 @@ export async function startRunningApp(
         appBody({
             command: ["vllm", "serve", model],
             envVars: [{ name: "HF_TOKEN", value: "hf_made_up_for_a_test" }],
-            scalingStrategy: scaling({ replicasMin: replicas.min, replicasMax: replicas.max }),
+            scalingStrategy: scaling({
+                replicasMin: replicas.min,
+                replicasMax: replicas.max,
+                // The longest there is: a replica that goes under load takes its requests along.
+                scaleDownStabilizationWindowSeconds: 3600,
+            }),
         }),
     );
     const { url } = await test.until(id, "running", ({ availableReplicas }) => availableReplicas >= replicas.min);

@@ -1,6 +1,6 @@
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { get } from "node:https";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -164,7 +164,12 @@ describe.sequential("a cluster of the sandbox", () => {
 
     it("names each part that died, and is the same after a start", async () => {
         const [etcd] = planes.mks.parts();
-        expect(planes.mks.parts().map(({ name, exit }) => [name, exit])).toEqual([
+        const ended = planes.mks.parts().filter(({ exit }) => exit !== undefined);
+        const logs = ended.map(({ log }) => readFileSync(log, "utf8").slice(-3000)).join("\n");
+        expect(
+            planes.mks.parts().map(({ name, exit }) => [name, exit]),
+            logs,
+        ).toEqual([
             ["etcd", undefined],
             ["kube-apiserver", undefined],
             ["kube-controller-manager", undefined],

@@ -446,9 +446,7 @@ it.each([
     ["one, without the relay", single, 1],
 ])("idle for seven hours, nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas);
-    for (const at of ["15m", "90m", "410m"]) {
-        expect(await firingAlerts(groups(model), series, at, [deadMansSwitch])).toBeUndefined();
-    }
+    expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();
 });
 
 it.each([
@@ -457,9 +455,7 @@ it.each([
     ["one, without the relay", single, 1],
 ])("under an ordinary load nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas).traffic().set("vllm:num_requests_running", steady(20));
-    for (const at of ["15m", "90m", "410m"]) {
-        expect(await firingAlerts(groups(model), series, at, [deadMansSwitch])).toBeUndefined();
-    }
+    expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();
 });
 
 describe("the rules of a stack", () => {

@@ -34,17 +34,22 @@ export interface Expectation {
     samples: { labels: string; value: number }[];
 }
 
-/** Checks what expressions give at a time (`90m`), with the rules evaluated. Returns what promtool said when it is not so. */
+/**
+ * Checks what expressions give at a time (`90m`), or at each of several, with the rules evaluated. Returns what promtool said
+ * when it is not so.
+ */
 export function evaluated(
     groups: RuleGroup[],
     series: InputSeries,
-    at: string,
+    at: string | string[],
     expected: Expectation[],
 ): Promise<string | undefined> {
     const test = {
         interval: everyMinute,
         input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-        promql_expr_test: expected.map(({ expr, samples }) => ({ expr, eval_time: at, exp_samples: samples })),
+        promql_expr_test: [at]
+            .flat()
+            .flatMap((time) => expected.map(({ expr, samples }) => ({ expr, eval_time: time, exp_samples: samples }))),
     };
     const files = {
         "rules.yaml": { groups },
@@ -53,11 +58,11 @@ export function evaluated(
     return promtool(files, "test", "rules", "test.yaml");
 }
 
-/** Checks which alerts fire at a time (`90m`): exactly these. Returns what promtool said when it is not so. */
+/** Checks which alerts fire at a time (`90m`), or at each of several: exactly these. Returns what promtool said when it is not so. */
 export function firingAlerts(
     groups: RuleGroup[],
     series: InputSeries,
-    at: string,
+    at: string | string[],
     expected: Firing[],
 ): Promise<string | undefined> {
     const expr = 'count by (alertname, severity, window, replica) (ALERTS{alertstate="firing"})';

@@ -57,7 +57,7 @@ async function deploy(layout: Layout, daemon: DaemonInfo, stack: Stack, installe
     const code = await step("pulumi up", () => withDaemon(layout, daemon, () => stack.up()));
     if (isInterrupted()) return 130;
     if (code !== 0) {
-        const next = 'The sandbox runs on; "npm run sandbox" tries again.';
+        const next = `The sandbox runs on; "npm run sandbox" tries again. Log: ${layout.daemonLog}`;
         console.error(styled("red", `\npulumi up failed (exit code ${code}). ${next}`));
         return 1;
     }

@@ -30,6 +30,8 @@ export const platformFaultKinds: PlatformFaultKind[] = ["quota", "region-outage"
 /** A week; timers take no more than three and a half. */
 const longestSeconds = 604_800;
 
+const shareRule = "give a share of the requests above 0 and up to 1, such as 0.2";
+
 const timing = {
     afterSeconds: z.number().min(0).max(longestSeconds).optional(),
     forSeconds: z.number().positive().max(longestSeconds).optional(),
@@ -38,7 +40,7 @@ const appFault = z.strictObject({
     kind: z.enum(appFaultKinds),
     replica: z.int().min(0).optional(),
     factor: z.number().min(1).max(1_000_000).optional(),
-    rate: z.number().positive().max(1).optional(),
+    rate: z.number().positive(shareRule).max(1, shareRule).optional(),
     status: z.int().min(400).max(599).optional(),
     metrics: z.array(z.string().superRefine(checkSetMetric)).min(1).max(100).optional(),
     ...timing,

@@ -1,5 +1,6 @@
+import { entry } from "../../packages/ai-deploy/src/values";
 import { badRequest } from "./api-error";
-import { entry, type StoredApp } from "./store";
+import type { StoredApp } from "./store";
 
 /** Apps on a page unless the call says otherwise; OVHcloud does not publish its number. */
 const defaultPageSize = 50;

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { entry } from "../../packages/ai-deploy/src/values";
 import { badRequest, conflict, notFound } from "./api-error";
 import { listApps, positive, user } from "./app-list";
 import { region, resourcesOf } from "./capabilities";
 import { writtenAs, type Form } from "./forms";
 import type { Platform } from "./platform";
 import { completeProbe } from "./probe";
-import { entry, type Store, type StoredApp } from "./store";
+import type { Store, StoredApp } from "./store";
 
 /** What a handler of the emulated API is given. */
 export interface Call {

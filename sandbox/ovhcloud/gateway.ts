@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { entry } from "../../packages/ai-deploy/src/values";
 import { forward } from "../http-forward";
 import { close, createHttpServer, HttpError, listenNear } from "../http-server";
 import type { Balancing, GatewayStatus } from "./status";
-import { entry, type State, type StoredApp, type StoredToken } from "./store";
+import type { State, StoredApp, StoredToken } from "./store";
 
 /** A replica that the gateway may send requests to. */
 export interface Backend {

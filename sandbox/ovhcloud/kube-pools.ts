@@ -1,9 +1,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { entry } from "../../packages/ai-deploy/src/values";
 import { badRequest, conflict, notFound } from "./api-error";
 import type { Call, Handlers } from "./apps";
 import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";
 import type { ManagedKubernetes } from "./mks";
-import { entry, type StoredCluster } from "./store";
+import type { StoredCluster } from "./store";
 
 /** Memory in GB of the flavors by family: MKS takes no others (`d2-2` is too small for a node). */
 const flavors: Record<string, number[]> = {

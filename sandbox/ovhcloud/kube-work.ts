@@ -1,7 +1,8 @@
+import { entry } from "../../packages/ai-deploy/src/values";
 import type { Call } from "./apps";
 import { conflict, notFound } from "./api-error";
 import type { ManagedKubernetes } from "./mks";
-import { entry, type Store, type StoredCluster } from "./store";
+import type { Store, StoredCluster } from "./store";
 
 export interface KubeOptions {
     store: Store;

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { entry } from "../../packages/ai-deploy/src/values";
 import { close, createHttpServer, listenNear, type HttpError, type HttpRequest } from "../http-server";
 import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
@@ -25,7 +26,7 @@ import { Platform } from "./platform";
 import { callsPerMinute, RateLimit } from "./rate-limit";
 import type { StartReplica } from "./replicas";
 import type { Balancing, PartStatus, SandboxStatus } from "./status";
-import { entry, Store, type StoredApp } from "./store";
+import { Store, type StoredApp } from "./store";
 import { tokenHandlers } from "./tokens";
 
 export interface OvhCloudOptions {

@@ -1,3 +1,4 @@
+import type { Phase } from "../vllm/phase";
 /**
  * What the sandbox tells of itself under `/sandbox/`, outside of OVHcloud's API:
  *
@@ -61,20 +62,8 @@ export interface AppStatus {
     gateway: GatewayStatus;
 }
 
-/** How far a replica is: it waits, boots as vLLM does, serves, hangs or stalls by a fault, or is being ended. */
-export type ReplicaPhase =
-    | "pending"
-    | "pulling"
-    | "starting"
-    | "downloading"
-    | "loading"
-    | "compiling"
-    | "warming-up"
-    | "serving"
-    | "hanging"
-    | "stalled"
-    | "draining"
-    | "ended";
+/** How far a replica is: it waits for a GPU or its image, then goes its way as vLLM does. */
+export type ReplicaPhase = "pending" | "pulling" | Phase;
 
 export interface ReplicaStatus {
     /** Goes up with every replica that the app has ever had. */

@@ -48,11 +48,6 @@ export interface State {
     certificates?: { ca: string; certificate: string; key: string };
 }
 
-/** A value of a map by a name that came from outside, which may be one that every object knows, such as `toString`. */
-export function entry<T>(map: Record<string, T>, name: string): T | undefined {
-    return Object.hasOwn(map, name) ? map[name] : undefined;
-}
-
 const maxLogLines = 1000;
 
 /** Adds a line to the app's log, of which the oldest lines are forgotten. */

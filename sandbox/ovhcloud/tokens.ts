@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { entry } from "../../packages/ai-deploy/src/values";
 import type { Call, Handlers } from "./apps";
 import { badRequest, notFound } from "./api-error";
 import { region } from "./capabilities";
-import { entry, type Store, type StoredToken } from "./store";
+import type { Store, StoredToken } from "./store";
 
 /** AI tokens and the authorization of the project. */
 export function tokenHandlers(store: Store): Handlers {

@@ -7,6 +7,7 @@ import { parseCommand, type ServerArguments } from "./command-line";
 import { localConnection } from "./local-connection";
 import { cacheConfigLabels, processStartTime, replicaMetrics } from "./metrics";
 import { profileFor, type OwnProfile } from "./profile-file";
+import type { Phase } from "./phase";
 import { kvBlocks, speedup, type Profile } from "./profiles";
 import { createVllmServer, vllmVersion } from "./server";
 import { Serving } from "./serving";
@@ -37,19 +38,6 @@ export interface ReplicaOptions {
     /** The Hugging Face hub refuses the token, whatever it is. */
     hubRefuses?: boolean;
 }
-
-/** How far a replica is: through its boot, then serving, hanging or stalled by a fault, ending, ended. */
-export type Phase =
-    | "starting"
-    | "downloading"
-    | "loading"
-    | "compiling"
-    | "warming-up"
-    | "serving"
-    | "hanging"
-    | "stalled"
-    | "draining"
-    | "ended";
 
 /** What is wrong with a replica by faults that last. */
 export interface Impairments {

@@ -6,7 +6,8 @@ import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { markOf } from "../processes";
-import type { Phase, Replica, ReplicaOptions } from "./replica";
+import type { Phase } from "./phase";
+import type { Replica, ReplicaOptions } from "./replica";
 import { CommandError, isKnownProgram, startedProgram } from "./shell";
 
 /** A replica that is a real `vllm` process of this machine, with the app's own command line. Linux only. */

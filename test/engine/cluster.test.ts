@@ -11,12 +11,27 @@ import { openStage, type Stage } from "./stage";
 /** Which kubeconfig opens a cluster now: each reset makes another. */
 const generation = new Map<string, number>();
 
-/** Clusters in name only, that take long enough to be interrupted. */
+/** What takes until it is released, so that a kill meets it however slow the machine is. */
+type Held = "cluster" | "nodes";
+const releases = new Map<Held, Promise<void>>();
+
+/** Holds back what is ordered from now on; returns its release. */
+function hold(what: Held): () => void {
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    releases.set(what, released);
+    return () => {
+        releases.delete(what);
+        release();
+    };
+}
+
+/** Clusters in name only, that take a moment. */
 const mks: ManagedKubernetes = {
-    create: () => sleep(1500),
+    create: () => releases.get("cluster") ?? sleep(1500),
     kubeconfig: async (id) => kubeconfig(id, generation.get(id) ?? 0),
     resetKubeconfig: async (id) => void generation.set(id, (generation.get(id) ?? 0) + 1),
-    scale: () => sleep(1000),
+    scale: () => releases.get("nodes") ?? sleep(1000),
     resume: () => Promise.resolve(),
     delete: () => sleep(100),
 };
@@ -80,8 +95,16 @@ async function deleteClusters(): Promise<void> {
     while (stage.cloud.api.clusters().length > 0) await sleep(50);
 }
 
+interface Kill {
+    asked: RegExp;
+    times: number;
+    /** What is not there before the kill. */
+    held: Held;
+}
+
 /** Kills `pulumi up` as soon as the API was asked this for the nth time. */
-async function upKilledAt(stack: string, { asked, times }: { asked: RegExp; times: number }): Promise<void> {
+async function upKilledAt(stack: string, { asked, times, held }: Kill): Promise<void> {
+    const release = hold(held);
     const before = stage.cloud.api.requests().length;
     let pid: number | undefined;
     let ended = false;
@@ -96,16 +119,22 @@ async function upKilledAt(stack: string, { asked, times }: { asked: RegExp; time
     expect(ended).toBe(false);
     process.kill(pid!, "SIGKILL");
     await up;
+    release();
     await succeed(stage.pulumi(["cancel", "--yes", "--stack", stack]));
 }
 
 describe.sequential("a cluster that is begun is finished by the next up, never made twice", () => {
-    const kills = [
-        { asked: /POST .*\/kube$/, times: 1, doing: "ordering the cluster" },
-        { asked: /GET (?!.*capabilities).*\/kube\/[^/]+$/, times: 3, doing: "waiting for the cluster" },
-        { asked: /POST .*\/kubeconfig$/, times: 1, doing: "fetching its kubeconfig" },
-        { asked: /POST .*\/nodepool$/, times: 1, doing: "ordering the nodes" },
-        { asked: /GET .*\/nodepool\/[^/]+$/, times: 3, doing: "waiting for the nodes" },
+    const kills: (Kill & { doing: string })[] = [
+        { asked: /POST .*\/kube$/, times: 1, held: "cluster", doing: "ordering the cluster" },
+        {
+            asked: /GET (?!.*capabilities).*\/kube\/[^/]+$/,
+            times: 3,
+            held: "cluster",
+            doing: "waiting for the cluster",
+        },
+        { asked: /POST .*\/kubeconfig$/, times: 1, held: "nodes", doing: "fetching its kubeconfig" },
+        { asked: /POST .*\/nodepool$/, times: 1, held: "nodes", doing: "ordering the nodes" },
+        { asked: /GET .*\/nodepool\/[^/]+$/, times: 3, held: "nodes", doing: "waiting for the nodes" },
     ];
     const faults: (FaultRule & { doing: string })[] = [
         { method: "POST", path: "/kube$", kind: "commit-then-drop", times: 1, doing: "ordering the cluster" },
@@ -272,7 +301,7 @@ describe.sequential("a cluster that stands", () => {
         const [old] = stage.cloud.api.clusters();
         stage.configure({ "cluster.region": "SBG5" });
         expect(await succeed(stage.preview())).toMatch(/metrics, Grafana's database and silences are lost/);
-        await upKilledAt("test", { asked: /POST .*\/kube$/, times: 1 });
+        await upKilledAt("test", { asked: /POST .*\/kube$/, times: 1, held: "cluster" });
         expect(stage.cloud.api.clusters()).toHaveLength(2);
         await succeed(stage.up());
         const after = await pools();

@@ -28,7 +28,9 @@ export function ensureNpmPackages() {
     // In the order of their names, which is that of what they need of each other.
     for (const name of readdirSync(join(root, "packages")).sort()) {
         const folder = join(root, "packages", name);
-        const sources = readdirSync(join(folder, "src")).map((file) => join(folder, "src", file));
+        const sources = readdirSync(join(folder, "src"), { recursive: true })
+            .filter((file) => file.endsWith(".ts"))
+            .map((file) => join(folder, "src", file));
         const stamp = join(folder, "dist/.built-from");
         // What was built says itself that it is old when its sources are younger, also by a checkout to and fro.
         if (existsSync(stamp) && sources.some((file) => statSync(file).mtimeMs > statSync(stamp).mtimeMs))

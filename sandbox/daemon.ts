@@ -1,6 +1,6 @@
 // The background process of the sandbox: `npm run sandbox` starts it, `-- down` stops it.
 import { readFileSync } from "node:fs";
-import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../packages/ai-deploy/src/api/credentials";
 import { startConsole } from "./console/console";
 import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { readJson, writePrivate } from "./files";

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
 import { close, createHttpServer, HttpError, listenNear, type HttpRequest } from "../http-server";
 import type { OvhCloud } from "../ovhcloud/server";
 import type { Decision } from "../ovhcloud/status";

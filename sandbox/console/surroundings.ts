@@ -1,5 +1,5 @@
-import { OvhClient } from "../../packages/ai-deploy/src/client";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
 import type { AlertView, ClusterView, PartState, PrometheusView } from "./state";
 
 /** The parts beside the apps, asked from outside as anybody would ask them. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
 import { createParser } from "eventsource-parser";
 import { buildConnector, Client, type Dispatcher } from "undici";
-import { mask } from "../../packages/ai-deploy/src/mask";
+import { mask } from "../../packages/ai-deploy/src/errors/mask";
 import { summarize, Samples, type Summary } from "./statistics";
 
 /** Where the model answers. */

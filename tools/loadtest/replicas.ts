@@ -1,5 +1,5 @@
-import { OvhClient } from "../../packages/ai-deploy/src/client";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
 import { oneLine } from "./client";
 
 /** What the platform says at one moment. */

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
-import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import type { AppAddress } from "./replicas";
 
 /** What the load goes to. */

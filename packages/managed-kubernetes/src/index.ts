@@ -1,4 +1,4 @@
-import { assertFreshBuild } from "pulumi-ovh-ai-deploy/dist/build";
+import { assertFreshBuild } from "pulumi-ovh-ai-deploy/dist/process/fresh-build";
 
 assertFreshBuild(__dirname);
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../../../packages/ai-deploy/src/api/credentials";
 import { chromiumArgs, ensureChromium } from "../../../machine/chromium";
 import { startConsole, type Console } from "../../../sandbox/console/console";
 import { createKwokMks, type KwokMks } from "../../../sandbox/kubernetes/kwok";

@@ -54,7 +54,7 @@ function platform(answers: { list?: unknown[]; get?: unknown[]; post?: unknown[]
             },
         },
         progress: () => undefined,
-        run: { held: new Set(), given: new Set() },
+        run: { fromState: new Set(), fromCreate: new Set() },
     } as unknown as Context;
     return { context, posts };
 }

@@ -13,11 +13,11 @@ export interface Connection {
 
 /**
  * The API as whom stack config, environment or `ovh.conf` name. `log`: a line for the person who waits.
- * @throws what `findCredentials` throws.
+ * @throws what `pace` and `findCredentials` throw.
  */
 export function openConnection(config: StackConfig, log: (line: string) => void): Connection {
-    const credentials = findCredentials(config);
     const { requestsPerMinute, requestTimeoutMs, pollMs } = pace();
+    const credentials = findCredentials(config);
     return {
         client: new OvhClient(credentials, { requestsPerMinute, requestTimeoutMs, backoffMs: pollMs, log }),
         secrets: secretsOf(credentials),
@@ -29,7 +29,7 @@ export function findCredentials(config: StackConfig): Credentials {
     return resolveCredentials({ config, env: process.env, files: configFiles() });
 }
 
-/** How fast this process may ask, as the environment has it. */
+/** How fast this process may ask, as the environment has it. Throws for what is no number. */
 export function pace(): { requestsPerMinute?: number; requestTimeoutMs?: number; pollMs?: number } {
     return {
         requestsPerMinute: positive("OVH_AI_DEPLOY_REQUESTS_PER_MINUTE"),

@@ -48,8 +48,9 @@ export async function diff(
     const plan = diffApp(olds, news, state);
     if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
     const leftovers = listed.filter((other) => other.id !== known && isOurs(other, olds) && !isOwned(context, other));
-    for (const { id: leftover } of leftovers)
+    for (const { id: leftover } of leftovers) {
         context.progress(`${olds.name}: ${leftover} is a leftover of an interrupted run`);
+    }
     // Without marks a difference may be one of form, except where there are no two forms of the same.
     const drifted = driftedFields(app, inputsOf(olds), olds).filter(
         (field) => olds.marks || field === "labels" || field === "envVars",

@@ -43,8 +43,9 @@ export async function checkSelector(
     appsWith: (serviceName: string, labelSelector: string) => Promise<LiveApp[] | undefined>,
 ): Promise<SharedSelector | undefined> {
     const { serviceName, labelSelector, app } = inputs;
-    if (!app || !labelSelector || hasUnknown(labelSelector) || !serviceName || hasUnknown(serviceName))
+    if (!app || !labelSelector || hasUnknown(labelSelector) || !serviceName || hasUnknown(serviceName)) {
         return undefined;
+    }
     const others = strangers(inputs, (await appsWith(serviceName, labelSelector)) ?? []);
     const refused = olds?.labelSelector !== labelSelector;
     // A token of before whose app's label is not known now: the app may well be ours.

@@ -16,4 +16,6 @@ export interface Run {
     held: Set<string>;
     /** Ids that `create` gave to a resource: not deleted in this run in the name of an older one. */
     given: Set<string>;
+    /** Apps that stay where they are, by id, and whether the change that is planned for them restarts replicas. */
+    restarts: Map<string, boolean>;
 }

@@ -33,7 +33,12 @@ interface Config {
 
 let config: Config | undefined;
 let surroundings: { context: Context; capabilities: Capabilities; secrets: string[] } | undefined;
-let run: Run = { held: new Set(), given: new Set() };
+let run = newRun();
+
+function newRun(): Run {
+    return { held: new Set(), given: new Set(), restarts: new Map() };
+}
+
 /**
  * Values of the variables of each app that this process was handed. An app's log, of which errors show the end, may repeat
  * them, and a wait for the app is not handed them.
@@ -164,7 +169,7 @@ function withErrors<T extends Record<string, (...args: any[]) => Promise<any>>>(
 export const app = withErrors({
     /** Pulumi calls this once per process for each resource type, so a run begins here. */
     configure: (request: { config: Config }) => {
-        run = { held: new Set(), given: new Set() };
+        run = newRun();
         return configure(request);
     },
     check: async (_olds: Bag, news: Bag) => {
@@ -187,7 +192,7 @@ export const appReady = withErrors({
         const inputs = withProject(news);
         return checked(inputs, appReadyLife.check(inputs));
     },
-    diff: async (_id: string, olds: Bag, news: Bag) => appReadyLife.diff(olds, withProject(news)),
+    diff: async (_id: string, olds: Bag, news: Bag) => appReadyLife.diff(olds, withProject(news), run.restarts),
     create: (inputs: Bag) => appReadyLife.create(context(), inputs),
     read: async (id: string, known: Bag) => ({ id, props: known }),
     update: (_id: string, _olds: Bag, news: Bag) => appReadyLife.update(context(), withProject(news)),

@@ -13,7 +13,7 @@ import {
     looksAfterUnclearPost,
     tolerate,
 } from "./find";
-import { diffApp, driftedFields, inputsFromLive, type AppDiff } from "./plan";
+import { diffApp, driftedFields, inputsFromLive, restartsReplicas, type AppDiff } from "./plan";
 import { settle } from "./settle";
 import { downStates, goingStates, type LiveApp } from "./live";
 import { appIdOf, asInitError, inputsOf, outputs, secretsOf, type AppOutputs } from "./state";
@@ -42,7 +42,7 @@ export async function diff(
         context.progress(
             `${olds.name} (${known}) does not exist any more; if it is protected, \`pulumi refresh\` takes it out of the state`,
         );
-        return { changes: true, replaces: ["appId"] };
+        return { changes: true, replaces: ["appId"], restarts: true };
     }
     const { state } = app.status;
     const plan = diffApp(olds, news, state);
@@ -60,7 +60,9 @@ export async function diff(
         context.progress(`${olds.name} (${known}) was changed since, by an interrupted run or by hand: ${what}`);
     }
     const changes = plan.changes || leftovers.length > 0 || drifted.length > 0;
-    return announceReplacement(context, { ...plan, changes }, olds, news, app);
+    const restarts = plan.restarts || restartsReplicas(drifted);
+    if (plan.replaces.length === 0) context.run.restarts.set(known, restarts);
+    return announceReplacement(context, { changes, replaces: plan.replaces, restarts }, olds, news, app);
 }
 
 /** Says what a replacement means for those who use the app, since a preview shows it as one line among many. */

@@ -26,6 +26,16 @@ export interface AppDiff {
     changes: boolean;
     /** Input properties that force a replacement. */
     replaces: string[];
+    /** Whether replicas end or start by it. */
+    restarts: boolean;
+}
+
+/** What the API changes in an app while its replicas go on. */
+const withoutRestart: Field[] = ["labels", "scalingStrategy"];
+
+/** Whether a change of these fields restarts replicas. */
+export function restartsReplicas(fields: Field[]): boolean {
+    return fields.some((field) => !withoutRestart.includes(field));
 }
 
 /** Body of `POST /ai/app`. */
@@ -71,7 +81,11 @@ export function diffApp(
     const wantsRunning = (news.desiredState ?? "RUNNING") === "RUNNING";
     const down = downStates.includes(state as AppState);
     const wrongState = wantsRunning ? down : state !== undefined && !down;
-    return { changes: changed.length > 0 || replaces.length > 0 || wrongState, replaces: [...new Set(replaces)] };
+    return {
+        changes: changed.length > 0 || replaces.length > 0 || wrongState,
+        replaces: [...new Set(replaces)],
+        restarts: restartsReplicas(changed) || wrongState,
+    };
 }
 
 /**

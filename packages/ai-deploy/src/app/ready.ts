@@ -27,9 +27,24 @@ export function check(inputs: AppReadyInputs): CheckFailure[] {
     });
 }
 
-export function diff(olds: AppReadyInputs, news: AppReadyInputs): { changes: boolean; replaces: string[] } {
-    const replaces = replacing.filter((property) => (olds[property] ?? undefined) !== (news[property] ?? undefined));
-    return { changes: replaces.length > 0 || (olds.revision ?? 1) !== (news.revision ?? 1), replaces: [...replaces] };
+/**
+ * What would change. In a preview every output of an app that changes is unknown: then what is planned for the app, by its
+ * id, tells whether it stays, and whether there will be replicas to wait for.
+ */
+export function diff(
+    olds: AppReadyInputs,
+    news: AppReadyInputs,
+    restarts: ReadonlyMap<string, boolean> = new Map(),
+): { changes: boolean; replaces: string[] } {
+    const planned = restarts.get(olds.appId);
+    const replaces = replacing.filter(
+        (property) =>
+            olds[property] !== news[property] &&
+            !(property === "appId" && planned !== undefined && hasUnknown(news.appId)),
+    );
+    const isRevised =
+        planned !== undefined && hasUnknown(news.revision) ? planned : (olds.revision ?? 1) !== (news.revision ?? 1);
+    return { changes: replaces.length > 0 || isRevised, replaces: [...replaces] };
 }
 
 export async function create(context: Context, inputs: AppReadyInputs): Promise<{ id: string; outs: AppReadyOutputs }> {

@@ -16,6 +16,8 @@ export interface Run {
     fromState: Set<string>;
     /** Ids that `create` gave to a resource: not deleted in this run in the name of an older one. */
     fromCreate: Set<string>;
+    /** Apps that stay where they are, by id, and whether the change that is planned for them restarts replicas. */
+    restarts: Map<string, boolean>;
 }
 
 /** One call of Pulumi at work on one resource: what is wanted of it, until when, and the means. */

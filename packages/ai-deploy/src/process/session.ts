@@ -18,7 +18,11 @@ interface Surroundings {
 
 let config: ConfigureRequest["config"] | undefined;
 let surroundings: Surroundings | undefined;
-let run: Run = { fromState: new Set(), fromCreate: new Set() };
+let run = beginRun();
+
+function beginRun(): Run {
+    return { fromState: new Set(), fromCreate: new Set(), restarts: new Map() };
+}
 
 /** Takes the stack's config. Pulumi may call methods of a resource before this has returned, so nothing here waits. */
 export function configure(request: ConfigureRequest): Promise<void> {
@@ -28,7 +32,7 @@ export function configure(request: ConfigureRequest): Promise<void> {
 
 /** Pulumi configures each resource type once per process, so with that of the app a run begins. */
 export function configureRun(request: ConfigureRequest): Promise<void> {
-    run = { fromState: new Set(), fromCreate: new Set() };
+    run = beginRun();
     return configure(request);
 }
 

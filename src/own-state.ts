@@ -14,7 +14,14 @@ export interface KnownResource {
  * What the state of this stack holds. A program is otherwise told only of what it has registered, and then it is too late
  * to say that something is to be taken over. Asked of the engine without the SDK, whose debug log would show every secret.
  */
-export async function knownResources(): Promise<KnownResource[]> {
+export function knownResources(): Promise<KnownResource[]> {
+    return (read ??= readResources());
+}
+
+/** Once in a run: it is what the run before left. */
+let read: Promise<KnownResource[]> | undefined;
+
+async function readResources(): Promise<KnownResource[]> {
     const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
     const request = new ResourceInvokeRequest()
         .setTok("pulumi:pulumi:readStackResourceOutputs")

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { commonFiles, htmlFile, scriptFile, styleFile, type PageFile } from "../../tools/dashboards/page-files";
+import { answerDashboards } from "../../tools/dashboards/server";
 import { close, createHttpServer, HttpError, listenNear, type HttpRequest } from "../http-server";
 import type { OvhCloud } from "../ovhcloud/server";
 import type { Decision } from "../ovhcloud/status";
@@ -53,6 +54,15 @@ const securityHeaders = {
     "cache-control": "no-store",
 };
 
+const folder = join(__dirname, "page");
+/** What the console's own page is made of, by path. */
+const files: Record<string, PageFile> = {
+    ...commonFiles,
+    "/": htmlFile(join(folder, "index.html")),
+    "/console.css": styleFile(join(folder, "console.css")),
+    "/main.js": scriptFile(join(folder, "main.ts")),
+};
+
 /** Serves the page that shows the sandbox live and lets people load and break it. */
 export async function startConsole(options: ConsoleOptions): Promise<Console> {
     const { cloud } = options;
@@ -70,7 +80,6 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
         alerts: [],
     };
     const load = new LoadRunner({ dir: options.dir, caFile: cloud.caFile, env: options.env, changed: push });
-    const files = pageFiles();
 
     function update(): Update {
         const { apps, ...rest } = cloud.status();
@@ -158,23 +167,25 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 
     async function serve({ method, url, incoming, text }: HttpRequest, answer: ServerResponse): Promise<void> {
         for (const [name, value] of Object.entries(securityHeaders)) answer.setHeader(name, value);
-        const send = (type: string, body: string | Buffer): void => {
-            answer.writeHead(200, { "content-type": type });
+        const send = (status: number, headers: Record<string, string>, body: string | Buffer): void => {
+            answer.writeHead(status, headers);
             answer.end(body);
         };
         const { pathname } = url;
         if (method === "GET") {
             if (pathname === "/events") return watch(answer);
             const file = Object.hasOwn(files, pathname) ? files[pathname] : undefined;
-            if (!file) throw new HttpError(404, `there is no ${pathname}`);
-            return send(file.type, await file.read());
+            if (file) return send(200, { "content-type": file.type }, file.read());
+            const found = await answerDashboards(url, options.prometheusUrl());
+            if (!found) throw new HttpError(404, `there is no ${pathname}`);
+            return send(found.status, found.headers, found.body);
         }
         if (method !== "POST" && method !== "DELETE") throw new HttpError(405, `${method} is not used here`);
         if (incoming.headers.origin === undefined) {
             throw new HttpError(403, "only the console's own page may ask for this");
         }
         const value = await act(method, pathname, await text());
-        send("application/json", JSON.stringify(value));
+        send(200, { "content-type": "application/json" }, JSON.stringify(value));
         push();
         return undefined;
     }
@@ -212,39 +223,6 @@ function shown(decisions: Decision[]): Decision[] {
     const changes = decisions.filter(({ from, to }) => from !== to).slice(-shownDecisions.changes);
     const newest = decisions.slice(-shownDecisions.newest);
     return decisions.filter((decision) => changes.includes(decision) || newest.includes(decision)).reverse();
-}
-
-interface PageFile {
-    type: string;
-    read: () => Promise<string | Buffer>;
-}
-
-/** What the page is made of, by path. Its TypeScript is turned into JavaScript when it is first asked for. */
-function pageFiles(): Record<string, PageFile> {
-    const folder = join(__dirname, "page");
-    const asIs = (file: string, type: string): PageFile => ({ type, read: async () => readFileSync(file) });
-    const uplot = (file: string): string => require.resolve(`uplot/dist/${file}`);
-    const files: Record<string, PageFile> = {
-        "/": asIs(join(folder, "index.html"), "text/html; charset=utf-8"),
-        "/console.css": asIs(join(folder, "console.css"), "text/css; charset=utf-8"),
-        "/uplot.css": asIs(uplot("uPlot.min.css"), "text/css; charset=utf-8"),
-        "/uplot.js": asIs(uplot("uPlot.iife.min.js"), "text/javascript; charset=utf-8"),
-    };
-    for (const name of readdirSync(folder)) {
-        if (!name.endsWith(".ts")) continue;
-        let script: Promise<string> | undefined;
-        const read = (): Promise<string> => (script ??= transpile(join(folder, name)));
-        files[`/${name.replace(/\.ts$/, ".js")}`] = { type: "text/javascript; charset=utf-8", read };
-    }
-    return files;
-}
-
-async function transpile(file: string): Promise<string> {
-    const { default: typescript } = await import("typescript");
-    const { ModuleKind, ScriptTarget } = typescript;
-    return typescript.transpileModule(readFileSync(file, "utf8"), {
-        compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 },
-    }).outputText;
 }
 
 function linksOf(

@@ -1,6 +1,6 @@
 import type { ReplicaStatus } from "../../ovhcloud/status";
 import type { AlertView, AppView, PartState, Update } from "../state";
-import { clock, element, figure, type Child } from "./element.js";
+import { clock, element, figure, type Child } from "../../../tools/dashboards/page/element";
 
 /** The parts of the stack with their state, in the order in which a request meets them. */
 export function architecture(update: Update, chosen: string | undefined): Child[] {

@@ -4,12 +4,13 @@ import type { Credentials } from "../../packages/ai-deploy/src/credentials";
 import { commonFiles, htmlFile, scriptFile, styleFile, type PageFile } from "../../tools/dashboards/page-files";
 import { answerDashboards } from "../../tools/dashboards/server";
 import { close, createHttpServer, HttpError, listenNear, type HttpRequest } from "../http-server";
+import type { GrafanaState } from "../grafana/local-grafana";
 import type { OvhCloud } from "../ovhcloud/server";
 import type { Decision } from "../ovhcloud/status";
 import { History } from "./history";
 import { LoadRunner } from "./load-runner";
 import type { ClusterView, Link, PartState, PrometheusView, Update } from "./state";
-import { ClusterWatch, lookAt, lookAtPrometheus, notThereYet } from "./surroundings";
+import { ClusterWatch, lookAt, lookAtGrafana, lookAtPrometheus, notThereYet } from "./surroundings";
 
 export interface ConsoleOptions {
     cloud: OvhCloud;
@@ -20,6 +21,8 @@ export interface ConsoleOptions {
     prometheusUrl: () => string | undefined;
     /** Base URL of Alertmanager, which runs when Prometheus does. */
     alertmanagerUrl: string;
+    /** Grafana, which runs when one is installed. */
+    grafana: () => GrafanaState;
     /** Environment of the load test: `OVH_*`, for the count of replicas. */
     env: Record<string, string>;
     /** Where the report of a load test is kept. */
@@ -73,6 +76,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     let api: PartState = { url: cloud.url, state: "absent", detail: "not asked yet" };
     let clusters: ClusterView[] = [];
     let alertmanager = notThereYet;
+    let grafana = notThereYet;
     let prometheus: PrometheusView = {
         state: "absent",
         detail: "not asked yet",
@@ -92,8 +96,9 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             clusters,
             prometheus,
             alertmanager,
+            grafana,
             load: load.view,
-            links: linksOf(options, prometheus, alertmanager, apps),
+            links: linksOf(options, { prometheus, alertmanager, grafana }, apps),
             points: history.newest(),
         };
     }
@@ -111,11 +116,12 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 
     async function lookAround(): Promise<void> {
         const prometheusUrl = options.prometheusUrl();
-        [api, clusters, prometheus, alertmanager] = await Promise.all([
+        [api, clusters, prometheus, alertmanager, grafana] = await Promise.all([
             lookAt(cloud.url, "/auth/time"),
             clusterWatch.look(cloud.clusters()),
             lookAtPrometheus(prometheusUrl),
             prometheusUrl === undefined ? notThereYet : lookAt(options.alertmanagerUrl, "/-/ready"),
+            lookAtGrafana(options.grafana()),
         ]);
     }
 
@@ -227,8 +233,7 @@ function shown(decisions: Decision[]): Decision[] {
 
 function linksOf(
     options: ConsoleOptions,
-    prometheus: PartState,
-    alertmanager: PartState,
+    { prometheus, alertmanager, grafana }: Record<"prometheus" | "alertmanager" | "grafana", PartState>,
     apps: { name: string; url: string }[],
 ): Link[] {
     const { cloud, kubeconfig } = options;
@@ -248,6 +253,10 @@ function linksOf(
         );
     }
     if (alertmanager.url) links.push({ title: "Alertmanager", target: alertmanager.url });
+    if (grafana.url) {
+        const password = "pulumi stack output grafanaPassword --show-secrets";
+        links.push({ title: "Grafana", target: grafana.url, note: `user admin; ${password}` });
+    }
     if (kubeconfig) {
         links.push({ title: "kubeconfig", target: kubeconfig, note: "source .sandbox/env sets KUBECONFIG" });
     }

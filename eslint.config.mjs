@@ -27,7 +27,12 @@ export default tseslint.config(
         extends: [...tseslint.configs.recommendedTypeChecked],
         languageOptions: {
             parserOptions: {
-                project: ["./tsconfig.json", "./packages/*/tsconfig.json", "./sandbox/console/page/tsconfig.json"],
+                project: [
+                    "./tsconfig.json",
+                    "./packages/*/tsconfig.json",
+                    "./sandbox/console/page/tsconfig.json",
+                    "./tools/dashboards/page/tsconfig.json",
+                ],
                 tsconfigRootDir: import.meta.dirname,
             },
         },

@@ -40,7 +40,11 @@ export async function runningDaemon(layout: Layout): Promise<RunningDaemon | und
 }
 
 /** Starts the daemon, unless it runs as it is wanted. Throws a UserError with the end of its log. */
-export async function ensureDaemon(layout: Layout, toolchain: Toolchain, wanted: WantedSettings): Promise<DaemonInfo> {
+export async function ensureDaemon(
+    layout: Layout,
+    toolchain: Toolchain,
+    wanted: WantedSettings & Pick<DaemonSettings, "grafana">,
+): Promise<DaemonInfo> {
     const before = readJson<DaemonSettings>(layout.daemonSettings);
     const running = await runningDaemon(layout);
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);

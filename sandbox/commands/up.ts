@@ -4,6 +4,7 @@ import { prepareChart } from "../chart/chart";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
 import { requireSpace } from "../disk-space";
 import { readJson, writePrivate } from "../files";
+import { findGrafana, type GrafanaProgram } from "../grafana/program";
 import type { Layout } from "../layout";
 import { installPlugins } from "../plugins/install";
 import type { Finding } from "../proof/finding";
@@ -38,7 +39,9 @@ export async function up(layout: Layout, { chart, settings }: UpOptions): Promis
     requireSpace(layout.dir, isNew ? spaceMegabytes.new : spaceMegabytes.kept, "the sandbox");
     const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
     const installed = await install(layout, toolchain, chart);
-    const daemon = await step("Local OVHcloud", () => ensureDaemon(layout, toolchain, settings));
+    const daemon = await step("Local OVHcloud", () =>
+        ensureDaemon(layout, toolchain, { ...settings, grafana: installed.grafana }),
+    );
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
@@ -61,7 +64,9 @@ async function deploy(layout: Layout, daemon: DaemonInfo, stack: Stack, installe
         console.error(styled("red", `\npulumi up failed (exit code ${code}). ${next}`));
         return 1;
     }
-    const findings = await step("Proof", () => withDaemon(layout, daemon, () => prove(layout, daemon, stack)));
+    const findings = await step("Proof", () =>
+        withDaemon(layout, daemon, () => prove(layout, daemon, stack, installed)),
+    );
     if (isInterrupted()) return 130;
     const { realEngine } = await sandboxStatus(daemon.api);
     console.log(`
@@ -92,16 +97,27 @@ async function install(layout: Layout, toolchain: Toolchain, given: string | und
     const plugins = await step("Pulumi plugins", () =>
         installPlugins({ pulumiHome: layout.pulumiHome, binDir: layout.bin, toolchain, allowDownload: true, log }),
     );
-    return { chart, plugins, toolchain: toolchain.source };
+    return { chart, plugins, toolchain: toolchain.source, grafana: grafanaHere() };
 }
 
-async function prove(layout: Layout, daemon: DaemonInfo, stack: Stack): Promise<Finding[]> {
+/** What is wrong with it is said, and keeps nothing else from starting. */
+function grafanaHere(): GrafanaProgram | null {
+    try {
+        return findGrafana() ?? null;
+    } catch (error) {
+        console.log(styled("yellow", `  Grafana is not run: ${(error as Error).message}`));
+        return null;
+    }
+}
+
+async function prove(layout: Layout, daemon: DaemonInfo, stack: Stack, { grafana }: Installed): Promise<Finding[]> {
     return proveStack({
         outputs: await stack.outputs(),
         api: daemon.api,
         prometheus: daemon.prometheus,
         prometheusFolder: layout.prometheus,
         caFile: daemon.caFile,
+        grafanaUrl: grafana ? daemon.grafana : undefined,
         grafanaAccess: grafanaAccess(await stack.config()),
         preview: () => stack.changes(),
     });

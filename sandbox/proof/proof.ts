@@ -4,6 +4,7 @@ import { sandboxStatus } from "../status";
 import { checkCluster } from "./cluster";
 import { expect, type Check, type Finding } from "./finding";
 import { grafanaPromises, type GrafanaAccess } from "./grafana";
+import { checkGrafana } from "./grafana-api";
 import { checkModel, type ModelOutput } from "./model";
 import { readsFolder } from "./prometheus";
 
@@ -28,6 +29,8 @@ export interface ProofInput {
     /** Folder of Prometheus' config, which a neighbour's does not read. */
     prometheusFolder: string;
     caFile: string;
+    /** Base URL of the Grafana that is to run; absent when none is installed: what its API says is then not looked at. */
+    grafanaUrl?: string;
     /** The stack's `monitoring.grafana.access`: what is promised of Grafana follows from it. */
     grafanaAccess: GrafanaAccess;
     /** `pulumi preview --expect-no-changes` run by the caller; resolves with what it would change, or nothing. */
@@ -62,6 +65,10 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
     await checkCluster(check, kubernetes, Object.keys(outputs.models), outputs.grafanaUrl);
     const grafana = grafanaPromises[input.grafanaAccess];
     await check(grafana.promise, () => grafana.look(kubernetes, outputs.grafanaUrl));
+    if (input.grafanaUrl !== undefined) {
+        const models = Object.keys(outputs.models);
+        await checkGrafana(check, { url: input.grafanaUrl, password: outputs.grafanaPassword, models });
+    }
     await check("kubeconfig, Grafana password and client token are outputs", async () => {
         for (const key of ["kubeconfig", "grafanaPassword", "clientToken"] as const) {
             expect(outputs[key], `output ${key} is missing`);

@@ -187,7 +187,15 @@ async function startApiAlone(layout: Layout, mks: ManagedKubernetes): Promise<Lo
         projectId: sandboxProjectId,
         mks,
     });
-    return { api, prometheus: "", alertmanager: "", prometheusUrl: () => undefined, close: () => api.close() };
+    return {
+        api,
+        prometheus: "",
+        alertmanager: "",
+        grafanaUrl: "",
+        grafana: () => ({ detail: "" }),
+        prometheusUrl: () => undefined,
+        close: () => api.close(),
+    };
 }
 
 function setPath(target: Record<string, any>, [key, ...rest]: string[], value: unknown): void {

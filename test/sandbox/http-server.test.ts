@@ -37,6 +37,7 @@ beforeAll(async () => {
         credentials: resolveCredentials({ config: () => undefined, env: app.env, files: [] }),
         projectId,
         prometheusUrl: () => undefined,
+        grafana: () => ({ detail: "" }),
         alertmanagerUrl: "http://127.0.0.1:9",
         env: app.env,
         dir,

@@ -82,6 +82,7 @@ beforeAll(async () => {
         projectId,
         prometheusUrl: () => prometheusUrl,
         alertmanagerUrl: `http://127.0.0.1:${await freePort()}`, // where nothing listens
+        grafana: () => ({ detail: "no grafana (12 or newer) on PATH" }),
         env: app.env,
         dir,
         kubeconfig: "/made/up/kubeconfig",

@@ -65,6 +65,7 @@ beforeAll(async () => {
             alertmanager: planes.bin.alertmanager,
         },
         proxies,
+        grafana: { port: 0 },
         caFile: "/etc/ssl/certs/ca-certificates.crt",
         log: (line) => planes.log.push(line),
     });

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/client";
@@ -70,22 +71,21 @@ export interface RunOptions {
     cwd: string;
     layout: Layout;
     env: Record<string, string>;
-    /** Lets the person watch; else output is only collected. */
-    show?: boolean;
+    /** Is told each line, as it comes. */
+    line?: (line: string) => void;
     /** Is told the process id. */
     started?: (pid: number) => void;
 }
 
 /** Runs `pulumi` of the sandbox with the given arguments. Resolves with its exit code, whatever that is. */
 export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> {
-    const colour = options.show && process.stdout.isTTY && !process.env.NO_COLOR ? "always" : "never";
     // The Kubernetes plugin leaves a copy of the kubeconfig in the folder for temporary files for each release it handles.
     const tmp = join(options.layout.dir, "tmp");
     mkdirSync(tmp, { recursive: true });
     // By its path in the sandbox, by which `down` and the next `up` find one that outlived its caller.
     const own = join(options.layout.bin, "pulumi");
     return new Promise((resolve, reject) => {
-        const child = spawn(existsSync(own) ? own : "pulumi", [...args, "--non-interactive", "--color", colour], {
+        const child = spawn(existsSync(own) ? own : "pulumi", [...args, "--non-interactive", "--color", "never"], {
             cwd: options.cwd,
             env: { ...process.env, ...options.env, TMPDIR: tmp, PATH: `${options.layout.bin}:${process.env.PATH}` },
             stdio: ["ignore", "pipe", "pipe"],
@@ -97,14 +97,11 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
         if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
-        child.stdout.setEncoding("utf8").on("data", (text: string) => {
-            stdout += text;
-            if (options.show) process.stdout.write(text);
-        });
-        child.stderr.setEncoding("utf8").on("data", (text: string) => {
-            stderr += text;
-            if (options.show) process.stderr.write(text);
-        });
+        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+        if (options.line) {
+            for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", options.line);
+        }
         child.on("error", reject);
         child.on("close", (code, signal) => {
             running.delete(child);

@@ -13,6 +13,7 @@ import { endPulumi } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
 import type { Toolchain } from "../toolchain/toolchain";
 import type { WantedSettings } from "./options";
+import type { Say } from "./phases";
 import { UserError } from "./user-error";
 
 export interface RunningDaemon {
@@ -40,22 +41,27 @@ export async function runningDaemon(layout: Layout): Promise<RunningDaemon | und
 }
 
 /** Starts the daemon, unless it runs as it is wanted. Throws a UserError with the end of its log. */
-export async function ensureDaemon(layout: Layout, toolchain: Toolchain, wanted: WantedSettings): Promise<DaemonInfo> {
+export async function ensureDaemon(
+    layout: Layout,
+    toolchain: Toolchain,
+    wanted: WantedSettings,
+    say: Say,
+): Promise<DaemonInfo> {
     const before = readJson<DaemonSettings>(layout.daemonSettings);
     const running = await runningDaemon(layout);
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
     const settings: DaemonSettings = { speed: 60, ...before, ...Object.fromEntries(given), bin: toolchain.bin };
     const dead = running?.status.parts.filter(({ exit }) => exit !== undefined) ?? [];
-    for (const { name, exit } of dead) console.log(`  ${name} has ended (${exit}): all of it is started again`);
+    for (const { name, exit } of dead) say(`${name} has ended (${exit}): all of it is started again`);
     if (running && dead.length === 0 && isDeepStrictEqual(settings, before)) {
-        console.log(`  runs already (process ${running.info.process.pid})`);
+        say(`runs already (process ${running.info.process.pid})`);
         return running.info;
     }
     await stopEverything(layout); // what a killed daemon left, or one with other settings
     forgetDaemon(layout);
     writePrivate(layout.daemonSettings, JSON.stringify(settings, null, 4) + "\n");
     const info = await untilReady(layout, startDaemon(layout));
-    console.log(`  API ${info.api}, console ${info.console}, process ${info.process.pid}`);
+    say(`process ${info.process.pid}`);
     return info;
 }
 

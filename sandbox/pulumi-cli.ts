@@ -1,12 +1,12 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/client";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./credentials";
+import { watchOver } from "./interruptible";
 
 /** The passphrase of the sandbox's stacks; `Pulumi.sandbox.yaml` carries the salt that belongs to it. */
 const passphrase = "sandbox";
@@ -93,7 +93,8 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
             // would drop what it is at.
             detached: true,
         });
-        running.set(child, new Promise((ended) => child.once("close", () => ended())));
+        // The plugins are of its group, but it is the one that saves what exists.
+        watchOver(child, "alone");
         if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
@@ -104,35 +105,7 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
         }
         child.on("error", reject);
         child.on("close", (code, signal) => {
-            running.delete(child);
             resolve({ code: signal ? 130 : (code ?? 1), stdout, stderr });
         });
     });
-}
-
-/** Those that run, with their ends. */
-const running = new Map<ChildProcess, Promise<void>>();
-
-/**
- * Asks every `pulumi` that runs to end what it is at and save what exists, as Ctrl-C does; asked again it drops it.
- * Gives how many there are.
- */
-export function interruptPulumi(): number {
-    for (const child of running.keys()) child.kill("SIGINT");
-    return running.size;
-}
-
-/** Ends every `pulumi` that runs, although nobody answers what it asks any more: asked, asked again, killed. */
-export async function endPulumi(graceMs = 5000): Promise<void> {
-    for (const end of [interruptPulumi, interruptPulumi, killPulumi]) {
-        if (end() === 0) return;
-        const ended = Promise.all(running.values());
-        await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
-    }
-}
-
-/** With the plugins, which are of its group. */
-function killPulumi(): number {
-    for (const { pid } of running.keys()) if (pid !== undefined) process.kill(-pid, "SIGKILL");
-    return running.size;
 }

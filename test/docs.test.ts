@@ -79,7 +79,8 @@ function configsOf(
         const lines = [...block.matchAll(line)];
         const secretKeys = ["huggingFaceToken"];
         return lines.map(([, secret, path, text], i) => {
-            const value = secret ? "https://example.org/made-up" : valueOf(text);
+            const madeUp = path.endsWith("Key") ? "0123456789abcdef0123456789abcdef" : "https://example.org/made-up";
+            const value = secret ? madeUp : valueOf(text);
             const keys = path.split(/[.[\]]+/).filter(Boolean);
             if (secret) secretKeys.push(keys[0]);
             const set = keys.reduceRight<unknown>((inner, key) => nested(key, inner), value);

@@ -9,7 +9,7 @@ import { readJson, writePrivate } from "../files";
 import { checkout, type Layout } from "../layout";
 import type { SandboxStatus } from "../ovhcloud/status";
 import { endProcesses, lives, sandboxProcesses } from "../processes";
-import { endPulumi } from "../pulumi-cli";
+import { endPrograms } from "../interruptible";
 import { sandboxStatus } from "../status";
 import type { Toolchain } from "../toolchain/toolchain";
 import type { WantedSettings } from "./options";
@@ -133,7 +133,7 @@ export async function withDaemon<T>(
         for (;;) {
             const found = problem();
             if (found !== undefined) {
-                await endPulumi();
+                await endPrograms();
                 throw new Error(found);
             }
             await sleep(lookMs, undefined, { signal: over.signal });

@@ -17,15 +17,6 @@ export function duration(milliseconds: number): string {
     return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
-/** Runs a piece of work under a heading and prints how long it took. */
-export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
-    const started = performance.now();
-    console.log(styled("bold", `● ${title}`));
-    const result = await work();
-    console.log(styled("dim", `  ${title}: ${duration(performance.now() - started)}`));
-    return result;
-}
-
 /** Left-aligned columns, two spaces apart; the last column is cut to the terminal's width. */
 export function table(rows: string[][]): string {
     const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));

@@ -7,6 +7,7 @@ import { fault } from "./commands/fault";
 import { awaitInterruption } from "./commands/interruption";
 import { readArguments, usage, wantedSettings } from "./commands/options";
 import { status } from "./commands/status";
+import { tour } from "./commands/tour";
 import { up } from "./commands/up";
 import { UserError } from "./commands/user-error";
 import { layoutOf } from "./layout";
@@ -19,7 +20,8 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
-    if (rest.length > 0 && command !== "fault") {
+    const most = command === "fault" ? Infinity : command === "tour" ? 1 : 0;
+    if (rest.length > most) {
         throw new UserError(`unexpected "${rest.join(" ")}"\n\n${usage}`);
     }
     switch (command) {
@@ -29,6 +31,10 @@ async function main(): Promise<number> {
         }
         case "fault":
             return fault(await runningDaemon(layout), rest, options);
+        case "tour": {
+            const running = await runningDaemon(layout);
+            return exclusively(layout, () => tour(layout, running, { yes: options.yes, from: rest[0] }));
+        }
         case "status":
             return status(layout, options.json ?? false);
         case "down":

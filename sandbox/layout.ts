@@ -30,6 +30,8 @@ export interface Layout {
     daemonSettings: string;
     daemonInfo: string;
     daemonLog: string;
+    /** All that the last `up` has said. */
+    upLog: string;
     /** The exit code of the last daemon, once it has ended. */
     daemonExit: string;
     /** The ports of the daemon, chosen when it started first. */
@@ -57,6 +59,7 @@ export function layoutOf(dir = join(checkout, ".sandbox")): Layout {
         daemonSettings: join(dir, "daemon-settings.json"),
         daemonInfo: join(dir, "daemon.json"),
         daemonLog: join(dir, "daemon.log"),
+        upLog: join(dir, "up.log"),
         daemonExit: join(dir, "daemon-exit"),
         ports: join(dir, "ports.json"),
         installed: join(dir, "installed.json"),

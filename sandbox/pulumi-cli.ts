@@ -1,11 +1,12 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/api/client";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./credentials";
+import { watchOver } from "./interruptible";
 
 /** The passphrase of the sandbox's stacks; `Pulumi.sandbox.yaml` carries the salt that belongs to it. */
 const passphrase = "sandbox";
@@ -70,22 +71,21 @@ export interface RunOptions {
     cwd: string;
     layout: Layout;
     env: Record<string, string>;
-    /** Lets the person watch; else output is only collected. */
-    show?: boolean;
+    /** Is told each line, as it comes. */
+    line?: (line: string) => void;
     /** Is told the process id. */
     started?: (pid: number) => void;
 }
 
 /** Runs `pulumi` of the sandbox with the given arguments. Resolves with its exit code, whatever that is. */
 export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> {
-    const colour = options.show && process.stdout.isTTY && !process.env.NO_COLOR ? "always" : "never";
     // The Kubernetes plugin leaves a copy of the kubeconfig in the folder for temporary files for each release it handles.
     const tmp = join(options.layout.dir, "tmp");
     mkdirSync(tmp, { recursive: true });
     // By its path in the sandbox, by which `down` and the next `up` find one that outlived its caller.
     const own = join(options.layout.bin, "pulumi");
     return new Promise((resolve, reject) => {
-        const child = spawn(existsSync(own) ? own : "pulumi", [...args, "--non-interactive", "--color", colour], {
+        const child = spawn(existsSync(own) ? own : "pulumi", [...args, "--non-interactive", "--color", "never"], {
             cwd: options.cwd,
             env: { ...process.env, ...options.env, TMPDIR: tmp, PATH: `${options.layout.bin}:${process.env.PATH}` },
             stdio: ["ignore", "pipe", "pipe"],
@@ -93,49 +93,19 @@ export function pulumi(args: string[], options: RunOptions): Promise<PulumiRun> 
             // would drop what it is at.
             detached: true,
         });
-        running.set(child, new Promise((ended) => child.once("close", () => ended())));
+        // The plugins are of its group, but it is the one that saves what exists.
+        watchOver(child, "alone");
         if (child.pid !== undefined) options.started?.(child.pid);
         let stdout = "";
         let stderr = "";
-        child.stdout.setEncoding("utf8").on("data", (text: string) => {
-            stdout += text;
-            if (options.show) process.stdout.write(text);
-        });
-        child.stderr.setEncoding("utf8").on("data", (text: string) => {
-            stderr += text;
-            if (options.show) process.stderr.write(text);
-        });
+        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+        if (options.line) {
+            for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", options.line);
+        }
         child.on("error", reject);
         child.on("close", (code, signal) => {
-            running.delete(child);
             resolve({ code: signal ? 130 : (code ?? 1), stdout, stderr });
         });
     });
-}
-
-/** Those that run, with their ends. */
-const running = new Map<ChildProcess, Promise<void>>();
-
-/**
- * Asks every `pulumi` that runs to end what it is at and save what exists, as Ctrl-C does; asked again it drops it.
- * Gives how many there are.
- */
-export function interruptPulumi(): number {
-    for (const child of running.keys()) child.kill("SIGINT");
-    return running.size;
-}
-
-/** Ends every `pulumi` that runs, although nobody answers what it asks any more: asked, asked again, killed. */
-export async function endPulumi(graceMs = 5000): Promise<void> {
-    for (const end of [interruptPulumi, interruptPulumi, killPulumi]) {
-        if (end() === 0) return;
-        const ended = Promise.all(running.values());
-        await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
-    }
-}
-
-/** With the plugins, which are of its group. */
-function killPulumi(): number {
-    for (const { pid } of running.keys()) if (pid !== undefined) process.kill(-pid, "SIGKILL");
-    return running.size;
 }

@@ -9,10 +9,11 @@ import { readJson, writePrivate } from "../files";
 import { checkout, type Layout } from "../layout";
 import type { SandboxStatus } from "../ovhcloud/status";
 import { endProcesses, lives, sandboxProcesses } from "../processes";
-import { endPulumi } from "../pulumi-cli";
+import { endPrograms } from "../interruptible";
 import { sandboxStatus } from "../status";
 import type { Toolchain } from "../toolchain/toolchain";
 import type { WantedSettings } from "./options";
+import type { Say } from "./phases";
 import { UserError } from "./user-error";
 
 export interface RunningDaemon {
@@ -44,22 +45,23 @@ export async function ensureDaemon(
     layout: Layout,
     toolchain: Toolchain,
     wanted: WantedSettings & Pick<DaemonSettings, "grafana">,
+    say: Say,
 ): Promise<DaemonInfo> {
     const before = readJson<DaemonSettings>(layout.daemonSettings);
     const running = await runningDaemon(layout);
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
     const settings: DaemonSettings = { speed: 60, ...before, ...Object.fromEntries(given), bin: toolchain.bin };
     const dead = running?.status.parts.filter(({ exit }) => exit !== undefined) ?? [];
-    for (const { name, exit } of dead) console.log(`  ${name} has ended (${exit}): all of it is started again`);
+    for (const { name, exit } of dead) say(`${name} has ended (${exit}): all of it is started again`);
     if (running && dead.length === 0 && isDeepStrictEqual(settings, before)) {
-        console.log(`  runs already (process ${running.info.process.pid})`);
+        say(`runs already (process ${running.info.process.pid})`);
         return running.info;
     }
     await stopEverything(layout); // what a killed daemon left, or one with other settings
     forgetDaemon(layout);
     writePrivate(layout.daemonSettings, JSON.stringify(settings, null, 4) + "\n");
     const info = await untilReady(layout, startDaemon(layout));
-    console.log(`  API ${info.api}, console ${info.console}, process ${info.process.pid}`);
+    say(`process ${info.process.pid}`);
     return info;
 }
 
@@ -131,7 +133,7 @@ export async function withDaemon<T>(
         for (;;) {
             const found = problem();
             if (found !== undefined) {
-                await endPulumi();
+                await endPrograms();
                 throw new Error(found);
             }
             await sleep(lookMs, undefined, { signal: over.signal });

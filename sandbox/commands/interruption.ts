@@ -1,5 +1,5 @@
 import { styled } from "../../machine/terminal";
-import { interruptPulumi } from "../pulumi-cli";
+import { interruptPrograms } from "../interruptible";
 
 let interrupted = false;
 
@@ -17,7 +17,7 @@ function interrupt(): void {
     const before = askedAt;
     askedAt = performance.now();
     if (askedAt - before < sameEndMs) return;
-    if (interruptPulumi() === 0) process.exit(130);
+    if (interruptPrograms() === 0) process.exit(130);
     const again = "again to drop what it is at, which the next run then takes up";
     if (!interrupted) console.error(styled("yellow", `\nending: pulumi saves what exists (${again})`));
     interrupted = true;

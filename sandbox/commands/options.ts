@@ -13,6 +13,7 @@ export const usage = `Usage: npm run sandbox [-- COMMAND] [OPTIONS]
 Commands
   up       start the local OVHcloud and run "pulumi up" of this project on it (default)
   status   what runs, and where
+  tour     ten steps through the architecture: ask, load, break, change, tear down
   fault    let something go wrong, see below
   down     stop everything, keep all state: "up" continues with the same app
   reset    stop everything and remove .sandbox
@@ -27,6 +28,7 @@ Options
   --engine-command PATH   real: the executable (default: vllm in PATH)
   --engine-model MODEL    real: serve this one, a folder or a name on the hub, in place of the app's
   --json         status, fault: for machines; of status the exit code is 0 only when everything runs
+  --yes          tour: run through, without a question
   --toolchain    reset: also remove the built tools
   --verbose      show stack traces
 
@@ -57,6 +59,7 @@ export function readArguments(args: string[]) {
                 for: { type: "string" },
                 json: { type: "boolean" },
                 toolchain: { type: "boolean" },
+                yes: { type: "boolean", short: "y" },
                 verbose: { type: "boolean" },
                 help: { type: "boolean", short: "h" },
             },

@@ -6,11 +6,21 @@ import { pulumi, type PulumiRun } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
 import { mendCheckpoint } from "./checkpoint";
 import { isInterrupted } from "./interruption";
+import type { Phase } from "./phases";
+import { failureOf, PulumiProgress } from "./pulumi-output";
 import { UserError } from "./user-error";
 
 const name = "sandbox";
 /** As in Pulumi.yaml. */
 const project = "ovhcloud-llm-serving";
+
+export interface UpRun {
+    code: number;
+    /** What came of the resources. */
+    summary: string;
+    /** The lines that say why, should it have failed. */
+    failure: string[];
+}
 
 /** The stack of this project on the local OVHcloud, worked on by the real `pulumi`. */
 export class Stack {
@@ -20,16 +30,22 @@ export class Stack {
         private readonly env: Record<string, string>,
     ) {}
 
-    /** Runs `pulumi up` for a person who watches. Gives its exit code. */
-    async up(): Promise<number> {
+    /** Runs `pulumi up`. All that it prints goes to the log of the phase. */
+    async up({ log, show, say }: Phase): Promise<UpRun> {
         mkdirSync(this.layout.pulumiState, { recursive: true });
-        mendCheckpoint(this.layout, project, name);
+        mendCheckpoint(this.layout, project, name, say);
         const selected = await this.run(["stack", "select", name, "--create"]);
         if (selected.code !== 0) throw new UserError(`pulumi stack select failed:\n${selected.stderr}`);
         // Left behind when an earlier run was killed; the caller holds the sandbox's lock, so nobody else holds this one.
         await this.run(["cancel", "--yes", "--stack", name]);
         const refresh = (await this.addressMoved()) ? ["--refresh"] : [];
-        return (await this.run(["up", "--yes", "--skip-preview", ...refresh, "--stack", name], true)).code;
+        const progress = new PulumiProgress();
+        const run = await this.run(["up", "--yes", "--skip-preview", ...refresh, "--stack", name], (line) => {
+            if (!/^@ updating/.test(line)) log(line);
+            const at = progress.read(line);
+            if (at !== undefined) show(at);
+        });
+        return { code: run.code, summary: progress.summary, failure: failureOf(run.stdout + run.stderr) };
     }
 
     async outputs(): Promise<StackOutputs> {
@@ -67,8 +83,8 @@ export class Stack {
     }
 
     /** Somebody who has asked for an end asks for no next step. */
-    private async run(args: string[], show = false): Promise<PulumiRun> {
+    private async run(args: string[], line?: (line: string) => void): Promise<PulumiRun> {
         if (isInterrupted()) return { code: 130, stdout: "", stderr: "interrupted" };
-        return pulumi(args, { cwd: checkout, layout: this.layout, env: this.env, show });
+        return pulumi(args, { cwd: checkout, layout: this.layout, env: this.env, line });
     }
 }

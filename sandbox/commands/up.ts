@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { duration, step, styled } from "../../machine/terminal";
+import { duration, styled } from "../../machine/terminal";
 import { prepareChart } from "../chart/chart";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
 import { requireSpace } from "../disk-space";
@@ -11,12 +11,13 @@ import type { Finding } from "../proof/finding";
 import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
-import { sandboxStatus } from "../status";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../toolchain/toolchain";
+import { openCommandLog } from "./command-log";
 import { ensureDaemon, withDaemon } from "./daemon-process";
-import { sourcesTable, type Installed } from "./installed";
+import type { Installed } from "./installed";
 import { isInterrupted } from "./interruption";
 import type { WantedSettings } from "./options";
+import { Phases } from "./phases";
 import { Stack } from "./stack";
 import { UserError } from "./user-error";
 
@@ -30,73 +31,65 @@ export interface UpOptions {
 const spaceMegabytes = { new: 500, kept: 200 };
 
 /** Starts what is missing, brings up the stack, and checks what it promises. Gives the exit code. */
-export async function up(layout: Layout, { chart, settings }: UpOptions): Promise<number> {
+export async function up(layout: Layout, options: UpOptions): Promise<number> {
     const started = performance.now();
     if (layout.dir.includes(":")) {
         throw new UserError(`${layout.dir}: PATH cannot name a folder with a colon; move the checkout to one without`);
     }
     const isNew = !existsSync(layout.pulumiState);
     requireSpace(layout.dir, isNew ? spaceMegabytes.new : spaceMegabytes.kept, "the sandbox");
-    const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
-    const installed = await install(layout, toolchain, chart);
-    const daemon = await step("Local OVHcloud", () =>
-        ensureDaemon(layout, toolchain, { ...settings, grafana: installed.grafana }),
-    );
+    const log = openCommandLog(layout.upLog);
+    try {
+        const daemon = await bringUp(layout, options, new Phases({ log }));
+        const took = duration(performance.now() - started);
+        log(`up after ${took}`);
+        console.log(nextSteps(layout, daemon, took));
+        return 0;
+    } catch (error) {
+        if (isInterrupted()) return 130;
+        log((error as Error).stack ?? String(error));
+        (error as Error).message += `\nLog: ${layout.upLog}`;
+        throw error;
+    }
+}
+
+async function bringUp(layout: Layout, { chart, settings }: UpOptions, phases: Phases): Promise<DaemonInfo> {
+    const toolchain = await phases.run("Tools", async ({ say }) => {
+        const value = await ensureToolchain({ log: say });
+        return { value, seen: counted(Object.values(value.source).map(({ from }) => from)) };
+    });
+    const installed = await install(layout, toolchain, chart, phases);
+    const daemon = await phases.run("Local OVHcloud", async ({ say }) => {
+        const value = await ensureDaemon(layout, toolchain, { ...settings, grafana: installed.grafana }, say);
+        return { value, seen: `API ${value.api}` };
+    });
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
     writePrivate(layout.env, environmentFile(env, layout.bin));
 
     const stack = new Stack(layout, daemon, env);
-    const code = await deploy(layout, daemon, stack, installed);
-    if (code !== 0) return code;
-    console.log(`\nUp after ${duration(performance.now() - started)}. Watch it: ${daemon.console}`);
-    console.log(nextCommands(daemon));
-    return 0;
+    await deploy(layout, daemon, stack, phases);
+    await prove(layout, daemon, stack, installed, phases);
+    return daemon;
 }
 
-/** Brings up the stack and checks what it promises. Gives the exit code. */
-async function deploy(layout: Layout, daemon: DaemonInfo, stack: Stack, installed: Installed): Promise<number> {
-    const code = await step("pulumi up", () => withDaemon(layout, daemon, () => stack.up()));
-    if (isInterrupted()) return 130;
-    if (code !== 0) {
-        const next = `The sandbox runs on; "npm run sandbox" tries again. Log: ${layout.daemonLog}`;
-        console.error(styled("red", `\npulumi up failed (exit code ${code}). ${next}`));
-        return 1;
-    }
-    const findings = await step("Proof", () =>
-        withDaemon(layout, daemon, () => prove(layout, daemon, stack, installed)),
-    );
-    if (isInterrupted()) return 130;
-    const { realEngine } = await sandboxStatus(daemon.api);
-    console.log(`
-${findingsTable(findings)}
-
-${sourcesTable(installed, realEngine)}`);
-    const broken = findings.filter(({ ok }) => !ok).length;
-    if (broken > 0) {
-        const where = `Log: ${layout.daemonLog}`;
-        console.error(styled("red", `\n${broken} of ${findings.length} promises do not hold. ${where}`));
-        return 1;
-    }
-    console.log(styled("green", `\nAll ${findings.length} promises hold.`));
-    return 0;
-}
-
-async function install(layout: Layout, toolchain: Toolchain, given: string | undefined): Promise<Installed> {
-    const { log } = console;
-    const chart = await step("Helm chart", () =>
-        prepareChart({
-            target: layout.chart,
-            crds: prometheusOperatorCrds(),
-            chart: given,
-            allowDownload: true,
-            log,
-        }),
-    );
-    const plugins = await step("Pulumi plugins", () =>
-        installPlugins({ pulumiHome: layout.pulumiHome, binDir: layout.bin, toolchain, allowDownload: true, log }),
-    );
+async function install(
+    layout: Layout,
+    toolchain: Toolchain,
+    given: string | undefined,
+    phases: Phases,
+): Promise<Installed> {
+    const chart = await phases.run("Helm chart", async ({ say }) => {
+        const crds = prometheusOperatorCrds();
+        const value = await prepareChart({ target: layout.chart, crds, chart: given, allowDownload: true, log: say });
+        return { value, seen: `${value.version}, ${value.source}` };
+    });
+    const plugins = await phases.run("Pulumi plugins", async ({ say }) => {
+        const where = { pulumiHome: layout.pulumiHome, binDir: layout.bin };
+        const value = await installPlugins({ ...where, toolchain, allowDownload: true, log: say });
+        return { value, seen: counted(Object.values(value).map(({ source }) => source)) };
+    });
     return { chart, plugins, toolchain: toolchain.source, grafana: grafanaHere() };
 }
 
@@ -105,12 +98,60 @@ function grafanaHere(): GrafanaProgram | null {
     try {
         return findGrafana() ?? null;
     } catch (error) {
-        console.log(styled("yellow", `  Grafana is not run: ${(error as Error).message}`));
+        console.log(styled("yellow", `Grafana is not run: ${(error as Error).message}`));
         return null;
     }
 }
 
-async function prove(layout: Layout, daemon: DaemonInfo, stack: Stack, { grafana }: Installed): Promise<Finding[]> {
+/** `12 built, 1 from PATH`. */
+function counted(words: string[]): string {
+    const number = (word: string): number => words.filter((other) => other === word).length;
+    return [...new Set(words)].map((word) => `${number(word)} ${word === "path" ? "from PATH" : word}`).join(", ");
+}
+
+async function deploy(layout: Layout, daemon: DaemonInfo, stack: Stack, phases: Phases): Promise<void> {
+    const { code, failure } = await phases.run("pulumi up", async (phase) => {
+        const value = await withDaemon(layout, daemon, () => stack.up(phase));
+        return { value, seen: value.summary, ok: value.code === 0 };
+    });
+    if (code === 0) return;
+    const next = `The sandbox runs on: "npm run sandbox" tries again. What OVHcloud did: ${layout.daemonLog}`;
+    throw new Error(`pulumi up failed (exit code ${code})\n${failure.join("\n")}\n${next}`);
+}
+
+async function prove(
+    layout: Layout,
+    daemon: DaemonInfo,
+    stack: Stack,
+    { grafana }: Installed,
+    phases: Phases,
+): Promise<void> {
+    if (isInterrupted()) throw new Error("interrupted");
+    const findings = await phases.run("Proof", async ({ log, show }) => {
+        const onFinding = (finding: Finding): void => {
+            log(findingText(finding));
+            show(finding.promise);
+        };
+        const value = await withDaemon(layout, daemon, () => findingsOf(layout, daemon, stack, grafana, onFinding));
+        const kept = value.filter(({ ok }) => ok).length;
+        const ok = kept === value.length;
+        return { value, ok, seen: ok ? `all ${kept} promises hold` : `${kept} of ${value.length} promises hold` };
+    });
+    const broken = findings.filter(({ ok }) => !ok);
+    if (broken.length === 0) return;
+    throw new Error(
+        `${broken.length} of ${findings.length} promises do not hold\n${broken.map(findingText).join("\n")}\n` +
+            `What OVHcloud did: ${layout.daemonLog}`,
+    );
+}
+
+async function findingsOf(
+    layout: Layout,
+    daemon: DaemonInfo,
+    stack: Stack,
+    grafana: GrafanaProgram | null,
+    onFinding: (finding: Finding) => void,
+): Promise<Finding[]> {
     return proveStack({
         outputs: await stack.outputs(),
         api: daemon.api,
@@ -120,31 +161,26 @@ async function prove(layout: Layout, daemon: DaemonInfo, stack: Stack, { grafana
         grafanaUrl: grafana ? daemon.grafana : undefined,
         grafanaAccess: grafanaAccess(await stack.config()),
         preview: () => stack.changes(),
+        onFinding,
     });
 }
 
-function findingsTable(findings: Finding[]): string {
-    return findings
-        .map(
-            ({ promise, ok, seen }) =>
-                `  ${ok ? styled("green", "✓") : styled("red", "✗")} ${promise}${styled("dim", ` — ${seen}`)}`,
-        )
-        .join("\n");
+function findingText({ promise, ok, seen }: Finding): string {
+    return `  ${ok ? "✓" : "✗"} ${promise}: ${seen}`;
 }
 
-function nextCommands(daemon: DaemonInfo): string {
+function nextSteps(layout: Layout, daemon: DaemonInfo, took: string): string {
+    const command = (text: string): string => styled("bold", text);
     return `
-Try next (bash, in this folder):
+Up after ${took}. GPUs, vLLM, AI Deploy and OVHcloud's API are simulated; "status"
+says of each part whether it is the real one. All promises and warnings are in
+${layout.upLog}
 
-  source .sandbox/env
-  pulumi preview --stack sandbox
-  kubectl get pods -A
-  echo "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)" |
-      curl --cacert "$OVH_SANDBOX_CA" "$(pulumi stack output openAiBaseUrl)/models" -H @-
-  curl '${daemon.prometheus}/api/v1/query?query=up'
-  npm run loadtest -- --stack sandbox
+Three things to do next, in this folder:
+  1  ${command("npm run sandbox -- tour")}    ten steps: ask the model, load it, break it
+  2  ${command(daemon.console)}      watch, load and break it in the browser
+  3  ${command("source .sandbox/env && pulumi preview --stack sandbox")}    (bash)
+     from here on as on OVHcloud, for free
 
-  npm run sandbox -- status
-  npm run sandbox -- down     # stop, keep state
-  npm run sandbox -- reset    # stop, remove everything`;
+Later: npm run sandbox -- status | down (keeps all) | reset (removes all)`;
 }

@@ -12,7 +12,7 @@ function mended(now?: string, before?: string): string | undefined {
     mkdirSync(folder, { recursive: true });
     if (now !== undefined) writeFileSync(join(folder, "test.json"), now);
     if (before !== undefined) writeFileSync(join(folder, "test.json.bak"), before);
-    mendCheckpoint(layout, "llm", "test");
+    mendCheckpoint(layout, "llm", "test", () => undefined);
     return now === undefined ? undefined : readFileSync(join(folder, "test.json"), "utf8");
 }
 

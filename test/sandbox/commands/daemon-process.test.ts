@@ -12,6 +12,7 @@ import type { Toolchain } from "../../../sandbox/toolchain/toolchain";
 /** A real daemon. Without a cluster it starts no other program. */
 const layout = layoutOf(mkdtempSync(join(tmpdir(), "daemon-")));
 const toolchain = { bin: {}, source: {} } as Toolchain;
+const silent = (): void => undefined;
 let said = "";
 vi.spyOn(console, "log").mockImplementation((line: string) => void (said += `${line}\n`));
 afterEach(() => (said = ""));
@@ -21,13 +22,13 @@ afterAll(async () => {
 });
 
 it("starts, is found, and leaves no core file", async () => {
-    const { process: daemon } = await ensureDaemon(layout, toolchain, { speed: 30 });
+    const { process: daemon } = await ensureDaemon(layout, toolchain, { speed: 30 }, silent);
     expect((await runningDaemon(layout))?.status.speed).toBe(30);
     expect(await status(layout, false)).toBe(0);
     if (process.platform === "linux") {
         expect(readFileSync(`/proc/${daemon.pid}/limits`, "utf8")).toMatch(/^Max core file size +0 +0 /m);
     }
-    expect((await ensureDaemon(layout, toolchain, {})).process).toEqual(daemon);
+    expect((await ensureDaemon(layout, toolchain, {}, silent)).process).toEqual(daemon);
 });
 
 it("that was killed is missed by status, which says how it ended, and is started again as it was", async () => {
@@ -43,7 +44,7 @@ it("that was killed is missed by status, which says how it ended, and is started
     expect(await status(layout, true)).toBe(1);
     expect(JSON.parse(said)).toMatchObject({ running: false, ended: "SIGKILL" });
 
-    const after = await ensureDaemon(layout, toolchain, {});
+    const after = await ensureDaemon(layout, toolchain, {}, silent);
     expect(after).toMatchObject({ api: before.info.api, console: before.info.console });
     expect((await runningDaemon(layout))?.status.speed).toBe(30);
 });

@@ -12,9 +12,12 @@ const [dir, api, pid] = process.argv.slice(2);
 const layout = layoutOf(dir);
 const daemon = { process: identityOf(Number(pid))!, api } as DaemonInfo;
 
+const silent = (): void => undefined;
+const phase = { log: silent, show: silent, say: silent };
+
 awaitInterruption();
-exclusively(layout, () => withDaemon(layout, daemon, () => new Stack(layout, daemon, {}).up())).then(
-    (code) => (process.exitCode = code),
+exclusively(layout, () => withDaemon(layout, daemon, () => new Stack(layout, daemon, {}).up(phase))).then(
+    ({ code }) => (process.exitCode = code),
     (error: Error) => {
         console.error(error.message);
         process.exit(1);

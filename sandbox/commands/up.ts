@@ -11,6 +11,7 @@ import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
+import { sandboxTools } from "../toolchain/recipes";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../toolchain/toolchain";
 import { ensureDaemon, withDaemon } from "./daemon-process";
 import { sourcesTable, type Installed } from "./installed";
@@ -36,7 +37,7 @@ export async function up(layout: Layout, { chart, settings }: UpOptions): Promis
     }
     const isNew = !existsSync(layout.pulumiState);
     requireSpace(layout.dir, isNew ? spaceMegabytes.new : spaceMegabytes.kept, "the sandbox");
-    const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log }));
+    const toolchain = await step("Toolchain", () => ensureToolchain({ log: console.log, wanted: sandboxTools }));
     const installed = await install(layout, toolchain, chart);
     const daemon = await step("Local OVHcloud", () => ensureDaemon(layout, toolchain, settings));
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
@@ -83,7 +84,7 @@ async function install(layout: Layout, toolchain: Toolchain, given: string | und
     const chart = await step("Helm chart", () =>
         prepareChart({
             target: layout.chart,
-            crds: prometheusOperatorCrds(),
+            crds: prometheusOperatorCrds(toolchain.bin),
             chart: given,
             allowDownload: true,
             log,

@@ -11,6 +11,7 @@ import type { Finding } from "../proof/finding";
 import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
+import { sandboxTools } from "../toolchain/recipes";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../toolchain/toolchain";
 import { openCommandLog } from "./command-log";
 import { ensureDaemon, withDaemon } from "./daemon-process";
@@ -55,7 +56,7 @@ export async function up(layout: Layout, options: UpOptions): Promise<number> {
 
 async function bringUp(layout: Layout, { chart, settings }: UpOptions, phases: Phases): Promise<DaemonInfo> {
     const toolchain = await phases.run("Tools", async ({ say }) => {
-        const value = await ensureToolchain({ log: say });
+        const value = await ensureToolchain({ log: say, wanted: sandboxTools });
         return { value, seen: counted(Object.values(value.source).map(({ from }) => from)) };
     });
     const installed = await install(layout, toolchain, chart, phases);
@@ -81,7 +82,7 @@ async function install(
     phases: Phases,
 ): Promise<Installed> {
     const chart = await phases.run("Helm chart", async ({ say }) => {
-        const crds = prometheusOperatorCrds();
+        const crds = prometheusOperatorCrds(toolchain.bin);
         const value = await prepareChart({ target: layout.chart, crds, chart: given, allowDownload: true, log: say });
         return { value, seen: `${value.version}, ${value.source}` };
     });

@@ -74,7 +74,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     if (options.chart) {
         await prepareChart({
             target: layout.chart,
-            crds: prometheusOperatorCrds(),
+            crds: prometheusOperatorCrds(toolchain.bin),
             allowDownload: false,
             log: (line) => log.push(line),
         });

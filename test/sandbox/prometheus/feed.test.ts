@@ -119,7 +119,7 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
     });
 
     it("runs what the cluster says, with the token of the Secret", async () => {
-        const crds = ["create", "--kubeconfig", join(dir, "kubeconfig"), "-f", prometheusOperatorCrds()];
+        const crds = ["create", "--kubeconfig", join(dir, "kubeconfig"), "-f", prometheusOperatorCrds(planes.bin)];
         execFileSync(planes.bin.kubectl, crds);
         await core.createNamespace({ body: { metadata: { name: namespace } } });
         const secret = (name: string, stringData: Record<string, string>) =>

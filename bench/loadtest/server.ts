@@ -8,8 +8,8 @@ import { randomOf } from "../../tools/loadtest/random";
 const model = "mock";
 /** Milliseconds. Every request is drawn its own. */
 const firstToken = { least: 40, spread: 30 };
-const betweenTokens = 20;
-const mostTokens = 100;
+const betweenTokens = 50;
+const mostTokens = 40;
 
 interface Stream {
     socket: net.Socket;

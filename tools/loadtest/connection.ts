@@ -179,7 +179,9 @@ export class Connection {
         this.used = false;
         this.socket = socket;
         const gone = (error?: Error): void => {
-            if (this.socket === socket) this.socket = undefined;
+            // One that was replaced says so late, when its successor is at work.
+            if (this.socket !== socket) return;
+            this.socket = undefined;
             this.exchange?.lost(error);
         };
         socket.on("error", gone);

@@ -160,8 +160,13 @@ export class Histogram {
     summary(): Summary | null {
         const { length, min, max } = this;
         if (length === 0) return null;
-        const at = (q: number): number => Math.min(max, Math.max(min, this.byRank(q * (length - 1))));
-        return { mean: this.sum / length, min, max, p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+        const [p50, p95, p99] = [0.5, 0.95, 0.99].map((q) => this.quantile(q));
+        return { mean: this.sum / length, min, max, p50, p95, p99 };
+    }
+
+    /** As `quantile` of the values; of a histogram that is not empty. */
+    quantile(q: number): number {
+        return Math.min(this.max, Math.max(this.min, this.byRank(q * (this.length - 1))));
     }
 
     /** The value that `rank` values lie below. */

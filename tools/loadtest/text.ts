@@ -132,7 +132,7 @@ export function phasesTable({ phases: parts }: Report): string[][] {
             ...(good ? ["within targets"] : []),
             "first token p50",
             "p95",
-            "between tokens p50",
+            "between p50",
             "latency p50",
             "p95",
         ],
@@ -161,16 +161,7 @@ function phases(report: Report): string {
 /** A row for each length of prompt, with a heading. */
 export function lengthsTable({ byLength }: Report): string[][] {
     return [
-        [
-            "prompts",
-            "requests",
-            "tokens of an answer",
-            "first token p50",
-            "p95",
-            "between tokens p50",
-            "latency p50",
-            "p95",
-        ],
+        ["prompts", "requests", "tokens of an answer", "first token p50", "p95", "between p50", "latency p50", "p95"],
         ...byLength.map(({ lengthClass, requests, ok, tokens, ttftSeconds, interTokenSeconds, latencySeconds }) => [
             lengthClass,
             String(requests),
@@ -254,7 +245,8 @@ function invalid({ clientLimits }: Report): string {
     );
 }
 
-function sentence(text: string): string {
+/** With a capital in front. */
+export function sentence(text: string): string {
     return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

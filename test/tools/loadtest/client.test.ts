@@ -208,6 +208,20 @@ describe("connections", () => {
     });
 });
 
+it("a connection that was replaced takes nothing along of its successor's request", async () => {
+    const { baseUrl } = await serve((response) => void setTimeout(() => stream(response).end(piece("a") + done), 20));
+    const connector = new Connector({ baseUrl });
+    const connection = new Connection(connector, 0);
+    for (let i = 0; i < 10; i++) {
+        // From a timer, the next connection is open before the last one tells that it is closed.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await connection.open();
+        const { failure } = await askOver(connector, connection, request, { timeoutSeconds: 10 });
+        expect(failure).toBeUndefined();
+    }
+    connection.close();
+});
+
 describe("the first look at the app", () => {
     it("names what is wrong and what to do", async () => {
         const refusing = await serve((response) => void response.writeHead(401).end("no"));

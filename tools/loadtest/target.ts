@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
+import { defaultModel } from "../../src/settings/defaults";
+import type { Targets } from "./measures";
 import type { AppAddress } from "./replicas";
 
 /** What the load goes to. */
@@ -13,6 +15,10 @@ export interface Target {
     model?: string;
     /** Where the platform tells how many replicas are ready; a text says why that cannot be asked. */
     app: AppAddress | string;
+    /** What the stack's config says of the model, where it does: see `Targets`. */
+    targets?: Targets;
+    /** Euros per hour of a replica. */
+    replicaPrice?: number;
 }
 
 interface ServedModel {
@@ -50,6 +56,23 @@ export async function stackTarget(stackName: string | undefined, model: string |
         token: served.clientToken,
         model: served.model,
         app: appAddress((key) => stack.config[key]?.value, served.appId),
+        ...modelConfig(stack.config[`${project}:models`]?.value, name),
+    };
+}
+
+interface ModelConfig {
+    targets: { timeToFirstToken: number; interTokenLatency: number };
+    replicaPrice?: number;
+}
+
+/** Targets and price of a model, by the stack's config or by default. */
+function modelConfig(models = "{}", name: string): Pick<Target, "targets" | "replicaPrice"> {
+    const config = (JSON.parse(models) as Record<string, Partial<ModelConfig> | null>)[name];
+    const { targets } = defaultModel(name) as unknown as ModelConfig;
+    const { timeToFirstToken, interTokenLatency } = { ...targets, ...config?.targets };
+    return {
+        targets: { ttft: timeToFirstToken, itl: interTokenLatency },
+        replicaPrice: config?.replicaPrice,
     };
 }
 

@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
 import { duration, step, styled } from "../../machine/terminal";
+import type { Finding } from "../../tools/verify/check";
 import { prepareChart } from "../chart/chart";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
 import { requireSpace } from "../disk-space";
 import { readJson, writePrivate } from "../files";
 import type { Layout } from "../layout";
 import { installPlugins } from "../plugins/install";
-import type { Finding } from "../proof/finding";
-import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
@@ -42,7 +41,9 @@ export async function up(layout: Layout, { chart, settings }: UpOptions): Promis
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
-    writePrivate(layout.env, environmentFile(env, layout.bin));
+    const { prometheus, alertmanager } = daemon;
+    const monitoring = { OVH_SANDBOX_PROMETHEUS: prometheus, OVH_SANDBOX_ALERTMANAGER: alertmanager };
+    writePrivate(layout.env, environmentFile({ ...env, ...monitoring }, layout.bin));
 
     const stack = new Stack(layout, daemon, env);
     const code = await deploy(layout, daemon, stack, installed);
@@ -98,11 +99,11 @@ async function install(layout: Layout, toolchain: Toolchain, given: string | und
 async function prove(layout: Layout, daemon: DaemonInfo, stack: Stack): Promise<Finding[]> {
     return proveStack({
         outputs: await stack.outputs(),
+        settings: await stack.settings(),
         api: daemon.api,
         prometheus: daemon.prometheus,
         prometheusFolder: layout.prometheus,
         caFile: daemon.caFile,
-        grafanaAccess: grafanaAccess(await stack.config()),
         preview: () => stack.changes(),
     });
 }

@@ -76,7 +76,7 @@ export class Findings {
                 if (missing !== undefined) unseen(`not looked at: "${missing}" does not hold`);
                 finding = { group, promise, verdict: "holds", ok: true, seen: await look() };
             } catch (error) {
-                const { message } = error as Error;
+                const message = wordsOf(error as Error);
                 const { verdict, fix } =
                     error instanceof Doubt ? error : { verdict: "broken" as const, fix: undefined };
                 finding = { group, promise, verdict, ok: verdict !== "broken", seen: message, ...(fix && { fix }) };
@@ -93,6 +93,13 @@ export class Findings {
         const found = this.all.find((one) => one.promise === promise);
         return found?.verdict === "holds" || found?.verdict === "warning";
     }
+}
+
+/** What an error says; of a Kubernetes client's, which quotes the whole answer, the answer's message. */
+function wordsOf({ message, ...more }: Error & { code?: number; body?: string }): string {
+    if (!message.startsWith("HTTP-Code: ")) return message;
+    const said = /"message\\?":\s*\\?"(.*?)\\?"[,}]/.exec(String(more.body ?? message))?.[1];
+    return `the cluster's API server answers ${more.code}: ${said ?? "nothing more"}`;
 }
 
 /** Tries for so long, by default 45 s: three scrape intervals. */

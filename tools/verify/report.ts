@@ -52,6 +52,5 @@ function testCase({ group, promise, verdict, seen, fix }: Finding): string {
 /** A text as it may stand in XML: control characters have no place in it, not even written as entities. */
 function xml(text: string): string {
     const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;" };
-    // eslint-disable-next-line no-control-regex
     return text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, "").replace(/[&<>"\n]/g, (character) => entities[character]);
 }

@@ -41,7 +41,7 @@ export interface Stack {
 }
 
 /** Name of the project, as in Pulumi.yaml. */
-const project = "ovhcloud-llm-serving";
+export const project = "ovhcloud-llm-serving";
 
 /** What `pulumi` was asked for and did not do; the message is for people. */
 export class PulumiError extends Error {

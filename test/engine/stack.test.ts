@@ -90,6 +90,10 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const run = await promisify(execFile)(process.execPath, command, {
             cwd: checkout,
             env: { ...process.env, ...stage.env, PATH: `${stage.layout.bin}:${process.env.PATH}` },
+        }).catch((error: { code: number; stdout: string; stderr: string }) => {
+            // 3: this machine was too busy for the figures to count, which is not asked here.
+            if (error.code !== 3) throw error;
+            return error;
         });
         const { appUrl, clientToken } = await stage.outputs();
         const report = JSON.parse(readFileSync(json, "utf8")) as Report;

@@ -1,6 +1,6 @@
 import { createParser } from "eventsource-parser";
-import { Client } from "undici";
-import { Connector } from "../loadtest/client";
+import { StringDecoder } from "node:string_decoder";
+import { Connection, type Connector } from "../loadtest";
 
 /** One turn of a conversation. */
 export interface Message {
@@ -35,11 +35,6 @@ export class ChatError extends Error {}
 /** Asks for one answer and reads it as it comes. Throws a ChatError that says what to do. */
 export async function askModel(connector: Connector, messages: Message[], options: ChatOptions): Promise<Turn> {
     const { model, maxTokens, onText, signal } = options;
-    const client = new Client(connector.url.origin, {
-        connect: connector.connect,
-        headersTimeout: 300_000,
-        bodyTimeout: 300_000,
-    });
     const began = performance.now();
     const since = (): number => (performance.now() - began) / 1000;
     const turn: Turn = { text: "", seconds: 0, promptTokens: 0, outputTokens: 0 };
@@ -63,35 +58,60 @@ export async function askModel(connector: Connector, messages: Message[], option
             onText(piece);
         },
     });
+    const body = JSON.stringify({
+        model,
+        messages,
+        max_tokens: maxTokens,
+        stream: true,
+        stream_options: { include_usage: true },
+    });
+    const connection = new Connection(connector, Infinity);
+    const stop = (): void => connection.close(new Error("stopped"));
+    signal?.addEventListener("abort", stop);
     try {
-        const { statusCode, body } = await client.request({
-            method: "POST",
-            path: `${connector.url.pathname}/chat/completions`,
-            headers: connector.headers,
-            body: JSON.stringify({
-                model,
-                messages,
-                max_tokens: maxTokens,
-                stream: true,
-                stream_options: { include_usage: true },
-            }),
-            signal,
-        });
-        if (statusCode !== 200) throw new ChatError(refusal(statusCode, connector.shown(await body.text())));
-        const decoder = new TextDecoder();
-        for await (const bytes of body) parser.feed(decoder.decode(bytes as Buffer, { stream: true }));
+        await connection.open();
+        const status = await exchange(connection, connector.request("POST", "/chat/completions", body), (text) =>
+            parser.feed(text),
+        );
+        if (status.code !== 200) throw new ChatError(refusal(status.code, connector.shown(status.text)));
     } catch (error) {
         if (error instanceof ChatError) throw error;
         if (signal?.aborted) return { ...turn, seconds: since(), finishReason: "stopped by you" };
         const { message } = error as Error;
-        const lost = turn.text === "" ? "the app does not answer" : "the connection was lost in the middle of the answer";
+        const lost =
+            turn.text === "" ? "the app does not answer" : "the connection was lost in the middle of the answer";
         throw new ChatError(`${lost}: ${connector.shown(message)}. Is it running? npm run verify tells`);
     } finally {
-        void client.destroy();
+        signal?.removeEventListener("abort", stop);
+        connection.close();
     }
     if (broken !== undefined) throw new ChatError(`the server broke off: ${connector.shown(broken)}`);
     if (!done) throw new ChatError("the answer broke off before its end: its replica went away. Ask again");
     return { ...turn, seconds: since() };
+}
+
+/** Sends a request and hands on the text of a successful answer as it comes; that of another one is given back. */
+function exchange(
+    connection: Connection,
+    request: string,
+    onText: (text: string) => void,
+): Promise<{ code: number; text: string }> {
+    const decoder = new StringDecoder("utf8");
+    let code = 0;
+    let refused = "";
+    return new Promise((resolve, reject) => {
+        connection.send(request, {
+            came: () => undefined,
+            head: ({ status }) => (code = status),
+            body: (bytes) => {
+                const text = decoder.write(bytes);
+                if (code === 200) onText(text);
+                else refused += text;
+            },
+            end: () => resolve({ code, text: refused }),
+            failed: reject,
+        });
+    });
 }
 
 /** What a status means, and what to do. */
@@ -117,6 +137,10 @@ export function figures({ promptTokens, outputTokens, firstTokenSeconds, seconds
         firstTokenSeconds === undefined ? "no text" : `first token after ${firstTokenSeconds.toFixed(2)} s`,
         ...(rate === undefined ? [] : [`${rate.toFixed(1)} tokens/s`]),
         `${seconds.toFixed(1)} s in all`,
-        ...(finishReason === "length" ? ["cut at --max-tokens"] : finishReason === "stop" ? [] : [finishReason ?? "no end"]),
+        ...(finishReason === "length"
+            ? ["cut at --max-tokens"]
+            : finishReason === "stop"
+              ? []
+              : [finishReason ?? "no end"]),
     ].join(", ");
 }

@@ -4,8 +4,7 @@ import { createInterface } from "node:readline";
 import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
 import { styled } from "../../machine/terminal";
-import { Connector, servedModels } from "../loadtest/client";
-import { stackTarget, urlTarget } from "../loadtest/target";
+import { Connector, servedModels, stackTarget, urlTarget } from "../loadtest";
 import { askModel, ChatError, figures, type Message } from "./chat";
 
 const usage = `Usage: npm run chat [-- OPTIONS] ["QUESTION"]

@@ -1,4 +1,6 @@
-import { chooseModel, credentialsOf, projectIdOf, readStack } from "../stack";
+import { defaultModel } from "../../src/settings/defaults";
+import { chooseModel, credentialsOf, project, projectIdOf, readStack } from "../stack";
+import type { Targets } from "./measures";
 import type { AppAddress } from "./replicas";
 
 /** What the load goes to. */
@@ -10,6 +12,10 @@ export interface Target {
     model?: string;
     /** Where the platform tells how many replicas are ready; a text says why that cannot be asked. */
     app: AppAddress | string;
+    /** What the stack's config says of the model, where it does: see `Targets`. */
+    targets?: Targets;
+    /** Euros per hour of a replica. */
+    replicaPrice?: number;
 }
 
 /**
@@ -18,12 +24,29 @@ export interface Target {
  */
 export async function stackTarget(stackName: string | undefined, model: string | undefined): Promise<Target> {
     const stack = await readStack(stackName);
-    const [, served] = chooseModel(stack, model);
+    const [name, served] = chooseModel(stack, model);
     return {
         baseUrl: served.openAiBaseUrl,
         token: served.clientToken,
         model: served.model,
         app: appAddress((key) => stack.config[key]?.value, served.appId),
+        ...modelConfig(stack.config[`${project}:models`]?.value, name),
+    };
+}
+
+interface ModelConfig {
+    targets: { timeToFirstToken: number; interTokenLatency: number };
+    replicaPrice?: number;
+}
+
+/** Targets and price of a model, by the stack's config or by default. */
+function modelConfig(models = "{}", name: string): Pick<Target, "targets" | "replicaPrice"> {
+    const config = (JSON.parse(models) as Record<string, Partial<ModelConfig> | null>)[name];
+    const { targets } = defaultModel(name) as unknown as ModelConfig;
+    const { timeToFirstToken, interTokenLatency } = { ...targets, ...config?.targets };
+    return {
+        targets: { ttft: timeToFirstToken, itl: interTokenLatency },
+        replicaPrice: config?.replicaPrice,
     };
 }
 

@@ -1,0 +1,3 @@
+export function reportPage(_report: unknown): string {
+    return "";
+}

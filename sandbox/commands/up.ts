@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { duration, styled } from "../../machine/terminal";
+import type { Finding } from "../../tools/verify/check";
 import { prepareChart } from "../chart/chart";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
 import { requireSpace } from "../disk-space";
@@ -7,8 +8,6 @@ import { readJson, writePrivate } from "../files";
 import { findGrafana, type GrafanaProgram } from "../grafana/program";
 import type { Layout } from "../layout";
 import { installPlugins } from "../plugins/install";
-import type { Finding } from "../proof/finding";
-import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
 import { sandboxTools } from "../toolchain/recipes";
@@ -67,7 +66,9 @@ async function bringUp(layout: Layout, { chart, settings }: UpOptions, phases: P
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
-    writePrivate(layout.env, environmentFile(env, layout.bin));
+    const { prometheus, alertmanager } = daemon;
+    const monitoring = { OVH_SANDBOX_PROMETHEUS: prometheus, OVH_SANDBOX_ALERTMANAGER: alertmanager };
+    writePrivate(layout.env, environmentFile({ ...env, ...monitoring }, layout.bin));
 
     const stack = new Stack(layout, daemon, env);
     await deploy(layout, daemon, stack, phases);
@@ -155,12 +156,12 @@ async function findingsOf(
 ): Promise<Finding[]> {
     return proveStack({
         outputs: await stack.outputs(),
+        settings: await stack.settings(),
         api: daemon.api,
         prometheus: daemon.prometheus,
         prometheusFolder: layout.prometheus,
         caFile: daemon.caFile,
         grafanaUrl: grafana ? daemon.grafana : undefined,
-        grafanaAccess: grafanaAccess(await stack.config()),
         preview: () => stack.changes(),
         onFinding,
     });

@@ -1,5 +1,5 @@
 import { dashboardFiles } from "../../src/monitoring/dashboards/files";
-import { eventually, expect, type Check } from "./finding";
+import { eventually, expect, type Check } from "../../tools/verify/check";
 
 /** A Grafana that runs, and what it is to show. */
 interface GrafanaInput {

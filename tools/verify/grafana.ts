@@ -1,17 +1,9 @@
 import { CoreV1Api, NetworkingV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { grafanaService } from "../../src/monitoring/chart-values";
 import type { MonitoringSettings } from "../../src/settings";
-import { defaultMonitoring, overlay } from "../../src/settings/defaults";
-import { expect } from "./finding";
+import { expect } from "./check";
 
 export type GrafanaAccess = MonitoringSettings["grafana"]["access"];
-
-/** The setting in a stack's config as `pulumi config --json --show-secrets` prints it; the stack has been brought up with it. */
-export function grafanaAccess(config: string): GrafanaAccess {
-    const stored = JSON.parse(config) as Record<string, { value: string } | undefined>;
-    const given = JSON.parse(stored["ovhcloud-llm-serving:monitoring"]?.value ?? "{}") as unknown;
-    return (overlay(defaultMonitoring, given ?? {}) as MonitoringSettings).grafana.access;
-}
 
 /** How Grafana is reached, by `monitoring.grafana.access`. `look` says what it saw and throws when that was not promised. */
 export const grafanaPromises: Record<
@@ -46,7 +38,7 @@ export const grafanaPromises: Record<
             const sources = ingress.metadata?.annotations?.["nginx.ingress.kubernetes.io/whitelist-source-range"];
             expect(sources, "the ingress names no sources: open to all");
             await expectNoLoadBalancer(kubernetes);
-            return `${hostname} by class ${ingress.spec?.ingressClassName} from ${sources} (no controller is run here)`;
+            return `${hostname} by class ${ingress.spec?.ingressClassName} from ${sources}`;
         },
     },
     internal: {

@@ -1,7 +1,7 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, describe, expect, it } from "vitest";
-import { grafanaAccess, grafanaPromises } from "../../sandbox/proof/grafana";
-import { startApiServer, type ApiServer } from "../managed-kubernetes/api-server";
+import { grafanaPromises } from "../../../tools/verify/grafana";
+import { startApiServer, type ApiServer } from "../../managed-kubernetes/api-server";
 
 let server: ApiServer | undefined;
 afterEach(async () => server?.close());
@@ -51,14 +51,5 @@ describe("what is promised of Grafana follows the setting", () => {
         [["internal", "http://203.0.113.9/d/x", [inside]], /grafanaUrl is/],
     ])("%j does not hold", async (args, fault) => {
         await expect(look(...args)).rejects.toThrow(fault);
-    });
-
-    it.each([
-        [{}, "loadBalancer"],
-        [{ "ovhcloud-llm-serving:monitoring": { value: "{}" } }, "loadBalancer"],
-        [{ "ovhcloud-llm-serving:monitoring": { value: '{"grafana":{"access":"ingress"}}' } }, "ingress"],
-        [{ "ovhcloud-llm-serving:monitoring": { value: '{"grafana":{"allowedSources":[]}}' } }, "loadBalancer"],
-    ])("the config %j says how", (config, access) => {
-        expect(grafanaAccess(JSON.stringify(config))).toBe(access);
     });
 });

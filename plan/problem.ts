@@ -4,10 +4,25 @@ import { readTrace } from "./trace-file";
 import { replay, shaped, type Replay, type Shape, type Traffic } from "./traffic";
 
 /** Where the traffic comes from, as plain data: each worker reads it for itself. */
-export type TrafficSource = ({ trace: string } & Replay) | { shape: Shape };
+export type TrafficSource = (({ trace: string } & Replay) | { shape: Shape }) & {
+    /** Answers are so many times as long. Default 1. */
+    answers?: number;
+};
 
 export function openTraffic(source: TrafficSource): Traffic {
-    return "trace" in source ? replay(readTrace(source.trace), source) : shaped(source.shape);
+    const traffic = "trace" in source ? replay(readTrace(source.trace), source) : shaped(source.shape);
+    return source.answers === undefined ? traffic : withLongerAnswers(traffic, source.answers);
+}
+
+function withLongerAnswers(traffic: Traffic, factor: number): Traffic {
+    return {
+        ...traffic,
+        *requests(seed) {
+            for (const request of traffic.requests(seed)) {
+                yield { ...request, answerTokens: Math.max(1, Math.round(request.answerTokens * factor)) };
+            }
+        },
+    };
 }
 
 /** What is asked: everything but the settings that are searched. Times are seconds. */

@@ -156,7 +156,7 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
     it("a volume that cannot be as wanted is refused in preview, and by up before anything is touched", async () => {
         const before = await release();
         stage.configure({ "monitoring.storage.prometheus": "50Gi", "monitoring.storage.alertmanager": "20Gi" });
-        for (const run of [stage.preview, stage.up]) {
+        for (const run of [() => stage.preview(), () => stage.up()]) {
             const said = await fail(run());
             expect(said).toContain(`the volume ${prometheusClaim} has 60Gi, and no volume shrinks`);
             expect(said).toContain("pulumi config set --path monitoring.storage.prometheus 60Gi");

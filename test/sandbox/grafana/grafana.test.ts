@@ -156,8 +156,9 @@ describe("run for the pod of the cluster", () => {
                 return { body: { data: Object.fromEntries(data) } };
             }
             if (name !== undefined && objects.configMaps[name]) return { body: { data: objects.configMaps[name] } };
-            if (label !== undefined)
+            if (label !== undefined) {
                 return { body: { items: (objects.labelled[label] ?? []).map((data) => ({ data })) } };
+            }
             return { status: 404, body: { kind: "Status", code: 404 } };
         });
         asked = [];

@@ -196,7 +196,7 @@ describe("what can be chosen", () => {
         await tab.getByLabel("To", { exact: true }).fill("2020-01-01T01:00:00");
         await tab.getByRole("button", { name: "Show this range" }).click();
         await ready();
-        await panel("Tokens").getByText("No data").waitFor();
+        await panel("Tokens").locator(".note", { hasText: "No data" }).waitFor();
         expect(await panel("First token, p95").locator(".note").textContent()).toBe("no requests");
         expect(await panel("Tokens").locator(".plot").isVisible()).toBe(false);
         expect(await tab.locator(".range summary").textContent()).toContain("1 Jan, 00:00:00 to 01:00:00");
@@ -266,7 +266,7 @@ describe("when something is wrong", () => {
         expect(await tab.locator("#connection").textContent()).toBe("no data");
         prometheusUrl = prometheus.url;
         await tab.getByLabel("Refresh now").click();
-        await panel("Endpoint").getByText("Up").waitFor();
+        await panel("Endpoint").getByText("Up", { exact: true }).waitFor();
         expect(await tab.locator("#message").textContent()).toBe("");
         problems = problems.filter((text) => !/50[23]/.test(text));
     });

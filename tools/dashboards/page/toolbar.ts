@@ -135,7 +135,7 @@ export class Toolbar {
         const options = Object.entries(known).map(([value, title]) => {
             return new Option(title, value, false, Number(value) === this.view.refresh);
         });
-        const select = element("select", {}, ...options) as HTMLSelectElement;
+        const select = element("select", { "aria-label": "Refresh" }, ...options) as HTMLSelectElement;
         select.addEventListener("change", () => {
             this.view.refresh = Number(select.value);
             this.changed();

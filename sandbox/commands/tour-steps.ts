@@ -18,18 +18,22 @@ export interface TourStep {
     passes?: boolean;
 }
 
-/** A copy of `Pulumi.sandbox.yaml` that the steps change in its place. */
-export const tourConfig = ".sandbox/tour.yaml";
-
 const quiet = "--yes --skip-preview --suppress-outputs --suppress-progress";
-const onTour = `--stack sandbox --config-file ${tourConfig}`;
 
 /** Sends a header with the token by way of a pipe, so that no list of processes shows it, and prints the status. */
 const status = `curl -s -o /dev/null -w '%{http_code}\\n' --cacert "$OVH_SANDBOX_CA"`;
 const header = `echo "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"`;
 
-/** @param prometheus URL of the sandbox's Prometheus */
-export function tourSteps(prometheus: string): TourStep[] {
+/** What puts back whatever the steps have changed. */
+export const putBackCommand = `pulumi up ${quiet} --stack sandbox`;
+
+/**
+ * @param prometheus URL of the sandbox's Prometheus
+ * @param config a copy of `Pulumi.sandbox.yaml` that the steps change in its place
+ * @param mistake path of a copy that is not used for anything else
+ */
+export function tourSteps(prometheus: string, config: string, mistake: string): TourStep[] {
+    const onTour = `--stack sandbox --config-file ${config}`;
     return [
         {
             title: "What runs",
@@ -60,9 +64,9 @@ ${status} "$url/models"`,
         {
             title: "Make a mistake",
             about: "What is set is checked before anything is made, all of it at once.",
-            command: `cp Pulumi.sandbox.yaml .sandbox/mistake.yaml
-pulumi config set --path models.ministral.replicas.max 0 --config-file .sandbox/mistake.yaml
-pulumi preview --stack sandbox --config-file .sandbox/mistake.yaml --suppress-progress`,
+            command: `cp Pulumi.sandbox.yaml ${mistake}
+pulumi config set --path models.ministral.replicas.max 0 --config-file ${mistake}
+pulumi preview --stack sandbox --config-file ${mistake} --suppress-progress`,
             sees: "the setting, what was found, and what would be right; nothing was touched",
             seen: /models\.ministral\.replicas\.max/,
             fails: true,
@@ -104,7 +108,7 @@ promtool query instant ${prometheus} 'count by (alertname, alertstate) (ALERTS)'
         {
             title: "Change the target",
             about: "A scaling target is changed in place: no replica restarts, app and address stay.",
-            command: `pulumi config set --path models.ministral.scaling.target 40 --config-file ${tourConfig}
+            command: `pulumi config set --path models.ministral.scaling.target 40 --config-file ${config}
 pulumi up ${quiet} ${onTour}`,
             sees: "the app updated, everything else unchanged",
             seen: /App ministral updated/,
@@ -114,7 +118,7 @@ pulumi up ${quiet} ${onTour}`,
             title: "Rotate a token",
             about: "A new client token; the one before works on for a day, so that no client is refused meanwhile.",
             command: `old="$(pulumi stack output clientToken --show-secrets)"
-pulumi config set --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${tourConfig}
+pulumi config set --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${config}
 pulumi up ${quiet} ${onTour}
 new="$(pulumi stack output clientToken --show-secrets)"
 if [ "$old" != "$new" ]; then echo "another token"; fi

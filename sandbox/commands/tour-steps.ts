@@ -74,7 +74,7 @@ pulumi preview --stack sandbox --config-file ${mistake} --suppress-progress`,
         {
             title: "Force a scale-up",
             about: "160 clients ask at once. The metric passes its target, replicas are asked for, boot (in seconds here, in minutes on OVHcloud) and serve; when the load is over they go again.",
-            command: "npm run --silent loadtest -- --stack sandbox --workers 160 --requests 6",
+            command: "npm run --silent loadtest -- --stack sandbox --workers 160 --requests 8 --max-tokens 256",
             sees: '"Ready replicas: 1 -> 2 -> 3", and latency falling once they serve; the console draws it',
             seen: /[Rr]eady replicas.*-> [23]/,
             changes: "the number of replicas, for some seconds",
@@ -132,8 +132,8 @@ done`,
         {
             title: "Tear down",
             about: "Everything that is billed is gone when this ends: OVHcloud says so, not just Pulumi.",
-            command: `pulumi destroy --yes --skip-preview --suppress-progress ${onTour}
-npm run --silent sandbox -- status`,
+            command: `pulumi destroy --yes --skip-preview --suppress-progress ${onTour} | tail -n 20
+npm run --silent sandbox -- status | grep -i apps`,
             sees: '"no apps"; the local OVHcloud itself runs on',
             seen: /no apps/,
             changes: 'all of it is deleted: "npm run sandbox" brings it up again',

@@ -35,7 +35,9 @@ export async function tour(layout: Layout, running: RunningDaemon | undefined, o
     const steps = tourSteps(running.info.prometheus, config, mistake);
     const first = firstStep(options.from, steps.length);
     copyFileSync(join(checkout, "Pulumi.sandbox.yaml"), join(checkout, config));
-    console.log("Ten steps on the stack that runs. Each says what it changes; the end puts that back.");
+    console.log(
+        'Ten steps on the stack that runs. Each says what it changes; the end of the tour\nputs that back, and so does "npm run sandbox".',
+    );
     const failed: number[] = [];
     let toPutBack = false;
     let number = first;

@@ -27,7 +27,12 @@ export default tseslint.config(
         extends: [...tseslint.configs.recommendedTypeChecked],
         languageOptions: {
             parserOptions: {
-                project: ["./tsconfig.json", "./packages/*/tsconfig.json", "./sandbox/console/page/tsconfig.json"],
+                project: [
+                    "./tsconfig.json",
+                    "./packages/*/tsconfig.json",
+                    "./sandbox/console/page/tsconfig.json",
+                    "./tools/dashboards/page/tsconfig.json",
+                ],
                 tsconfigRootDir: import.meta.dirname,
             },
         },
@@ -47,12 +52,13 @@ export default tseslint.config(
             "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
         },
     },
-    // sandbox -> tools -> machine, and all of them -> src -> packages; never the reverse.
-    apart(["packages/**"], "src", "machine", "tools", "sandbox", "bench", "test"),
-    apart(["index.ts", "src/**"], "machine", "tools", "sandbox", "bench", "test"),
-    apart(["machine/**"], "src", "packages", "tools", "sandbox", "bench", "test"),
-    apart(["tools/**"], "sandbox", "bench", "test"),
-    apart(["sandbox/**"], "bench", "test"),
+    // plan -> sandbox -> tools -> machine, and all of them -> src -> packages; never the reverse.
+    apart(["packages/**"], "src", "machine", "tools", "sandbox", "plan", "bench", "test"),
+    apart(["index.ts", "src/**"], "machine", "tools", "sandbox", "plan", "bench", "test"),
+    apart(["machine/**"], "src", "packages", "tools", "sandbox", "plan", "bench", "test"),
+    apart(["tools/**"], "sandbox", "plan", "bench", "test"),
+    apart(["sandbox/**"], "plan", "bench", "test"),
+    apart(["plan/**"], "bench", "test"),
     // inference, cluster, monitoring -> settings -> vllm
     inner("vllm", "settings", "inference", "cluster", "monitoring"),
     inner("settings", "inference", "cluster", "monitoring"),

@@ -1,5 +1,17 @@
 import { defineConfig } from "vitest/config";
 
+/** Each of these starts real processes (an engine, a control plane, a Prometheus, a browser), and waits a lot. */
+const real = [
+    "test/engine/**/*.test.ts",
+    "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
+    "test/tools/dashboards/render.test.ts",
+];
+
+/** Like unit tests, but they ask promtool, amtool or Alertmanager. */
+const tools = ["alertmanager", "alerts", "alerts-in-time", "any-config", "chart-overrides", "panels"].map(
+    (name) => `test/monitoring/${name}.test.ts`,
+);
+
 export default defineConfig({
     // Before .js: "../../index" is the program, not what compiles it for Pulumi.
     resolve: { extensions: [".ts", ".mts", ".js", ".mjs", ".json"] },
@@ -12,26 +24,30 @@ export default defineConfig({
                 test: {
                     name: "unit",
                     include: ["test/**/*.test.ts"],
-                    exclude: [
-                        "test/engine/**",
-                        "test/sandbox/{kubernetes,prometheus,plugins,console}/**",
-                        "test/tools/dashboards/render.test.ts",
-                    ],
+                    exclude: [...real, ...tools],
                     testTimeout: 60_000,
                     hookTimeout: 60_000,
                     maxWorkers: 2,
                 },
             },
             {
-                // Each of these starts real processes (an engine, a control plane, a Prometheus, a browser), and waits a lot.
+                extends: true,
+                test: {
+                    name: "tools",
+                    include: tools,
+                    // Runs only where a file of this project does.
+                    globalSetup: "test/toolchain-setup.ts",
+                    testTimeout: 60_000,
+                    hookTimeout: 60_000,
+                    maxWorkers: 2,
+                },
+            },
+            {
                 extends: true,
                 test: {
                     name: "real",
-                    include: [
-                        "test/engine/**/*.test.ts",
-                        "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
-                        "test/tools/dashboards/render.test.ts",
-                    ],
+                    include: real,
+                    globalSetup: "test/toolchain-setup.ts",
                     maxWorkers: 2,
                     sequence: { groupOrder: 1 },
                     testTimeout: 600_000,

@@ -1,9 +1,10 @@
 // The background process of the sandbox: `npm run sandbox` starts it, `-- down` stops it.
 import { readFileSync } from "node:fs";
-import { resolveCredentials } from "../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../packages/ai-deploy/src/api/credentials";
 import { startConsole } from "./console/console";
 import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { readJson, writePrivate } from "./files";
+import type { GrafanaProgram } from "./grafana/program";
 import { layoutOf } from "./layout";
 import { startLocalCloud } from "./local-cloud";
 import type { Balancing } from "./ovhcloud/status";
@@ -19,12 +20,14 @@ export interface DaemonSettings {
     balancing?: Balancing;
     /** Absolute path of a file of profiles. */
     profiles?: string;
+    /** The Grafana of this machine; null when there is none. */
+    grafana?: GrafanaProgram | null;
     /** Default: the simulated one. */
     engine?: "simulated" | Omit<RealEngine, "dir">;
 }
 
 /** Where it listens as long as nobody else does; once chosen, ports stay for as long as the sandbox: they are in the stack's outputs. */
-const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791, console: 7770 };
+const preferredPorts = { api: 7780, prometheus: 7790, alertmanager: 7791, grafana: 7792, console: 7770 };
 
 /** What the daemon tells once the API answers, in `Layout.daemonInfo`. */
 export interface DaemonInfo {
@@ -32,6 +35,8 @@ export interface DaemonInfo {
     api: string;
     prometheus: string;
     alertmanager: string;
+    /** Answers only when one is installed. */
+    grafana: string;
     /** `http://127.0.0.1:PORT` */
     console: string;
     caFile: string;
@@ -44,13 +49,14 @@ function log(line: string): void {
 async function main(dir: string): Promise<void> {
     const layout = layoutOf(dir);
     const settings = JSON.parse(readFileSync(layout.daemonSettings, "utf8")) as DaemonSettings;
-    const ports = readJson<typeof preferredPorts>(layout.ports) ?? preferredPorts;
+    const ports = { ...preferredPorts, ...readJson<typeof preferredPorts>(layout.ports) };
     const cloud = await startLocalCloud({
         layout,
         ...settings,
         apiPort: ports.api,
         prometheusPort: ports.prometheus,
         alertmanagerPort: ports.alertmanager,
+        grafanaPort: ports.grafana,
         log,
     });
     const env = sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile, settings.speed);
@@ -64,6 +70,7 @@ async function main(dir: string): Promise<void> {
         projectId: sandboxProjectId,
         prometheusUrl: () => cloud.prometheusUrl(),
         alertmanagerUrl: cloud.alertmanager,
+        grafana: () => cloud.grafana(),
         env,
         dir: layout.console,
         kubeconfig: layout.kubeconfig,
@@ -75,6 +82,7 @@ async function main(dir: string): Promise<void> {
         api: cloud.api.url,
         prometheus: cloud.prometheus,
         alertmanager: cloud.alertmanager,
+        grafana: cloud.grafanaUrl,
         console: page.url,
         caFile: cloud.api.caFile,
     };
@@ -83,6 +91,7 @@ async function main(dir: string): Promise<void> {
         api: info.api,
         prometheus: info.prometheus,
         alertmanager: info.alertmanager,
+        grafana: info.grafana,
         console: info.console,
     };
     const kept = Object.entries(taken).map(([name, url]) => [name, portOf(url)]);

@@ -159,10 +159,13 @@ export async function listenNear(server: Server, port: number, backlog?: number)
     }
 }
 
-/** A port of 127.0.0.1 for another program. Somebody else may take it first: the program finds out, and needs another one. */
-export async function freePort(): Promise<number> {
+/**
+ * A port of 127.0.0.1 for another program, the wanted one if it is free. Somebody else may take it first: the program finds out,
+ * and needs another one.
+ */
+export async function freePort(wanted = 0): Promise<number> {
     const probe = createPlainServer();
-    const port = await listen(probe, 0);
+    const port = await listenNear(probe, wanted);
     await close(probe);
     return port;
 }

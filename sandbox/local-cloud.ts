@@ -2,6 +2,9 @@ import { rmSync } from "node:fs";
 import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { writePrivate } from "./files";
 import type { Layout } from "./layout";
+import type { GrafanaState } from "./grafana/local-grafana";
+import type { GrafanaProgram } from "./grafana/program";
+import { freePort } from "./http-server";
 import { createKwokMks } from "./kubernetes/kwok";
 import type { ManagedKubernetes } from "./ovhcloud/mks";
 import { startOvhCloud, type OvhCloud } from "./ovhcloud/server";
@@ -21,6 +24,9 @@ export interface LocalCloudOptions {
     apiPort?: number;
     prometheusPort?: number;
     alertmanagerPort?: number;
+    grafanaPort?: number;
+    /** The Grafana of this machine, if there is one. */
+    grafana?: GrafanaProgram | null;
     /** How the gateways of apps choose a replica; default `random`. */
     balancing?: Balancing;
     /** File of profiles of the simulated GPUs, beside the built-in ones. */
@@ -36,6 +42,9 @@ export interface LocalCloud {
     /** `http://127.0.0.1:PORT`; each answers once there is a cluster with one. */
     prometheus: string;
     alertmanager: string;
+    /** Of Grafana, which runs when one is installed and there is a cluster. */
+    grafanaUrl: string;
+    grafana(): GrafanaState;
     /** Base URL of Prometheus, once there is a cluster. */
     prometheusUrl(): string | undefined;
     /** Stops every process and listener; state stays on disk. */
@@ -53,6 +62,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         prometheus: await openReverseProxy({ name: "Prometheus", port: options.prometheusPort ?? 0, log }),
         alertmanager: await openReverseProxy({ name: "Alertmanager", port: options.alertmanagerPort ?? 0, log }),
     };
+    const grafanaPort = await freePort(options.grafanaPort);
     const kwok = createKwokMks({
         dir: layout.kubernetes,
         bin: {
@@ -87,6 +97,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
                     alertmanager: bin.alertmanager,
                 },
                 proxies,
+                grafana: { port: grafanaPort, program: options.grafana ?? undefined },
                 caFile: await caFile,
                 log,
             }),
@@ -147,6 +158,8 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
         api,
         prometheus: proxies.prometheus.url,
         alertmanager: proxies.alertmanager.url,
+        grafanaUrl: `http://127.0.0.1:${grafanaPort}`,
+        grafana: () => feed?.feed.grafana() ?? { detail: "starts with the first cluster, if one is installed" },
         prometheusUrl: () => feed?.feed.url,
         close: async () => {
             await feed?.feed.close();

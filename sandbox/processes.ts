@@ -16,6 +16,7 @@ const ownPrograms = new Set([
     "prometheus",
     "prometheus-operator",
     "alertmanager",
+    "grafana",
 ]);
 
 interface Process {

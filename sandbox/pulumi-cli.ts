@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
-import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/client";
+import { defaultRequestsPerMinute } from "../packages/ai-deploy/src/api/client";
 import type { Layout } from "./layout";
 import { sandboxCredentials, sandboxProjectId } from "./credentials";
 import { watchOver } from "./interruptible";

@@ -1,5 +1,6 @@
 // `npm test`: installs what is missing, then checks format, lint and types and runs every test.
-// Arguments go to vitest (`npm test -- test/settings`), and then only the tests named run.
+// Arguments go to vitest (`npm test -- test/settings`), and then only the tests named run. Those that need programs, such as
+// promtool or a control plane, have them downloaded or built first (vitest.config.mts): nothing else waits for that.
 // The last line is "N passed, N failed, N skipped"; each of the four checks counts as one.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -32,38 +33,33 @@ function check(title, command, args) {
     total[run(title, command, args) ? "passed" : "failed"]++;
 }
 
-// The tests that need a real engine, control plane or Prometheus find them in this cache.
-if (!run("toolchain", process.execPath, ["--import", "tsx", join(root, "sandbox/toolchain/cli.ts")])) {
+if (selected.length === 0) {
+    check("format", bin("prettier"), ["--check", "."]);
+    check("lint", bin("eslint"), [".", "--max-warnings", "0"]);
+    check("types", bin("tsc"), ["--noEmit"]);
+    check("types of the console's page", bin("tsc"), ["-p", "sandbox/console/page"]);
+}
+const folder = mkdtempSync(join(tmpdir(), "tests-"));
+const report = join(folder, "report.json");
+const ok = run("tests", bin("vitest"), [
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    ...selected,
+]);
+try {
+    const counts = JSON.parse(readFileSync(report, "utf8"));
+    total.passed += counts.numPassedTests;
+    total.failed += counts.numFailedTests;
+    total.skipped += counts.numPendingTests + counts.numTodoTests;
+    const nothingRan = counts.numTotalTests === 0;
+    // A file that cannot be loaded, or an error outside of any test, fails the run without failing a test.
+    if ((!ok || nothingRan) && counts.numFailedTests === 0) total.failed++;
+} catch {
     total.failed++;
-} else {
-    if (selected.length === 0) {
-        check("format", bin("prettier"), ["--check", "."]);
-        check("lint", bin("eslint"), [".", "--max-warnings", "0"]);
-        check("types", bin("tsc"), ["--noEmit"]);
-        check("types of the console's page", bin("tsc"), ["-p", "sandbox/console/page"]);
-    }
-    const folder = mkdtempSync(join(tmpdir(), "tests-"));
-    const report = join(folder, "report.json");
-    const ok = run("tests", bin("vitest"), [
-        "run",
-        "--reporter=default",
-        "--reporter=json",
-        `--outputFile.json=${report}`,
-        ...selected,
-    ]);
-    try {
-        const counts = JSON.parse(readFileSync(report, "utf8"));
-        total.passed += counts.numPassedTests;
-        total.failed += counts.numFailedTests;
-        total.skipped += counts.numPendingTests + counts.numTodoTests;
-        const nothingRan = counts.numTotalTests === 0;
-        // A file that cannot be loaded, or an error outside of any test, fails the run without failing a test.
-        if ((!ok || nothingRan) && counts.numFailedTests === 0) total.failed++;
-    } catch {
-        total.failed++;
-    } finally {
-        rmSync(folder, { recursive: true, force: true });
-    }
+} finally {
+    rmSync(folder, { recursive: true, force: true });
 }
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 ? 0 : 1);

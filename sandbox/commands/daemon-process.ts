@@ -44,7 +44,7 @@ export async function runningDaemon(layout: Layout): Promise<RunningDaemon | und
 export async function ensureDaemon(
     layout: Layout,
     toolchain: Toolchain,
-    wanted: WantedSettings,
+    wanted: WantedSettings & Pick<DaemonSettings, "grafana">,
     say: Say,
 ): Promise<DaemonInfo> {
     const before = readJson<DaemonSettings>(layout.daemonSettings);

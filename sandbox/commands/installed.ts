@@ -1,5 +1,6 @@
 import { table } from "../../machine/terminal";
 import type { PreparedChart } from "../chart/chart";
+import type { GrafanaProgram } from "../grafana/program";
 import type { InstalledPlugins } from "../plugins/install";
 import type { Toolchain } from "../toolchain/toolchain";
 
@@ -8,10 +9,14 @@ export interface Installed {
     chart: PreparedChart;
     plugins: InstalledPlugins;
     toolchain: Toolchain["source"];
+    grafana: GrafanaProgram | null;
 }
 
 /** Says of each part whether it is the real one. */
-export function sourcesTable({ chart, plugins, toolchain }: Installed, realEngine: string | undefined): string {
+export function sourcesTable(
+    { chart, plugins, toolchain, grafana }: Installed,
+    realEngine: string | undefined,
+): string {
     const rows = [
         ["chart", chart.source, chart.version],
         ...Object.entries(plugins).map(([name, { source, version }]) => [`plugin ${name}`, source, version]),
@@ -22,7 +27,8 @@ export function sourcesTable({ chart, plugins, toolchain }: Installed, realEngin
                   ["vLLM", realEngine, ""],
                   ["AI Deploy, OVHcloud API", "simulated", ""],
               ]),
-        ["Grafana, exporters", "objects only, their pods do not run", ""],
+        grafana ? ["Grafana", "path", grafana.version] : ["Grafana", "objects only: none on PATH", ""],
+        ["exporters", "objects only, their pods do not run", ""],
     ];
     return table(rows.map((row) => ["  " + row[0], ...row.slice(1)]));
 }

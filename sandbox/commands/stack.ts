@@ -1,7 +1,8 @@
 import { mkdirSync } from "node:fs";
 import type { DaemonInfo } from "../daemon";
 import { checkout, type Layout } from "../layout";
-import type { StackOutputs } from "../proof/proof";
+import type { Settings } from "../../src/settings";
+import { stackSettings, type StackOutputs } from "../../tools/stack";
 import { pulumi, type PulumiRun } from "../pulumi-cli";
 import { sandboxStatus } from "../status";
 import { mendCheckpoint } from "./checkpoint";
@@ -52,9 +53,9 @@ export class Stack {
         return JSON.parse(await this.told(["stack", "output", "--json", "--show-secrets"])) as StackOutputs;
     }
 
-    /** As `pulumi config --json --show-secrets` prints it. */
-    config(): Promise<string> {
-        return this.told(["config", "--json", "--show-secrets"]);
+    async settings(): Promise<Settings> {
+        const config = await this.told(["config", "--json", "--show-secrets"]);
+        return stackSettings({ outputs: {}, config: JSON.parse(config) as Record<string, { value: string }> });
     }
 
     /** What a second `up` would change; undefined for nothing. */

@@ -55,6 +55,7 @@ function printRunning(layout: Layout, running: RunningDaemon, installed: Install
         API: info.api,
         Prometheus: info.prometheus,
         Alertmanager: info.alertmanager,
+        ...(installed?.grafana && { Grafana: info.grafana }),
         kubeconfig: layout.kubeconfig,
     };
     console.log(table(Object.entries(addresses)));

@@ -1,15 +1,16 @@
 import { existsSync } from "node:fs";
 import { duration, styled } from "../../machine/terminal";
+import type { Finding } from "../../tools/verify/check";
 import { prepareChart } from "../chart/chart";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
 import { requireSpace } from "../disk-space";
 import { readJson, writePrivate } from "../files";
+import { findGrafana, type GrafanaProgram } from "../grafana/program";
 import type { Layout } from "../layout";
 import { installPlugins } from "../plugins/install";
-import type { Finding } from "../proof/finding";
-import { grafanaAccess } from "../proof/grafana";
 import { proveStack } from "../proof/proof";
 import { environmentFile, sandboxEnvironment } from "../pulumi-cli";
+import { sandboxTools } from "../toolchain/recipes";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../toolchain/toolchain";
 import { openCommandLog } from "./command-log";
 import { ensureDaemon, withDaemon } from "./daemon-process";
@@ -54,22 +55,24 @@ export async function up(layout: Layout, options: UpOptions): Promise<number> {
 
 async function bringUp(layout: Layout, { chart, settings }: UpOptions, phases: Phases): Promise<DaemonInfo> {
     const toolchain = await phases.run("Tools", async ({ say }) => {
-        const value = await ensureToolchain({ log: say });
+        const value = await ensureToolchain({ log: say, wanted: sandboxTools });
         return { value, seen: counted(Object.values(value.source).map(({ from }) => from)) };
     });
     const installed = await install(layout, toolchain, chart, phases);
     const daemon = await phases.run("Local OVHcloud", async ({ say }) => {
-        const value = await ensureDaemon(layout, toolchain, settings, say);
+        const value = await ensureDaemon(layout, toolchain, { ...settings, grafana: installed.grafana }, say);
         return { value, seen: `API ${value.api}` };
     });
     writePrivate(layout.installed, JSON.stringify(installed, null, 4) + "\n");
     const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
-    writePrivate(layout.env, environmentFile(env, layout.bin));
+    const { prometheus, alertmanager } = daemon;
+    const monitoring = { OVH_SANDBOX_PROMETHEUS: prometheus, OVH_SANDBOX_ALERTMANAGER: alertmanager };
+    writePrivate(layout.env, environmentFile({ ...env, ...monitoring }, layout.bin));
 
     const stack = new Stack(layout, daemon, env);
     await deploy(layout, daemon, stack, phases);
-    await prove(layout, daemon, stack, phases);
+    await prove(layout, daemon, stack, installed, phases);
     return daemon;
 }
 
@@ -80,7 +83,7 @@ async function install(
     phases: Phases,
 ): Promise<Installed> {
     const chart = await phases.run("Helm chart", async ({ say }) => {
-        const crds = prometheusOperatorCrds();
+        const crds = prometheusOperatorCrds(toolchain.bin);
         const value = await prepareChart({ target: layout.chart, crds, chart: given, allowDownload: true, log: say });
         return { value, seen: `${value.version}, ${value.source}` };
     });
@@ -89,7 +92,17 @@ async function install(
         const value = await installPlugins({ ...where, toolchain, allowDownload: true, log: say });
         return { value, seen: counted(Object.values(value).map(({ source }) => source)) };
     });
-    return { chart, plugins, toolchain: toolchain.source };
+    return { chart, plugins, toolchain: toolchain.source, grafana: grafanaHere() };
+}
+
+/** What is wrong with it is said, and keeps nothing else from starting. */
+function grafanaHere(): GrafanaProgram | null {
+    try {
+        return findGrafana() ?? null;
+    } catch (error) {
+        console.log(styled("yellow", `Grafana is not run: ${(error as Error).message}`));
+        return null;
+    }
 }
 
 /** `12 built, 1 from PATH`. */
@@ -108,14 +121,20 @@ async function deploy(layout: Layout, daemon: DaemonInfo, stack: Stack, phases: 
     throw new Error(`pulumi up failed (exit code ${code})\n${failure.join("\n")}\n${next}`);
 }
 
-async function prove(layout: Layout, daemon: DaemonInfo, stack: Stack, phases: Phases): Promise<void> {
+async function prove(
+    layout: Layout,
+    daemon: DaemonInfo,
+    stack: Stack,
+    { grafana }: Installed,
+    phases: Phases,
+): Promise<void> {
     if (isInterrupted()) throw new Error("interrupted");
     const findings = await phases.run("Proof", async ({ log, show }) => {
         const onFinding = (finding: Finding): void => {
             log(findingText(finding));
             show(finding.promise);
         };
-        const value = await withDaemon(layout, daemon, () => findingsOf(layout, daemon, stack, onFinding));
+        const value = await withDaemon(layout, daemon, () => findingsOf(layout, daemon, stack, grafana, onFinding));
         const kept = value.filter(({ ok }) => ok).length;
         const ok = kept === value.length;
         return { value, ok, seen: ok ? `all ${kept} promises hold` : `${kept} of ${value.length} promises hold` };
@@ -132,15 +151,17 @@ async function findingsOf(
     layout: Layout,
     daemon: DaemonInfo,
     stack: Stack,
+    grafana: GrafanaProgram | null,
     onFinding: (finding: Finding) => void,
 ): Promise<Finding[]> {
     return proveStack({
         outputs: await stack.outputs(),
+        settings: await stack.settings(),
         api: daemon.api,
         prometheus: daemon.prometheus,
         prometheusFolder: layout.prometheus,
         caFile: daemon.caFile,
-        grafanaAccess: grafanaAccess(await stack.config()),
+        grafanaUrl: grafana ? daemon.grafana : undefined,
         preview: () => stack.changes(),
         onFinding,
     });

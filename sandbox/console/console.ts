@@ -1,14 +1,16 @@
-import { readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
+import { commonFiles, htmlFile, scriptFile, styleFile, type PageFile } from "../../tools/dashboards/page-files";
+import { answerDashboards } from "../../tools/dashboards/server";
 import { close, createHttpServer, HttpError, listenNear, type HttpRequest } from "../http-server";
+import type { GrafanaState } from "../grafana/local-grafana";
 import type { OvhCloud } from "../ovhcloud/server";
 import type { Decision } from "../ovhcloud/status";
 import { History } from "./history";
 import { LoadRunner } from "./load-runner";
 import type { ClusterView, Link, PartState, PrometheusView, Update } from "./state";
-import { ClusterWatch, lookAt, lookAtPrometheus, notThereYet } from "./surroundings";
+import { ClusterWatch, lookAt, lookAtGrafana, lookAtPrometheus, notThereYet } from "./surroundings";
 
 export interface ConsoleOptions {
     cloud: OvhCloud;
@@ -19,6 +21,8 @@ export interface ConsoleOptions {
     prometheusUrl: () => string | undefined;
     /** Base URL of Alertmanager, which runs when Prometheus does. */
     alertmanagerUrl: string;
+    /** Grafana, which runs when one is installed. */
+    grafana: () => GrafanaState;
     /** Environment of the load test: `OVH_*`, for the count of replicas. */
     env: Record<string, string>;
     /** Where the report of a load test is kept. */
@@ -53,6 +57,15 @@ const securityHeaders = {
     "cache-control": "no-store",
 };
 
+const folder = join(__dirname, "page");
+/** What the console's own page is made of, by path. */
+const files: Record<string, PageFile> = {
+    ...commonFiles,
+    "/": htmlFile(join(folder, "index.html")),
+    "/console.css": styleFile(join(folder, "console.css")),
+    "/main.js": scriptFile(join(folder, "main.ts")),
+};
+
 /** Serves the page that shows the sandbox live and lets people load and break it. */
 export async function startConsole(options: ConsoleOptions): Promise<Console> {
     const { cloud } = options;
@@ -63,6 +76,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     let api: PartState = { url: cloud.url, state: "absent", detail: "not asked yet" };
     let clusters: ClusterView[] = [];
     let alertmanager = notThereYet;
+    let grafana = notThereYet;
     let prometheus: PrometheusView = {
         state: "absent",
         detail: "not asked yet",
@@ -70,7 +84,6 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
         alerts: [],
     };
     const load = new LoadRunner({ dir: options.dir, caFile: cloud.caFile, env: options.env, changed: push });
-    const files = pageFiles();
 
     function update(): Update {
         const { apps, ...rest } = cloud.status();
@@ -83,8 +96,9 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
             clusters,
             prometheus,
             alertmanager,
+            grafana,
             load: load.view,
-            links: linksOf(options, prometheus, alertmanager, apps),
+            links: linksOf(options, { prometheus, alertmanager, grafana }, apps),
             points: history.newest(),
         };
     }
@@ -102,11 +116,12 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 
     async function lookAround(): Promise<void> {
         const prometheusUrl = options.prometheusUrl();
-        [api, clusters, prometheus, alertmanager] = await Promise.all([
+        [api, clusters, prometheus, alertmanager, grafana] = await Promise.all([
             lookAt(cloud.url, "/auth/time"),
             clusterWatch.look(cloud.clusters()),
             lookAtPrometheus(prometheusUrl),
             prometheusUrl === undefined ? notThereYet : lookAt(options.alertmanagerUrl, "/-/ready"),
+            lookAtGrafana(options.grafana()),
         ]);
     }
 
@@ -158,23 +173,25 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 
     async function serve({ method, url, incoming, text }: HttpRequest, answer: ServerResponse): Promise<void> {
         for (const [name, value] of Object.entries(securityHeaders)) answer.setHeader(name, value);
-        const send = (type: string, body: string | Buffer): void => {
-            answer.writeHead(200, { "content-type": type });
+        const send = (status: number, headers: Record<string, string>, body: string | Buffer): void => {
+            answer.writeHead(status, headers);
             answer.end(body);
         };
         const { pathname } = url;
         if (method === "GET") {
             if (pathname === "/events") return watch(answer);
             const file = Object.hasOwn(files, pathname) ? files[pathname] : undefined;
-            if (!file) throw new HttpError(404, `there is no ${pathname}`);
-            return send(file.type, await file.read());
+            if (file) return send(200, { "content-type": file.type }, file.read());
+            const found = await answerDashboards(url, options.prometheusUrl());
+            if (!found) throw new HttpError(404, `there is no ${pathname}`);
+            return send(found.status, found.headers, found.body);
         }
         if (method !== "POST" && method !== "DELETE") throw new HttpError(405, `${method} is not used here`);
         if (incoming.headers.origin === undefined) {
             throw new HttpError(403, "only the console's own page may ask for this");
         }
         const value = await act(method, pathname, await text());
-        send("application/json", JSON.stringify(value));
+        send(200, { "content-type": "application/json" }, JSON.stringify(value));
         push();
         return undefined;
     }
@@ -214,43 +231,9 @@ function shown(decisions: Decision[]): Decision[] {
     return decisions.filter((decision) => changes.includes(decision) || newest.includes(decision)).reverse();
 }
 
-interface PageFile {
-    type: string;
-    read: () => Promise<string | Buffer>;
-}
-
-/** What the page is made of, by path. Its TypeScript is turned into JavaScript when it is first asked for. */
-function pageFiles(): Record<string, PageFile> {
-    const folder = join(__dirname, "page");
-    const asIs = (file: string, type: string): PageFile => ({ type, read: async () => readFileSync(file) });
-    const uplot = (file: string): string => require.resolve(`uplot/dist/${file}`);
-    const files: Record<string, PageFile> = {
-        "/": asIs(join(folder, "index.html"), "text/html; charset=utf-8"),
-        "/console.css": asIs(join(folder, "console.css"), "text/css; charset=utf-8"),
-        "/uplot.css": asIs(uplot("uPlot.min.css"), "text/css; charset=utf-8"),
-        "/uplot.js": asIs(uplot("uPlot.iife.min.js"), "text/javascript; charset=utf-8"),
-    };
-    for (const name of readdirSync(folder)) {
-        if (!name.endsWith(".ts")) continue;
-        let script: Promise<string> | undefined;
-        const read = (): Promise<string> => (script ??= transpile(join(folder, name)));
-        files[`/${name.replace(/\.ts$/, ".js")}`] = { type: "text/javascript; charset=utf-8", read };
-    }
-    return files;
-}
-
-async function transpile(file: string): Promise<string> {
-    const { default: typescript } = await import("typescript");
-    const { ModuleKind, ScriptTarget } = typescript;
-    return typescript.transpileModule(readFileSync(file, "utf8"), {
-        compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 },
-    }).outputText;
-}
-
 function linksOf(
     options: ConsoleOptions,
-    prometheus: PartState,
-    alertmanager: PartState,
+    { prometheus, alertmanager, grafana }: Record<"prometheus" | "alertmanager" | "grafana", PartState>,
     apps: { name: string; url: string }[],
 ): Link[] {
     const { cloud, kubeconfig } = options;
@@ -270,6 +253,10 @@ function linksOf(
         );
     }
     if (alertmanager.url) links.push({ title: "Alertmanager", target: alertmanager.url });
+    if (grafana.url) {
+        const password = "pulumi stack output grafanaPassword --show-secrets";
+        links.push({ title: "Grafana", target: grafana.url, note: `user admin; ${password}` });
+    }
     if (kubeconfig) {
         links.push({ title: "kubeconfig", target: kubeconfig, note: "source .sandbox/env sets KUBECONFIG" });
     }

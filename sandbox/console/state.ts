@@ -10,6 +10,7 @@ export interface Update {
     clusters: ClusterView[];
     prometheus: PrometheusView;
     alertmanager: PartState;
+    grafana: PartState;
     load: LoadView;
     links: Link[];
     /** The newest point of each app, by app id. */

@@ -1,5 +1,6 @@
-import { OvhClient } from "../../packages/ai-deploy/src/client";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
+import type { GrafanaState } from "../grafana/local-grafana";
 import type { AlertView, ClusterView, PartState, PrometheusView } from "./state";
 
 /** The parts beside the apps, asked from outside as anybody would ask them. */
@@ -19,6 +20,13 @@ export async function lookAt(url: string, path: string): Promise<PartState> {
     } catch (error) {
         return { url, state: "down", detail: cause(error) };
     }
+}
+
+/** Grafana, with its version or why it does not run. */
+export async function lookAtGrafana({ url, detail }: GrafanaState): Promise<PartState> {
+    if (url === undefined) return { state: "absent", detail };
+    const seen = await lookAt(url, "/api/health");
+    return seen.state === "up" ? { ...seen, detail } : seen;
 }
 
 /** Reads the clusters of the project from the API; what cannot be read now keeps its last known state. */

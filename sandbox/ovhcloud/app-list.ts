@@ -1,4 +1,4 @@
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 import { badRequest } from "./api-error";
 import type { StoredApp } from "./store";
 

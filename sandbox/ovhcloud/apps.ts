@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 import { badRequest, conflict, notFound } from "./api-error";
 import { listApps, positive, user } from "./app-list";
 import { region, resourcesOf } from "./capabilities";

@@ -1,7 +1,7 @@
 import Ajv, { type ValidateFunction } from "ajv";
 import structure from "./ai-deploy.structure.json";
 import { badRequest } from "./api-error";
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 
 /** The published structure of OVHcloud's API, turned into checks of each request and each answer. */
 

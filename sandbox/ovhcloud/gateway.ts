@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 import { forward } from "../http-forward";
 import { close, createHttpServer, HttpError, listenNear } from "../http-server";
 import type { Balancing, GatewayStatus } from "./status";

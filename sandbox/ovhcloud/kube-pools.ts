@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 import { badRequest, conflict, notFound } from "./api-error";
 import type { Call, Handlers } from "./apps";
 import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";

@@ -1,4 +1,4 @@
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 import type { Call } from "./apps";
 import { conflict, notFound } from "./api-error";
 import type { ManagedKubernetes } from "./mks";

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { entry } from "../../packages/ai-deploy/src/values";
+import { entry } from "../../packages/ai-deploy/src/values/json";
 import type { Call, Handlers } from "./apps";
 import { badRequest, notFound } from "./api-error";
 import { region } from "./capabilities";

@@ -78,7 +78,7 @@ export async function installPlugins(options: InstallOptions): Promise<Installed
     const installed = names.map((name) => {
         const source = installedSource(name, options);
         if (!source) throw new Error(`plugin ${name} could not be installed into ${pluginDir(name, options)}`);
-        const version = source === "built" ? toolchain.source["pulumi-resource-kubernetes"].version : versions[name];
+        const version = source === "built" ? toolchain.source["pulumi-resource-kubernetes"]!.version : versions[name];
         return [name, { source, version }];
     });
     return Object.fromEntries(installed) as InstalledPlugins;
@@ -130,7 +130,9 @@ function installedSource(name: Name, options: InstallOptions): Source | undefine
     // Pulumi marks a download that is not complete by a file beside the folder.
     if (!existsSync(file) || existsSync(`${dir}.partial`)) return undefined;
     if (lstatSync(file).isSymbolicLink()) {
-        return readlinkSync(file) === options.toolchain.bin["pulumi-resource-kubernetes"] ? "built" : undefined;
+        const { bin, source } = options.toolchain;
+        if (readlinkSync(file) !== bin["pulumi-resource-kubernetes"]) return undefined;
+        return source["pulumi-resource-kubernetes"]?.from === "downloaded" ? "downloaded" : "built";
     }
     // Every real plugin is larger than any script.
     if (statSync(file).size > 100_000) return "downloaded";
@@ -144,8 +146,7 @@ const servers: Partial<Record<Name, { probe: string; args: string[] }>> = {
         args: ["--server", "github://api.github.com/ovh/pulumi-ovh"],
     },
     random: { probe: releaseOf("random"), args: [] },
-    kubernetes: { probe: releaseOf("kubernetes"), args: [] },
-    // Not openstack: there is no OpenStack in the sandbox that the real one could speak to.
+    // Not kubernetes, which is of the toolchain. Not openstack: there is none in the sandbox for the real one to speak to.
 };
 
 function releaseOf(name: Name): string {
@@ -167,7 +168,7 @@ async function download(missing: Name[], options: InstallOptions): Promise<void>
     if (failed.length === 0) return;
     const which = failed.map(({ name }) => name).join(", ");
     const why = [...new Set(failed.map(({ failure }) => failure))].join("; ");
-    options.log(`  cannot download the plugins ${which} (${why}): stand-ins or own builds serve instead`);
+    options.log(`  cannot download the plugins ${which} (${why}): stand-ins serve instead`);
 }
 
 /** Why a URL cannot be had, or `undefined`. A machine without the Internet shall lose seconds only. */

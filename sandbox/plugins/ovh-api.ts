@@ -1,5 +1,5 @@
-import { sign } from "../../packages/ai-deploy/src/authentication";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
+import { sign } from "../../packages/ai-deploy/src/api/authentication";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
 
 /** The API's refusal, in the words of OVHcloud's library for Go, which the real plugin is made with. */
 export class OvhApiError extends Error {

@@ -7,8 +7,8 @@
 import { version } from "@ovhcloud/pulumi-ovh/package.json";
 import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
-import { sleep } from "../../packages/ai-deploy/src/cancellation";
-import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { sleep } from "../../packages/ai-deploy/src/waiting/cancellation";
+import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { OvhApi, OvhApiError } from "./ovh-api";
 import {
     fault,

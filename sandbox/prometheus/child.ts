@@ -14,7 +14,8 @@ export interface Child {
 export interface ChildOptions {
     program: string;
     args: string[];
-    env?: Record<string, string>;
+    /** Beside this process' own; undefined takes one away. */
+    env?: Record<string, string | undefined>;
     /** Where it runs; default: here. */
     cwd?: string;
     /** Gets what it prints, appended. */

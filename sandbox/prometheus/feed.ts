@@ -3,6 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PartStatus } from "../ovhcloud/status";
+import { LocalGrafana, type GrafanaState } from "../grafana/local-grafana";
+import type { GrafanaProgram } from "../grafana/program";
 import { LocalAlertmanager } from "./alertmanager";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
@@ -18,6 +20,8 @@ export interface MonitoringFeedOptions {
     bin: { prometheus: string; prometheusOperator: string; alertmanager: string };
     /** The addresses of both. */
     proxies: { prometheus: ReverseProxy; alertmanager: ReverseProxy };
+    /** Port on 127.0.0.1 of Grafana; without a program none is run. */
+    grafana: { port: number; program?: GrafanaProgram };
     /** The authority of the app gateways, which Prometheus trusts as it would the public ones. */
     caFile: string;
     log: (line: string) => void;
@@ -32,6 +36,7 @@ export interface MonitoringFeed {
     url: string;
     /** The programs that run, and those that ended by themselves and are not started again yet. */
     parts(): PartStatus[];
+    grafana(): GrafanaState;
     close(): Promise<void>;
 }
 
@@ -53,6 +58,13 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         dir: join(dir, "alertmanager"),
         program: options.bin.alertmanager,
         proxy: options.proxies.alertmanager,
+        log,
+    });
+    const grafana = new LocalGrafana(cluster, {
+        dir: join(dir, "grafana"),
+        ...options.grafana,
+        prometheus: url,
+        alertmanager: options.proxies.alertmanager.url,
         log,
     });
     /** Those that were started last, by name. */
@@ -124,18 +136,25 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         applied = wanted;
     }
 
-    let said = "";
+    /** The last failure of each kind of look. */
+    const said = new Map<string, string>();
+    /** Fails when the cluster restarts or a config is refused: that is said once, and tried again. */
+    async function attempt(what: string, work: () => Promise<void>): Promise<void> {
+        try {
+            await work();
+            said.delete(what);
+        } catch (error) {
+            const message = (error as Error).message.split("\n")[0];
+            if (!closed && message !== said.get(what)) log(`${what}: ${message}`);
+            said.set(what, message);
+        }
+    }
+
     const looking = (async () => {
         while (!closed) {
-            try {
-                if (performance.now() >= notBefore) await look();
-                said = "";
-            } catch (error) {
-                // The cluster restarts, or a config is refused: said once, tried again.
-                const message = (error as Error).message.split("\n")[0];
-                if (!closed && message !== said) log(`monitoring feed: ${message}`);
-                said = message;
-            }
+            if (performance.now() >= notBefore) await attempt("monitoring feed", look);
+            // By itself: what is wrong with Grafana keeps nothing else from being looked at.
+            await attempt("Grafana", () => grafana.look());
             await sleep(periodMs);
         }
     })();
@@ -146,11 +165,13 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             ...[...children].map(([name, { child, log: file }]) => ({ name, exit: child.exit, log: file })),
             ...alertmanager.parts(),
             ...relays.parts(),
+            ...grafana.parts(),
         ],
+        grafana: () => grafana.state,
         async close() {
             closed = true;
             await looking;
-            await Promise.all([prometheus?.stop(), operator?.stop(), relays.stop(), alertmanager.stop()]);
+            await Promise.all([prometheus, operator, relays, alertmanager, grafana].map((part) => part?.stop()));
         },
     });
 }

@@ -1,4 +1,4 @@
-// Finds or builds the tools of the sandbox: `npx tsx sandbox/toolchain/cli.ts [--json]`.
+// Finds, downloads or builds all tools of the sandbox and its tests: `npx tsx sandbox/toolchain/cli.ts [--json]`.
 import { table } from "../../machine/terminal";
 import { tools } from "./recipes";
 import { ensureToolchain } from "./toolchain";
@@ -14,7 +14,7 @@ ensureToolchain({ log: (line) => console.error(line) }).then(
                     4,
                 ),
             );
-        } else console.log(table(tools.map((tool) => [tool, source[tool].version, source[tool].from, bin[tool]])));
+        } else console.log(table(tools.map((tool) => [tool, source[tool]!.version, source[tool]!.from, bin[tool]])));
     },
     (error: Error) => {
         console.error(`error: ${error.message}`);

@@ -118,11 +118,12 @@ export class Cluster extends pulumi.ComponentResource {
         { projectId, settings: { nodePool }, transform = {} }: ClusterArgs,
         found: Promise<Survey>,
     ): cloudproject.KubeNodePool {
-        const nodes = pulumi.output(found).apply((known) => known.pool.nodes);
+        const plan = pulumi.output(found).apply((known) => known.pool);
+        const { name: poolName, nodes } = plan;
         const pool: cloudproject.KubeNodePoolArgs = {
             serviceName: projectId,
             kubeId: this.kube.id,
-            name: nodePool.name,
+            name: poolName,
             flavorName: nodePool.flavor,
             desiredNodes: nodes.desiredNodes,
             autoscale: nodes.autoscale,
@@ -133,6 +134,8 @@ export class Cluster extends pulumi.ComponentResource {
         };
         const options: pulumi.CustomResourceOptions = {
             parent: this,
+            // With a name of its own, the new pool stands before the old one goes.
+            deleteBeforeReplace: false,
             // Nodes stay until the cluster goes: pods must end before their volumes are given back.
             deletedWith: this.kube,
             transforms: [

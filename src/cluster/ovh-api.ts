@@ -58,13 +58,14 @@ export async function listNodePools(projectId: string, id: string): Promise<Live
     return (await get<LivePool[]>(`${clusterPath(projectId, id)}/nodepool`, `listing pools of cluster ${id}`)) ?? [];
 }
 
-/** What the nodes of a region can be made of; `undefined` when that cannot be learnt: a preview without it is still one. */
-export async function listNodeFlavors(projectId: string, region: string): Promise<NodeFlavor[] | undefined> {
+/** What the nodes of a region can be made of. */
+export async function listNodeFlavors(projectId: string, region: string): Promise<NodeFlavor[]> {
     const path = `/cloud/project/${projectId}/capabilities/kube/flavors?region=${encodeURIComponent(region)}`;
+    const { client, explain } = connect();
     try {
-        return await connect().client.glance<NodeFlavor[]>(path);
-    } catch {
-        return undefined;
+        return await client.glance<NodeFlavor[]>(path);
+    } catch (error) {
+        throw explain(error, `listing the node flavors of ${region}`);
     }
 }
 

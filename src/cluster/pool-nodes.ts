@@ -8,6 +8,16 @@ export interface PoolNodes {
     maxNodes?: number;
 }
 
+/**
+ * Name of the pool at OVHcloud. A pool cannot change what its nodes are made of, so another one takes its place and both are
+ * there for a while: that one has the flavor in its name, and the next the plain one again.
+ *
+ * @param taken names of pools that are there and stay until the new one stands
+ */
+export function poolName({ name, flavor }: ClusterSettings["nodePool"], taken: string[]): string {
+    return [name, `${name}-${flavor}`, `${name}-2`].find((one) => !taken.includes(one))!;
+}
+
 /** Bounds that the API gives a pool without autoscaling. */
 const unbounded = { minNodes: 0, maxNodes: 100 };
 

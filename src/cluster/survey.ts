@@ -10,9 +10,10 @@ import {
     listNodePools,
     type LiveCluster,
     type LivePool,
+    type NodeFlavor,
 } from "./ovh-api";
-import { knownResources } from "./own-state";
-import { isAutoscalersChange, poolNodes, type PoolNodes } from "./pool-nodes";
+import { knownResources } from "../own-state";
+import { isAutoscalersChange, poolName, poolNodes, type PoolNodes } from "./pool-nodes";
 import { cameOf, chooseTakeover, leftBehind, type Order } from "./takeover";
 
 /** What is to be known before a cluster is asked for. */
@@ -27,6 +28,8 @@ export interface Survey {
 }
 
 export interface PoolPlan {
+    /** At OVHcloud. */
+    name: string;
     /** Import id, where an interrupted run left the pool. */
     takeOver?: string;
     nodes: PoolNodes;
@@ -64,7 +67,9 @@ export async function survey(args: SurveyArgs): Promise<Survey> {
         known.find((one) => one.type === type && one.name === logicalName)?.outputs;
     const kube = find(types.kube, name) as KnownKube | undefined;
     const order = find(types.order, `${name}-order`)?.input as Order | undefined;
-    const pools = known.filter(({ type }) => type === types.nodePool).map(({ outputs }) => outputs as KnownPool);
+    const pools = known
+        .filter(({ type }) => type === types.nodePool)
+        .map(({ name: resource, outputs }) => ({ resource, ...(outputs as Omit<KnownPool, "resource">) }));
     const { name: clusterName, region } = settings;
     const announced: Order = { name: clusterName, region, at: new Date().toISOString() };
 
@@ -105,9 +110,13 @@ interface KnownKube {
 }
 
 interface KnownPool extends PoolNodes {
+    /** Logical name. */
+    resource: string;
     kubeId: string;
+    /** At OVHcloud. */
     name: string;
     flavorName: string;
+    availabilityZones?: string[];
 }
 
 function isReplaced(kube: KnownKube, { region, network }: ClusterSettings): boolean {
@@ -190,29 +199,50 @@ export function policyFault(wanted: string | undefined, live: LiveCluster): stri
 }
 
 async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: KnownPool[]): Promise<PoolPlan> {
-    const { projectId, settings } = args;
-    const { name, flavor, autoscale } = settings.nodePool;
-    const known = pools.find((one) => one.kubeId === clusterId && one.name === name);
-    if (known && known.flavorName !== flavor) args.warn(flavorWarning(known, flavor));
-    if (known?.flavorName !== flavor) await checkFlavor(args);
-    const unchanged = known && isAutoscalersChange(poolNodes(settings.nodePool, known), known);
-    if (clusterId === undefined || unchanged || (known && !autoscale)) {
-        return { nodes: poolNodes(settings.nodePool, known), leaveNumber: autoscale !== undefined };
+    const { projectId, settings, name: cluster } = args;
+    const { nodePool } = settings;
+    const there = pools.filter(({ kubeId }) => kubeId === clusterId);
+    const before = there.find(({ resource }) => resource === `${cluster}-${nodePool.name}`);
+    const known = before && isKept(before, nodePool) ? before : undefined;
+    const name =
+        known?.name ??
+        poolName(
+            nodePool,
+            there.map((pool) => pool.name),
+        );
+    if (!known) await checkFlavor(args);
+    if (before && !known) args.warn(poolWarning(before, name, nodePool));
+    const unchanged = known && isAutoscalersChange(poolNodes(nodePool, known), known);
+    if (clusterId === undefined || unchanged || (known && !nodePool.autoscale)) {
+        return { name, nodes: poolNodes(nodePool, known), leaveNumber: nodePool.autoscale !== undefined };
     }
     const ofName = async (): Promise<LivePool | undefined> =>
         (await listNodePools(projectId, clusterId)).find((one) => one.name === name);
     const live = await ofName();
-    const nodes = poolNodes(settings.nodePool, known, live?.desiredNodes);
-    if (known || !live) return { nodes, leaveNumber: false };
+    const nodes = poolNodes(nodePool, known, live?.desiredNodes);
+    if (known || !live) return { name, nodes, leaveNumber: false };
     args.say(`node pool "${name}" was begun by an interrupted run: pulumi up takes it over`);
     const settled = await settle(args, `node pool "${name}"`, live, ofName);
-    return { nodes, leaveNumber: false, takeOver: settled && `${projectId}/${clusterId}/${settled.id}` };
+    return { name, nodes, leaveNumber: false, takeOver: settled && `${projectId}/${clusterId}/${settled.id}` };
 }
 
-/** Refuses a pool whose nodes could not be made: it would fail after its predecessor has gone. */
-async function checkFlavor({ projectId, settings: { nodePool, region } }: SurveyArgs): Promise<void> {
-    const flavors = await listNodeFlavors(projectId, region);
-    const fault = flavors && flavorFault(nodePool.flavor, region, flavors);
+/** Whether the pool can become what is wanted: what its nodes are made of, and where, is fixed. */
+function isKept(pool: KnownPool, { flavor, availabilityZones = [] }: ClusterSettings["nodePool"]): boolean {
+    return pool.flavorName === flavor && (pool.availabilityZones ?? []).join() === availabilityZones.join();
+}
+
+/** Refuses a pool whose nodes could not be made. Where OVHcloud does not tell, that is said: it may still be the right one. */
+async function checkFlavor({ projectId, settings: { nodePool, region }, warn }: SurveyArgs): Promise<void> {
+    let flavors: NodeFlavor[];
+    try {
+        flavors = await listNodeFlavors(projectId, region);
+    } catch (error) {
+        warn(
+            `${(error as Error).message}\n  So nobody has looked whether ${region} has nodes of ${nodePool.flavor} now.`,
+        );
+        return;
+    }
+    const fault = flavorFault(nodePool.flavor, region, flavors);
     if (fault) throw new Error(fault);
 }
 
@@ -252,11 +282,12 @@ function replacementWarning(kube: KnownKube, { region, network }: ClusterSetting
     );
 }
 
-function flavorWarning({ name, flavorName }: KnownPool, flavor: string): string {
+function poolWarning(before: KnownPool, name: string, { nodes, flavor }: ClusterSettings["nodePool"]): string {
     return (
-        `cluster.nodePool.flavor ${flavor}: the nodes of ${flavorName} go before the new ones come, and for some ` +
-        "minutes nothing is monitored. To have the new ones first, give the pool another name with it: " +
-        `pulumi config set --path cluster.nodePool.name ${name}-${flavor}`
+        `cluster.nodePool: pool "${name}" with ${nodes} nodes of ${flavor} is made first, then "${before.name}" goes with its ` +
+        `${before.desiredNodes} of ${before.flavorName}. Until then both are billed, and count against the project's quota of ` +
+        "instances, cores and memory in the region. What runs moves over: Prometheus, Grafana and Alertmanager start once " +
+        "more, with their volumes, and miss some minutes"
     );
 }
 

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
+import { knownResources } from "../own-state";
 import type { ModelSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
@@ -65,8 +66,8 @@ export class Model extends pulumi.ComponentResource {
         this.settings = settings;
         this.name = name;
         this.projectId = projectId;
-        this.appId = this.app.appId;
-        this.url = this.app.url;
+        this.appId = foreseen(this.app, "appId");
+        this.url = foreseen(this.app, "url");
         this.openAiBaseUrl = pulumi.interpolate`${this.url}/v1`;
         this.platformMonitoringUrl = this.appId.apply((id) => platformMonitoringUrl(settings.region, id));
         this.clientToken = pulumi.secret(client.value);
@@ -116,4 +117,20 @@ export class Model extends pulumi.ComponentResource {
             clientToken: this.clientToken,
         };
     }
+}
+
+/**
+ * An output of the app that lasts as long as the app does. In a preview of a change, Pulumi takes every output of a dynamic
+ * resource for unknown, and all that is made of it for changed, though the app stays: then it is as the state has it.
+ */
+function foreseen(app: App, output: "appId" | "url"): pulumi.Output<string> {
+    if (!pulumi.runtime.isDryRun()) return app[output];
+    const known = knownResources().then((resources) =>
+        resources.map(({ outputs }) => ({ appId: outputs.appId as unknown, value: outputs[output] as unknown })),
+    );
+    // The id is unknown itself when the app is made or replaced.
+    return pulumi.all([app.id, known]).apply(([id, resources]) => {
+        const value = resources.find(({ appId }) => appId === id)?.value;
+        return typeof value === "string" && value !== "" ? pulumi.output(value) : app[output];
+    });
 }

@@ -16,8 +16,8 @@ import {
     releaseName,
 } from "./chart-values";
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
-import { takeUpInterruptedRelease } from "./interrupted-release";
 import { keptNamespace } from "./namespace";
+import { releaseHooks } from "./release-hooks";
 
 export interface MonitoringArgs {
     settings: MonitoringSettings;
@@ -103,8 +103,8 @@ export class Monitoring extends pulumi.ComponentResource {
             // What a failed install leaves behind says why it failed, and the next `up` goes on from there.
             atomic: false,
         };
-        const { kubeconfig, nodePool } = cluster;
-        const hooks = takeUpInterruptedRelease({ kubeconfig, namespace: settings.namespace, release: releaseName });
+        const { kubeconfig, nodePool, provider } = cluster;
+        const hooks = releaseHooks({ kubeconfig, provider, namespace: settings.namespace, release: releaseName });
         const options = { ...this.child, protect, dependsOn: [nodePool, ...secrets], hooks };
         return new k8s.helm.v3.Release(...transformed(transform?.release, this.name, release, options));
     }

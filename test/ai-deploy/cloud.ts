@@ -4,8 +4,8 @@ import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Replica } from "../../sandbox/vllm/replica";
-import { OvhClient } from "../../packages/ai-deploy/src/client";
-import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { startOvhCloud, type LoggedRequest, type OvhCloud } from "../../sandbox/ovhcloud/server";
 
 /** Evidently made up; a test that finds one of them in clear has found a leak. */
@@ -33,6 +33,8 @@ export interface TestCloud {
     mark(): () => LoggedRequest[];
     /** Does something to an app behind Pulumi's back, and waits until it is done. */
     outside(id: string, action: "delete outside" | "stop outside" | "take label off"): Promise<void>;
+    /** Takes away every fault, script and app. */
+    reset(): Promise<void>;
     close(): Promise<void>;
 }
 
@@ -130,6 +132,11 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
         mark() {
             const last = api.requests().at(-1);
             return () => api.requests().slice(last ? api.requests().lastIndexOf(last) + 1 : 0);
+        },
+        async reset() {
+            api.faults.clear();
+            script = {};
+            for (const { id } of api.apps()) await api.deleteApp(id);
         },
         async close() {
             await api.close();

@@ -9,24 +9,20 @@ import {
     getRegions,
     getRegionsOutput,
 } from "../../packages/ai-deploy/src/lookups";
-import { appInputs } from "./app-inputs";
-import { startTestCloud, type TestCloud } from "./cloud";
-import { startProvider, type ProviderProcess } from "./provider-process";
+import { appInputs } from "./app/inputs";
+import type { TestCloud } from "./cloud";
+import { startCloudAndProvider } from "./cloud-and-provider";
+import type { ProviderProcess } from "./provider-process";
 import { Stack } from "./stack";
 
 let cloud: TestCloud;
 let provider: ProviderProcess;
 
-beforeAll(async () => {
-    cloud = await startTestCloud();
-    provider = await startProvider(cloud.env);
+startCloudAndProvider((started) => ({ cloud, provider } = started));
+beforeAll(() => {
     for (const [name, value] of Object.entries(cloud.env)) vi.stubEnv(name, value);
 });
-afterAll(async () => {
-    vi.unstubAllEnvs();
-    await provider.close();
-    await cloud.close();
-});
+afterAll(() => void vi.unstubAllEnvs());
 
 function valueOf<T>(output: pulumi.Output<T>): Promise<T> {
     return new Promise((resolve) => void output.apply(resolve));

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { appInputs } from "./app-inputs";
-import { startTestCloud, type TestCloud } from "./cloud";
-import { startProvider, type Bag, type ProviderProcess } from "./provider-process";
+import { describe, expect, it } from "vitest";
+import { appInputs } from "./app/inputs";
+import type { TestCloud } from "./cloud";
+import { startCloudAndProvider } from "./cloud-and-provider";
+import type { Bag, ProviderProcess } from "./provider-process";
 import { Stack } from "./stack";
 
 // The states go to the provider as they were written, the text of their stub included.
@@ -11,14 +12,7 @@ import { Stack } from "./stack";
 let cloud: TestCloud;
 let provider: ProviderProcess;
 
-beforeAll(async () => {
-    cloud = await startTestCloud();
-    provider = await startProvider(cloud.env);
-});
-afterAll(async () => {
-    await provider.close();
-    await cloud.close();
-});
+startCloudAndProvider((started) => ({ cloud, provider } = started));
 
 const folder = join(__dirname, "states");
 

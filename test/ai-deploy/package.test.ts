@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,9 +42,9 @@ describe("the published package", () => {
         ]);
         const code = files.filter((file) => file.startsWith("dist/"));
         expect(code.filter((file) => !/\.(js|d\.ts)$/.test(file))).toEqual([]);
-        const sources = execFileSync("ls", [join(source, "src")], { encoding: "utf8" })
-            .trim()
-            .split("\n");
+        const sources = readdirSync(join(source, "src"), { encoding: "utf8", recursive: true }).filter((file) =>
+            file.endsWith(".ts"),
+        );
         expect(code).toHaveLength(sources.length * 2);
     });
 
@@ -106,7 +106,9 @@ describe("README", () => {
     const readme = readFileSync(join(source, "README.md"), "utf8");
 
     it("names every input and output there is", () => {
-        const inputs = readFileSync(join(source, "src/args.ts"), "utf8").matchAll(/^\s+(\w+)\??: /gm);
+        const inputs = ["app", "token", "authorization", "data-sync"].flatMap((resource) => [
+            ...readFileSync(join(source, "src", resource, "args.ts"), "utf8").matchAll(/^\s+(\w+)\??: /gm),
+        ]);
         const outputs = readFileSync(join(source, "src/resources.ts"), "utf8").matchAll(/readonly (\w+)!: /g);
         const missing = [...inputs, ...outputs]
             .map(([, name]) => name)

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { appInputs } from "./app-inputs";
+import { appInputs } from "./app/inputs";
 import { canary, startTestCloud } from "./cloud";
 import { startProvider } from "./provider-process";
 import { Stack } from "./stack";

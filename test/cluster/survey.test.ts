@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { LiveCluster, LivePool, NodeFlavor } from "../../src/cluster/ovh-api";
-import type { KnownResource } from "../../src/cluster/own-state";
+import type { KnownResource } from "../../src/own-state";
 import { survey, versionFault } from "../../src/cluster/survey";
 import { defaultCluster } from "../../src/settings/defaults";
 import { clusterSchema, type ClusterSettings } from "../../src/settings/schema";
@@ -10,11 +10,11 @@ const world = vi.hoisted(() => ({
     known: [] as KnownResource[],
     clusters: [] as LiveCluster[],
     pools: [] as LivePool[],
-    flavors: undefined as NodeFlavor[] | undefined,
+    flavors: [] as NodeFlavor[] | Error,
     outage: false,
 }));
 
-vi.mock("../../src/cluster/own-state", () => ({ knownResources: () => Promise.resolve(world.known) }));
+vi.mock("../../src/own-state", () => ({ knownResources: () => Promise.resolve(world.known) }));
 vi.mock("../../src/cluster/ovh-api", async (original) => {
     const answer = <T>(value: T): Promise<T> =>
         world.outage ? Promise.reject(new Error("OVHcloud answered 503")) : Promise.resolve(value);
@@ -23,7 +23,8 @@ vi.mock("../../src/cluster/ovh-api", async (original) => {
         listClusters: () => answer(world.clusters),
         findCluster: (_project: string, id: string) => answer(world.clusters.find((one) => one.id === id)),
         listNodePools: () => answer(world.pools),
-        listNodeFlavors: () => Promise.resolve(world.flavors),
+        listNodeFlavors: () =>
+            world.flavors instanceof Error ? Promise.reject(world.flavors) : Promise.resolve(world.flavors),
     };
 });
 
@@ -68,8 +69,10 @@ function look(over: object = {}): ReturnType<typeof survey> {
     return survey({ projectId: "project", name: "cluster", settings, ...told });
 }
 
+const all: NodeFlavor[] = ["b2-7", "b2-15", "b3-16"].map((flavor) => ({ name: flavor, state: "available" }));
+
 beforeEach(() => {
-    Object.assign(world, { known: [], clusters: [], pools: [], flavors: undefined, outage: false });
+    Object.assign(world, { known: [], clusters: [], pools: [], flavors: all, outage: false });
     warned = [];
 });
 
@@ -260,13 +263,51 @@ describe("node pool", () => {
     it("whose autoscaler goes loses its bounds", async () => {
         world.known.push(pool("ours", { autoscale: true, minNodes: 2, maxNodes: 8 }));
         const nodes = { autoscale: false, desiredNodes: 3, minNodes: 0, maxNodes: 100 };
-        expect((await look()).pool).toEqual({ nodes, leaveNumber: false });
+        expect((await look()).pool).toEqual({ name: "monitoring", nodes, leaveNumber: false });
     });
 
-    it("of another flavor: the gap is told, and how to have none", async () => {
-        world.known.push(pool("ours", { flavorName: "b3-16" }));
-        await look();
-        expect(warned.join()).toContain("pulumi config set --path cluster.nodePool.name monitoring-b2-15");
+    describe("of another flavor, or in another zone", () => {
+        const wanted = (over: object) => look({ nodePool: { ...defaultCluster.nodePool, ...over } });
+        beforeEach(() => (world.pools = []));
+
+        it("gets a successor of another name, and what that means is told", async () => {
+            world.known.push(pool("ours", { flavorName: "b2-7" }));
+            expect((await wanted({})).pool.name).toBe("monitoring-b2-15");
+            expect(warned.join()).toMatch(
+                /pool "monitoring-b2-15" with 3 nodes of b2-15 is made first, then "monitoring" goes .* quota/,
+            );
+        });
+
+        it("keeps the successor's name from then on, and the next one has the plain one again", async () => {
+            world.known.push(pool("ours", { name: "monitoring-b2-15" }));
+            expect((await wanted({})).pool.name).toBe("monitoring-b2-15");
+            expect(warned).toEqual([]);
+            expect((await wanted({ flavor: "b3-16" })).pool.name).toBe("monitoring");
+        });
+
+        it("never has the name of one that is there", async () => {
+            world.known.push(pool("ours", { availabilityZones: ["zone-a"] }));
+            expect((await wanted({ availabilityZones: ["zone-a"] })).pool.name).toBe("monitoring");
+            expect((await wanted({ availabilityZones: ["zone-b"] })).pool.name).toBe("monitoring-b2-15");
+            world.known.push({ ...pool("ours", { name: "monitoring-b2-15" }), name: "cluster-other" });
+            expect((await wanted({ availabilityZones: ["zone-b"] })).pool.name).toBe("monitoring-2");
+        });
+
+        it("is taken over where an interrupted run left it", async () => {
+            world.known.push(pool("ours", { flavorName: "b2-7" }));
+            world.pools = ["monitoring", "monitoring-b2-15"].map((one) => ({
+                id: `id-of-${one}`,
+                name: one,
+                status: "READY",
+                desiredNodes: 3,
+            }));
+            expect((await wanted({})).pool.takeOver).toBe("project/ours/id-of-monitoring-b2-15");
+        });
+
+        it("in a cluster that is made anew there is nothing to keep apart", async () => {
+            world.known = [order(), kube("ours"), pool("ours", { flavorName: "b2-7" })];
+            expect((await look({ region: "SBG5" })).pool.name).toBe("monitoring");
+        });
     });
 
     describe("of a flavor", () => {
@@ -290,11 +331,15 @@ describe("node pool", () => {
             await expect(ofFlavor(flavor)).rejects.toThrow(told);
         });
 
-        it("that the pool has already is not asked about, nor one where OVHcloud does not tell", async () => {
+        it("that the pool has already is not asked about", async () => {
             world.known.push(pool("ours"));
             await ofFlavor("b2-15");
-            world.flavors = undefined;
+        });
+
+        it("of which OVHcloud does not tell passes, and that is said", async () => {
+            world.flavors = new Error("listing the node flavors of GRA11: OVHcloud answered 403");
             await ofFlavor("b3-15");
+            expect(warned.join()).toMatch(/answered 403\n.*nobody has looked whether GRA11 has nodes of b3-15/);
         });
     });
 });

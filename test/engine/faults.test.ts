@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { runFaultSequences } from "../ai-deploy/faults";
+import { runFaultSequences } from "../ai-deploy/app/faults";
 
 it("1,000 random sequences under faults break no promise", { timeout: 900_000 }, async () => {
     // The same ones each time, so that a change is judged by what it changes. New ones: `npm run test:faults`.

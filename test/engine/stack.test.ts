@@ -8,8 +8,9 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
-import { proveStack, type StackOutputs } from "../../sandbox/proof/proof";
+import { proveStack } from "../../sandbox/proof/proof";
 import type { Report } from "../../tools/loadtest/report";
+import { stackSettings, type Stack, type StackOutputs } from "../../tools/stack";
 import { alertRelabelConfigs } from "../../src/monitoring/alertmanager";
 import { alertNames } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
@@ -52,13 +53,15 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
 
     it("up brings up everything, and every promise holds", async () => {
         await succeed(stage.up());
+        const args = ["config", "--json", "--show-secrets", "--stack", "test", "--config-file", stage.configFile];
+        const config = JSON.parse(await succeed(stage.pulumi(args))) as Stack["config"];
         const findings = await proveStack({
             outputs: (await stage.outputs()) as StackOutputs,
+            settings: stackSettings({ outputs: {}, config }),
             api: stage.cloud.api.url,
             prometheus: stage.prometheusUrl,
             prometheusFolder: stage.layout.prometheus,
             caFile: stage.cloud.api.caFile,
-            grafanaAccess: "loadBalancer",
             preview: async () => {
                 const { code, stdout } = await stage.previewNothing();
                 return code === 0 ? undefined : stdout;
@@ -87,6 +90,10 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const run = await promisify(execFile)(process.execPath, command, {
             cwd: checkout,
             env: { ...process.env, ...stage.env, PATH: `${stage.layout.bin}:${process.env.PATH}` },
+        }).catch((error: { code: number; stdout: string; stderr: string }) => {
+            // 3: this machine was too busy for the figures to count, which is not asked here.
+            if (error.code !== 3) throw error;
+            return error;
         });
         const { appUrl, clientToken } = await stage.outputs();
         const report = JSON.parse(readFileSync(json, "utf8")) as Report;

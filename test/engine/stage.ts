@@ -74,7 +74,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     if (options.chart) {
         await prepareChart({
             target: layout.chart,
-            crds: prometheusOperatorCrds(),
+            crds: prometheusOperatorCrds(toolchain.bin),
             allowDownload: false,
             log: (line) => log.push(line),
         });
@@ -187,7 +187,15 @@ async function startApiAlone(layout: Layout, mks: ManagedKubernetes): Promise<Lo
         projectId: sandboxProjectId,
         mks,
     });
-    return { api, prometheus: "", alertmanager: "", prometheusUrl: () => undefined, close: () => api.close() };
+    return {
+        api,
+        prometheus: "",
+        alertmanager: "",
+        grafanaUrl: "",
+        grafana: () => ({ detail: "" }),
+        prometheusUrl: () => undefined,
+        close: () => api.close(),
+    };
 }
 
 function setPath(target: Record<string, any>, [key, ...rest]: string[], value: unknown): void {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { OvhClient } from "../../packages/ai-deploy/src/client";
-import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { openStage, type Stage } from "./stage";
 
 let stage: Stage;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ApiError, NoAnswerError } from "../../packages/ai-deploy/src/client";
+import { ApiError, NoAnswerError } from "../../packages/ai-deploy/src/errors/request-errors";
 import { giveBack } from "../../packages/managed-kubernetes/src/cluster-contents";
 import { startApiServer, type ApiServer } from "./api-server";
 

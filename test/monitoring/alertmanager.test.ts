@@ -35,7 +35,7 @@ const folder = mkdtempSync(join(tmpdir(), "alertmanager-"));
 const file = join(folder, "alertmanager.yaml");
 let amtool: string;
 beforeAll(async () => {
-    amtool = (await ensureToolchain({ log: () => undefined })).bin.amtool;
+    amtool = (await ensureToolchain({ log: () => undefined, wanted: ["amtool"] })).bin.amtool;
     writeFileSync(file, stringify(alertmanagerConfig(everyKind)));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -184,7 +184,7 @@ describe(`${wanted} configs that the settings accept`, () => {
     let bin: Toolchain["bin"];
     const all = [...acceptedConfigs()];
     beforeAll(async () => {
-        bin = (await ensureToolchain({ log: () => undefined })).bin;
+        bin = (await ensureToolchain({ log: () => undefined, wanted: ["promtool", "amtool"] })).bin;
     });
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

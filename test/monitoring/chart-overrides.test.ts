@@ -83,7 +83,7 @@ describe("an own configuration of Alertmanager", () => {
     const folder = mkdtempSync(join(tmpdir(), "chart-overrides-"));
     let amtool: string;
     beforeAll(async () => {
-        amtool = (await ensureToolchain({ log: () => undefined })).bin.amtool;
+        amtool = (await ensureToolchain({ log: () => undefined, wanted: ["amtool"] })).bin.amtool;
     });
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

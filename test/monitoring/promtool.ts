@@ -17,7 +17,7 @@ export const everyMinute = "1m";
 
 /** Runs promtool over files of a folder of their own. Returns what it said when it refused, else undefined. */
 export async function promtool(files: Record<string, unknown>, ...args: string[]): Promise<string | undefined> {
-    const { bin } = await ensureToolchain({ log: () => undefined });
+    const { bin } = await ensureToolchain({ log: () => undefined, wanted: ["promtool"] });
     const folder = mkdtempSync(join(tmpdir(), "promtool-"));
     try {
         for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), stringify(content));

@@ -25,7 +25,7 @@ export interface RealAlertmanager {
 
 /** Starts an Alertmanager of this configuration and waits until it answers. */
 export async function startAlertmanager(config: object): Promise<RealAlertmanager> {
-    const { bin } = await ensureToolchain({ log: () => undefined });
+    const { bin } = await ensureToolchain({ log: () => undefined, wanted: ["alertmanager"] });
     const folder = mkdtempSync(join(tmpdir(), "alertmanager-"));
     writeFileSync(join(folder, "alertmanager.yaml"), stringify(config));
     const port = await freePort();

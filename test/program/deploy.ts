@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { vi } from "vitest";
 import { parse } from "yaml";
 import type { LiveCluster, LivePool } from "../../src/cluster/ovh-api";
-import type { KnownResource } from "../../src/cluster/own-state";
+import type { KnownResource } from "../../src/own-state";
 
 export const root = join(__dirname, "../..");
 export const project = "ovhcloud-llm-serving";
@@ -87,14 +87,14 @@ export async function deploy(options: Options): Promise<Deployment> {
     let request: Json;
     vi.resetModules();
     const { known = [], clusters = [], pools = [] } = options;
-    vi.doMock("../../src/cluster/own-state", () => ({ knownResources: () => Promise.resolve(known) }));
+    vi.doMock("../../src/own-state", () => ({ knownResources: () => Promise.resolve(known) }));
     vi.doMock("../../src/cluster/ovh-api", async (original) => ({
         ...(await original<object>()),
         listClusters: () => Promise.resolve(clusters),
         findCluster: (_project: string, id: string) => Promise.resolve(clusters.find((one) => one.id === id)),
         listNodePools: () => Promise.resolve(pools),
-        // Not told here: any flavor passes.
-        listNodeFlavors: () => Promise.resolve(undefined),
+        listNodeFlavors: () =>
+            Promise.resolve(["b2-7", "b2-15", "b2-30", "b3-8", "b3-16"].map((name) => ({ name, state: "available" }))),
         currentKubeconfig: (_project: string, id: string) => Promise.resolve(`kubeconfig of ${id}`),
     }));
     await pulumi.runtime.setMocks(

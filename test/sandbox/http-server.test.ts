@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { startConsole, type Console } from "../../sandbox/console/console";
 import { close, createHttpServer, listen, listenNear } from "../../sandbox/http-server";
 import { openReverseProxy, type ReverseProxy } from "../../sandbox/prometheus/reverse-proxy";
@@ -37,6 +37,7 @@ beforeAll(async () => {
         credentials: resolveCredentials({ config: () => undefined, env: app.env, files: [] }),
         projectId,
         prometheusUrl: () => undefined,
+        grafana: () => ({ detail: "" }),
         alertmanagerUrl: "http://127.0.0.1:9",
         env: app.env,
         dir,

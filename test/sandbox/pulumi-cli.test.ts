@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { resolveCredentials } from "../../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { sandboxCredentials } from "../../sandbox/credentials";
 import { layoutOf } from "../../sandbox/layout";
 import { environmentFile, sandboxEnvironment } from "../../sandbox/pulumi-cli";

@@ -9,7 +9,7 @@ import { durationSeconds } from "../../src/settings/formats";
 import { render } from "./render";
 
 const usage = `npm run dashboards                 write dashboards/*.json
-npm run dashboards -- --render     draw every panel from a live Prometheus, in one page and a picture per dashboard
+npm run dashboards -- --render     draw every panel from a live Prometheus, a picture of each dashboard
   --prometheus URL   default http://127.0.0.1:9090
   --out DIR          default .sandbox/dashboards
   --range DURATION   up to now, default 1h`;

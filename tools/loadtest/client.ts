@@ -1,26 +1,23 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { createSecureContext } from "node:tls";
 import { createParser } from "eventsource-parser";
-import { buildConnector, Client, type Dispatcher } from "undici";
-import { mask } from "../../packages/ai-deploy/src/mask";
-import { summarize, Samples, type Summary } from "./statistics";
+import { StringDecoder } from "node:string_decoder";
+import { codedError, Connection, connectTimeoutMs, type Connector, type ExchangeHandler } from "./connection";
+import type { Head } from "./http1";
+import type { Stamp } from "./loop-clock";
 
-/** Where the model answers. */
-export interface Endpoint {
-    /** Base URL of the OpenAI-compatible API, with `/v1` and without a slash at the end. */
-    baseUrl: string;
-    /** Bearer token; undefined for an app that asks for none. */
-    token?: string;
-    /** Certificate authorities (PEM) to trust instead of Node's own. */
-    ca?: string[];
+export interface Message {
+    role: "system" | "user" | "assistant";
+    /** Text, or OpenAI's content parts where there are images. */
+    content: string | object[];
 }
 
 /** One chat completion to ask for. */
 export interface ChatRequest {
     model: string;
-    prompt: string;
+    messages: Message[];
     maxTokens: number;
     temperature: number;
+    /** vLLM's own: goes on to `maxTokens`, whatever the model would say. Default: false. */
+    ignoreEos?: boolean;
 }
 
 /** Why there is no answer. */
@@ -33,198 +30,150 @@ export interface Failure {
     status?: number;
 }
 
-/** Times are seconds from the sending of the request. */
+/** Times are seconds from the sending of the request over an open connection. */
 export interface Answer {
     seconds: number;
-    /** To the first token; undefined when none came. */
+    /** To the first token, reasoning included; undefined when none came. */
     ttft?: number;
+    /** Between tokens on the average: from the first token to the last, by the tokens after the first. */
+    tpot?: number;
+    /**
+     * Between one token and the next, over all after the first. Tokens that came together are 0 apart. Empty for an answer
+     * that is not whole: how many tokens its pieces held is not known.
+     */
+    gaps: number[];
+    /** At most so much of `ttft` may be the client's, which was busy with something else when the first token came. */
+    clientDelay?: number;
+    /** As the server counts them, else the pieces that came. */
     promptTokens: number;
     outputTokens: number;
+    /** The answer's text, when it was asked for. */
+    text?: string;
     /** Undefined: answered in full. */
     failure?: Failure;
 }
 
-const connectTimeoutMs = 30_000;
-/** Characters of what a server said that are worth showing. */
-const longestDetail = 300;
-
-/** A text from outside as one line, without the characters that a terminal obeys or that turn its direction. */
-export function oneLine(text: string): string {
-    return text.replace(/\s+/g, " ").replace(/[\p{Cc}\p{Cf}]/gu, "");
+export interface AskOptions {
+    /** From the sending to the last token. */
+    timeoutSeconds: number;
+    /** Default: false. */
+    keepText?: boolean;
 }
 
-/** What every worker's connection has in common: how to reach the app, and what was seen on the way. */
-export class Connector {
-    /** Seconds that each new connection took, TLS included. */
-    private readonly opening = new Samples();
-    readonly url: URL;
-    readonly connect: buildConnector.connector;
-
-    constructor(readonly endpoint: Endpoint) {
-        this.url = new URL(endpoint.baseUrl);
-        // One connector for all, so that TLS sessions are resumed, with one context: parsing the authorities takes 28 ms.
-        const secureContext = createSecureContext({ ca: endpoint.ca });
-        const open = buildConnector({ secureContext, timeout: connectTimeoutMs, maxCachedSessions: 1 });
-        this.connect = (options, callback) => {
-            const begin = performance.now();
-            open(options, (...[error, socket]) => {
-                if (error) return callback(error, null);
-                this.opening.push((performance.now() - begin) / 1000);
-                return callback(null, socket);
-            });
-        };
-    }
-
-    get opened(): { count: number; seconds: Summary | null } {
-        return { count: this.opening.length, seconds: summarize(this.opening) };
-    }
-
-    get headers(): Record<string, string> {
-        const { token } = this.endpoint;
-        return { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
-    }
-
-    /** What a server said, as it may be printed and kept: without the token, which it may have repeated. */
-    shown(text: string): string {
-        const { token } = this.endpoint;
-        return mask(oneLine(text), token ? [token] : []).slice(0, longestDetail);
-    }
-}
+/** What `ask` rejects with when the connection is closed by us. */
+export class Cancelled extends Error {}
 
 /**
- * The connection of one worker. It is kept alive between requests, since handshakes are no part of what is measured, but
- * replaced once it is about `ageSeconds` old: AI Deploy's balancer may choose a replica for each connection instead of
- * each request, and then a replica that joins later would get none of the load that it was started for. Half of the age
- * more or less is chance, so that workers that began together do not all connect again together.
+ * Sends one request over an open connection and reads its stream to the end. Never rejects for what the network or the
+ * app does: that is an Answer with a failure. Rejects with Cancelled when `connection.close(new Cancelled(...))` is called.
  */
-export class Connection {
-    private client?: Client;
-    private until = 0;
-
-    constructor(
-        private readonly connector: Connector,
-        private readonly ageSeconds: number,
-    ) {}
-
-    private current(): Client {
-        if (this.client && performance.now() >= this.until) this.close();
-        if (!this.client) {
-            this.until = performance.now() + this.ageSeconds * 1000 * (0.5 + Math.random());
-            // Time-outs are those of the whole request, set by its signal.
-            const { connect, url } = this.connector;
-            this.client = new Client(url.origin, { connect, headersTimeout: 0, bodyTimeout: 0 });
-        }
-        return this.client;
-    }
-
-    /** Drops the connection; a request on it fails. */
-    close(): void {
-        void this.client?.destroy();
-        this.client = undefined;
-    }
-
-    /**
-     * Sends one request and reads its stream to the end. Never rejects for what the network or the app does: that is an
-     * Answer with a failure. Rejects with the signal's reason when `signal` aborts. `onGap` gets the seconds between
-     * two pieces of the answer; pieces that arrive together are 0 apart.
-     */
-    async ask(
-        request: ChatRequest,
-        timeoutSeconds: number,
-        signal: AbortSignal,
-        onGap: (seconds: number) => void,
-    ): Promise<Answer> {
-        signal.throwIfAborted();
-        const abort = new AbortController();
-        const cancel = (): void => abort.abort();
-        signal.addEventListener("abort", cancel, { once: true });
-        let late = false;
-        const timer = setTimeout(() => {
-            late = true;
-            abort.abort();
-        }, timeoutSeconds * 1000);
-        const begin = performance.now();
-        const reading = new Reading(begin, onGap);
-        let failure: Failure | undefined;
-        try {
-            const answer = await this.current().request({
-                method: "POST",
-                path: `${this.connector.url.pathname}/chat/completions`,
-                headers: this.connector.headers,
-                body: requestBody(request),
-                signal: abort.signal,
-            });
-            failure = await refusal(answer);
-            if (!failure) {
-                await reading.read(answer.body);
-                failure = reading.failure();
-            }
-        } catch (error) {
-            signal.throwIfAborted();
-            failure = late
-                ? {
-                      kind: reading.ttft === undefined ? "time-out before the first token" : "time-out mid-stream",
-                      detail: `not answered in full within ${timeoutSeconds} s`,
-                  }
-                : connectionFailure(error, reading.begun);
-        } finally {
+export function ask(
+    connector: Connector,
+    connection: Connection,
+    request: ChatRequest,
+    { timeoutSeconds, keepText = false }: AskOptions,
+): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+        const late = codedError("LATE", `not answered in full within ${timeoutSeconds} s`);
+        const timer = setTimeout(() => connection.close(late), timeoutSeconds * 1000);
+        const message = connector.request("POST", "/chat/completions", requestBody(request));
+        const reading = new Reading(keepText, (answer) => {
             clearTimeout(timer);
-            signal.removeEventListener("abort", cancel);
-        }
-        if (failure) failure.detail = this.connector.shown(failure.detail);
-        const { ttft, promptTokens, outputTokens } = reading;
-        return { seconds: (performance.now() - begin) / 1000, ttft, promptTokens, outputTokens, failure };
-    }
+            if (answer instanceof Error) return reject(answer);
+            if (answer.failure) answer.failure.detail = connector.shown(answer.failure.detail);
+            resolve(answer);
+        });
+        connection.send(message, reading);
+    });
 }
 
-function requestBody({ model, prompt, maxTokens, temperature }: ChatRequest): string {
+function requestBody({ model, messages, maxTokens, temperature, ignoreEos }: ChatRequest): string {
     return JSON.stringify({
         model,
-        messages: [{ role: "user", content: prompt }],
+        messages,
         max_tokens: maxTokens,
         temperature,
+        ...(ignoreEos ? { ignore_eos: true } : {}),
         stream: true,
         stream_options: { include_usage: true },
     });
 }
 
 /** The stream of one answer, as far as it has come. */
-class Reading {
-    /** Whether any part of the answer came. */
-    begun = false;
-    ttft?: number;
-    promptTokens = 0;
+class Reading implements ExchangeHandler {
+    private readonly begin = performance.now();
+    private now: Stamp = { at: this.begin, earliest: this.begin };
+    private firstAt?: number;
+    private lastAt = 0;
+    private clientDelay?: number;
+    private promptTokens = 0;
     private usage?: number;
+    /** Milliseconds between pieces. */
+    private readonly gaps: number[] = [];
     private pieces = 0;
-    private last = 0;
-    private now = 0;
+    private text = "";
     private done = false;
+    private answerHead?: Head;
+    private refusalText?: string;
     private broken?: Failure;
+    private readonly decoder = new StringDecoder("utf8");
     private readonly parser = createParser({ onEvent: ({ data }) => this.event(data) });
 
     constructor(
-        private readonly begin: number,
-        private readonly onGap: (seconds: number) => void,
+        private readonly keepText: boolean,
+        private readonly ended: (answer: Answer | Error) => void,
     ) {}
 
-    /** As the server counts them, else the pieces that came. */
-    get outputTokens(): number {
-        return this.usage ?? this.pieces;
+    came(stamp: Stamp): void {
+        this.now = stamp;
     }
 
-    async read(body: Dispatcher.ResponseData["body"]): Promise<void> {
-        this.begun = true;
-        const decoder = new TextDecoder();
-        for await (const bytes of body) {
-            this.now = performance.now();
-            this.parser.feed(decoder.decode(bytes as Buffer, { stream: true }));
-        }
+    head(head: Head): void {
+        this.answerHead = head;
+        const type = head.headers.get("content-type") ?? "";
+        if (head.status !== 200 || !type.startsWith("text/event-stream")) this.refusalText = "";
     }
 
-    failure(): Failure | undefined {
-        if (this.broken) return this.broken;
-        if (this.done) return undefined;
-        return { kind: "cut off mid-stream", detail: "the stream ended without [DONE]" };
+    body(bytes: Buffer): void {
+        const text = this.decoder.write(bytes);
+        if (this.refusalText === undefined) this.parser.feed(text);
+        else if (this.refusalText.length < 10_000) this.refusalText += text;
+    }
+
+    end(): void {
+        this.finish(
+            this.refusal() ?? this.broken ?? (this.done ? undefined : cutOff("the stream ended without [DONE]")),
+        );
+    }
+
+    failed(error: Error & { code?: string }): void {
+        if (error instanceof Cancelled) return this.ended(error);
+        this.finish(this.broken ?? connectionFailure(error, this.answerHead !== undefined, this.firstAt !== undefined));
+    }
+
+    private finish(failure?: Failure): void {
+        const { begin, firstAt, lastAt, pieces, promptTokens } = this;
+        const outputTokens = this.usage ?? pieces;
+        const whole = failure === undefined && firstAt !== undefined && outputTokens > 1;
+        this.ended({
+            seconds: (this.now.at - begin) / 1000,
+            ttft: firstAt === undefined ? undefined : (firstAt - begin) / 1000,
+            tpot: whole ? (lastAt - firstAt) / 1000 / (outputTokens - 1) : undefined,
+            gaps: whole ? byToken(this.gaps, outputTokens) : [],
+            clientDelay: this.clientDelay,
+            promptTokens,
+            outputTokens,
+            text: this.keepText ? this.text : undefined,
+            failure,
+        });
+    }
+
+    private refusal(): Failure | undefined {
+        if (this.refusalText === undefined || !this.answerHead) return undefined;
+        const { status, headers } = this.answerHead;
+        if (status !== 200) return { kind: `HTTP ${status}`, detail: this.refusalText, status };
+        const type = headers.get("content-type") ?? "missing";
+        return { kind: "not an event stream", detail: `content-type ${type}: ${this.refusalText}` };
     }
 
     private event(data: string): void {
@@ -239,84 +188,111 @@ class Reading {
             this.broken ??= { kind: "unreadable event", detail: data };
             return;
         }
-        if (chunk.error) {
+        if (chunk?.error) {
             this.broken ??= { kind: "error in the stream", detail: String(chunk.error.message ?? data) };
             return;
         }
-        if (chunk.usage) {
+        if (chunk?.usage) {
             this.promptTokens = chunk.usage.prompt_tokens;
             this.usage = chunk.usage.completion_tokens;
         }
-        const delta = chunk.choices?.[0]?.delta;
-        if (delta?.content || delta?.reasoning_content || delta?.tool_calls) this.piece();
+        const delta = chunk?.choices?.[0]?.delta;
+        if (!delta) return;
+        if (this.keepText && delta.content) this.text += delta.content;
+        // vLLM wrote reasoning as reasoning_content before it wrote it as reasoning.
+        if (delta.content || delta.reasoning_content || delta.reasoning || delta.tool_calls?.length) this.piece();
     }
 
     private piece(): void {
+        const { at, earliest } = this.now;
         this.pieces++;
-        if (this.ttft === undefined) this.ttft = (this.now - this.begin) / 1000;
-        else this.onGap((this.now - this.last) / 1000);
-        this.last = this.now;
+        if (this.firstAt === undefined) {
+            this.firstAt = at;
+            this.clientDelay = Math.max(0, at - Math.max(earliest, this.begin)) / 1000;
+        } else this.gaps.push(at - this.lastAt);
+        this.lastAt = at;
     }
 }
 
-/** What an answer other than a stream says. */
-async function refusal({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<Failure | undefined> {
-    const type = String(headers["content-type"] ?? "");
-    if (statusCode === 200 && type.startsWith("text/event-stream")) return undefined;
-    const detail = await body.text();
-    if (statusCode !== 200) return { kind: `HTTP ${statusCode}`, detail, status: statusCode };
-    return { kind: "not an event stream", detail: `content-type ${type || "missing"}: ${detail}` };
+/**
+ * The gaps between pieces (milliseconds) as gaps between tokens (seconds), given how many tokens the server counted. A
+ * piece may hold several tokens, which came together; whichever did, the gaps are the same. Where there are more
+ * pieces than tokens, some brought none of their own: those that came soonest after another are taken for them.
+ */
+export function byToken(gaps: number[], tokens: number): number[] {
+    const seconds = gaps.map((gap) => gap / 1000);
+    const missing = tokens - 1 - seconds.length;
+    if (missing < 0) return seconds.sort((a, b) => b - a).slice(0, tokens - 1);
+    for (let i = 0; i < missing; i++) seconds.push(0);
+    return seconds;
 }
 
-/** What the network did. Anything that has no code is a fault of ours and is thrown on. */
-function connectionFailure(error: unknown, begun: boolean): Failure {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === undefined) throw error;
-    const lost = [
-        "UND_ERR_SOCKET",
-        "ECONNRESET",
-        "EPIPE",
-        "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
-        "ERR_STREAM_PREMATURE_CLOSE",
-    ];
-    if (begun) return { kind: "cut off mid-stream", detail: message };
-    if (lost.includes(code)) return { kind: "connection lost before the answer", detail: message };
-    return { kind: `no connection (${code})`, detail: message };
+function cutOff(detail: string): Failure {
+    return { kind: "cut off mid-stream", detail };
+}
+
+/** What a connection that failed while open, or could not be opened, says. */
+export function connectionFailure({ code, message }: Error & { code?: string }, begun = false, first = false): Failure {
+    if (code === "LATE") {
+        return { kind: first ? "time-out mid-stream" : "time-out before the first token", detail: message };
+    }
+    if (code === "HTTP_PROTOCOL") return { kind: "not HTTP", detail: message };
+    if (begun) return cutOff(message);
+    return { kind: "connection lost before the answer", detail: message };
 }
 
 /** The ids under which the app serves its model. Throws an Error for people when it does not answer or refuses. */
 export async function servedModels(connector: Connector): Promise<string[]> {
-    const { url, headers } = connector;
-    const client = new Client(url.origin, { connect: connector.connect });
+    const connection = new Connection(connector, Infinity);
     const what = `${connector.endpoint.baseUrl}/models`;
     try {
-        const answer = await client.request({
-            method: "GET",
-            path: `${url.pathname}/models`,
-            headers,
-            signal: AbortSignal.timeout(connectTimeoutMs),
+        const { status, text } = await get(connector, connection, "/models", connectTimeoutMs).catch((error: Error) => {
+            throw unreachable(connector, what, error);
         });
-        const text = await answer.body.text();
-        if (answer.statusCode !== 200) {
-            throw new Error(`${what} answers ${answer.statusCode}${hint(answer.statusCode)}: ${connector.shown(text)}`);
-        }
+        if (status !== 200) throw new Error(`${what} answers ${status}${hint(status)}: ${connector.shown(text)}`);
         const ids = modelIds(text);
         // Not the parser's message, which shows a piece of the text.
         if (!ids) throw new Error(`${what} answers what is no list of models: ${connector.shown(text)}`);
         return ids;
-    } catch (error) {
-        const { code, message } = error as { code?: string; message: string };
-        if (message.startsWith(what)) throw error;
-        if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code ?? "")) {
-            throw new Error(
-                `the certificate of ${url.origin} is not trusted (${code}): give its authority with --ca FILE or NODE_EXTRA_CA_CERTS (in the sandbox: source .sandbox/env)`,
-            );
-        }
-        throw new Error(`${what} does not answer: ${connector.shown(message)}`);
     } finally {
-        // Time for TLS to say goodbye; what does not end by itself is cut.
-        await Promise.race([client.close(), sleep(1000, undefined, { ref: false })]);
+        connection.close();
     }
+}
+
+/** Status and body of what lies under the base URL. Rejects with what the network did, or after so many milliseconds. */
+export async function get(
+    connector: Connector,
+    connection: Connection,
+    path: string,
+    timeoutMs: number,
+): Promise<{ status: number; text: string }> {
+    const late = codedError("LATE", `nothing within ${timeoutMs / 1000} s`);
+    const timer = setTimeout(() => connection.close(late), timeoutMs);
+    try {
+        await connection.open();
+        return await new Promise((resolve, reject) => {
+            const parts: Buffer[] = [];
+            let status = 0;
+            connection.send(connector.request("GET", path), {
+                came: () => undefined,
+                head: (head) => (status = head.status),
+                body: (bytes) => parts.push(Buffer.from(bytes)),
+                end: () => resolve({ status, text: Buffer.concat(parts).toString() }),
+                failed: reject,
+            });
+        });
+    } finally {
+        clearTimeout(timer);
+    }
+}
+
+function unreachable(connector: Connector, what: string, { code, message }: Error & { code?: string }): Error {
+    if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code ?? "")) {
+        return new Error(
+            `the certificate of ${connector.url.origin} is not trusted (${code}): give its authority with --ca FILE or NODE_EXTRA_CA_CERTS (in the sandbox: source .sandbox/env)`,
+        );
+    }
+    return new Error(`${what} does not answer: ${connector.shown(message)}`);
 }
 
 /** The ids in a list of models as the API writes it; undefined for any other text. */

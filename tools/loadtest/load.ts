@@ -1,152 +1,350 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Connection, Connector, type Answer, type Failure } from "./client";
-import { rampedStarts } from "./schedule";
-import { Samples } from "./statistics";
-import { drawPrompt, temperature, type Length } from "./workload";
+import { ask, Cancelled, connectionFailure, type Answer, type ChatRequest, type Failure, type Message } from "./client";
+import type { LoadConfig } from "./config";
+import { codedError, Connection, type Connector } from "./connection";
+import type { Outcome } from "./outcome";
+import { RequestSource, type Question } from "./requests";
+import {
+    arrivalTimes,
+    isOpenLoop,
+    phaseAt,
+    planPhases,
+    requestsPerWorker,
+    workerShifts,
+    type Phase,
+    type Shift,
+} from "./schedule";
+import type { TraceRequest } from "./trace";
 
-export interface LoadSettings {
-    workers: number;
-    /** Requests of each worker, one after the other. */
-    requests: number;
-    /** Over which the workers start. */
-    rampSeconds: number;
-    maxTokens: number;
-    seed: number;
-    /** For one request, from its sending to its last token. */
-    timeoutSeconds: number;
-    /** See `Connection`. 0: a new one for each request. */
-    connectionAgeSeconds: number;
+/** Which part of a run this process does: every `of`th worker or arrival, from `index` on. */
+export interface Share {
+    index: number;
+    of: number;
 }
 
-/** One request that came to an end. */
-export interface Outcome extends Answer {
-    worker: number;
-    prompt: Length;
-    /** When it was sent, seconds from the start of the run. */
-    start: number;
-    end: number;
-    /** How much later than planned it was sent, seconds. */
-    scheduleDelay: number;
+/** Gets what a run measures. */
+export interface LoadEvents {
+    /** A request has come to an end; `gaps` are those between its tokens. */
+    outcome(outcome: Outcome, gaps: number[]): void;
+    /** A request was under way when the run was ended early. */
+    cancelled(): void;
 }
 
 /** A worker waits this long after a failure: an app that refuses at once is not to be hammered. */
-const pauseAfterFailureMs = 1000;
+const pauseAfterFailure = 1;
 /** So many refusals in a row that cannot pass by themselves end the run. */
 const mostRefusals = 20;
 const lastingRefusals = new Set([401, 403, 404]);
+/** Connections are opened so many seconds before they are needed, and so many at once before a run. */
+const connectAhead = 1;
+const connectAtOnce = 64;
+/** Streams that an open loop may have under way; what is due beyond is not sent, and counts as a failure of the client. */
+export const mostStreams = 20_000;
 
-/** One run. Its fields can be read while it goes on. */
+/** The load of one process. Its fields can be read while it goes on. */
 export class Load {
-    readonly outcomes: Outcome[] = [];
-    /** Seconds between two pieces of an answer, over all answers. */
-    readonly gaps = new Samples();
+    readonly phases: Phase[];
     /** Requests under way. */
     running = 0;
-    /** How many of the outcomes are failures. */
-    errors = 0;
-    /** Requests that were under way when the run was ended early. */
-    cancelled = 0;
-    /** When a worker first had nothing left to do, seconds from the start. */
-    firstWorkerDone?: number;
+    /** When a worker, or the schedule, first had nothing left to do, seconds from the start. */
+    steadyUntil?: number;
     /** Why the run ended early; undefined when it did not. */
     stopped?: string;
-    private began = 0;
+    private beganAt = Infinity;
     private refusedInARow = 0;
     private readonly end = new AbortController();
+    private readonly source: RequestSource;
+    private readonly connections = new Set<Connection>();
+    /** Of an open loop, open and without a request. */
+    private readonly idle: Connection[] = [];
+    private readonly ready: { shift: Shift; connection: Connection }[] = [];
 
+    /** Reads what the config names. Throws UsageError. */
     constructor(
-        readonly settings: LoadSettings,
+        private readonly config: LoadConfig,
         private readonly model: string,
         private readonly connector: Connector,
+        private readonly events: LoadEvents,
+        private readonly trace?: TraceRequest[],
+        private readonly share: Share = { index: 0, of: 1 },
     ) {
         setMaxListeners(0, this.end.signal); // each worker listens
-    }
-
-    get planned(): number {
-        return this.settings.workers * this.settings.requests;
+        this.phases = trace ? tracePhases(trace, config.traceSpeed) : planPhases(config);
+        this.source = new RequestSource(config, trace);
     }
 
     /** Seconds since the start of the run. */
     now(): number {
-        return this.began === 0 ? 0 : (performance.now() - this.began) / 1000;
+        return this.secondsAt(performance.now());
     }
 
     /** Ends the run: requests under way are cancelled, no new ones are sent. */
     stop(reason: string): void {
         if (this.end.signal.aborted) return;
         this.stopped = reason;
-        this.end.abort(new Error(reason));
+        this.end.abort(new Cancelled(reason));
+        for (const connection of this.connections) connection.close(new Cancelled(reason));
     }
 
-    /** Resolves when every request has ended, or soon after `stop`. */
-    async run(): Promise<void> {
-        this.began = performance.now();
-        const starts = rampedStarts(this.settings.workers, this.settings.rampSeconds);
-        await Promise.all(starts.map((start, worker) => this.work(worker, start)));
-    }
-
-    private async work(worker: number, start: number): Promise<void> {
-        const { signal } = this.end;
-        const connection = new Connection(this.connector, this.settings.connectionAgeSeconds);
-        let due = start;
-        try {
-            for (let request = 0; request < this.settings.requests; request++) {
-                await this.until(due);
-                const failure = await this.ask(connection, worker, request, due);
-                due = this.now();
-                if (failure) due += pauseAfterFailureMs / 1000;
+    /**
+     * Opens the connections that the first second needs, so that their opening does not stand between a burst and its
+     * measurement. What cannot be opened is tried again when it is needed, and counted then.
+     */
+    async prepare(): Promise<void> {
+        const fresh: Connection[] = [];
+        if (isOpenLoop(this.config)) {
+            const rate = this.phases[0].level;
+            const streams = Math.min(500, Math.max(this.config.burst, Math.ceil(rate)) / this.share.of + 1);
+            for (let i = 0; i < streams; i++) fresh.push(this.connection());
+            this.idle.push(...fresh);
+        } else {
+            for (const shift of workerShifts(this.phases)) {
+                if (shift.worker % this.share.of !== this.share.index) continue;
+                const connection = this.connection();
+                if (shift.from <= connectAhead) fresh.push(connection);
+                this.ready.push({ shift, connection });
             }
-            this.firstWorkerDone ??= this.now();
+        }
+        const queue = fresh.values();
+        const open = async (): Promise<void> => {
+            for (const connection of queue) await connection.open().catch(() => undefined);
+        };
+        await Promise.all(Array.from({ length: connectAtOnce }, open));
+    }
+
+    /** Resolves when every request has ended, or soon after `stop`. `beganAt`: the start, in this process' milliseconds. */
+    async run(beganAt = performance.now()): Promise<void> {
+        this.beganAt = beganAt;
+        if (isOpenLoop(this.config)) await this.followSchedule();
+        else await Promise.all(this.ready.map((place) => this.work(place.shift, place.connection)));
+        for (const connection of this.connections) connection.close();
+    }
+
+    private secondsAt(milliseconds: number): number {
+        return Math.max(0, (milliseconds - this.beganAt) / 1000);
+    }
+
+    private connection(): Connection {
+        const connection = new Connection(this.connector, this.config.connectionAge);
+        this.connections.add(connection);
+        return connection;
+    }
+
+    private async work({ worker, from, to }: Shift, connection: Connection): Promise<void> {
+        let left = requestsPerWorker(this.config);
+        let due = from;
+        try {
+            if (from > connectAhead) {
+                await this.until(from - connectAhead);
+                await connection.open().catch(() => undefined);
+            }
+            for (let index = 0; left > 0 && due < to; index++) {
+                // A request that would be sent after the end of the step is not.
+                await this.until(due);
+                const asked = await this.converse(connection, worker, index, due, { requests: left, until: to });
+                left -= asked.requests;
+                due = asked.due;
+            }
+            this.steadyUntil ??= Math.min(this.now(), to);
         } catch (error) {
-            if (!signal.aborted) throw error;
+            if (!(error instanceof Cancelled)) throw error;
         } finally {
             connection.close();
+            this.connections.delete(connection);
         }
+    }
+
+    /** Sends what is due when it is due, whatever became of the requests before. */
+    private async followSchedule(): Promise<void> {
+        const under = new Set<Promise<void>>();
+        const times = this.trace
+            ? this.trace.map(({ t }) => t / this.config.traceSpeed)
+            : arrivalTimes(this.config, this.phases);
+        let index = -1;
+        try {
+            for (const due of times) {
+                if (++index % this.share.of !== this.share.index) continue;
+                if (due > this.now()) await this.until(due);
+                this.end.signal.throwIfAborted();
+                const answered = this.arrive(index, due);
+                under.add(answered);
+                void answered.finally(() => under.delete(answered));
+            }
+            await this.until(this.phases.at(-1)!.to);
+            this.steadyUntil = this.now();
+        } catch (error) {
+            if (!(error instanceof Cancelled)) throw error;
+        }
+        await Promise.all(under);
+    }
+
+    private async arrive(index: number, due: number): Promise<void> {
+        if (this.running >= mostStreams) return this.dropped(index, due);
+        const connection = this.idle.pop() ?? this.connection();
+        this.keepReserve();
+        try {
+            await this.converse(connection, index, index, due, { requests: Infinity, until: Infinity });
+            this.idle.push(connection);
+        } catch (error) {
+            if (!(error instanceof Cancelled)) throw error;
+        }
+    }
+
+    /** Some connections more than are needed now: that of the next arrival is to be open already. */
+    private keepReserve(): void {
+        while (this.idle.length < 2 + this.running / 10 && this.connections.size < mostStreams) {
+            const spare = this.connection();
+            this.idle.unshift(spare);
+            void spare.open().catch(() => undefined);
+        }
+    }
+
+    private dropped(index: number, due: number): void {
+        const start = this.now();
+        const kind = "not sent: too many under way";
+        this.finish(
+            {
+                worker: index,
+                phase: phaseAt(this.phases, due),
+                lengthClass: "not sent",
+                start,
+                end: start,
+                seconds: 0,
+                scheduleDelay: start - due,
+                connectSeconds: 0,
+                promptTokens: 0,
+                outputTokens: 0,
+                failure: { kind, detail: `${mostStreams} requests were under way` },
+            },
+            [],
+        );
     }
 
     private async until(due: number): Promise<void> {
         const { signal } = this.end;
-        signal.throwIfAborted();
         const wait = due - this.now();
-        if (wait > 0) await sleep(wait * 1000, undefined, { signal });
+        if (wait > 0) {
+            // The signal's reason is what ends the wait, not Node's error that there was one.
+            await sleep(wait * 1000, undefined, { signal }).catch(() => undefined);
+        }
+        signal.throwIfAborted();
     }
 
-    private async ask(
+    /** One conversation, question by question. Returns how many requests it took, and when the next one is due. */
+    private async converse(
         connection: Connection,
         worker: number,
-        request: number,
+        index: number,
         due: number,
-    ): Promise<Failure | undefined> {
-        const { maxTokens, seed, timeoutSeconds } = this.settings;
-        const prompt = drawPrompt(seed, worker, request);
-        const start = this.now();
+        limit: { requests: number; until: number },
+    ): Promise<{ requests: number; due: number }> {
+        const questions = this.source.conversation(isOpenLoop(this.config) ? 0 : worker, index);
+        let messages: Message[] = [];
+        let requests = 0;
+        for (const question of questions) {
+            if (requests >= limit.requests || due >= limit.until) break;
+            messages = [...messages, ...question.messages];
+            const keepText = questions.length > 1;
+            const outcome = await this.request(connection, worker, question, messages, due, keepText);
+            requests++;
+            due = outcome.end;
+            if (outcome.failure) {
+                due += pauseAfterFailure;
+                break; // what would follow has no answer to follow
+            }
+            messages.push({ role: "assistant", content: outcome.text ?? "" });
+        }
+        return { requests, due };
+    }
+
+    private async request(
+        connection: Connection,
+        worker: number,
+        question: Question,
+        messages: Message[],
+        due: number,
+        keepText: boolean,
+    ): Promise<Outcome & { text?: string }> {
+        const { temperature, ignoreEos, timeout, withPrompts } = this.config;
+        const { maxTokens, lengthClass } = question;
         this.running++;
         try {
-            const answer = await connection.ask(
-                { model: this.model, prompt: prompt.text, maxTokens, temperature },
-                timeoutSeconds,
-                this.end.signal,
-                (seconds) => this.gaps.push(seconds),
-            );
-            const scheduleDelay = Math.max(0, start - due);
-            this.outcomes.push({ ...answer, worker, prompt: prompt.length, start, end: this.now(), scheduleDelay });
-            this.heed(answer.failure);
-            return answer.failure;
+            const waiting = connection.ready ? undefined : this.now();
+            const refused = waiting === undefined ? undefined : await this.open(connection);
+            const connectSeconds = waiting === undefined ? 0 : this.now() - waiting;
+            let start = this.now();
+            const request: ChatRequest = { model: this.model, messages, maxTokens, temperature, ignoreEos };
+            const answer = refused
+                ? unanswered(connectSeconds, refused)
+                : await new Promise<Answer>((resolve, reject) => {
+                      this.connector.clock.send(() => {
+                          start = this.now();
+                          // It may have gone since it was found open.
+                          if (this.end.signal.aborted) return reject(this.end.signal.reason as Error);
+                          if (!connection.connected) return resolve(unanswered(0, lostConnection));
+                          ask(this.connector, connection, request, { timeoutSeconds: timeout, keepText }).then(
+                              resolve,
+                              reject,
+                          );
+                      });
+                  });
+            const { gaps, text, ...measured } = answer;
+            if (refused) start = waiting!;
+            const outcome: Outcome = {
+                ...measured,
+                worker,
+                phase: phaseAt(this.phases, start),
+                lengthClass,
+                start,
+                end: start + answer.seconds,
+                scheduleDelay: Math.max(0, start - due - (refused ? 0 : connectSeconds)),
+                connectSeconds,
+                question: withPrompts ? JSON.stringify(messages) : undefined,
+            };
+            this.finish(outcome, gaps);
+            return { ...outcome, text };
         } catch (error) {
-            this.cancelled++;
+            if (error instanceof Cancelled) this.events.cancelled();
             throw error;
         } finally {
             this.running--;
         }
     }
 
-    private heed(failure: Failure | undefined): void {
-        if (failure) this.errors++;
+    /** Why no connection could be opened; undefined when one is open. */
+    private async open(connection: Connection): Promise<Failure | undefined> {
+        try {
+            await connection.open();
+            this.end.signal.throwIfAborted();
+            return undefined;
+        } catch (error) {
+            if (error instanceof Cancelled) throw error;
+            const { code, message } = error as { code?: string; message: string };
+            if (code === undefined) throw error;
+            return { kind: `no connection (${code})`, detail: this.connector.shown(message) };
+        }
+    }
+
+    private finish(outcome: Outcome, gaps: number[]): void {
+        this.events.outcome(outcome, gaps);
+        const { failure } = outcome;
         const lasting = failure?.status !== undefined && lastingRefusals.has(failure.status);
         this.refusedInARow = lasting ? this.refusedInARow + 1 : 0;
         if (lasting && this.refusedInARow >= mostRefusals) {
             this.stop(`${mostRefusals} requests in a row were refused (${failure.kind}: ${failure.detail})`);
         }
     }
+}
+
+const lostConnection = connectionFailure(codedError("ECONNRESET", "the server closed the connection"));
+
+function unanswered(seconds: number, failure: Failure): Answer {
+    return { seconds, gaps: [], promptTokens: 0, outputTokens: 0, failure };
+}
+
+/** A trace is one part: its rate is its own. The level is its mean rate. */
+export function tracePhases(trace: TraceRequest[], speed: number): Phase[] {
+    const to = Math.max(trace.at(-1)!.t / speed, 0.001);
+    return [{ name: "trace", kind: "steady", from: 0, to, level: trace.length / to }];
 }

@@ -1,6 +1,6 @@
-import { OvhClient } from "../../packages/ai-deploy/src/client";
-import type { Credentials } from "../../packages/ai-deploy/src/credentials";
-import { oneLine } from "./client";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
+import { oneLine } from "./connection";
 
 /** What the platform says at one moment. */
 export interface ReplicaSample {
@@ -70,4 +70,14 @@ export class ReplicaWatch {
 /** The count at a time of the run; undefined before the first sample. */
 export function readyAt(samples: ReplicaSample[], t: number): number | undefined {
     return samples.findLast((sample) => sample.t <= t)?.ready;
+}
+
+/** Seconds of ready replicas from the first sample to `until`, each count lasting to the next sample. */
+export function replicaSeconds(samples: ReplicaSample[], until: number): number {
+    return samples.reduce((sum, { t, ready }, i) => sum + ready * Math.max(0, (samples[i + 1]?.t ?? until) - t), 0);
+}
+
+/** The first sample, and each that differs from the one before. */
+export function changes(samples: ReplicaSample[]): ReplicaSample[] {
+    return samples.filter((sample, i) => i === 0 || sample.ready !== samples[i - 1].ready);
 }

@@ -1,42 +1,69 @@
-import { readyAt, type ReplicaSample } from "./replicas";
-import type { Load, LoadSettings, Outcome } from "./load";
-import type { SelfReport } from "./self-report";
+import { basename } from "node:path";
+import { makeBlocks, type Block } from "./blocks";
+import { groups as settingGroups, type LoadConfig } from "./config";
+import { MeasureGroup, type Measures, type Targets } from "./measures";
+import type { Outcome, Results } from "./outcome";
+import { readyAt, replicaSeconds, type ReplicaSample } from "./replicas";
+import type { LoadRun } from "./run";
+import { isOpenLoop, type Phase } from "./schedule";
+import { clientLimits, type SelfReport } from "./self-report";
+import type { ServerFigures } from "./server-metrics";
 import { bucketSeconds, countEach, summarize, type Summary } from "./statistics";
 
 /** What a run found; written by `--json`. Times in seconds, `t` from the start of the run. Null: nothing to be measured. */
-export interface Report {
+export interface Report extends Omit<Measures, "requests" | "ok" | "errors"> {
     startedAt: string;
     target: { baseUrl: string; model: string };
-    settings: LoadSettings;
+    /** Of the load; without files, target and results. */
+    settings: Partial<LoadConfig>;
     /** Why the run ended early. */
     stopped?: string;
+    /** The figures may be those of the client or its machine instead of the model's: see `clientLimits`. */
+    valid: boolean;
+    clientLimits: string[];
     /** `total` counts requests that came to an end; `cancelled` ones did not, and are in no other figure. */
-    requests: { planned: number; total: number; ok: number; errors: number; cancelled: number };
+    requests: { planned: number | null; total: number; ok: number; errors: number; cancelled: number };
     errorsByKind: Record<string, number>;
     /** One example of each kind. */
     errorDetails: Record<string, string>;
     wallSeconds: number;
-    /** Of requests that were answered in full. */
-    latencySeconds: Summary | null;
-    ttftSeconds: Summary | null;
-    /** Between two pieces of an answer, over all answers. */
+    /** Between one token and the next, over all answers. */
     interTokenSeconds: Summary | null;
     requestsPerSecond: number;
     outputTokensPerSecond: number;
-    tokens: { prompt: number; output: number };
+    promptTokensPerSecond: number;
+    /** The parts of the run by themselves: ramps, steps, and the tail in which the load ended. */
+    phases: PhaseReport[];
+    byLength: (Measures & { lengthClass: string; interTokenSeconds: Summary | null })[];
+    targets: Targets;
+    /** Euros; absent without a price or without a count of replicas. */
+    cost?: { replicaPrice: number; replicaHours: number; euros: number; perMillionOutputTokens: number | null };
     replicas: ReplicaSample[];
     /** Why there is no count of replicas, or why it ends early. */
     replicasUnknown?: string;
-    /**
-     * The same work at different numbers of replicas: requests sent at each count while every worker was at work, that is
-     * after the ramp and before the first worker had finished.
-     */
-    byReplicas: { ready: number; requests: number; latencySeconds: Summary; ttftSeconds: Summary }[];
+    /** The same load at different numbers of replicas: requests sent at each count in the steady parts. */
+    byReplicas: (Measures & { ready: number })[];
     timeline: TimelineBucket[];
     connections: { count: number; seconds: Summary | null };
+    /** What vLLM's own metrics say of the same time. */
+    server?: ServerFigures;
     client: SelfReport;
-    /** Why the figures may be the client's instead of the model's. */
-    clientLimits: string[];
+    /** The steady parts in equal pieces, for comparing two runs. */
+    blocks: Block[];
+}
+
+/** Requests sent in `[from, to)`; the rates are of those that ended in it. */
+export interface PhaseReport extends Measures {
+    name: string;
+    kind: "ramp" | "steady" | "tail";
+    from: number;
+    to: number;
+    interTokenSeconds: Summary | null;
+    requestsPerSecond: number;
+    outputTokensPerSecond: number;
+    promptTokensPerSecond: number;
+    /** Requests a second that were answered within the targets; absent without targets. */
+    goodRequestsPerSecond?: number;
 }
 
 /** What ended within `[t, t + width)`. */
@@ -49,6 +76,7 @@ export interface TimelineBucket {
     latencyP50?: number;
     latencyP95?: number;
     ttftP50?: number;
+    ttftP95?: number;
     outputTokensPerSecond: number;
 }
 
@@ -57,104 +85,237 @@ const mostBuckets = 60;
 
 export interface ReportInput {
     startedAt: Date;
-    target: Report["target"];
-    load: Load;
-    wallSeconds: number;
+    run: LoadRun;
+    targets: Targets;
+    replicaPrice?: number;
     replicas: ReplicaSample[];
     replicasUnknown?: string;
-    connections: Report["connections"];
-    client: SelfReport;
-    clientLimits: string[];
+    server?: ServerFigures;
 }
 
 export function makeReport(input: ReportInput): Report {
-    const { load, wallSeconds, replicas } = input;
-    const ok = load.outcomes.filter(({ failure }) => !failure);
-    const failed = load.outcomes.flatMap(({ failure }) => (failure ? [failure] : []));
-    const outputTokens = total(ok, ({ outputTokens }) => outputTokens);
+    const { run, targets, replicas } = input;
+    const { results, config } = run;
+    const wallSeconds = run.now();
+    const steadyUntil = Math.min(results.steadyUntil ?? wallSeconds, wallSeconds);
+    const groups = groupOutcomes(results, run.phases, steadyUntil, replicas, targets);
+    const measures = groups.all.measures();
     const perSecond = (count: number): number => (wallSeconds > 0 ? count / wallSeconds : 0);
+    const failures = [...results.outcomes].flatMap(({ failure }) => failure ?? []);
+    const client = run.self;
+    const limits = limitsOf(run, client, measures, steadyUntil);
+    const { latencySeconds, ttftSeconds, tpotSeconds, tokens, goodShare } = measures;
     return {
         startedAt: input.startedAt.toISOString(),
-        target: input.target,
-        settings: load.settings,
-        stopped: load.stopped,
+        target: { baseUrl: run.endpoint.baseUrl, model: run.model },
+        settings: loadSettings(config),
+        stopped: run.stopped,
+        valid: limits.length === 0,
+        clientLimits: limits,
         requests: {
-            planned: load.planned,
-            total: load.outcomes.length,
-            ok: ok.length,
-            errors: failed.length,
-            cancelled: load.cancelled,
+            planned: run.planned ?? null,
+            total: measures.requests,
+            ok: measures.ok,
+            errors: measures.errors,
+            cancelled: results.cancelled,
         },
-        errorsByKind: countEach(failed.map(({ kind }) => kind)),
-        errorDetails: Object.fromEntries(failed.map(({ kind, detail }) => [kind, detail])),
+        errorsByKind: countEach(failures.map(({ kind }) => kind)),
+        errorDetails: Object.fromEntries(failures.map(({ kind, detail }) => [kind, detail])),
         wallSeconds,
-        latencySeconds: summarize(latencies(ok)),
-        ttftSeconds: summarize(ttfts(ok)),
-        interTokenSeconds: summarize(load.gaps),
-        requestsPerSecond: perSecond(ok.length),
-        outputTokensPerSecond: perSecond(outputTokens),
-        tokens: { prompt: total(ok, ({ promptTokens }) => promptTokens), output: outputTokens },
+        latencySeconds,
+        ttftSeconds,
+        tpotSeconds,
+        interTokenSeconds: results.gapsWhere(() => true).summary(),
+        tokens,
+        goodShare,
+        requestsPerSecond: perSecond(measures.ok),
+        outputTokensPerSecond: perSecond(measures.tokens.output),
+        promptTokensPerSecond: perSecond(measures.tokens.prompt),
+        phases: phaseReports(results, groups),
+        byLength: [...groups.byLength].map(([lengthClass, group]) => ({
+            lengthClass,
+            ...group.measures(),
+            interTokenSeconds: results.gapsWhere((_, other) => other === lengthClass).summary(),
+        })),
+        targets,
+        cost: costOf(input.replicaPrice, replicas, wallSeconds, measures.tokens.output),
         replicas,
         replicasUnknown: input.replicasUnknown,
-        byReplicas: byReplicas(ok, replicas, load.settings.rampSeconds, load.firstWorkerDone ?? wallSeconds),
-        timeline: timeline(load.outcomes, replicas, wallSeconds),
-        connections: input.connections,
-        client: input.client,
-        clientLimits: input.clientLimits,
+        byReplicas: [...groups.byReplicas]
+            .sort(([a], [b]) => a - b)
+            .map(([ready, group]) => ({ ready, ...group.measures() })),
+        timeline: timeline(results.outcomes, replicas, wallSeconds),
+        connections: { count: run.connections.length, seconds: summarize(run.connections) },
+        server: input.server,
+        client,
+        blocks: makeBlocks(
+            results.outcomes,
+            groups.windows.filter(({ kind }) => kind === "steady"),
+        ),
     };
 }
 
-/** `from` and `to` bound the time in which every worker was at work. */
-export function byReplicas(ok: Outcome[], replicas: ReplicaSample[], from: number, to: number): Report["byReplicas"] {
-    const groups = new Map<number, Outcome[]>();
-    for (const outcome of ok) {
-        const ready = readyAt(replicas, outcome.start);
-        if (ready === undefined || outcome.start < from || outcome.start >= to) continue;
-        const group = groups.get(ready);
-        if (group) group.push(outcome);
-        else groups.set(ready, [outcome]);
-    }
-    return [...groups]
-        .sort(([a], [b]) => a - b)
-        .flatMap(([ready, outcomes]) => {
-            const [latencySeconds, ttftSeconds] = [summarize(latencies(outcomes)), summarize(ttfts(outcomes))];
-            if (!latencySeconds || !ttftSeconds) return [];
-            return [{ ready, requests: outcomes.length, latencySeconds, ttftSeconds }];
-        });
+/** The rest of the config is names and paths of this machine; of files that the load is taken from, the name alone. */
+function loadSettings(config: LoadConfig): Partial<LoadConfig> {
+    const kept = [...settingGroups.Load, ...settingGroups.Requests, ...settingGroups.Client].map((key) => {
+        const value = config[key];
+        return [key, (key === "trace" || key === "dataset") && value ? basename(value as string) : value];
+    });
+    return Object.fromEntries(kept) as Partial<LoadConfig>;
 }
 
-/** The run in buckets of a round width; every bucket up to the end is there, also one in which nothing ended. */
-export function timeline(outcomes: Outcome[], replicas: ReplicaSample[], wallSeconds: number): TimelineBucket[] {
-    if (outcomes.length === 0) return [];
-    const width = bucketSeconds(wallSeconds, mostBuckets);
-    const buckets: Outcome[][] = Array.from({ length: Math.floor(wallSeconds / width) + 1 }, () => []);
-    for (const outcome of outcomes) {
-        buckets[Math.min(buckets.length - 1, Math.floor(outcome.end / width))].push(outcome);
-    }
-    return buckets.map((ended, i) => {
-        const ok = ended.filter(({ failure }) => !failure);
-        const latency = summarize(latencies(ok));
-        return {
-            t: i * width,
-            ok: ok.length,
-            errors: ended.length - ok.length,
-            replicas: readyAt(replicas, (i + 1) * width),
-            latencyP50: latency?.p50,
-            latencyP95: latency?.p95,
-            ttftP50: summarize(ttfts(ok))?.p50,
-            outputTokensPerSecond: total(ok, ({ outputTokens }) => outputTokens) / width,
-        };
+function limitsOf(run: LoadRun, client: SelfReport, measures: Measures, steadyUntil: number): string[] {
+    const { hostname } = new URL(run.endpoint.baseUrl);
+    const rate =
+        isOpenLoop(run.config) && run.stopped === undefined
+            ? { asked: askedRate(run), achieved: measures.requests / Math.max(steadyUntil, 0.001) }
+            : undefined;
+    return clientLimits(client, {
+        sameMachine: ["127.0.0.1", "localhost", "[::1]"].includes(hostname),
+        latencyMs: 1000 * (measures.latencySeconds?.p50 ?? 0),
+        // Chance makes few arrivals differ from their rate.
+        rate: rate && measures.requests > 1000 ? rate : undefined,
+        notSent: [...run.results.outcomes].filter(({ failure }) => failure?.kind.startsWith("not sent")).length,
     });
 }
 
-function latencies(outcomes: Outcome[]): number[] {
-    return outcomes.map(({ seconds }) => seconds);
+/** Requests a second that the phases add up to. */
+function askedRate({ phases }: LoadRun): number {
+    let before = 0;
+    let requests = 0;
+    for (const { kind, from, to, level } of phases) {
+        requests += (to - from) * (kind === "ramp" ? (before + level) / 2 : level);
+        before = level;
+    }
+    return requests / (phases.at(-1)?.to ?? 1);
 }
 
-function ttfts(outcomes: Outcome[]): number[] {
-    return outcomes.flatMap(({ ttft }) => (ttft === undefined ? [] : [ttft]));
+interface Window {
+    name: string;
+    kind: PhaseReport["kind"];
+    from: number;
+    to: number;
+    /** Index of the plan's phase. */
+    phase: number;
+    /** Requests that were sent in it. */
+    sent: MeasureGroup;
+    /** Requests that ended in it. */
+    ended: MeasureGroup;
 }
 
-function total(outcomes: Outcome[], value: (outcome: Outcome) => number): number {
-    return outcomes.reduce((sum, outcome) => sum + value(outcome), 0);
+interface Groups {
+    all: MeasureGroup;
+    windows: Window[];
+    byLength: Map<string, MeasureGroup>;
+    byReplicas: Map<number, MeasureGroup>;
+}
+
+function groupOutcomes(
+    results: Results,
+    phases: Phase[],
+    steadyUntil: number,
+    replicas: ReplicaSample[],
+    targets: Targets,
+): Groups {
+    const group = (): MeasureGroup => new MeasureGroup(targets);
+    const window = (name: string, kind: Window["kind"], from: number, to: number, phase: number): Window => {
+        return { name, kind, from, to, phase, sent: group(), ended: group() };
+    };
+    const windows = phases.map(({ name, kind, from, to }, phase) =>
+        window(name, kind, from, Math.min(to, steadyUntil), phase),
+    );
+    const lastEnd = [...results.outcomes].reduce((most, { end }) => Math.max(most, end), 0);
+    if (lastEnd > steadyUntil) windows.push(window("tail", "tail", steadyUntil, lastEnd, phases.length - 1));
+    const groups: Groups = { all: group(), windows, byLength: new Map(), byReplicas: new Map() };
+    const inMap = <K>(map: Map<K, MeasureGroup>, key: K): MeasureGroup => {
+        let found = map.get(key);
+        if (!found) map.set(key, (found = group()));
+        return found;
+    };
+    const at = (t: number): Window | undefined => windows.findLast(({ from }) => t >= from);
+    for (const outcome of results.outcomes) {
+        groups.all.add(outcome);
+        inMap(groups.byLength, outcome.lengthClass).add(outcome);
+        at(outcome.start)?.sent.add(outcome);
+        at(outcome.end)?.ended.add(outcome);
+        const ready = readyAt(replicas, outcome.start);
+        if (ready !== undefined && at(outcome.start)?.kind === "steady") inMap(groups.byReplicas, ready).add(outcome);
+    }
+    return groups;
+}
+
+function phaseReports(results: Results, { windows }: Groups): PhaseReport[] {
+    return windows
+        .filter(({ from, to, sent, ended }) => to > from && sent.requests + ended.requests > 0)
+        .map(({ name, kind, from, to, phase, sent, ended }) => {
+            const perSecond = (count: number): number => count / (to - from);
+            const measures = sent.measures();
+            return {
+                name,
+                kind,
+                from,
+                to,
+                ...measures,
+                // A tail's requests were planned as those of the step before.
+                interTokenSeconds: kind === "tail" ? null : results.gapsWhere((other) => other === phase).summary(),
+                requestsPerSecond: perSecond(ended.ok),
+                outputTokensPerSecond: perSecond(ended.outputTokens),
+                promptTokensPerSecond: perSecond(ended.promptTokens),
+                ...(measures.goodShare === undefined ? {} : { goodRequestsPerSecond: perSecond(ended.good) }),
+            };
+        });
+}
+
+function costOf(
+    replicaPrice: number | undefined,
+    replicas: ReplicaSample[],
+    wallSeconds: number,
+    outputTokens: number,
+): Report["cost"] {
+    if (replicaPrice === undefined || replicas.length === 0) return undefined;
+    const replicaHours = replicaSeconds(replicas, wallSeconds) / 3600;
+    const euros = replicaHours * replicaPrice;
+    return {
+        replicaPrice,
+        replicaHours,
+        euros,
+        perMillionOutputTokens: outputTokens > 0 ? (1e6 * euros) / outputTokens : null,
+    };
+}
+
+/** The run in buckets of a round width; every bucket up to the end is there, also one in which nothing ended. */
+export function timeline(
+    outcomes: Iterable<Outcome>,
+    replicas: ReplicaSample[],
+    wallSeconds: number,
+): TimelineBucket[] {
+    const width = bucketSeconds(wallSeconds, mostBuckets);
+    const buckets: { group: MeasureGroup; latencies: number[]; ttfts: number[] }[] = Array.from(
+        { length: Math.floor(wallSeconds / width) + 1 },
+        () => ({ group: new MeasureGroup({}), latencies: [], ttfts: [] }),
+    );
+    let any = false;
+    for (const outcome of outcomes) {
+        any = true;
+        const bucket = buckets[Math.min(buckets.length - 1, Math.floor(outcome.end / width))];
+        bucket.group.add(outcome);
+        if (outcome.failure) continue;
+        bucket.latencies.push(outcome.seconds);
+        if (outcome.ttft !== undefined) bucket.ttfts.push(outcome.ttft);
+    }
+    if (!any) return [];
+    return buckets.map(({ group, latencies, ttfts }, i) => {
+        const [latency, ttft] = [summarize(latencies), summarize(ttfts)];
+        return {
+            t: i * width,
+            ok: group.ok,
+            errors: group.requests - group.ok,
+            replicas: readyAt(replicas, (i + 1) * width),
+            latencyP50: latency?.p50,
+            latencyP95: latency?.p95,
+            ttftP50: ttft?.p50,
+            ttftP95: ttft?.p95,
+            outputTokensPerSecond: group.outputTokens / width,
+        };
+    });
 }

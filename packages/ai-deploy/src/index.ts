@@ -1,12 +1,11 @@
-import { assertFreshBuild } from "./build";
+import { assertFreshBuild } from "./process/fresh-build";
 
 assertFreshBuild(__dirname);
 
-export { checkCredentials } from "./program-credentials";
 export { App, AppReady, Authorization, DataSync, Token } from "./resources";
-export { ApiError } from "./client";
+export { ApiError } from "./errors/request-errors";
+export { checkCredentials, connect, type Connection } from "./program";
 export {
-    connect,
     getApp,
     getAppOutput,
     getFlavors,
@@ -16,26 +15,23 @@ export {
     getRegions,
     getRegionsOutput,
 } from "./lookups";
-export type { Connection, GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
+export type { GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./lookups";
 export type {
     AppArgs,
     AppInputs,
     AppReadyArgs,
     AppReadyInputs,
-    AuthorizationArgs,
-    AuthorizationInputs,
     CustomMetrics,
     DataStore,
-    DataSyncArgs,
-    DataSyncInputs,
     DeploymentStrategy,
     Probe,
     Resources,
     ScalingStrategy,
-    TokenArgs,
-    TokenInputs,
     Volume,
-} from "./args";
-export type { AppState } from "./app-spec";
-export type { Flavor, Quota, Region } from "./capabilities";
-export type { DataSyncState } from "./data-sync";
+} from "./app/args";
+export type { AuthorizationArgs, AuthorizationInputs } from "./authorization/args";
+export type { DataSyncArgs, DataSyncInputs } from "./data-sync/args";
+export type { TokenArgs, TokenInputs } from "./token/args";
+export type { AppState } from "./app/live";
+export type { Flavor, Quota, Region } from "./api/offer";
+export type { DataSyncState } from "./data-sync/lifecycle";

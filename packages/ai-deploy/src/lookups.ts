@@ -1,12 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import { flavorsPath, regionsPath, type Flavor, type Quota, type Region } from "./capabilities";
-import { OvhClient } from "./client";
-import { secretsOf } from "./credentials";
-import { explain } from "./failure";
-import { aiPath } from "./paths";
-import { programCredentials } from "./program-credentials";
-import { listApps } from "./app-list";
-import type { Inputs } from "./args";
+import type { OvhClient } from "./api/client";
+import { flavorsPath, quotaPath, regionsPath, type Flavor, type Quota, type Region } from "./api/offer";
+import { listApps } from "./app/list";
+import { goingStates } from "./app/live";
+import { connect, projectOr } from "./program";
+import type { Inputs } from "./values/inputs";
 
 export interface LookupArgs {
     /** Public Cloud project id. Default: stack config `ovh:serviceName`, else `OVH_CLOUD_PROJECT_SERVICE`. */
@@ -60,7 +58,7 @@ export function getFlavorsOutput(args: OutputArgs<GetFlavorsArgs>): pulumi.Outpu
 
 /** What the project may use at once. */
 export function getQuota(args: LookupArgs = {}): Promise<Quota> {
-    return look("quota", args, (api, project) => api.get(aiPath(project, "capabilities", "quota")));
+    return look("quota", args, (api, project) => api.get(quotaPath(project)));
 }
 
 /** `getQuota` for arguments that are outputs. */
@@ -77,8 +75,7 @@ export async function getApp(args: GetAppArgs): Promise<GetAppResult> {
     );
     const found = listed.filter(
         ({ spec, status }) =>
-            wanted.every(([name, value]) => spec.labels?.[name] === value) &&
-            !["DELETING", "DELETED"].includes(status.state),
+            wanted.every(([name, value]) => spec.labels?.[name] === value) && !goingStates.includes(status.state),
     );
     if (found.length !== 1) {
         const ids = found.map(({ id, spec }) => `${spec.name} (${id})`).join(", ");
@@ -109,43 +106,12 @@ export function getAppOutput(args: OutputArgs<GetAppArgs>): pulumi.Output<GetApp
 
 type OutputArgs<T> = { [K in keyof T]: Inputs<T[K]> };
 
-export interface Connection {
-    client: OvhClient;
-    /** The error as a person needs it, secrets masked. */
-    explain: (error: unknown, doing: string) => Error;
-}
-
-/** One per program: look-ups share the rate limit. */
-let connection: Connection | undefined;
-
-/** The API as this program's credentials reach it, also for what has no look-up here. */
-export function connect(): Connection {
-    if (!connection) {
-        const credentials = programCredentials();
-        const secrets = secretsOf(credentials);
-        connection = {
-            client: new OvhClient(credentials, {
-                requestsPerMinute: Number(process.env.OVH_AI_DEPLOY_REQUESTS_PER_MINUTE) || undefined,
-                log: (line) => void pulumi.log.info(line),
-            }),
-            explain: (error, doing) => explain(error, doing, secrets),
-        };
-    }
-    return connection;
-}
-
 async function look<T>(
     what: string,
     { serviceName }: LookupArgs,
     question: (api: OvhClient, project: string) => Promise<T>,
 ): Promise<T> {
-    const configured = pulumi.runtime.getConfig("ovh:serviceName");
-    const project = serviceName ?? configured ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
-    if (!project) {
-        throw new Error(
-            "serviceName is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE",
-        );
-    }
+    const project = projectOr(serviceName);
     const { client, explain } = connect();
     try {
         return await question(client, project);

@@ -2,24 +2,25 @@
  * What the stubs in `resources.ts` call: Pulumi's dynamic-provider methods per resource. Loaded by package name in
  * Pulumi's provider process, so that the state holds no code but the stub.
  */
-import * as appLife from "./app";
-import { checkApp, type CheckFailure } from "./app-check";
-import * as appReadyLife from "./app-ready";
-import * as authorizationLife from "./authorization";
-import { assertFreshBuild } from "./build";
-import { endWaitsOnCancel } from "./cancellation";
-import { Capabilities, type Offer } from "./capabilities";
-import { defaultRequestsPerMinute, OvhClient } from "./client";
-import type { Context, Run } from "./context";
-import { configFiles, NoCredentialsError, resolveCredentials, secretsOf } from "./credentials";
-import * as dataSyncLife from "./data-sync";
-import { endWithEngine } from "./engine-watch";
-import { explain } from "./failure";
-import { namesOf } from "./names";
-import { Poller } from "./poller";
-import * as tokenLife from "./token";
-import { hasUnknown } from "./unknown";
-import { isMap } from "./values";
+import { findOffer, type Offer } from "./api/offer";
+import { checkApp } from "./app/check";
+import * as appLife from "./app/lifecycle";
+import { listApps } from "./app/list";
+import type { LiveApp } from "./app/live";
+import * as appReadyLife from "./app/ready";
+import * as authorizationLife from "./authorization/lifecycle";
+import * as dataSyncLife from "./data-sync/lifecycle";
+import type { CheckFailure } from "./errors/check-failure";
+import { explain } from "./errors/explain";
+import { namesOf } from "./errors/setting-names";
+import { endWithEngine } from "./process/engine-watch";
+import { assertFreshBuild } from "./process/fresh-build";
+import { configure, configuredProject, configureRun, context, ifPossible, sessionSecrets } from "./process/session";
+import * as tokenCheck from "./token/check";
+import * as tokenLife from "./token/lifecycle";
+import { isMap } from "./values/json";
+import { hasUnknown } from "./values/unknown";
+import { endWaitsOnCancel } from "./waiting/cancellation";
 
 assertFreshBuild(__dirname);
 endWithEngine();
@@ -27,90 +28,23 @@ endWaitsOnCancel();
 
 type Bag = any; // what Pulumi hands over is JSON of a shape that the resource's types tell
 
-interface Config {
-    get(key: string): string | undefined;
-}
-
-let config: Config | undefined;
-let surroundings: { context: Context; capabilities: Capabilities; secrets: string[] } | undefined;
-let run: Run = { held: new Set(), given: new Set() };
 /**
  * Values of the variables of each app that this process was handed. An app's log, of which errors show the end, may repeat
  * them, and a wait for the app is not handed them.
  */
 const variables = new Set<string>();
 
-/**
- * Takes the stack's config. Pulumi may call methods of another resource before this has returned, so nothing here waits.
- */
-function configure(request: { config: Config }): Promise<void> {
-    config = request.config;
-    return Promise.resolve();
-}
-
-/** What this process works with, made when it is first needed: a preview of new resources needs no credentials. */
-function surround(): NonNullable<typeof surroundings> {
-    if (!surroundings) {
-        const pollMs = positive("OVH_AI_DEPLOY_POLL_MS");
-        const requestsPerMinute = positive("OVH_AI_DEPLOY_REQUESTS_PER_MINUTE") ?? defaultRequestsPerMinute;
-        const credentials = resolveCredentials({
-            config: (key) => config?.get(key),
-            env: process.env,
-            files: configFiles(),
-        });
-        const client = new OvhClient(credentials, {
-            requestsPerMinute,
-            requestTimeoutMs: positive("OVH_AI_DEPLOY_REQUEST_TIMEOUT_MS"),
-            backoffMs: pollMs,
-            log: (line) => console.log(line),
-        });
-        surroundings = {
-            context: {
-                client,
-                poller: new Poller({ requestsPerMinute, fixedMs: pollMs }),
-                progress: (line) => console.log(line),
-                // The one of the present run, whenever it is asked for.
-                get run() {
-                    return run;
-                },
-            },
-            capabilities: new Capabilities(client),
-            secrets: secretsOf(credentials),
-        };
-    }
-    return surroundings;
-}
-
-const context = (): Context => surround().context;
-
-/** The same where it is of use but not needed: `undefined` without credentials. Those that cannot be used are a fault. */
-function ifPossible(): NonNullable<typeof surroundings> | undefined {
-    try {
-        return surround();
-    } catch (error) {
-        if (error instanceof NoCredentialsError) return undefined;
-        throw error;
-    }
-}
-
-function positive(variable: string): number | undefined {
-    const text = process.env[variable];
-    if (text === undefined || text === "") return undefined;
-    const value = Number(text);
-    if (!(value > 0)) throw new Error(`${variable} is "${text}": give a number above 0, or unset it`);
-    return value;
-}
-
 /** Inputs with the project filled in, as they are kept. */
 function withProject(news: Bag): Bag {
-    const serviceName = news.serviceName ?? config?.get("ovh:serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
+    const serviceName = news.serviceName ?? configuredProject();
     return serviceName === undefined ? news : { ...news, serviceName };
 }
 
 /** What the platform has in the region of these inputs, as far as that can be learnt now. */
 async function offerFor({ serviceName, region }: Bag): Promise<Offer> {
     const askable = [serviceName, region].every((text) => typeof text === "string" && text !== "" && !hasUnknown(text));
-    return (askable && (await ifPossible()?.capabilities.offer(serviceName as string, region as string))) || {};
+    const glances = askable ? ifPossible()?.glances : undefined;
+    return glances ? findOffer(glances, serviceName as string, region as string) : {};
 }
 
 /**
@@ -125,17 +59,18 @@ function checked(inputs: Bag, failures: CheckFailure[]): { inputs: Bag; failures
     };
 }
 
-/** Refuses a new selector that apps of others fit too. A token that has it already is only warned of: it may be in use. */
-async function sharedSelector(olds: Bag, inputs: Bag): Promise<CheckFailure[]> {
-    const { serviceName, labelSelector, app: own } = inputs;
-    if (!own || !labelSelector || hasUnknown(labelSelector) || !serviceName || hasUnknown(serviceName)) return [];
-    const carriers = await ifPossible()?.capabilities.appsWith(serviceName, labelSelector);
-    const others = tokenLife.strangers(inputs, carriers ?? []);
-    const isNew = olds?.labelSelector !== labelSelector;
-    // A token of before whose app's label is not known now: the app may well be ours.
-    if (others.length === 0 || (!isNew && hasUnknown(own))) return [];
-    const failure = tokenLife.sharedSelector(inputs, others);
-    if (isNew) return [failure];
+/** The failure of a selector that apps of others fit too, or a warning where that is no reason to refuse it. */
+async function selectorFailures(olds: Bag, inputs: Bag): Promise<CheckFailure[]> {
+    const shared = await tokenCheck.checkSelector(olds, inputs, async (serviceName, selector) => {
+        const possible = ifPossible();
+        if (!possible) return undefined;
+        const { glances, context } = possible;
+        const list = (): Promise<LiveApp[]> => listApps((path) => context.client.glance(path), serviceName, selector);
+        return glances.once(`apps of ${serviceName} with ${selector}`, list);
+    });
+    if (!shared) return [];
+    const { failure, refused } = shared;
+    if (refused) return [failure];
     console.log(`${inputs.name}: ${failure.property} ${failure.reason}`);
     return [];
 }
@@ -151,10 +86,10 @@ function withErrors<T extends Record<string, (...args: any[]) => Promise<any>>>(
             try {
                 return await method(...args);
             } catch (error) {
-                const told = explain(error, name, [...(surroundings?.secrets ?? []), ...variables]) as Bag;
+                const explained = explain(error, name, [...sessionSecrets(), ...variables]) as Bag;
                 // Pulumi adds it to every answer but that of a partial success.
-                if (told.properties) told.properties.__provider = args[args.length - 1].__provider;
-                throw told;
+                if (explained.properties) explained.properties.__provider = args[args.length - 1].__provider;
+                throw explained;
             }
         },
     ]);
@@ -162,11 +97,7 @@ function withErrors<T extends Record<string, (...args: any[]) => Promise<any>>>(
 }
 
 export const app = withErrors({
-    /** Pulumi calls this once per process for each resource type, so a run begins here. */
-    configure: (request: { config: Config }) => {
-        run = { held: new Set(), given: new Set() };
-        return configure(request);
-    },
+    configure: configureRun,
     check: async (_olds: Bag, news: Bag) => {
         const inputs = withProject(news);
         return checked(inputs, checkApp(inputs, await offerFor(inputs)));
@@ -187,7 +118,7 @@ export const appReady = withErrors({
         const inputs = withProject(news);
         return checked(inputs, appReadyLife.check(inputs));
     },
-    diff: async (_id: string, olds: Bag, news: Bag) => appReadyLife.diff(olds, withProject(news)),
+    diff: async (_id: string, olds: Bag, news: Bag) => appReadyLife.diff(olds, withProject(news), ifPossible()?.context.run.restarts),
     create: (inputs: Bag) => appReadyLife.create(context(), inputs),
     read: async (id: string, known: Bag) => ({ id, props: known }),
     update: (_id: string, _olds: Bag, news: Bag) => appReadyLife.update(context(), withProject(news)),
@@ -199,8 +130,8 @@ export const token = withErrors({
     configure,
     check: async (olds: Bag, news: Bag) => {
         const inputs = withProject(news);
-        const failures = tokenLife.check(inputs, (await offerFor(inputs)).regions);
-        return checked(inputs, [...failures, ...(await sharedSelector(olds, inputs))]);
+        const failures = tokenCheck.check(inputs, (await offerFor(inputs)).regions);
+        return checked(inputs, [...failures, ...(await selectorFailures(olds, inputs))]);
     },
     diff: async (_id: string, olds: Bag, news: Bag) =>
         tokenLife.diff(olds, withProject(news), (line) => console.log(line)),

@@ -1,8 +1,11 @@
-import { createHash } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { AppArgs, AppInputs, AppReadyArgs, AuthorizationArgs, DataSyncArgs, TokenArgs } from "./args";
-import type { AppState } from "./app-spec";
-import type { DataSyncState } from "./data-sync";
+import type { AppArgs, AppInputs, AppReadyArgs } from "./app/args";
+import type { AppState } from "./app/live";
+import type { AuthorizationArgs } from "./authorization/args";
+import type { DataSyncArgs } from "./data-sync/args";
+import type { DataSyncState } from "./data-sync/lifecycle";
+import type { TokenArgs } from "./token/args";
+import { shortDigest } from "./values/hash";
 
 type Kind = "app" | "appReady" | "token" | "authorization" | "dataSync";
 
@@ -88,9 +91,7 @@ function urnOf(name: string, parent: pulumi.Resource | undefined): pulumi.Output
  * stack, or another resource, with "our" label would be taken over, or deleted as leftovers.
  */
 function markedLabel(label: pulumi.Input<string>, urn: pulumi.Output<string>): pulumi.Output<string> {
-    return pulumi
-        .all([label, urn])
-        .apply(([text, identity]) => `${text}-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`);
+    return pulumi.all([label, urn]).apply(([text, identity]) => `${text}-${shortDigest(identity)}`);
 }
 
 /**

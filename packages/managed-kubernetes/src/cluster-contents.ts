@@ -1,5 +1,5 @@
-import { CancelledError, sleep } from "pulumi-ovh-ai-deploy/dist/cancellation";
-import type { OvhClient } from "pulumi-ovh-ai-deploy/dist/client";
+import { CancelledError, sleep } from "pulumi-ovh-ai-deploy/dist/waiting/cancellation";
+import type { OvhClient } from "pulumi-ovh-ai-deploy/dist/api/client";
 import { KubernetesApi, KubernetesError } from "./kubernetes-api";
 
 export interface ClusterContentsInputs {

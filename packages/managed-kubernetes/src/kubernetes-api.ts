@@ -27,6 +27,21 @@ interface Access {
     token?: string;
 }
 
+export interface ObjectMetadata {
+    name: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+    /** Set once it is on its way out. */
+    deletionTimestamp?: string;
+}
+
+interface CallOptions {
+    body?: object;
+    /** Media type of `body`. */
+    type?: string;
+    accept?: string;
+}
+
 /** An answer holds lists of at most so much; a cluster of ours has a few megabytes of objects in all. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
@@ -65,12 +80,31 @@ export class KubernetesApi {
         }
     }
 
-    /** Lays `change` over the object, as a JSON merge patch. */
-    async patch(path: string, change: object): Promise<void> {
-        await this.call("PATCH", path, change);
+    /** Names, labels and annotations of a list's objects, which may themselves be large. */
+    async listMetadata(path: string): Promise<ObjectMetadata[]> {
+        const accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        const { items } = await this.call<{ items: { metadata: ObjectMetadata }[] | null }>("GET", path, { accept });
+        // An empty list of this kind is written as null.
+        return (items ?? []).map(({ metadata }) => metadata);
     }
 
-    private call<T>(method: string, path: string, body?: object): Promise<T> {
+    /** Lays `change` over the object, as a JSON merge patch. */
+    async patch(path: string, change: object): Promise<void> {
+        await this.call("PATCH", path, { body: change, type: "application/merge-patch+json" });
+    }
+
+    /**
+     * Makes the object, or makes it as given where it exists: a server-side apply. Fields that others have set are taken
+     * over; those that `object` does not name stay.
+     *
+     * @param manager whose fields they are from now on
+     */
+    async apply(path: string, object: object, manager: string): Promise<void> {
+        const query = `fieldManager=${encodeURIComponent(manager)}&force=true`;
+        await this.call("PATCH", `${path}?${query}`, { body: object, type: "application/apply-patch+yaml" });
+    }
+
+    private call<T>(method: string, path: string, { body, type, accept }: CallOptions = {}): Promise<T> {
         const { server, ca, cert, key, token } = this.access;
         const operation = `${method} ${path}`;
         return new Promise((resolve, reject) => {
@@ -81,9 +115,9 @@ export class KubernetesApi {
                     method,
                     ...{ ca, cert, key },
                     headers: {
-                        Accept: "application/json",
+                        Accept: accept ?? "application/json",
                         ...(token && { Authorization: `Bearer ${token}` }),
-                        ...(body && { "Content-Type": "application/merge-patch+json" }),
+                        ...(type && { "Content-Type": type }),
                     },
                     // Of its own: none is kept open that a later call could find dead.
                     agent: false,

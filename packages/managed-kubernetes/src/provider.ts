@@ -1,9 +1,9 @@
 /** What the stub in `resources.ts` calls: the methods of Pulumi's dynamic provider, in Pulumi's provider process. */
-import { assertFreshBuild } from "pulumi-ovh-ai-deploy/dist/build";
-import { endWaitsOnCancel } from "pulumi-ovh-ai-deploy/dist/cancellation";
-import { OvhClient } from "pulumi-ovh-ai-deploy/dist/client";
-import { configFiles, resolveCredentials, secretsOf } from "pulumi-ovh-ai-deploy/dist/credentials";
-import { explain } from "pulumi-ovh-ai-deploy/dist/failure";
+import { assertFreshBuild } from "pulumi-ovh-ai-deploy/dist/process/fresh-build";
+import { endWaitsOnCancel } from "pulumi-ovh-ai-deploy/dist/waiting/cancellation";
+import type { OvhClient } from "pulumi-ovh-ai-deploy/dist/api/client";
+import { openConnection } from "pulumi-ovh-ai-deploy/dist/api/connection";
+import { explain } from "pulumi-ovh-ai-deploy/dist/errors/explain";
 import { giveBack, type ClusterContentsInputs } from "./cluster-contents";
 
 assertFreshBuild(__dirname);
@@ -15,17 +15,15 @@ interface Config {
 
 let config: Config | undefined;
 
+const tell = (line: string): void => console.log(line);
+
 /** Runs `work` as whom the stack's config or the environment name. */
 async function withClient<T>(doing: string, work: (client: OvhClient) => Promise<T>): Promise<T> {
-    const credentials = resolveCredentials({
-        config: (key) => config?.get(key),
-        env: process.env,
-        files: configFiles(),
-    });
+    const { client, secrets } = openConnection((key) => config?.get(key), tell);
     try {
-        return await work(new OvhClient(credentials));
+        return await work(client);
     } catch (error) {
-        throw explain(error, doing, secretsOf(credentials));
+        throw explain(error, doing, secrets);
     }
 }
 
@@ -50,7 +48,7 @@ export const clusterContents = {
         withClient(`giving back what cluster ${known.kubeId} has`, (client) =>
             giveBack(known, {
                 client,
-                progress: (line) => console.log(line),
+                progress: tell,
                 pauseMs: Number(process.env.OVH_AI_DEPLOY_POLL_MS) || 3000,
                 now: () => performance.now(),
             }),

@@ -1,10 +1,10 @@
 import type { ReplicaStatus } from "../../ovhcloud/status";
 import type { AlertView, AppView, PartState, Update } from "../state";
-import { clock, element, figure, type Child } from "./element.js";
+import { clock, element, figure, type Child } from "../../../tools/dashboards/page/element";
 
 /** The parts of the stack with their state, in the order in which a request meets them. */
 export function architecture(update: Update, chosen: string | undefined): Child[] {
-    const { cloud, api, clusters, prometheus, alertmanager } = update;
+    const { cloud, api, clusters, prometheus, alertmanager, grafana } = update;
     const apps = [...cloud.apps].sort((a, b) => Number(b.id === chosen) - Number(a.id === chosen));
     return [
         element(
@@ -41,7 +41,9 @@ export function architecture(update: Update, chosen: string | undefined): Child[
             part("Prometheus", prometheus, []),
             alertsPart(update),
             part("Alertmanager", alertmanager, []),
-            part("Grafana", { state: "absent", detail: "objects only: its pod does not run here" }, []),
+            part("Grafana", grafana, [
+                element("p", {}, element("a", { href: "/dashboards" }, "Its dashboards, without it")),
+            ]),
         ),
     ];
 }

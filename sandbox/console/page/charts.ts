@@ -1,6 +1,6 @@
 import type { AppHistory, Point, ScalingChange } from "../state";
 import type { AppView } from "../state";
-import { byId, element, figure, fill } from "./element.js";
+import { byId, element, figure, fill } from "../../../tools/dashboards/page/element";
 
 /** Seconds that the charts show. */
 const windowSeconds = 300;

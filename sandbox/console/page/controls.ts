@@ -1,6 +1,6 @@
 import type { FaultStatus } from "../../ovhcloud/status";
 import type { AppView, LoadView, Update } from "../state";
-import { byId, clock, element, figure, fill, seconds, type Child } from "./element.js";
+import { byId, clock, element, figure, fill, seconds, type Child } from "../../../tools/dashboards/page/element";
 
 /** What a person can do, and what came of it. */
 export class Controls {

@@ -1,9 +1,9 @@
 import type { Decision } from "../../ovhcloud/status";
 import type { AppHistory, AppView, Update } from "../state";
-import { alarms, architecture } from "./architecture.js";
-import { Charts } from "./charts.js";
-import { Controls } from "./controls.js";
-import { byId, clock, element, figure, fill, type Child } from "./element.js";
+import { alarms, architecture } from "./architecture";
+import { Charts } from "./charts";
+import { Controls } from "./controls";
+import { byId, clock, element, figure, fill, type Child } from "../../../tools/dashboards/page/element";
 
 const charts = new Charts();
 const controls = new Controls();

@@ -10,7 +10,6 @@ import {
     symlinkSync,
     writeFileSync,
 } from "node:fs";
-import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -67,15 +66,17 @@ afterEach(async () => {
 
 /** The way in, start.mjs, as it is, before a command without the parts that are real processes. */
 function layOutCheckout(): void {
-    for (const file of ["sandbox/start.mjs", "machine/npm-packages.mjs", "package-lock.json"]) {
+    for (const file of [
+        "sandbox/start.mjs",
+        "machine/npm-packages.mjs",
+        "package-lock.json",
+        "node_modules/.package-lock.json",
+    ]) {
         mkdirSync(join(dir, file, ".."), { recursive: true });
         copyFileSync(join(checkout, file), join(dir, file));
     }
     mkdirSync(join(dir, "packages"));
-    mkdirSync(join(dir, "node_modules"));
     symlinkSync(join(checkout, "node_modules/tsx"), join(dir, "node_modules/tsx"));
-    const lock = createHash("sha256").update(readFileSync(join(dir, "package-lock.json")));
-    writeFileSync(join(dir, "node_modules/.installed-for"), lock.digest("hex"));
     writeFileSync(join(dir, "sandbox/cli.ts"), `import "${join(__dirname, "interrupted-command.ts")}";\n`);
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../../../packages/ai-deploy/src/api/credentials";
 import { chromiumArgs, ensureChromium } from "../../../machine/chromium";
 import { startConsole, type Console } from "../../../sandbox/console/console";
 import { startChild, type Child } from "../../../sandbox/prometheus/child";
@@ -82,6 +82,7 @@ beforeAll(async () => {
         projectId,
         prometheusUrl: () => prometheusUrl,
         alertmanagerUrl: `http://127.0.0.1:${await freePort()}`, // where nothing listens
+        grafana: () => ({ detail: "no grafana (12 or newer) on PATH" }),
         env: app.env,
         dir,
         kubeconfig: "/made/up/kubeconfig",

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../../../packages/ai-deploy/src/api/credentials";
 import { chromiumArgs, ensureChromium } from "../../../machine/chromium";
 import { startConsole, type Console } from "../../../sandbox/console/console";
 import { createKwokMks, type KwokMks } from "../../../sandbox/kubernetes/kwok";
@@ -77,6 +77,7 @@ beforeAll(async () => {
         projectId,
         prometheusUrl: () => proxies.prometheus.url,
         alertmanagerUrl: proxies.alertmanager.url,
+        grafana: () => ({ detail: "no grafana (12 or newer) on PATH" }),
         env: app.env,
         dir,
         log: () => undefined,
@@ -146,6 +147,8 @@ describe.sequential("a page of another site", () => {
                     "/sandbox/status",
                     "/api/v1/status/config",
                     "/events",
+                    "/dashboards.json",
+                    "/prometheus/api/v1/query?query=up",
                 ]) {
                     const url = `${scheme}://${address}${path}`;
                     expect(await fromPage({ url }), url).toBe("nothing");

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { OvhClient } from "../../../packages/ai-deploy/src/client";
-import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { OvhClient } from "../../../packages/ai-deploy/src/api/client";
+import { resolveCredentials } from "../../../packages/ai-deploy/src/api/credentials";
 import { accessToken, appBody, projectId, startTestCloud, type TestCloud } from "./cloud";
 
 let cloud: TestCloud;

@@ -65,6 +65,7 @@ beforeAll(async () => {
             alertmanager: planes.bin.alertmanager,
         },
         proxies,
+        grafana: { port: 0 },
         caFile: "/etc/ssl/certs/ca-certificates.crt",
         log: (line) => planes.log.push(line),
     });
@@ -118,7 +119,7 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
     });
 
     it("runs what the cluster says, with the token of the Secret", async () => {
-        const crds = ["create", "--kubeconfig", join(dir, "kubeconfig"), "-f", prometheusOperatorCrds()];
+        const crds = ["create", "--kubeconfig", join(dir, "kubeconfig"), "-f", prometheusOperatorCrds(planes.bin)];
         execFileSync(planes.bin.kubectl, crds);
         await core.createNamespace({ body: { metadata: { name: namespace } } });
         const secret = (name: string, stringData: Record<string, string>) =>

@@ -2,7 +2,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cacheDir } from "../../../sandbox/toolchain/toolchain";
+import { cacheDir } from "../../../sandbox/toolchain/cache";
 
 /** The release of the official Python client that is tested with, from PyPI. It needs Python 3.10. */
 const openaiVersion = "3.57.0";

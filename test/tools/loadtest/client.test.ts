@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
-import { Connection, Connector, servedModels, type Answer } from "../../../tools/loadtest/client";
+import { ask as askOver, byToken, Cancelled, servedModels, type Answer } from "../../../tools/loadtest/client";
+import { Connection, Connector } from "../../../tools/loadtest/connection";
 
 /** Real HTTP against servers that behave as no simulation would. */
 
@@ -26,20 +27,25 @@ async function serve(
     return { baseUrl: `http://127.0.0.1:${(server.address() as { port: number }).port}/v1`, sockets };
 }
 
-interface Asked extends Answer {
-    gaps: number[];
+const request = { model: "m", messages: [{ role: "user" as const, content: "p" }], maxTokens: 8, temperature: 0 };
+
+interface AskOptions {
+    timeout?: number;
+    token?: string;
+    cancelAfterMs?: number;
+    keepText?: boolean;
 }
 
 async function ask(
     baseUrl: string,
-    options: { timeout?: number; signal?: AbortSignal; token?: string } = {},
-): Promise<Asked> {
-    const gaps: number[] = [];
-    const connection = new Connection(new Connector({ baseUrl, token: options.token }), 60);
-    const request = { model: "m", prompt: "p", maxTokens: 8, temperature: 0 };
-    const signal = options.signal ?? new AbortController().signal;
+    { timeout = 10, token, cancelAfterMs, keepText }: AskOptions = {},
+): Promise<Answer> {
+    const connector = new Connector({ baseUrl, token });
+    const connection = new Connection(connector, 60);
+    await connection.open();
+    if (cancelAfterMs) setTimeout(() => connection.close(new Cancelled("enough")), cancelAfterMs);
     try {
-        return { ...(await connection.ask(request, options.timeout ?? 10, signal, (gap) => gaps.push(gap))), gaps };
+        return await askOver(connector, connection, request, { timeoutSeconds: timeout, keepText });
     } finally {
         connection.close();
     }
@@ -67,15 +73,41 @@ describe("a streamed answer", () => {
         const answer = await ask(baseUrl);
         expect(answer.failure).toBeUndefined();
         expect(answer).toMatchObject({ promptTokens: 3, outputTokens: 7 });
-        expect(answer.gaps).toHaveLength(1);
+        // Seven tokens in two pieces: one gap, and five that came with another.
+        expect(answer.gaps).toHaveLength(6);
+        expect(answer.gaps.filter((gap) => gap === 0)).toHaveLength(5);
         expect(answer.ttft).toBeGreaterThan(0);
-        expect(answer.ttft! + answer.gaps[0]).toBeLessThanOrEqual(answer.seconds);
+        const between = answer.gaps.reduce((sum, gap) => sum + gap, 0);
+        expect(answer.tpot).toBeCloseTo(between / 6, 9);
+        expect(answer.ttft! + between).toBeLessThanOrEqual(answer.seconds);
     });
 
     it("is counted by its pieces when the server gives no usage", async () => {
         const { baseUrl } = await serve((response) => void stream(response).end(piece("a") + piece("b") + done));
         expect(await ask(baseUrl)).toMatchObject({ outputTokens: 2, failure: undefined });
     });
+});
+
+const reasoning = (text: string): string =>
+    `data: ${JSON.stringify({ choices: [{ delta: { reasoning_content: text } }] })}\n\n`;
+
+it("a token of reasoning is a first token; the text, when asked for, is what was said", async () => {
+    const { baseUrl } = await serve((response) => {
+        stream(response).write(reasoning("hm"));
+        setTimeout(() => response.end(piece("a") + piece("b") + done), 300);
+    });
+    const answer = await ask(baseUrl, { keepText: true });
+    expect(answer.ttft).toBeLessThan(answer.seconds - 0.2);
+    expect(answer.text).toBe("ab");
+    expect(answer.outputTokens).toBe(3);
+});
+
+it("gaps are those between tokens, whatever the pieces held", () => {
+    // Two tokens came with another one.
+    expect(byToken([20, 30], 5)).toEqual([0.02, 0.03, 0, 0]);
+    // A piece that brought no token of its own, soon after another.
+    expect(byToken([20, 1, 30], 3)).toEqual([0.03, 0.02]);
+    expect(byToken([], 1)).toEqual([]);
 });
 
 describe("failures", () => {
@@ -115,17 +147,9 @@ describe("failures", () => {
         expect(stalled.outputTokens).toBe(1);
     });
 
-    it("nobody listens", async () => {
-        const { baseUrl } = await serve(() => undefined);
-        servers.pop()!.close();
-        expect((await ask(baseUrl)).failure?.kind).toBe("no connection (ECONNREFUSED)");
-    });
-
-    it("being cancelled is none: the signal's reason is thrown", async () => {
+    it("being cancelled is none: it is thrown", async () => {
         const { baseUrl } = await serve((response) => void stream(response).write(piece("a")));
-        const abort = new AbortController();
-        setTimeout(() => abort.abort(new Error("enough")), 100);
-        await expect(ask(baseUrl, { signal: abort.signal })).rejects.toThrow("enough");
+        await expect(ask(baseUrl, { cancelAfterMs: 100 })).rejects.toThrow("enough");
     });
 });
 
@@ -169,8 +193,8 @@ describe("connections", () => {
         const connector = new Connector({ baseUrl });
         const connection = new Connection(connector, maxAgeSeconds);
         for (let i = 0; i < 5; i++) {
-            const request = { model: "m", prompt: "p", maxTokens: 8, temperature: 0 };
-            const { failure } = await connection.ask(request, 10, new AbortController().signal, () => undefined);
+            await connection.open();
+            const { failure } = await askOver(connector, connection, request, { timeoutSeconds: 10 });
             expect(failure).toBeUndefined();
         }
         connection.close();
@@ -182,6 +206,20 @@ describe("connections", () => {
         expect(await socketsOf(60)).toBe(1);
         expect(await socketsOf(0)).toBe(5);
     });
+});
+
+it("a connection that was replaced takes nothing along of its successor's request", async () => {
+    const { baseUrl } = await serve((response) => void setTimeout(() => stream(response).end(piece("a") + done), 20));
+    const connector = new Connector({ baseUrl });
+    const connection = new Connection(connector, 0);
+    for (let i = 0; i < 10; i++) {
+        // From a timer, the next connection is open before the last one tells that it is closed.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await connection.open();
+        const { failure } = await askOver(connector, connection, request, { timeoutSeconds: 10 });
+        expect(failure).toBeUndefined();
+    }
+    connection.close();
 });
 
 describe("the first look at the app", () => {

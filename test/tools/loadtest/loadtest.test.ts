@@ -48,10 +48,14 @@ async function loadtest(args: string[], { env, interruptAfter }: RunOptions = {}
     const commandLine = readFileSync(`/proc/${child.pid}/cmdline`, "utf8").replace(/\0/g, " ");
     let stdout = "";
     let stderr = "";
+    let interrupted = false;
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
         stdout += text;
-        if (interruptAfter && stdout.includes(interruptAfter)) child.kill("SIGINT");
+        if (!interruptAfter || interrupted || !stdout.includes(interruptAfter)) return;
+        // A second one would end it without its report.
+        interrupted = true;
+        child.kill("SIGINT");
     });
     const code = await new Promise<number | null>((done) => child.on("close", done));
     let report: Report | undefined;
@@ -63,6 +67,12 @@ async function loadtest(args: string[], { env, interruptAfter }: RunOptions = {}
     return { code, stdout, stderr, report, commandLine };
 }
 
+/** Nothing failed. Whether this machine was quick enough for the figures to count is told by the exit code alone. */
+function expectSuccess({ code, report, stdout, stderr }: Run): void {
+    expect(report, stdout + stderr).toBeDefined();
+    expect(code, stdout + stderr).toBe(report!.valid ? 0 : 3);
+}
+
 const small = ["--workers", "8", "--requests", "3", "--ramp", "0.5", "--max-tokens", "20"];
 
 describe("a run that succeeds", () => {
@@ -72,12 +82,12 @@ describe("a run that succeeds", () => {
     });
 
     it("reports every request, in text and as JSON", () => {
-        expect(run.code, run.stdout + run.stderr).toBe(0);
+        expectSuccess(run);
         const report = run.report!;
         expect(report.requests).toEqual({ planned: 24, total: 24, ok: 24, errors: 0, cancelled: 0 });
         expect(report.target).toEqual({ baseUrl: `${app.url}/v1`, model });
         for (const summary of [report.latencySeconds!, report.ttftSeconds!, report.interTokenSeconds!]) {
-            expect(Object.keys(summary)).toEqual(["mean", "min", "max", "p50", "p95", "p99"]);
+            expect(Object.keys(summary).sort()).toEqual(["max", "mean", "min", "p50", "p95", "p99"]);
             expect(summary.min).toBeLessThanOrEqual(summary.p50);
             expect(summary.p99).toBeLessThanOrEqual(summary.max);
         }
@@ -115,7 +125,7 @@ describe("a run that does not succeed", () => {
         const { requests, stopped } = run.report!;
         expect(stopped).toBe("interrupted by Ctrl-C");
         expect(requests.cancelled).toBeLessThanOrEqual(4);
-        expect(requests.total).toBeLessThan(requests.planned);
+        expect(requests.total).toBeLessThan(requests.planned!);
         expect(requests.ok + requests.errors).toBe(requests.total);
         expect(run.stdout).toContain("Ended early: interrupted by Ctrl-C.");
     });
@@ -133,7 +143,7 @@ describe("a run that does not succeed", () => {
             expect(code, stdout + stderr).toBe(1);
             expect(report!.stopped).toMatch(/^20 requests in a row were refused \(HTTP 401: /);
             expect(report!.errorsByKind["HTTP 401"]).toBeGreaterThanOrEqual(20);
-            expect(report!.requests.total).toBeLessThan(report!.requests.planned);
+            expect(report!.requests.total).toBeLessThan(report!.requests.planned!);
             expect(report!.requests.ok).toBeGreaterThan(0);
         } finally {
             await other.close();
@@ -185,7 +195,7 @@ describe("a run that does not succeed", () => {
     });
 
     it.each([
-        [["--workers", "0"], "--workers 0: give a whole number from 1 to 20000"],
+        [["--workers", "0"], "--workers 0: give a whole number from 1 to 20000, or up to 50 of them such as 1,2"],
         [["--ramp", "soon"], "--ramp soon: give a number from 0 to 86400"],
         [["--url", "nowhere"], "--url nowhere is not a URL"],
         [["--url", "https://a/v1", "--stack", "b"], "--url and --stack exclude each other"],
@@ -203,7 +213,7 @@ it("without the rights to ask the platform, the run goes on and says why there i
     const run = await loadtest(["--url", app.url, "--app", app.id, ...small], {
         env: { OVH_ACCESS_TOKEN: "made-up" },
     });
-    expect(run.code, run.stdout + run.stderr).toBe(0);
+    expectSuccess(run);
     expect(run.report!.replicas).toEqual([]);
     expect(run.report!.replicasUnknown).toMatch(/403|401/);
     expect(run.stdout).toContain("The replica count could not be read");
@@ -211,6 +221,6 @@ it("without the rights to ask the platform, the run goes on and says why there i
 
 it("a connection age of 0 is a connection for each request", async () => {
     const run = await loadtest(["--url", app.url, ...small, "--connection-age", "0"]);
-    expect(run.code, run.stdout + run.stderr).toBe(0);
-    expect(run.report!.connections.count).toBe(24 + 1); // and the first look
+    expectSuccess(run);
+    expect(run.report!.connections.count).toBe(24);
 });

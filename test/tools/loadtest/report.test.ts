@@ -1,14 +1,15 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { barChart, timeAxis } from "../../../tools/loadtest/chart";
-import type { Outcome } from "../../../tools/loadtest/load";
-import { byReplicas, timeline } from "../../../tools/loadtest/report";
-import { clientLimits, type SelfReport } from "../../../tools/loadtest/self-report";
+import type { Outcome } from "../../../tools/loadtest/outcome";
+import { timeline } from "../../../tools/loadtest/report";
 
 function outcome(start: number, seconds: number, more: Partial<Outcome> = {}): Outcome {
     return {
         worker: 0,
-        prompt: "short",
+        phase: 0,
+        lengthClass: "short",
+        connectSeconds: 0,
         start,
         seconds,
         end: start + seconds,
@@ -56,19 +57,6 @@ describe("timeline", () => {
     });
 });
 
-it("latency by replicas takes only requests sent while every worker was at work", () => {
-    const replicas = [
-        { t: 0, ready: 1 },
-        { t: 20, ready: 3 },
-    ];
-    const outcomes = [outcome(5, 1), outcome(12, 8), outcome(19, 8), outcome(21, 3), outcome(29, 3), outcome(31, 1)];
-    const rows = byReplicas(outcomes, replicas, 10, 30);
-    expect(rows.map(({ ready, requests, latencySeconds }) => [ready, requests, latencySeconds.p50])).toEqual([
-        [1, 2, 8],
-        [3, 2, 3],
-    ]);
-});
-
 describe("chart", () => {
     it("is drawn from zero, with gaps where nothing is known", () => {
         const chart = barChart({ title: "x", values: [1, undefined, 4], height: 2, format: String });
@@ -79,36 +67,5 @@ describe("chart", () => {
     it("is empty without a value, and shows the smallest", () => {
         expect(barChart({ title: "x", values: [undefined], height: 2, format: String })).toBe("");
         expect(barChart({ title: "x", values: [0.001, 100], height: 3, format: String })).toContain("▁");
-    });
-});
-
-describe("client limits", () => {
-    const healthy: SelfReport = {
-        cpu: 0.3,
-        machineCpu: 0.5,
-        eventLoopBusy: 0.3,
-        saturatedSeconds: 0,
-        eventLoopDelayMs: { p50: 0.1, p99: 5, max: 40 },
-        scheduleDelayMs: { p50: 0.2, p99: 3, max: 20 },
-    };
-
-    it("says nothing of a client that kept up", () => {
-        expect(clientLimits(healthy, true)).toEqual([]);
-    });
-
-    it("names each thing that was too much", () => {
-        const limits = clientLimits(
-            {
-                ...healthy,
-                machineCpu: 0.99,
-                saturatedSeconds: 0.5,
-                eventLoopDelayMs: { p50: 1, p99: 250, max: 900 },
-                scheduleDelayMs: { p50: 30, p99: 90, max: 200 },
-            },
-            true,
-        );
-        expect(limits.join("; ")).toMatch(
-            /50 % of all seconds.*250 ms at p99.*30 ms too late.*99 % busy.*same machine/,
-        );
     });
 });

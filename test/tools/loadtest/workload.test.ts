@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { rampedStarts } from "../../../tools/loadtest/schedule";
 import { drawPrompt, prompts } from "../../../tools/loadtest/workload";
 
 describe("prompts", () => {
@@ -34,9 +33,4 @@ describe("prompts", () => {
         expect(draw(1)).toEqual(draw(1));
         expect(draw(1)).not.toEqual(draw(2));
     });
-});
-
-it("workers start evenly over the ramp, the first at once, and all at once without one", () => {
-    expect(rampedStarts(4, 10)).toEqual([0, 2.5, 5, 7.5]);
-    expect(rampedStarts(3, 0)).toEqual([0, 0, 0]);
 });

@@ -1,0 +1,375 @@
+import type { EngineConfig } from "../sandbox/vllm/engine";
+
+/**
+ * The scheduler of `sandbox/vllm/engine.ts` for planning: the same steps, but each takes the same few operations however
+ * many sequences decode in it. What sequences have in common (that each gets one token a step) is kept once; what differs
+ * is kept in buckets, by the step in which a sequence ends and by that in which it needs its next KV block.
+ *
+ * A test holds it to the engine, request by request. What it leaves out: the prefix cache (each request says how much of
+ * its prompt is found; those blocks count as its own), aborts and `longPrefillTokenThreshold`.
+ */
+export type BatchConfig = Pick<
+    EngineConfig,
+    "maxNumSeqs" | "maxNumBatchedTokens" | "blockSize" | "numBlocks" | "step" | "random"
+>;
+
+/** Told of a request that has got its last token. Times are seconds of virtual time. */
+export type Finished = (
+    request: number,
+    arrival: number,
+    firstToken: number,
+    lastToken: number,
+    answerTokens: number,
+) => void;
+
+const none = -1;
+
+export class Batch {
+    preemptions = 0;
+    /** Seconds in which a step was under way. */
+    busySeconds = 0;
+    /** When the step under way ends; Infinity while there is nothing to do. */
+    private stepEnd = Infinity;
+    /** Steps ended so far. */
+    private steps = 0;
+
+    // What decodes: how many, the sum of their contexts, and how many need a block when `steps` is this modulo the block size.
+    private decoding = 0;
+    private contextTokens = 0;
+    private readonly needBlockAt: Int32Array;
+    /** The first of the sequences that end with this step, modulo the length. */
+    private endingAt = new Int32Array(1024).fill(none);
+    private freeBlocks: number;
+
+    /** The one whose prompt is computed in part. Always the youngest. */
+    private partial = none;
+    /** Those that get a token by the step under way without having decoded. */
+    private completing: number[] = [];
+    private youngest = none;
+    /** Came since the step under way began, then those that wait, and before them the preempted ones, the last one first. */
+    private arrived: number[] = [];
+    private queue: number[] = [];
+    private queueStart = 0;
+    private preempted: number[] = [];
+    /** Whether the step under way had to preempt, and so let nobody in. */
+    private hadToPreempt = false;
+
+    // One column each; a sequence is a row, used again after it has ended.
+    private rows = 256;
+    private freeRows: number[] = [];
+    private request = new Float64Array(this.rows);
+    private arrival = new Float64Array(this.rows);
+    private firstToken = new Float64Array(this.rows);
+    private prompt = new Int32Array(this.rows);
+    private answer = new Int32Array(this.rows);
+    private cached = new Int32Array(this.rows);
+    private generated = new Int32Array(this.rows);
+    private computed = new Int32Array(this.rows);
+    /** The step in which it ends; `none` while it does not decode. */
+    private endStep = new Int32Array(this.rows);
+    private nextEnding = new Int32Array(this.rows);
+    private previousEnding = new Int32Array(this.rows);
+    private older = new Int32Array(this.rows);
+    private younger = new Int32Array(this.rows);
+
+    constructor(
+        private readonly config: BatchConfig,
+        private readonly finished: Finished,
+    ) {
+        this.needBlockAt = new Int32Array(config.blockSize);
+        this.freeBlocks = config.numBlocks - 1;
+        for (let row = this.rows - 1; row >= 0; row--) this.freeRows.push(row);
+    }
+
+    get running(): number {
+        return this.decoding + this.completing.length + (this.partial === none ? 0 : 1);
+    }
+
+    get waiting(): number {
+        return this.preempted.length + this.queue.length - this.queueStart;
+    }
+
+    /** Requests that are not answered yet. */
+    get inside(): number {
+        return this.running + this.waiting + this.arrived.length;
+    }
+
+    /** Share of the KV blocks in use, 0 to 1. */
+    get kvCacheUsage(): number {
+        return 1 - this.freeBlocks / (this.config.numBlocks - 1);
+    }
+
+    /** Tokens of the longest request, prompt and answer, that can ever be served. */
+    get capacityTokens(): number {
+        return (this.config.numBlocks - 1) * this.config.blockSize;
+    }
+
+    /**
+     * Queues a request at this moment, which is not before that of any call before. The caller has seen to it that it fits.
+     * @param cached tokens of the prompt that the prefix cache holds, whole blocks
+     */
+    add(now: number, request: number, prompt: number, answer: number, cached = 0): void {
+        this.advance(now);
+        const row = this.freeRows.pop() ?? this.grow();
+        this.request[row] = request;
+        this.arrival[row] = now;
+        this.prompt[row] = prompt;
+        this.answer[row] = answer;
+        this.cached[row] = cached;
+        this.generated[row] = 0;
+        this.endStep[row] = none;
+        if (answer >= this.endingAt.length) this.growEnding(answer);
+        this.arrived.push(row);
+        // An empty step that ends now: all that come at this moment are seen by the step after it.
+        if (this.stepEnd === Infinity) this.stepEnd = now;
+    }
+
+    /** Makes all steps that end before this moment. */
+    advance(until: number): void {
+        while (this.stepEnd < until) {
+            this.decodeOnly(until);
+            if (this.stepEnd >= until) return;
+            this.finishStep();
+            this.beginStep();
+        }
+    }
+
+    /** Steps in which nothing happens but that each sequence gets a token; stops before the end of one in which more does. */
+    private decodeOnly(until: number): void {
+        if (this.completing.length > 0 || this.partial !== none || this.arrived.length > 0) return;
+        // Otherwise those that wait found no room when the step under way began, and there has not come any since.
+        if (this.hadToPreempt) return;
+        const { decoding, endingAt, needBlockAt } = this;
+        if (decoding === 0) return;
+        const { step, blockSize, random } = this.config;
+        const fixed = step.base + step.decodeSequence * decoding;
+        const mask = endingAt.length - 1;
+        const spread = random && step.spread > 0;
+        let { steps, contextTokens, freeBlocks, stepEnd } = this;
+        const began = stepEnd;
+        while (stepEnd < until && endingAt[(steps + 1) & mask] === none) {
+            const need = needBlockAt[(steps + 1) % blockSize];
+            if (need > freeBlocks) break;
+            steps++;
+            freeBlocks -= need;
+            contextTokens += decoding;
+            const seconds = fixed + step.contextToken * contextTokens;
+            stepEnd += spread ? seconds * logNormal(random, step.spread) : seconds;
+        }
+        this.busySeconds += stepEnd - began;
+        this.steps = steps;
+        this.contextTokens = contextTokens;
+        this.freeBlocks = freeBlocks;
+        this.stepEnd = stepEnd;
+    }
+
+    private finishStep(): void {
+        const now = this.stepEnd;
+        const steps = ++this.steps;
+        this.contextTokens += this.decoding;
+        const bucket = steps & (this.endingAt.length - 1);
+        for (let row = this.endingAt[bucket]; row !== none;) {
+            const next = this.nextEnding[row];
+            this.stopDecoding(row);
+            this.end(row, now);
+            row = next;
+        }
+        for (const row of this.completing) {
+            if (++this.generated[row] === 1) this.firstToken[row] = now;
+            this.computed[row] = this.prompt[row] + this.generated[row] - 1;
+            if (this.generated[row] >= this.answer[row]) this.end(row, now);
+            else this.startDecoding(row);
+        }
+        this.completing.length = 0;
+    }
+
+    private beginStep(): void {
+        const { maxNumSeqs, maxNumBatchedTokens, step, random } = this.config;
+        for (const row of this.arrived) this.queue.push(row);
+        this.arrived.length = 0;
+        const before = this.preemptions;
+        this.reserveForDecoding();
+        let budget = maxNumBatchedTokens - this.decoding;
+        let seconds = step.decodeSequence * this.decoding + step.contextToken * this.contextTokens;
+        if (this.partial !== none && budget > 0) {
+            const row = this.partial;
+            const tokens = Math.min(this.pending(row), budget);
+            seconds += this.secondsFor(row, tokens);
+            if (this.compute(row, tokens)) budget -= tokens;
+            else seconds -= this.secondsFor(row, tokens);
+        }
+        // vLLM admits nothing in a step that had to preempt.
+        this.hadToPreempt = this.preemptions > before;
+        while (!this.hadToPreempt && budget > 0 && this.waiting > 0 && this.running < maxNumSeqs) {
+            const tokens = this.admit(budget);
+            if (tokens === 0) break;
+            seconds += tokens * step.prefillToken;
+            budget -= tokens;
+        }
+        if (budget === maxNumBatchedTokens) {
+            this.stepEnd = Infinity;
+            return;
+        }
+        seconds += step.base;
+        if (random && step.spread > 0) seconds *= logNormal(random, step.spread);
+        this.busySeconds += seconds;
+        this.stepEnd += seconds;
+    }
+
+    /** A sequence that came back and lacks one token decodes, as vLLM sees it. */
+    private secondsFor(row: number, tokens: number): number {
+        const { prefillToken, decodeSequence, contextToken } = this.config.step;
+        const decodes = this.generated[row] > 0 && this.pending(row) === 1;
+        return decodes ? decodeSequence + contextToken * this.computed[row] : prefillToken * tokens;
+    }
+
+    /** Blocks for the next token of each; when there are too few, the youngest give way. */
+    private reserveForDecoding(): void {
+        const slot = this.steps % this.config.blockSize;
+        while (this.needBlockAt[slot] > this.freeBlocks) this.preempt(this.youngest);
+        this.freeBlocks -= this.needBlockAt[slot];
+    }
+
+    /** Computes so many more tokens of a prompt; false when there are no blocks for them and it gave way. */
+    private compute(row: number, tokens: number): boolean {
+        const more = this.blocks(this.computed[row] + tokens) - this.blocks(this.computed[row]);
+        if (more > this.freeBlocks) {
+            this.preempt(row);
+            return false;
+        }
+        this.freeBlocks -= more;
+        const done = tokens === this.pending(row);
+        this.computed[row] += tokens;
+        this.partial = done ? none : row;
+        if (done) this.completing.push(row);
+        return true;
+    }
+
+    /** Lets in the first that waits. Returns how many tokens of it are computed; 0 when it does not fit. */
+    private admit(budget: number): number {
+        const back = this.preempted.length > 0;
+        const row = back ? this.preempted[this.preempted.length - 1] : this.queue[this.queueStart];
+        const found = this.cached[row];
+        this.computed[row] = found;
+        const tokens = Math.min(this.pending(row), budget);
+        if (this.blocks(found + tokens) > this.freeBlocks) return 0;
+        this.freeBlocks -= this.blocks(found);
+        if (back) this.preempted.pop();
+        else if (++this.queueStart > 1024 && 2 * this.queueStart > this.queue.length) {
+            this.queue = this.queue.slice(this.queueStart);
+            this.queueStart = 0;
+        }
+        this.older[row] = this.youngest;
+        this.younger[row] = none;
+        if (this.youngest !== none) this.younger[this.youngest] = row;
+        this.youngest = row;
+        this.compute(row, tokens);
+        return tokens;
+    }
+
+    private preempt(row: number): void {
+        if (row === this.partial) this.partial = none;
+        else this.stopDecoding(row);
+        this.freeBlocks += this.blocks(this.computed[row]);
+        this.leave(row);
+        this.preempted.push(row);
+        this.preemptions++;
+    }
+
+    private startDecoding(row: number): void {
+        const end = (this.endStep[row] = this.steps + this.answer[row] - this.generated[row]);
+        const bucket = end & (this.endingAt.length - 1);
+        const first = this.endingAt[bucket];
+        this.nextEnding[row] = first;
+        this.previousEnding[row] = none;
+        if (first !== none) this.previousEnding[first] = row;
+        this.endingAt[bucket] = row;
+        this.decoding++;
+        this.contextTokens += this.computed[row];
+        this.needBlockAt[this.blockSlot(row)]++;
+    }
+
+    /** Brings the sequence's own figures up to now. */
+    private stopDecoding(row: number): void {
+        const { nextEnding, previousEnding } = this;
+        this.generated[row] = this.answer[row] - (this.endStep[row] - this.steps);
+        this.computed[row] = this.prompt[row] + this.generated[row] - 1;
+        this.needBlockAt[this.blockSlot(row)]--;
+        this.decoding--;
+        this.contextTokens -= this.computed[row];
+        const [next, previous] = [nextEnding[row], previousEnding[row]];
+        if (next !== none) previousEnding[next] = previous;
+        if (previous === none) this.endingAt[this.endStep[row] & (this.endingAt.length - 1)] = next;
+        else nextEnding[previous] = next;
+        this.endStep[row] = none;
+    }
+
+    /** The number of steps, modulo the block size, before which its context is whole blocks. */
+    private blockSlot(row: number): number {
+        const { blockSize } = this.config;
+        return (((this.steps - this.computed[row]) % blockSize) + blockSize) % blockSize;
+    }
+
+    private end(row: number, now: number): void {
+        this.freeBlocks += this.blocks(this.computed[row]);
+        this.leave(row);
+        this.freeRows.push(row);
+        this.finished(this.request[row], this.arrival[row], this.firstToken[row], now, this.answer[row]);
+    }
+
+    /** Takes it out of the order of those that run. */
+    private leave(row: number): void {
+        const [older, younger] = [this.older[row], this.younger[row]];
+        if (older !== none) this.younger[older] = younger;
+        if (younger === none) this.youngest = older;
+        else this.older[younger] = older;
+    }
+
+    private pending(row: number): number {
+        return this.prompt[row] + this.generated[row] - this.computed[row];
+    }
+
+    private blocks(tokens: number): number {
+        return Math.ceil(tokens / this.config.blockSize);
+    }
+
+    private grow(): number {
+        const rows = 2 * this.rows;
+        const larger = <Column extends Int32Array | Float64Array>(column: Column): Column => {
+            const copy = new (column.constructor as new (length: number) => Column)(rows);
+            copy.set(column);
+            return copy;
+        };
+        this.request = larger(this.request);
+        this.arrival = larger(this.arrival);
+        this.firstToken = larger(this.firstToken);
+        this.prompt = larger(this.prompt);
+        this.answer = larger(this.answer);
+        this.cached = larger(this.cached);
+        this.generated = larger(this.generated);
+        this.computed = larger(this.computed);
+        this.endStep = larger(this.endStep);
+        this.nextEnding = larger(this.nextEnding);
+        this.previousEnding = larger(this.previousEnding);
+        this.older = larger(this.older);
+        this.younger = larger(this.younger);
+        for (let row = rows - 1; row >= this.rows; row--) this.freeRows.push(row);
+        this.rows = rows;
+        return this.freeRows.pop()!;
+    }
+
+    private growEnding(answer: number): void {
+        const old = this.endingAt;
+        this.endingAt = new Int32Array(2 ** Math.ceil(Math.log2(answer + 1))).fill(none);
+        // No two steps of those that still run share a bucket, so each chain moves as it is.
+        for (const first of old) {
+            if (first !== none) this.endingAt[this.endStep[first] & (this.endingAt.length - 1)] = first;
+        }
+    }
+}
+
+/** A random factor of mean 1 whose logarithm has this standard deviation. */
+function logNormal(random: () => number, deviation: number): number {
+    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    return Math.exp(deviation * normal - deviation ** 2 / 2);
+}

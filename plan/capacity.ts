@@ -1,0 +1,81 @@
+import { simulateFleet, type Outcome } from "./fleet";
+import { worldOf, type Problem } from "./problem";
+import { seededRandom } from "../sandbox/vllm/simulated-text";
+import type { Request, Traffic } from "./traffic";
+
+/** What one replica can take of a traffic before its targets break, and what the traffic asks for. */
+export interface Capacity {
+    /** Requests per second. */
+    rate: number;
+    /** Requests being answered at that rate, mean over time. */
+    running: number;
+    /** The traffic's requests per second, mean over each interval. */
+    demand: number[];
+    demandEvery: number;
+}
+
+const demandEvery = 300;
+const trialSeconds = 900;
+const samples = 20_000;
+
+/** By bisection over steady Poisson arrivals with the traffic's own lengths. `rate` is 0 when even one at a time is too slow. */
+export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
+    const { requests, demand } = sample(traffic, problem.seed);
+    const meets = (rate: number): Outcome | undefined => {
+        const fixed = { every: trialSeconds, replicas: [1] };
+        const steady = poisson(requests, rate, traffic.blockTokens);
+        const outcome = simulateFleet(worldOf(problem, fixed), steady, problem.targets, problem.seed);
+        return outcome.within >= problem.targets.withinTargets * outcome.requests ? outcome : undefined;
+    };
+    let [low, high] = [0, 0.05];
+    let best: Outcome | undefined;
+    for (let outcome = meets(high); outcome && high < 1e4; outcome = meets(high)) {
+        best = outcome;
+        low = high;
+        high *= 2;
+    }
+    for (let i = 0; i < 7; i++) {
+        const middle = (low + high) / 2;
+        const outcome = meets(middle);
+        if (outcome) [low, best] = [middle, outcome];
+        else high = middle;
+    }
+    // Little's law, with the mean time from the first token to the last and to the first.
+    const running = best ? low * meanSeconds(best, requests) : 0;
+    return { rate: low, running, demand, demandEvery };
+}
+
+function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): number {
+    const tokens = requests.reduce((sum, { answerTokens }) => sum + answerTokens, 0) / requests.length;
+    return firstToken.quantile(0.5) + tokens * interToken.quantile(0.5);
+}
+
+/** Requests to draw lengths from, each as likely (reservoir sampling), and how many come in each interval. */
+function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: number[] } {
+    const random = seededRandom(seed);
+    const requests: Request[] = [];
+    const demand = Array<number>(Math.ceil(traffic.seconds / demandEvery)).fill(0);
+    let seen = 0;
+    for (const request of traffic.requests(seed)) {
+        demand[Math.floor(request.at / demandEvery)] += 1 / Math.min(demandEvery, traffic.seconds);
+        const at = seen++ < samples ? seen - 1 : Math.floor(random() * seen);
+        if (at < samples) requests[at] = { ...request };
+    }
+    return { requests, demand };
+}
+
+function poisson(requests: Request[], rate: number, blockTokens: number): Traffic {
+    return {
+        name: "steady",
+        seconds: trialSeconds,
+        blockTokens,
+        *requests(seed) {
+            const random = seededRandom(seed + 1);
+            for (let at = 0; ;) {
+                at -= Math.log(1 - random()) / rate;
+                if (at >= trialSeconds) return;
+                yield { ...requests[Math.floor(random() * requests.length)], at };
+            }
+        },
+    };
+}

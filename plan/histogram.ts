@@ -1,0 +1,34 @@
+/**
+ * Counts of seconds in buckets 2 % wide, from 1 ms to a day: what a year of traffic needs to tell its percentiles, in a few
+ * kilobytes. Merging is exact.
+ */
+const least = 0.001;
+const growth = Math.log(1.02);
+const buckets = Math.ceil(Math.log(86_400 / least) / growth) + 2;
+
+export class Histogram {
+    count = 0;
+    private readonly counts = new Float64Array(buckets);
+
+    add(seconds: number): void {
+        const bucket = seconds <= least ? 0 : Math.min(buckets - 1, 1 + Math.floor(Math.log(seconds / least) / growth));
+        this.counts[bucket]++;
+        this.count++;
+    }
+
+    merge(other: Histogram): void {
+        this.count += other.count;
+        for (let i = 0; i < buckets; i++) this.counts[i] += other.counts[i];
+    }
+
+    /** The value below which this share lies, within 1 %; NaN of nothing. */
+    quantile(share: number): number {
+        if (this.count === 0) return NaN;
+        let left = share * this.count;
+        for (let i = 0; i < buckets; i++) {
+            left -= this.counts[i];
+            if (left <= 0) return i === 0 ? least : least * Math.exp((i - 0.5) * growth);
+        }
+        return Infinity;
+    }
+}

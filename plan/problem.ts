@@ -1,0 +1,100 @@
+import { kvBlocks, speedup, type Profile } from "../sandbox/vllm/profiles";
+import type { Scaling, Signal, Targets, World } from "./fleet";
+import { readTrace } from "./trace-file";
+import { replay, shaped, type Replay, type Shape, type Traffic } from "./traffic";
+
+/** Where the traffic comes from, as plain data: each worker reads it for itself. */
+export type TrafficSource = (({ trace: string } & Replay) | { shape: Shape }) & {
+    /** Answers are so many times as long. Default 1. */
+    answers?: number;
+};
+
+export function openTraffic(source: TrafficSource): Traffic {
+    const traffic = "trace" in source ? replay(readTrace(source.trace), source) : shaped(source.shape);
+    return source.answers === undefined ? traffic : withLongerAnswers(traffic, source.answers);
+}
+
+function withLongerAnswers(traffic: Traffic, factor: number): Traffic {
+    return {
+        ...traffic,
+        *requests(seed) {
+            for (const request of traffic.requests(seed)) {
+                yield { ...request, answerTokens: Math.max(1, Math.round(request.answerTokens * factor)) };
+            }
+        },
+    };
+}
+
+/** What is asked: everything but the settings that are searched. Times are seconds. */
+export interface Problem {
+    traffic: TrafficSource;
+    profile: Profile;
+    gpus: number;
+    gpuMemoryUtilization: number;
+    prefixCaching: boolean;
+    targets: Targets & {
+        /** Share of the requests that is to be within the two. */
+        withinTargets: number;
+        /** Share that may fail. */
+        errorBudget: number;
+    };
+    boot: World["boot"];
+    noGpu: World["noGpu"];
+    scaleDown: World["scaleDown"];
+    /** Replicas that quota and purse allow. */
+    maxReplicas: number;
+    seed: number;
+}
+
+/** What is searched, as the stack config has it. */
+export interface Setting {
+    metric: Signal;
+    target: number;
+    min: number;
+    max: number;
+    scaleDownSeconds: number;
+    maxNumSeqs: number;
+}
+
+const blockSize = 16;
+
+/** The world of a problem with this scaling. */
+export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem.profile.defaults.maxNumSeqs): World {
+    const { profile, gpus, gpuMemoryUtilization, prefixCaching, boot, noGpu, scaleDown } = problem;
+    const { step } = profile;
+    const factor = speedup(gpus);
+    return {
+        engine: {
+            maxNumSeqs,
+            maxNumBatchedTokens: Math.max(maxNumSeqs, profile.defaults.maxNumBatchedTokens),
+            blockSize,
+            numBlocks: kvBlocks(profile, gpus, gpuMemoryUtilization, blockSize),
+            step: {
+                base: step.base / factor,
+                prefillToken: step.prefillToken / factor,
+                decodeSequence: step.decodeSequence / factor,
+                contextToken: step.contextToken / factor,
+                spread: step.spread,
+            },
+        },
+        prefixCaching,
+        requestOverhead: profile.requestOverhead,
+        boot,
+        noGpu,
+        scaleDown,
+        scaling,
+    };
+}
+
+export function scalingOf({ metric, target, min, max, scaleDownSeconds }: Setting): Scaling {
+    return {
+        metric,
+        target,
+        aggregation: "AVERAGE",
+        replicasMin: min,
+        replicasMax: max,
+        scaleUpStabilizationWindowSeconds: 0,
+        scaleDownStabilizationWindowSeconds: scaleDownSeconds,
+        cooldownPeriodSeconds: 300,
+    };
+}

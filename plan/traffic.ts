@@ -1,0 +1,158 @@
+import { seededRandom } from "../sandbox/vllm/simulated-text";
+
+/** One request. Handed out again and again with other values: to be read at once. */
+export interface Request {
+    /** Seconds from the beginning. */
+    at: number;
+    promptTokens: number;
+    answerTokens: number;
+    /** What the prompt begins with, in blocks that other requests may share; a number stands for all before it, too. */
+    blocks?: readonly number[];
+    /** Tokens that all prompts begin with. */
+    commonTokens: number;
+}
+
+/** Requests of a time, in the order in which they come. */
+export interface Traffic {
+    name: string;
+    seconds: number;
+    /** Tokens of each of a request's `blocks`. */
+    blockTokens: number;
+    /** Runs through all of them; the same for the same seed. */
+    requests(seed: number): Iterable<Readonly<Request>>;
+}
+
+/** Recorded requests, in columns. */
+export interface Trace {
+    name: string;
+    at: Float64Array;
+    promptTokens: Int32Array;
+    answerTokens: Int32Array;
+    blocks?: (readonly number[])[];
+    blockTokens: number;
+}
+
+/** A trace as it was recorded, or a multiple of it. */
+export interface Replay {
+    /** Requests for each of the trace's; 0.5 leaves out every other one, by chance. */
+    scale?: number;
+    /** How long, in seconds; the trace is repeated. Default: once. */
+    seconds?: number;
+    /** How much of the traffic each hour of the week has, from Monday 0:00 UTC on, 1 on average; absent: always as much. */
+    week?: readonly number[];
+}
+
+/** Repeats of a trace are not the same minute after minute: each is turned by a part of its length, and drawn anew. */
+export function replay(trace: Trace, { scale = 1, seconds, week }: Replay = {}): Traffic {
+    const length = Math.max(1, trace.at[trace.at.length - 1] + 1);
+    const all = seconds ?? length;
+    return {
+        name: trace.name,
+        seconds: all,
+        blockTokens: trace.blockTokens,
+        *requests(seed) {
+            const random = seededRandom(seed);
+            const once = scale === 1 && week === undefined;
+            const request: Request = { at: 0, promptTokens: 0, answerTokens: 0, commonTokens: 0 };
+            const { at, promptTokens, answerTokens, blocks } = trace;
+            for (let start = 0, round = 0; start < all; start += length, round++) {
+                for (let i = 0; i < at.length; i++) {
+                    const next = i + 1 < at.length ? at[i + 1] : length;
+                    const wanted = scale * (week === undefined ? 1 : week[hourOfWeek(start + at[i])]);
+                    // Without a change of the rate the trace is left as it is, bursts and all.
+                    const copies = once ? 1 : Math.floor(wanted) + (random() < wanted % 1 ? 1 : 0);
+                    for (let copy = 0; copy < copies; copy++) {
+                        // Further ones come before the next of the trace does.
+                        request.at = start + at[i] + (copy * (next - at[i])) / copies;
+                        if (request.at >= all) return;
+                        request.promptTokens = promptTokens[i];
+                        request.answerTokens = answerTokens[i];
+                        // The first of them asks what was asked; the others have prefixes of their own.
+                        request.blocks = blocks && copy === 0 && round === 0 ? blocks[i] : undefined;
+                        yield request;
+                    }
+                }
+            }
+        },
+    };
+}
+
+function hourOfWeek(seconds: number): number {
+    return Math.floor(seconds / 3600) % 168;
+}
+
+/** Traffic without a record. */
+export interface Shape {
+    /** Requests per second in the busiest hour. */
+    peak: number;
+    /** How the rate goes over day and week. */
+    shape: keyof typeof shapes;
+    /** Mean lengths, tokens; log-normal, as those of the published traces are. */
+    promptTokens: number;
+    answerTokens: number;
+    /** Share of the mean prompt that all begin with. */
+    prefix?: number;
+    seconds?: number;
+}
+
+/** Share of the peak in each hour of a day, UTC. */
+export const shapes = {
+    flat: { day: Array<number>(24).fill(1), weekend: 1 },
+    /** Working hours, with a dip at noon. */
+    office: {
+        day: [
+            0.02, 0.02, 0.02, 0.02, 0.02, 0.04, 0.15, 0.45, 0.85, 1, 1, 0.9, 0.65, 0.85, 1, 0.95, 0.8, 0.5, 0.25, 0.12,
+            0.08, 0.05, 0.03, 0.02,
+        ],
+        weekend: 0.08,
+    },
+    /** People in their free time: the evening is the busiest. */
+    evening: {
+        day: [
+            0.3, 0.18, 0.1, 0.07, 0.06, 0.08, 0.15, 0.28, 0.4, 0.45, 0.48, 0.52, 0.58, 0.56, 0.54, 0.56, 0.6, 0.7, 0.82,
+            0.94, 1, 0.96, 0.75, 0.5,
+        ],
+        weekend: 1.1,
+    },
+} as const satisfies Record<string, { day: readonly number[]; weekend: number }>;
+
+/** How far lengths spread: standard deviation of their logarithm. Of the Azure conversation trace: 1.2 and 0.9. */
+const promptSpread = 1;
+const answerSpread = 0.9;
+
+/** Arrivals of a Poisson process whose rate goes from hour to hour in a straight line. */
+export function shaped({ peak, shape, promptTokens, answerTokens, prefix = 0, seconds = 86_400 }: Shape): Traffic {
+    const { day, weekend } = shapes[shape];
+    const most = Math.max(1, weekend);
+    const rate = (at: number): number => {
+        const hour = at / 3600;
+        const [from, to] = [day[Math.floor(hour) % 24], day[Math.ceil(hour) % 24]];
+        const factor = Math.floor(hour / 24) % 7 >= 5 ? weekend : 1;
+        return factor * (from + (to - from) * (hour % 1));
+    };
+    return {
+        name: `${shape}, ${peak}/s at the peak`,
+        seconds,
+        blockTokens: 1,
+        *requests(seed) {
+            const random = seededRandom(seed);
+            const commonTokens = Math.round(prefix * promptTokens);
+            const request: Request = { at: 0, promptTokens: 0, answerTokens: 0, commonTokens };
+            for (let at = 0; ;) {
+                at -= Math.log(1 - random()) / (peak * most);
+                if (at >= seconds) return;
+                if (random() * most >= rate(at)) continue;
+                request.at = at;
+                request.promptTokens = commonTokens + length(random, promptTokens - commonTokens, promptSpread);
+                request.answerTokens = length(random, answerTokens, answerSpread);
+                yield request;
+            }
+        },
+    };
+}
+
+/** A length of this mean, at least one token. */
+function length(random: () => number, mean: number, deviation: number): number {
+    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    return Math.max(1, Math.round(mean * Math.exp(deviation * normal - deviation ** 2 / 2)));
+}

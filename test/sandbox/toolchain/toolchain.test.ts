@@ -1,0 +1,328 @@
+import { spawnSync } from "node:child_process";
+import {
+    chmodSync,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    readdirSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { recipes, tools, type Tool } from "../../../sandbox/toolchain/recipes";
+import { releasesFor, type Release } from "../../../sandbox/toolchain/releases";
+import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../../../sandbox/toolchain/toolchain";
+import { Publisher, sha256 } from "./publisher";
+
+vi.mock("../../../sandbox/toolchain/sha256.json", () => ({ default: {} }));
+
+let publisher: Publisher;
+let dir: string;
+let log: string[];
+
+beforeEach(async () => {
+    publisher = await Publisher.start();
+    dir = mkdtempSync(join(tmpdir(), "toolchain tëst-"));
+    log = [];
+    vi.stubEnv("OVH_SANDBOX_MIRROR", publisher.url);
+    vi.stubEnv("OVH_SANDBOX_CACHE", join(dir, "cache"));
+    vi.stubEnv("PATH", pathOf("sh", "tar", "gzip", "chmod", "cat", "mkdir", "cp"));
+});
+afterEach(async () => {
+    vi.unstubAllEnvs();
+    await publisher.stop();
+    rmSync(dir, { recursive: true });
+});
+
+const ensure = (...wanted: Tool[]): Promise<Toolchain> =>
+    ensureToolchain({ log: (line) => log.push(line), wanted: wanted.length > 0 ? wanted : undefined });
+
+/** A PATH with these programs of this machine alone. */
+function pathOf(...names: string[]): string {
+    const bin = join(dir, "path");
+    mkdirSync(bin);
+    for (const name of names) {
+        symlinkSync(spawnSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).stdout.trim(), join(bin, name));
+    }
+    return bin;
+}
+
+/** A program that says it is of a version. */
+function program(version: string): string {
+    return `#!/bin/sh\necho "it is v${version}"\n`;
+}
+
+function putOnPath(name: string, text: string): string {
+    const file = join(dir, "path", name);
+    writeFileSync(file, text, { mode: 0o755 });
+    return file;
+}
+
+/** A tar archive of these files. */
+function archive(files: Record<string, string>): Buffer {
+    const folder = mkdtempSync(join(dir, "packed-"));
+    for (const [name, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(folder, name)), { recursive: true });
+        writeFileSync(join(folder, name), text, { mode: 0o755 });
+    }
+    const { status } = spawnSync("tar", ["-czf", join(dir, "packed.tar.gz"), "-C", folder, ...readdirSync(folder)]);
+    expect(status).toBe(0);
+    return readFileSync(join(dir, "packed.tar.gz"));
+}
+
+const path = (url: string): string => url.replace(/^https:\//, "");
+const here = (): Release[] => releasesFor(process.platform, process.arch);
+const releaseOf = (tool: Tool): Release => here().find(({ tools }) => tools.includes(tool))!;
+
+/** Publishes a release in the way of its publisher: the file, and where its checksum is said. */
+function publish(release: Release): void {
+    for (const { url, checksums, take } of release.files) {
+        const content = (name: string): string => (name.endsWith(".yaml") ? "kind: List\n" : program(release.version));
+        const members = Object.entries(take).map(([name, member]) => [member, content(name)] as const);
+        const body = members[0][0] === "" ? Buffer.from(members[0][1]) : archive(Object.fromEntries(members));
+        if (url.startsWith("docker:")) {
+            publishImage(url, body);
+            continue;
+        }
+        publisher.files[path(url)] = { body };
+        const said = checksums!.startsWith("https://api.github.com/")
+            ? JSON.stringify({ assets: [{ name: "other" }, { name: basename(url), digest: `sha256:${sha256(body)}` }] })
+            : checksums!.endsWith(".sha256")
+              ? sha256(body)
+              : `${sha256("other")}  other.zip\n${sha256(body)}  ${basename(url)}\n`;
+        publisher.files[path(checksums!)] = { body: Buffer.from(said) };
+    }
+}
+
+/** As a registry does it that wants a token of everybody. */
+function publishImage(image: string, layer: Buffer): void {
+    const [, host, name, tag] = /^docker:\/\/([^/]+)\/(.+):(.+)$/.exec(image)!;
+    const base = `/${host}/v2/${name}`;
+    const token = { value: "made-up-token", realm: `https://${host}/v2/auth` };
+    const put = (at: string, value: unknown): string => {
+        const body = Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value));
+        publisher.files[`${base}/${at.replace("DIGEST", `sha256:${sha256(body)}`)}`] = { body, token };
+        return `sha256:${sha256(body)}`;
+    };
+    const first = put("blobs/DIGEST", Buffer.from("the base"));
+    const last = put("blobs/DIGEST", layer);
+    const manifest = put("manifests/DIGEST", { layers: [{ digest: first }, { digest: last }] });
+    const architecture = process.arch === "x64" ? "amd64" : process.arch;
+    const others = [{ digest: first, platform: { os: "linux", architecture: "s390x" } }];
+    put(`manifests/${tag}`, { manifests: [...others, { digest: manifest, platform: { os: "linux", architecture } }] });
+    const granted = `/${host}/v2/auth?service=registry&scope=repository%3Ax%3Apull`;
+    publisher.files[granted] = { body: Buffer.from(JSON.stringify({ token: token.value })) };
+}
+
+describe("a tool on PATH", () => {
+    it("is taken when its version fits, and nobody is asked for it", async () => {
+        const file = putOnPath("kubectl", program("1.33.0"));
+        const { bin, source } = await ensure("kubectl");
+        expect(bin.kubectl).toBe(file);
+        expect(source.kubectl).toEqual({ from: "path", version: "1.33.0" });
+        expect(publisher.asked).toEqual([]);
+    });
+
+    it("is passed over when it is too old", async () => {
+        putOnPath("kubectl", program("1.19.0"));
+        publish(releaseOf("kubectl"));
+        expect((await ensure("kubectl")).source.kubectl!.from).toBe("downloaded");
+    });
+});
+
+describe("a tool that is published for this machine", () => {
+    it("is downloaded once, with what belongs beside it", async () => {
+        for (const release of here()) publish(release);
+        const published = here().flatMap((release) => release.tools);
+        const { bin, source } = await ensure(...published);
+        for (const tool of published) {
+            expect(source[tool]!.from).toBe("downloaded");
+            expect(spawnSync(bin[tool], { encoding: "utf8" }).stdout).toContain(source[tool]!.version);
+        }
+        expect(existsSync(join(dirname(bin.pulumi), "pulumi-language-nodejs"))).toBe(true);
+        if (process.platform === "linux") expect(readdirSync(prometheusOperatorCrds(bin))).toEqual(["crds.yaml"]);
+        expect(log.find((line) => line.startsWith("etcd-"))).toMatch(/sha256 [0-9a-f]{64}, as .*\/SHA256SUMS says$/);
+        // Archives and work are gone.
+        expect(readdirSync(join(dir, "cache/downloads"))).toEqual([]);
+        expect(readdirSync(join(dir, "cache/work"))).toEqual([]);
+        const asked = publisher.asked.length;
+        await ensure(...published);
+        expect(publisher.asked).toHaveLength(asked);
+    });
+
+    it("is asked for alone: nothing else is downloaded", async () => {
+        for (const release of here()) publish(release);
+        const { source } = await ensure("promtool");
+        // It comes with its server.
+        expect(Object.keys(source)).toEqual(["prometheus", "promtool"]);
+    });
+});
+
+describe("a tool that cannot be downloaded", () => {
+    const cannot = async (tool: Tool, reason: RegExp): Promise<void> => {
+        await expect(ensure(tool)).rejects.toThrow(
+            new RegExp(`^${tool}: neither on PATH nor to be downloaded, .* Go is not on PATH: install Go 1`),
+        );
+        expect(log.join("\n")).toMatch(reason);
+        const work = join(dir, "cache/work");
+        expect(existsSync(work) ? readdirSync(work) : []).toEqual([]);
+    };
+
+    it("has to be built, and the message says which needs Go for it", async () => {
+        await cannot("etcd", /^downloading etcd [\d.]+\netcd [\d.]+ cannot be downloaded: .*SHA256SUMS answers 404$/m);
+    });
+
+    it("is not asked for again where a host does not answer", async () => {
+        const { port } = publisher;
+        await publisher.stop();
+        await cannot("etcd", new RegExp(`^no downloads: 127.0.0.1:${port}: ECONNREFUSED$`));
+        publisher = await Publisher.start();
+    });
+
+    it("may have no checksum", async () => {
+        publish(releaseOf("etcd"));
+        publisher.files[path(releaseOf("etcd").files[0].checksums!)].body = Buffer.from("<html>");
+        await cannot("etcd", /SHA256SUMS names no sha256 of etcd-v/);
+    });
+
+    it("may be another file than its publisher says", async () => {
+        publish(releaseOf("kubectl"));
+        publisher.files[path(releaseOf("kubectl").files[0].url)].body = Buffer.from(program("1.34.4") + "# changed");
+        await cannot("kubectl", /kubectl has the sha256 [0-9a-f]{64}, and should have [0-9a-f]{64}$/m);
+    });
+
+    it("may be no archive, or one without it", async () => {
+        const release = releaseOf("etcd");
+        publish(release);
+        const { url, checksums } = release.files[0];
+        const body = archive({ readme: "empty" });
+        publisher.files[path(url)].body = body;
+        publisher.files[path(checksums!)].body = Buffer.from(`${sha256(body)}  ${basename(url)}\n`);
+        await cannot("etcd", /no etcd-v[^ ]+\/etcd could be unpacked/);
+    });
+
+    it("may not run here", async () => {
+        const release = releaseOf("kubectl");
+        publish(release);
+        const body = Buffer.from("#!/no/such/loader\n");
+        publisher.files[path(release.files[0].url)].body = body;
+        publisher.files[path(release.files[0].checksums!)].body = Buffer.from(sha256(body));
+        await cannot("kubectl", /it does not run here as version 1\.34\.4: kubectl says/);
+    });
+
+    it("may be an image that is not for this machine", async () => {
+        if (process.platform !== "linux") return;
+        const release = releaseOf("prometheus-operator");
+        publish(release);
+        const tagged = Object.keys(publisher.files).find((name) => name.includes("/manifests/v"))!;
+        publisher.files[tagged].body = Buffer.from(JSON.stringify({ manifests: [] }));
+        await cannot("prometheus-operator", /docker:\/\/quay\.io\/.* is not published for linux\//);
+    });
+});
+
+describe("building", () => {
+    /** Stands for `go`: notes its arguments, and makes a program for each package. */
+    const go = `#!/bin/sh
+case "$1" in
+    env) echo go1.26.8; exit;;
+    list) echo "$GO_MODULE_DIR"; exit;;
+    mod) exit;;
+esac
+echo "$PWD: $*" >> "$GO_NOTES"
+echo "a/package" >&2
+while [ "$1" != -o ]; do shift; done
+out="$2"; shift 2
+for package; do
+    case "$package" in
+        .) name=$(cat name);;
+        *) name=\${package##*/};;
+    esac
+    echo "built with $GOGC $GOFLAGS" > "$out/$name"
+done
+`;
+    const notes = (): string[] => readFileSync(join(dir, "notes"), "utf8").trim().split("\n");
+
+    beforeEach(() => {
+        putOnPath("go", go);
+        vi.stubEnv("GO_NOTES", join(dir, "notes"));
+        vi.stubEnv("GOCACHE", join(dir, "gocache"));
+        vi.stubEnv("GOFLAGS", "-mod=vendor");
+        vi.stubEnv("GOGC", "77");
+    });
+
+    it("is done by module, each program with settings of its own", async () => {
+        const { bin, source } = await ensure("kube-apiserver", "kubectl", "promtool", "amtool");
+        expect(source).toEqual(
+            Object.fromEntries(
+                (["kube-apiserver", "kubectl", "promtool", "amtool"] as const).map((tool) => [
+                    tool,
+                    { from: "built", version: recipes[tool].version },
+                ]),
+            ),
+        );
+        expect(notes()).toHaveLength(3);
+        expect(notes()[0]).toMatch(/ k8s\.io\/kubernetes\/cmd\/kube-apiserver k8s\.io\/kubernetes\/cmd\/kubectl$/);
+        expect(notes()[0]).toContain("-ldflags=k8s.io/kubernetes/cmd/kubectl=-s -w -X k8s.io/component-base/version");
+        // What a user has set for the collector holds; flags that would change the program do not.
+        expect(readFileSync(bin.kubectl, "utf8")).toBe("built with 77 -gcflags=all=-dwarf=false\n");
+        // In a copy: nothing is written into the checkout, and the copy is gone.
+        expect(notes()[0]).toContain(join(dir, "cache/work/"));
+        expect(readdirSync(join(dir, "cache/work"))).toEqual([]);
+        await ensure("kubectl");
+        expect(notes()).toHaveLength(3);
+    });
+
+    it("asks for a Go that is new enough", async () => {
+        putOnPath("go", go.replace("go1.26.8", "go1.19"));
+        await expect(ensure("etcd")).rejects.toThrow(/^etcd: .* Go 1\.19\.0 is too old: install Go 1\.26\.0 or newer/);
+    });
+
+    it("says what Go said when it fails, and leaves nothing half made", async () => {
+        putOnPath("go", go.replace('echo "a/package" >&2', 'echo "no required module" >&2; exit 1'));
+        await expect(ensure("kubectl")).rejects.toThrow(/go build .* failed \(exit code 1\):\nno required module/);
+        expect(readdirSync(join(dir, "cache/work"))).toEqual([]);
+        expect(existsSync(join(dir, "cache/lock"))).toBe(false);
+    });
+});
+
+describe("releases", () => {
+    it.each([
+        ["linux", "x64"],
+        ["linux", "arm64"],
+        ["darwin", "x64"],
+        ["darwin", "arm64"],
+    ])("of %s on %s name each tool at most once", (platform, arch) => {
+        const releases = releasesFor(platform, arch);
+        const named = releases.flatMap((release) => release.tools);
+        expect(new Set(named).size).toBe(named.length);
+        const missing = tools.filter((tool) => !named.includes(tool));
+        expect(missing).toEqual(
+            platform === "linux"
+                ? []
+                : ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "prometheus-operator"],
+        );
+        for (const { url, checksums } of releases.flatMap((release) => release.files)) {
+            expect(url).toMatch(/^(https|docker):\/\/[a-z0-9.]+\/\S+$/);
+            expect(checksums === undefined).toBe(url.startsWith("docker:"));
+        }
+    });
+
+    it("are none where nobody publishes any", () => {
+        expect(releasesFor("freebsd", "x64")).toEqual([]);
+        expect(releasesFor("linux", "s390x")).toEqual([]);
+    });
+});
+
+it("a folder of the cache that Go has made read-only can be removed", async () => {
+    const { removeFromCache } = await import("../../../sandbox/toolchain/cache");
+    const module = join(dir, "cache/go-mod/module");
+    mkdirSync(module, { recursive: true });
+    writeFileSync(join(module, "file"), "");
+    chmodSync(module, 0o555);
+    removeFromCache(join(dir, "cache"));
+    expect(existsSync(join(dir, "cache"))).toBe(false);
+});

@@ -1,0 +1,59 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import type { PeerCertificate, TLSSocket } from "node:tls";
+
+export interface Answer {
+    status: number;
+    body: string;
+    /** Of https: what the server showed, and how it speaks. */
+    tls?: { certificate: PeerCertificate; protocol: string };
+}
+
+export interface AskOptions {
+    method?: "GET" | "POST";
+    /** Sent as `Authorization: Bearer`. */
+    token?: string;
+    /** Sent as JSON. */
+    body?: object;
+    /** Certificate authorities (PEM) to trust in place of Node's own. */
+    ca?: Buffer | string;
+    /** TLS and headers of the caller's own, such as a kubeconfig's. */
+    more?: https.RequestOptions;
+    /** Default 30. */
+    timeoutSeconds?: number;
+}
+
+/**
+ * One request over a connection of its own, its answer read to the end. Certificates are verified. Rejects when there is no
+ * whole answer; any status is one.
+ */
+export function ask(url: string, options: AskOptions = {}): Promise<Answer> {
+    const { token, body, ca, more = {}, timeoutSeconds = 30 } = options;
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+        ...more.headers,
+        ...(text !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    };
+    const method = options.method ?? (text === undefined ? "GET" : "POST");
+    const { request } = url.startsWith("https:") ? https : http;
+    return new Promise((resolve, reject) => {
+        const call = request(url, { ...more, ca: ca ?? more.ca, headers, method, agent: false }, (answer) => {
+            const socket = answer.socket as TLSSocket;
+            const tls = socket.getPeerCertificate && {
+                certificate: socket.getPeerCertificate(),
+                protocol: socket.getProtocol() ?? "unknown",
+            };
+            let read = "";
+            answer.setEncoding("utf8").on("data", (part: string) => (read += part));
+            answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: read, tls }));
+            answer.on("error", reject);
+        });
+        // Of the whole answer: a server that drips is as good as none.
+        const late = new Error(`no answer within ${timeoutSeconds} s from ${new URL(url).origin}`);
+        const timer = setTimeout(() => call.destroy(late), timeoutSeconds * 1000);
+        call.on("close", () => clearTimeout(timer));
+        call.on("error", reject);
+        call.end(text);
+    });
+}

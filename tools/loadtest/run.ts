@@ -1,0 +1,151 @@
+import type { LoadConfig } from "./config";
+import type { Endpoint } from "./connection";
+import { mostStreams, tracePhases } from "./load";
+import { Results } from "./outcome";
+import { ChildRunner, HereRunner, type TaskEvents, type TaskRunner } from "./processes";
+import { RequestSource } from "./requests";
+import { isOpenLoop, planPhases, requestsPerWorker, type Phase } from "./schedule";
+import { MachineObserver, processesFor, selfReport, type ProcessReport, type SelfReport } from "./self-report";
+import { Samples } from "./statistics";
+import { readTrace, type TraceRequest } from "./trace";
+
+/** Processes begin together so long after the last one is ready, milliseconds. */
+const startAheadMs = 50;
+
+/**
+ * One run: the load of a config against a model, by this process or by several. Everything can be read while it goes on.
+ *
+ *     const run = new LoadRun(loadConfig({ workers: 50, duration: 60 }), "model-id", { baseUrl, token });
+ *     await run.run();
+ *     const ttft = summarize([...run.results.outcomes].flatMap(({ ttft }) => ttft ?? []));
+ *     const self = run.self; // and clientLimits(self, ...): is it the model that was measured?
+ */
+export class LoadRun {
+    readonly results = new Results();
+    /** The parts of the run; of a sweep those that have begun. */
+    readonly phases: Phase[] = [];
+    /** Why the run ended early; undefined when it did not. */
+    stopped?: string;
+    /** Seconds that each opened connection took. */
+    readonly connections = new Samples();
+    private readonly trace?: TraceRequest[];
+    private readonly processes: ProcessReport[] = [];
+    private readonly machine = new MachineObserver();
+    private machineCpu = 0;
+    private runners: TaskRunner[] = [];
+    private beganAt = 0;
+    private endedAt?: number;
+
+    /** Throws UsageError when a file that the config names cannot be used. */
+    constructor(
+        readonly config: LoadConfig,
+        readonly model: string,
+        readonly endpoint: Endpoint,
+    ) {
+        if (config.trace !== undefined) this.trace = readTrace(config.trace);
+        new RequestSource(config, this.trace); // what cannot be read is said before any load
+    }
+
+    /** Seconds since the start of the run; once it has ended, until its end. */
+    now(): number {
+        return this.beganAt === 0 ? 0 : ((this.endedAt ?? performance.now()) - this.beganAt) / 1000;
+    }
+
+    /** Requests that the config asks for; undefined where time is the limit. */
+    get planned(): number | undefined {
+        if (this.trace) return this.trace.length;
+        const each = requestsPerWorker(this.config);
+        return isOpenLoop(this.config) || each === Infinity ? undefined : this.config.workers[0] * each;
+    }
+
+    /** Requests under way. */
+    get running(): number {
+        return this.runners.reduce((sum, { running }) => sum + running, 0);
+    }
+
+    /** How the client itself did; once the run has ended. */
+    get self(): SelfReport {
+        return selfReport(this.processes, this.machineCpu, this.results.outcomes);
+    }
+
+    /** Ends the run: requests under way are cancelled, no new ones are sent. */
+    stop(reason: string): void {
+        if (this.endedAt !== undefined || this.stopped !== undefined) return;
+        this.stopped = reason;
+        for (const runner of this.runners) runner.stop(reason);
+    }
+
+    /** Resolves when every request has ended, or soon after `stop`. Can be called once. */
+    async run(): Promise<void> {
+        const { config } = this;
+        // A sweep is one run after the other, so that no request of one step is under way in the next.
+        const steps = !config.sweep
+            ? [config]
+            : (config.rate ?? config.workers).map((level) =>
+                  config.rate
+                      ? { ...config, rate: [level] }
+                      : { ...config, workers: [level], duration: config.duration ?? 60 },
+              );
+        for (const step of steps) {
+            if (this.stopped === undefined) await this.runStep(step);
+        }
+        this.endedAt = performance.now();
+        this.machineCpu = this.machine.busy();
+    }
+
+    private async runStep(config: LoadConfig): Promise<void> {
+        const { model, endpoint, trace } = this;
+        const phases = trace ? tracePhases(trace, config.traceSpeed) : planPhases(config);
+        const of = config.processes ?? processesFor(streamsOf(config, phases));
+        const events = this.events(this.phases.length);
+        this.runners = Array.from({ length: of }, (_, index) => {
+            const task = { config, model, endpoint, trace, share: { index, of } };
+            return of === 1 ? new HereRunner(task, events) : new ChildRunner(task, events);
+        });
+        await Promise.all(this.runners.map((runner) => runner.prepare()));
+        const aheadMs = of === 1 ? 0 : startAheadMs;
+        const beganAt = performance.now() + aheadMs;
+        if (this.beganAt === 0) this.beganAt = beganAt;
+        this.offset = (beganAt - this.beganAt) / 1000;
+        const { offset } = this;
+        this.phases.push(...phases.map((phase) => ({ ...phase, from: phase.from + offset, to: phase.to + offset })));
+        const moment = process.hrtime.bigint() + BigInt(aheadMs * 1_000_000);
+        const runs = this.runners.map(async (runner) => {
+            const end = await runner.run(moment);
+            // One that gives up, gives up for all.
+            if (end.stopped !== undefined) this.stop(end.stopped);
+            return end;
+        });
+        if (this.stopped !== undefined) for (const runner of this.runners) runner.stop(this.stopped);
+        const ends = await Promise.all(runs);
+        this.processes.push(...ends.map(({ self }) => self));
+        for (const { openings } of ends) for (const seconds of openings) this.connections.push(seconds);
+        this.results.steadyUntil = offset + Math.min(...ends.map(({ steadyUntil }) => steadyUntil));
+    }
+
+    private offset = 0;
+
+    private events(firstPhase: number): TaskEvents {
+        const { results } = this;
+        return {
+            outcome: (outcome, gaps) => {
+                const phase = firstPhase + outcome.phase;
+                results.add({
+                    ...outcome,
+                    phase,
+                    start: outcome.start + this.offset,
+                    end: outcome.end + this.offset,
+                });
+                results.addGaps(phase, outcome.lengthClass, gaps);
+            },
+            cancelled: () => results.cancelled++,
+            gaps: (phase, lengthClass, content) => results.addGapContent(firstPhase + phase, lengthClass, content),
+        };
+    }
+}
+
+/** Streams at once that a load may well have: its workers, or what ten seconds of its rate bring. */
+function streamsOf(config: LoadConfig, phases: Phase[]): number {
+    const most = Math.max(...phases.map(({ level }) => level));
+    return isOpenLoop(config) ? Math.min(mostStreams, Math.max(config.burst, 10 * most)) : most;
+}

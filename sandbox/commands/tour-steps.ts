@@ -74,7 +74,8 @@ pulumi preview --stack sandbox --config-file ${mistake} --suppress-progress`,
         {
             title: "Force a scale-up",
             about: "160 clients ask at once. The metric passes its target, replicas are asked for, boot (in seconds here, in minutes on OVHcloud) and serve; when the load is over they go again.",
-            command: "npm run --silent loadtest -- --stack sandbox --workers 160 --requests 8 --max-tokens 256",
+            // 3: on one machine with all the others the client is soon the limit, which keeps no replica from starting.
+            command: `npm run --silent loadtest -- --stack sandbox --workers 160 --requests 8 --max-tokens 256 || [ $? = 3 ]`,
             sees: '"Ready replicas: 1 -> 2 -> 3", and latency falling once they serve; the console draws it',
             seen: /[Rr]eady replicas.*-> [23]/,
             changes: "the number of replicas, for some seconds",

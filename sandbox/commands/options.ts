@@ -13,7 +13,8 @@ export const usage = `Usage: npm run sandbox [-- COMMAND] [OPTIONS]
 Commands
   up       start the local OVHcloud and run "pulumi up" of this project on it (default)
   status   what runs, and where
-  tour     ten steps through the architecture: ask, load, break, change, tear down
+  tour     ten steps through the architecture: ask, load, break, change, tear down; "tour 5" begins with
+           the fifth
   fault    let something go wrong, see below
   down     stop everything, keep all state: "up" continues with the same app
   reset    stop everything and remove .sandbox

@@ -77,7 +77,7 @@ export class Phases {
             this.plain(
                 `${mark} ${styled("bold", title.padEnd(titleWidth))} ${time().padStart(timeWidth)}  ${seen}`.trimEnd(),
             );
-            this.log(`  ${title}: ${time()}, ${seen}`);
+            this.log(`  ${title}: ${[time(), seen].filter(Boolean).join(", ")}`);
         };
         try {
             const { value, seen, ok = true } = await work({ log, show, say });

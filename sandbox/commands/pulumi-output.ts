@@ -32,7 +32,7 @@ export class PulumiProgress {
 
     /** What came of it, once it has ended: `33 created`, `2 updated, 31 unchanged`. */
     get summary(): string {
-        return this.counts.map((count) => count.replace(/^[-+~=<>]+ /, "")).join(", ");
+        return this.counts.map((count) => count.replace(/^[-+~=<>]+ */, "")).join(", ");
     }
 }
 
@@ -57,7 +57,7 @@ function errorsOf(lines: string[]): string[] {
         else if (/^ {4}(error|warning|info|debug):/.test(line)) {
             isError = / {4}error:/.test(line);
             // Only the others say why.
-            if (/error: (update|preview|resource .*) failed$/.test(line)) isError = false;
+            if (/error: update failed$/.test(line)) isError = false;
             if (isError && header) errors.push(header);
             if (isError) header = "";
         }

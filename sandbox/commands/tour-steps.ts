@@ -18,18 +18,22 @@ export interface TourStep {
     passes?: boolean;
 }
 
-/** A copy of `Pulumi.sandbox.yaml` that the steps change in its place. */
-export const tourConfig = ".sandbox/tour.yaml";
-
 const quiet = "--yes --skip-preview --suppress-outputs --suppress-progress";
-const onTour = `--stack sandbox --config-file ${tourConfig}`;
 
 /** Sends a header with the token by way of a pipe, so that no list of processes shows it, and prints the status. */
 const status = `curl -s -o /dev/null -w '%{http_code}\\n' --cacert "$OVH_SANDBOX_CA"`;
 const header = `echo "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"`;
 
-/** @param prometheus URL of the sandbox's Prometheus */
-export function tourSteps(prometheus: string): TourStep[] {
+/** What puts back whatever the steps have changed. */
+export const putBackCommand = `pulumi up ${quiet} --stack sandbox`;
+
+/**
+ * @param prometheus URL of the sandbox's Prometheus
+ * @param config a copy of `Pulumi.sandbox.yaml` that the steps change in its place
+ * @param mistake path of a copy that is not used for anything else
+ */
+export function tourSteps(prometheus: string, config: string, mistake: string): TourStep[] {
+    const onTour = `--stack sandbox --config-file ${config}`;
     return [
         {
             title: "What runs",
@@ -60,9 +64,9 @@ ${status} "$url/models"`,
         {
             title: "Make a mistake",
             about: "What is set is checked before anything is made, all of it at once.",
-            command: `cp Pulumi.sandbox.yaml .sandbox/mistake.yaml
-pulumi config set --path models.ministral.replicas.max 0 --config-file .sandbox/mistake.yaml
-pulumi preview --stack sandbox --config-file .sandbox/mistake.yaml --suppress-progress`,
+            command: `cp Pulumi.sandbox.yaml ${mistake}
+pulumi config set --path models.ministral.replicas.max 0 --config-file ${mistake}
+pulumi preview --stack sandbox --config-file ${mistake} --suppress-progress`,
             sees: "the setting, what was found, and what would be right; nothing was touched",
             seen: /models\.ministral\.replicas\.max/,
             fails: true,
@@ -70,7 +74,8 @@ pulumi preview --stack sandbox --config-file .sandbox/mistake.yaml --suppress-pr
         {
             title: "Force a scale-up",
             about: "160 clients ask at once. The metric passes its target, replicas are asked for, boot (in seconds here, in minutes on OVHcloud) and serve; when the load is over they go again.",
-            command: "npm run --silent loadtest -- --stack sandbox --workers 160 --requests 6",
+            // 3: on one machine with all the others the client is soon the limit, which keeps no replica from starting.
+            command: `npm run --silent loadtest -- --stack sandbox --workers 160 --requests 8 --max-tokens 256 || [ $? = 3 ]`,
             sees: '"Ready replicas: 1 -> 2 -> 3", and latency falling once they serve; the console draws it',
             seen: /[Rr]eady replicas.*-> [23]/,
             changes: "the number of replicas, for some seconds",
@@ -104,7 +109,7 @@ promtool query instant ${prometheus} 'count by (alertname, alertstate) (ALERTS)'
         {
             title: "Change the target",
             about: "A scaling target is changed in place: no replica restarts, app and address stay.",
-            command: `pulumi config set --path models.ministral.scaling.target 40 --config-file ${tourConfig}
+            command: `pulumi config set --path models.ministral.scaling.target 40 --config-file ${config}
 pulumi up ${quiet} ${onTour}`,
             sees: "the app updated, everything else unchanged",
             seen: /App ministral updated/,
@@ -114,7 +119,7 @@ pulumi up ${quiet} ${onTour}`,
             title: "Rotate a token",
             about: "A new client token; the one before works on for a day, so that no client is refused meanwhile.",
             command: `old="$(pulumi stack output clientToken --show-secrets)"
-pulumi config set --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${tourConfig}
+pulumi config set --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${config}
 pulumi up ${quiet} ${onTour}
 new="$(pulumi stack output clientToken --show-secrets)"
 if [ "$old" != "$new" ]; then echo "another token"; fi
@@ -128,8 +133,8 @@ done`,
         {
             title: "Tear down",
             about: "Everything that is billed is gone when this ends: OVHcloud says so, not just Pulumi.",
-            command: `pulumi destroy --yes --skip-preview --suppress-progress ${onTour}
-npm run --silent sandbox -- status`,
+            command: `pulumi destroy --yes --skip-preview --suppress-progress ${onTour} | tail -n 20
+npm run --silent sandbox -- status | grep -i apps`,
             sees: '"no apps"; the local OVHcloud itself runs on',
             seen: /no apps/,
             changes: 'all of it is deleted: "npm run sandbox" brings it up again',

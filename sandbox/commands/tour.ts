@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { duration, styled } from "../../machine/terminal";
 import { watchOver } from "../interruptible";
 import { checkout, type Layout } from "../layout";
 import type { RunningDaemon } from "./daemon-process";
 import { isInterrupted } from "./interruption";
-import { tourConfig, tourSteps, type TourStep } from "./tour-steps";
+import { putBackCommand, tourSteps, type TourStep } from "./tour-steps";
 import { UserError } from "./user-error";
 
 /** `npm run sandbox -- tour`: walks through the architecture, step by step, on the stack that runs. */
@@ -17,6 +17,8 @@ export interface TourOptions {
     yes?: boolean;
     /** Number of the step to begin with, as typed. */
     from?: string;
+    /** Puts a question to the person; by default on the terminal. */
+    ask?: (question: string) => Promise<string>;
 }
 
 /** Gives 0 when each step that was run showed what it was to show. */
@@ -24,13 +26,18 @@ export async function tour(layout: Layout, running: RunningDaemon | undefined, o
     if (!running || running.status.apps.length === 0 || !existsSync(layout.env)) {
         throw new UserError('there is no stack to look at: bring it up with "npm run sandbox"');
     }
-    if (!options.yes && !process.stdin.isTTY) {
+    const { yes, ask = askOnTerminal } = options;
+    if (!yes && !process.stdin.isTTY && !options.ask) {
         throw new UserError("the tour asks before each step: run it on a terminal, or through with --yes");
     }
-    const steps = tourSteps(running.info.prometheus);
+    const config = inCheckout(layout, "tour.yaml");
+    const mistake = inCheckout(layout, "mistake.yaml");
+    const steps = tourSteps(running.info.prometheus, config, mistake);
     const first = firstStep(options.from, steps.length);
-    copyFileSync(join(checkout, "Pulumi.sandbox.yaml"), join(checkout, tourConfig));
-    console.log(`Ten steps on the stack that runs. Beside each is what it changes; the end puts that back.`);
+    copyFileSync(join(checkout, "Pulumi.sandbox.yaml"), join(checkout, config));
+    console.log(
+        'Ten steps on the stack that runs. Each says what it changes; the end of the tour\nputs that back, and so does "npm run sandbox".',
+    );
     const failed: number[] = [];
     let toPutBack = false;
     let number = first;
@@ -38,14 +45,14 @@ export async function tour(layout: Layout, running: RunningDaemon | undefined, o
         const step = steps[number - 1];
         announce(step, number, steps.length);
         const isLast = number === steps.length;
-        if (!options.yes && !(await agreed(isLast))) break;
+        if (!yes && !(await agrees(ask, isLast))) break;
         // Also of one that fails half-way.
         if (step.changes && !step.passes) toPutBack = !isLast;
         if (!(await shows(step, layout))) failed.push(number);
         if (isInterrupted()) return interrupted(number);
     }
     if (toPutBack && !(await putBack(layout))) failed.push(number);
-    for (const file of [tourConfig, ".sandbox/mistake.yaml"]) rmSync(join(checkout, file), { force: true });
+    for (const file of [config, mistake]) rmSync(join(checkout, file), { force: true });
     if (number <= steps.length) console.log(`\nGo on with: npm run sandbox -- tour ${number}`);
     if (failed.length === 0) return 0;
     console.error(styled("red", `\nNot as it was to be: step ${failed.join(", ")}. See ${layout.daemonLog}`));
@@ -68,15 +75,26 @@ ${wrapped(`Look for: ${step.sees}.`)}
 ${wrapped(`Changes: ${step.changes ?? "nothing"}.`)}`);
 }
 
+/** A path as it is typed in the checkout. */
+function inCheckout(layout: Layout, file: string): string {
+    return relative(checkout, join(layout.dir, file));
+}
+
 /** Whether the person wants the step; the tearing down wants a yes. */
-async function agreed(isLast: boolean): Promise<boolean> {
+async function agrees(ask: (question: string) => Promise<string>, isLast: boolean): Promise<boolean> {
+    const question = isLast ? "  Tear it down? y, or Enter to keep it: " : "  Enter to run it, q to end: ";
+    const answer = (await ask(question)).trim().toLowerCase();
+    return isLast ? /^y(es)?$/.test(answer) : !/^q/.test(answer);
+}
+
+/** An input that has ended is a q. */
+async function askOnTerminal(question: string): Promise<string> {
     // Not as a terminal's editor: Ctrl-C stays a signal.
     const asking = createInterface({ input: process.stdin, output: process.stdout, terminal: false });
     const closed = new Promise<string>((resolve) => asking.once("close", () => resolve("q")));
-    const question = isLast ? "  Tear it down? y, or Enter to keep it: " : "  Enter to run it, q to end: ";
-    const answer = (await Promise.race([asking.question(question), closed])).trim().toLowerCase();
+    const answer = await Promise.race([asking.question(question), closed]);
     asking.close();
-    return isLast ? /^y(es)?$/.test(answer) : !/^q/.test(answer);
+    return answer;
 }
 
 /** Runs a step and says whether it showed what it was to show. */
@@ -121,9 +139,8 @@ function bash(lines: string, layout: Layout): Promise<{ code: number; output: st
 }
 
 async function putBack(layout: Layout): Promise<boolean> {
-    const command = "pulumi up --yes --skip-preview --suppress-outputs --suppress-progress --stack sandbox";
-    console.log(`\nThe stack is put back as it was:\n${styled("cyan", `    $ ${command}`)}`);
-    const { code } = await bash(command, layout);
+    console.log(`\nThe stack is put back as it was:\n${styled("cyan", `    $ ${putBackCommand}`)}`);
+    const { code } = await bash(putBackCommand, layout);
     return code === 0;
 }
 

@@ -54,8 +54,9 @@ async function anonymous(url: string): Promise<Record<string, string>> {
     const { realm, ...query } = Object.fromEntries(
         [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, value]) => [key, value]),
     ) as Record<string, string | undefined>;
-    if (!realm || !URL.canParse(realm))
+    if (!realm || !URL.canParse(realm)) {
         throw new Error(`${mirrored(url)} answers 401 without saying who gives a token`);
+    }
     const asked = new URL(realm);
     for (const [key, value] of Object.entries(query)) {
         if (value) asked.searchParams.set(key, value);

@@ -1,13 +1,14 @@
 // A server that answers chat completions as streams, at times that it decides and writes down: the truth that load tools
 // are held to. `node --import tsx bench/loadtest/server.ts`; sends its port to the parent. GET /truth gives the record and
 // begins a new one.
+// Arguments: port (0: any), least milliseconds to a first token.
 import * as net from "node:net";
 import { quantile, Samples } from "../../tools/loadtest/statistics";
 import { randomOf } from "../../tools/loadtest/random";
 
 const model = "mock";
 /** Milliseconds. Every request is drawn its own. */
-const firstToken = { least: 40, spread: 30 };
+const firstToken = { least: Number(process.argv[3] ?? 40), spread: 30 };
 const betweenTokens = 50;
 const mostTokens = 40;
 

@@ -101,7 +101,9 @@ function json(value: object): string {
 }
 
 function answer(socket: net.Socket, path: string, body: string): void {
-    if (path === "/truth") socket.write(json(takeTruth()));
+    // Some tools ask first whether anybody is there.
+    if (path === "/health") socket.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    else if (path === "/truth") socket.write(json(takeTruth()));
     else if (path.endsWith("/models")) {
         socket.write(json({ object: "list", data: [{ id: model, object: "model", created: 0, owned_by: "bench" }] }));
     } else if (!path.endsWith("/chat/completions")) socket.write("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");

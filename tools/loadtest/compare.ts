@@ -148,7 +148,10 @@ export function compareFiles(files: string[]): string {
         );
     }
     [before, after].forEach(({ valid, clientLimits }, i) => {
-        if (!valid) lines.push(`Not valid: in ${files[i]} the client was the limit (${clientLimits.join("; ")}).`);
+        if (!valid)
+            lines.push(
+                `Not valid: in ${files[i]} the client or its machine was the limit (${clientLimits.join("; ")}).`,
+            );
     });
     return lines.join("\n");
 }

@@ -114,7 +114,7 @@ export class Connector {
         const { host, pathname } = this.url;
         const { token } = this.endpoint;
         return (
-            `${method} ${pathname}${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: ovhcloud-llm-serving-loadtest\r\n` +
+            `${method} ${pathname.replace(/\/$/, "")}${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: ovhcloud-llm-serving-loadtest\r\n` +
             (token ? `authorization: Bearer ${headerValue(token)}\r\n` : "") +
             (method === "POST"
                 ? `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`

@@ -132,11 +132,13 @@ export function makeReport(input: ReportInput): Report {
         outputTokensPerSecond: perSecond(measures.tokens.output),
         promptTokensPerSecond: perSecond(measures.tokens.prompt),
         phases: phaseReports(results, groups),
-        byLength: [...groups.byLength].map(([lengthClass, group]) => ({
-            lengthClass,
-            ...group.measures(),
-            interTokenSeconds: results.gapsWhere((_, other) => other === lengthClass).summary(),
-        })),
+        byLength: [...groups.byLength]
+            .sort(([, a], [, b]) => a.promptTokens / a.ok - b.promptTokens / b.ok)
+            .map(([lengthClass, group]) => ({
+                lengthClass,
+                ...group.measures(),
+                interTokenSeconds: results.gapsWhere((_, other) => other === lengthClass).summary(),
+            })),
         targets,
         cost: costOf(input.replicaPrice, replicas, wallSeconds, measures.tokens.output),
         replicas,

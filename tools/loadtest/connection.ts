@@ -163,6 +163,11 @@ export class Connection {
         return this.socket !== undefined;
     }
 
+    /** Whether it is being opened. */
+    get pending(): boolean {
+        return this.opening !== undefined;
+    }
+
     /** Whether one should be: the connection is open and not yet to be replaced. */
     get ready(): boolean {
         return this.connected && (performance.now() < this.until || !this.used);

@@ -92,6 +92,17 @@ describe("loads", () => {
         expect(report(load).phases.filter(({ kind }) => kind === "steady")).toHaveLength(2);
     });
 
+    it("steps go down too, and each is a part of its own up to the end", async () => {
+        const load = await run({ workers: [4, 1], ramp: 0, duration: 0.5 });
+        const parts = report(load).phases.filter(({ kind }) => kind === "steady");
+        expect(parts.map(({ name, from, to }) => [name, from, to])).toEqual([
+            ["4 workers", 0, 0.5],
+            ["1 worker", 0.5, 1],
+        ]);
+        expect(parts[1].requests).toBeGreaterThan(0);
+        expect(parts[0].requests).toBeGreaterThan(parts[1].requests);
+    });
+
     it("a conversation carries its questions and answers along", async () => {
         await run({ workers: 1, requests: 5, turns: 3, ramp: 0, maxTokens: 20, ignoreEos: true });
         expect(bodies.map(({ messages }) => messages.length)).toEqual([1, 3, 5, 1, 3]);

@@ -146,7 +146,8 @@ export class Load {
                 left -= asked.requests;
                 due = asked.due;
             }
-            this.steadyUntil ??= Math.min(this.now(), to);
+            // A worker that only a step before had needed ends nothing.
+            if (left <= 0 || to === this.phases.at(-1)!.to) this.steadyUntil ??= Math.min(this.now(), to);
         } catch (error) {
             if (!(error instanceof Cancelled)) throw error;
         } finally {
@@ -181,7 +182,7 @@ export class Load {
 
     private async arrive(index: number, due: number): Promise<void> {
         if (this.running >= mostStreams) return this.dropped(index, due);
-        const connection = this.idle.pop() ?? this.connection();
+        const connection = this.takeIdle() ?? this.connection();
         this.keepReserve();
         try {
             await this.converse(connection, index, index, due, { requests: Infinity, until: Infinity });
@@ -189,6 +190,19 @@ export class Load {
         } catch (error) {
             if (!(error instanceof Cancelled)) throw error;
         }
+    }
+
+    /** An open connection without a request. Those that are too old, or that the server has closed, are dropped. */
+    private takeIdle(): Connection | undefined {
+        for (let i = this.idle.length - 1; i >= 0; i--) {
+            const connection = this.idle[i];
+            if (connection.pending) continue;
+            this.idle.splice(i, 1);
+            if (connection.ready) return connection;
+            connection.close();
+            this.connections.delete(connection);
+        }
+        return undefined;
     }
 
     /** Some connections more than are needed now: that of the next arrival is to be open already. */

@@ -84,8 +84,10 @@ function drawMarks(moments: Moments, x: (t: number) => number, height: number): 
             const at = x(moments[key]!);
             const text = `${label} ${(moments[key]! - moments.loadOn).toFixed(0)} s`;
             const line = ends[0] <= at ? 0 : ends[1] <= at ? 1 : ends[0] <= ends[1] ? 0 : 1;
-            const start = Math.max(at, ends[line]);
-            ends[line] = start + text.length * 6.4 + 8;
+            const length = text.length * 6.4 + 8;
+            // Not beyond the edge, where the last moment is.
+            const start = Math.min(Math.max(at, ends[line]), width - length);
+            ends[line] = start + length;
             return (
                 `<line x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${top - 8}" y2="${height - 30}" stroke="${colour}" stroke-dasharray="2 3"/>` +
                 `<text x="${(start + 3).toFixed(1)}" y="${64 + line * 15}" fill="${colour}">${escape(text)}</text>`

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OvhClient } from "../../../packages/ai-deploy/src/client";
+import type { ModelSettings } from "../../../src/settings";
 import { drawProof } from "../../../tools/prove-scaling/drawing";
 import { proveScaling, type Proof } from "../../../tools/prove-scaling/run";
 import { model as served, startRunningApp, type RunningApp } from "../../sandbox/running-app";
@@ -13,20 +14,21 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** The settings of the running app, with a target that a handful of workers pass. */
-function settings(more: Record<string, unknown> = {}) {
+/** The settings of the running app, with a target that a handful of workers pass; `scaling` as no stack config may have it. */
+function settings(scaling: Partial<ModelSettings["scaling"]> = {}, maxNumSeqs?: number) {
     const { ministral: model } = parse(
-        ministral({
-            replicas: { min: 1, max: 2 },
-            scaling: { target: 4, scaleDownStabilizationSeconds: 3600 },
-            ...more,
-        }),
+        ministral({ replicas: { min: 1, max: 2 }, scaling: { target: 4, scaleDownStabilizationSeconds: 3600 } }),
     ).models;
-    return { ...model, name: "ministral" };
+    return {
+        ...model,
+        name: "ministral",
+        scaling: { ...model.scaling, ...scaling },
+        vllm: { ...model.vllm, maxNumSeqs },
+    };
 }
 
 async function prove(
-    more: { settings?: Record<string, unknown>; workers?: number; patience?: number } = {},
+    more: { model?: ReturnType<typeof settings>; workers?: number; patience?: number } = {},
 ): Promise<Proof> {
     const credentials = {
         baseUrl: app.env.OVH_ENDPOINT,
@@ -35,7 +37,7 @@ async function prove(
     const ca = readFileSync(app.cloud.caFile);
     await app.control("POST", "speed", { speed: 600 });
     return proveScaling({
-        model: settings(more.settings),
+        model: more.model ?? settings(),
         served,
         appId: app.id,
         appUrl: app.url,
@@ -106,7 +108,7 @@ describe.sequential("a stack is proved to scale, on the emulated platform", () =
     });
 
     it("a target over max-num-seqs: 1, before any load", async () => {
-        const { verdict, requests } = await prove({ settings: { vllm: { maxNumSeqs: 4 }, scaling: { target: 3.9 } } });
+        const { verdict, requests } = await prove({ model: settings({ target: 3.9 }, 4) });
         expect(verdict).toMatchObject({ code: 1, cause: "target above max-num-seqs" });
         expect(verdict.words).toContain("pulumi config set --path models.ministral.scaling.target 2");
         expect(requests).toEqual([]);
@@ -114,7 +116,7 @@ describe.sequential("a stack is proved to scale, on the emulated platform", () =
 
     it("no load to speak of: 1, and says how far it came", async () => {
         await setTarget(40);
-        const { verdict } = await prove({ settings: { scaling: { target: 40 } }, workers: 3, patience: 8 });
+        const { verdict } = await prove({ model: settings({ target: 40 }), workers: 3, patience: 8 });
         expect(verdict).toMatchObject({ code: 1, cause: "load too low" });
         expect(verdict.words).toMatch(/came to \d/);
     });
@@ -122,7 +124,7 @@ describe.sequential("a stack is proved to scale, on the emulated platform", () =
     it("a metric that the image does not have: 1", async () => {
         await setTarget(4, "vllm:no_such_metric");
         const { verdict } = await prove({
-            settings: { scaling: { metric: "vllm:no_such_metric", target: 4 } },
+            model: settings({ metric: "vllm:no_such_metric" }),
             patience: 8,
         });
         expect(verdict).toMatchObject({ code: 1, cause: "metric missing" });

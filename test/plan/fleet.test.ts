@@ -85,7 +85,6 @@ describe("the replicas of an app in virtual time", () => {
         const served = ({ intervals }: typeof later): number => intervals.reduce((sum, one) => sum + one.serving, 0);
         expect(served(later)).toBeLessThan(served(atOnce));
         expect(later.replicaSeconds).toBeLessThan(atOnce.replicaSeconds);
-        expect(later.within).toBeLessThan(atOnce.within);
     });
 
     it("what a replica has seen before it does not compute again", () => {

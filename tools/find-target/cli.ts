@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { OvhClient } from "../../packages/ai-deploy/src/client";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled, table } from "../../machine/terminal";
 import type { ModelSettings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";

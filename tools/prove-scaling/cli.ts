@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
-import { OvhClient } from "../../packages/ai-deploy/src/client";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { duration, styled, table } from "../../machine/terminal";
 import type { ModelSettings } from "../../src/settings";
 

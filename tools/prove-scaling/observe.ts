@@ -1,5 +1,5 @@
 import { parsePage, replicaName } from "../../src/monitoring/relay/relay";
-import type { LiveApp } from "../../packages/ai-deploy/src/app-spec";
+import type { LiveApp } from "../../packages/ai-deploy/src/app/live";
 import { ask } from "../http";
 import { readApp, type AiDeploy } from "../verify/app";
 

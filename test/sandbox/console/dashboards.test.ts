@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Browser, type Locator, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { resolveCredentials } from "../../../packages/ai-deploy/src/credentials";
+import { resolveCredentials } from "../../../packages/ai-deploy/src/api/credentials";
 import { chromiumArgs, ensureChromium } from "../../../machine/chromium";
 import { startConsole, type Console } from "../../../sandbox/console/console";
 import { freePort } from "../../../sandbox/http-server";

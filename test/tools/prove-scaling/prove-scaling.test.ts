@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { OvhClient } from "../../../packages/ai-deploy/src/client";
+import { OvhClient } from "../../../packages/ai-deploy/src/api/client";
 import type { ModelSettings } from "../../../src/settings";
 import { drawProof } from "../../../tools/prove-scaling/drawing";
 import { proveScaling, type Proof } from "../../../tools/prove-scaling/run";

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LocalGrafana } from "../../../sandbox/grafana/local-grafana";
 import { findGrafana } from "../../../sandbox/grafana/program";
 import { freePort } from "../../../sandbox/http-server";
-import type { Finding } from "../../../sandbox/proof/finding";
+import { Findings, type Finding } from "../../../tools/verify/check";
 import { checkGrafana } from "../../../sandbox/proof/grafana-api";
 import { dashboardFiles } from "../../../src/monitoring/dashboards/files";
 import { startApiServer, type ApiServer } from "../../managed-kubernetes/api-server";
@@ -202,19 +202,14 @@ describe("run for the pod of the cluster", () => {
     }
 
     async function proof(of = password): Promise<Finding[]> {
-        const findings: Finding[] = [];
-        await checkGrafana(
-            async (promise, seen) => {
-                findings.push(
-                    await seen().then(
-                        (text) => ({ promise, ok: true, seen: text }),
-                        (error: Error) => ({ promise, ok: false, seen: error.message }),
-                    ),
-                );
-            },
-            { url: grafana.url, password: of, models: ["ministral"], patience: 0 },
-        );
-        return findings;
+        const findings = new Findings();
+        await checkGrafana(findings.group("Grafana"), {
+            url: grafana.url,
+            password: of,
+            models: ["ministral"],
+            patience: 0,
+        });
+        return findings.all;
     }
 
     it("has data source and dashboards, and the proof finds them", async () => {

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { restartsReplicas } from "../../packages/ai-deploy/src/app/plan";
-import { diff } from "../../packages/ai-deploy/src/app/ready";
-import type { AppInputs, AppReadyInputs } from "../../packages/ai-deploy/src/app/args";
-import { unknownValue } from "../../packages/ai-deploy/src/values/unknown";
-import { appInputs } from "./app-inputs";
+import { restartsReplicas } from "../../../packages/ai-deploy/src/app/plan";
+import { diff } from "../../../packages/ai-deploy/src/app/ready";
+import type { AppInputs, AppReadyInputs } from "../../../packages/ai-deploy/src/app/args";
+import { unknownValue } from "../../../packages/ai-deploy/src/values/unknown";
+import { appInputs } from "./inputs";
 
 const before: AppReadyInputs = { serviceName: "project", appId: "one", revision: 2 };
 const unknown = unknownValue as any;

@@ -46,7 +46,11 @@ export async function getReleases(releases: Release[], options: GetOptions): Pro
     const names = wanted.map(({ name, version }) => `${name} ${version}`).join(", ");
     options.log(`downloading ${names}`);
     const progress = new Map<string, Progress>();
-    const ticker = setInterval(() => options.log(progressLine(progress)), progressMilliseconds);
+    let said = "";
+    const ticker = setInterval(() => {
+        const line = progressLine(progress);
+        if (line !== said) options.log((said = line));
+    }, progressMilliseconds);
     try {
         await Promise.all(
             wanted.map(async (release) => {

@@ -53,7 +53,7 @@ function ours(name: string, ramp: (streams: number) => number): Tool {
 const guidellm: Tool = {
     name: "guidellm",
     command: ({ url, streams, requests, dir }) => [
-        ...[join(venvs!, "guidellm/bin/guidellm"), "run", "--disable-console"],
+        ...[join(venvs, "guidellm/bin/guidellm"), "run", "--disable-console"],
         ...["--backend", `kind=openai_http,target=${url.replace(/\/v1$/, "")}`],
         ...["--profile", `kind=concurrent,streams=${streams}`],
         ...["--constraint", `kind=max_requests,count=${streams * requests}`],
@@ -79,7 +79,7 @@ const guidellm: Tool = {
 const script: Tool = {
     name: "script with openai",
     command: ({ url, streams, requests }) => [
-        join(venvs!, "script/bin/python"),
+        join(venvs, "script/bin/python"),
         join(__dirname, "loadtest/script.py"),
         ...[url, String(streams), String(requests)],
     ],

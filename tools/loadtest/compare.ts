@@ -148,10 +148,11 @@ export function compareFiles(files: string[]): string {
         );
     }
     [before, after].forEach(({ valid, clientLimits }, i) => {
-        if (!valid)
+        if (!valid) {
             lines.push(
                 `Not valid: in ${files[i]} the client or its machine was the limit (${clientLimits.join("; ")}).`,
             );
+        }
     });
     return lines.join("\n");
 }

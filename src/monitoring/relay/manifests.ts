@@ -1,8 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
+import { transformSync } from "esbuild";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as ts from "typescript";
 import { tokenKey, tokenSecretName } from "../scrape-jobs";
 import type { RelayConfig } from "./relay";
 
@@ -29,9 +29,7 @@ const image = "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdb
 /** The relay as Node runs it: relay.ts without its types. */
 export function relayScript(): string {
     const source = readFileSync(join(__dirname, "relay.ts"), "utf8");
-    return ts.transpileModule(source, {
-        compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
-    }).outputText;
+    return transformSync(source, { loader: "ts", format: "cjs", platform: "node", target: "es2022" }).code;
 }
 
 /** Content of the ConfigMap. */

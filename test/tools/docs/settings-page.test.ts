@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { diffApp, createBody, planCalls } from "../../../packages/ai-deploy/src/app-plan";
-import type { LiveApp } from "../../../packages/ai-deploy/src/app-spec";
-import type { AppInputs, TokenInputs } from "../../../packages/ai-deploy/src/args";
-import { diff as diffToken } from "../../../packages/ai-deploy/src/token";
+import { diffApp, createBody, planCalls } from "../../../packages/ai-deploy/src/app/plan";
+import type { LiveApp } from "../../../packages/ai-deploy/src/app/live";
+import type { AppInputs } from "../../../packages/ai-deploy/src/app/args";
+import type { TokenInputs } from "../../../packages/ai-deploy/src/token/args";
+import { diff as diffToken } from "../../../packages/ai-deploy/src/token/lifecycle";
 import { appArgs, tokenArgs } from "../../../src/inference/app-args";
 import {
     defaultAlerting,

@@ -1,5 +1,5 @@
 import { CommandError } from "./shell";
-import { serveOptions, type OptionLimits, type ServeOption } from "../../src/vllm/serve-options";
+import { serveOptions, type OptionLimits, type ServeOption } from "../../src/vllm/options";
 
 /**
  * A command line read as vLLM's `FlexibleArgumentParser` (v0.13.0, on Python's argparse) reads it: underscores for dashes,

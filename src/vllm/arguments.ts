@@ -1,5 +1,5 @@
 import { namedChoices } from "./choices";
-import { serveOptions, type ServeOption } from "./serve-options";
+import { serveOptions, type ServeOption } from "./options";
 
 /** Something wrong with one word of a command line, and what would be right. */
 export interface ArgumentFault {

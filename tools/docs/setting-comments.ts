@@ -96,7 +96,7 @@ function variantOf({ properties }: ts.ObjectLiteralExpression): string {
 /** The declaration of a constant that a property is given, as it stands or as `name.optional()`. */
 function declarationOf(value: ts.Expression, constants: Map<string, ts.Expression>): ts.Node | undefined {
     const called = ts.isCallExpression(value) && ts.isPropertyAccessExpression(value.expression);
-    const name = called ? (value.expression).expression : value;
+    const name = called ? value.expression.expression : value;
     const meant = ts.isIdentifier(name) ? constants.get(name.text) : undefined;
     return meant?.parent.parent.parent;
 }

@@ -17,7 +17,7 @@ export function readSettings(): Setting[] {
 }
 
 function insideOf({ properties = {}, oneOf }: Schema, path: string, kind: string): Setting[] {
-    if (oneOf) return (oneOf).flatMap((one) => insideOf(one, path, ` (${kindOf(one)})`));
+    if (oneOf) return oneOf.flatMap((one) => insideOf(one, path, ` (${kindOf(one)})`));
     return Object.entries(properties as Record<string, Schema>).flatMap(([name, schema]) =>
         settingsAt(schema, path ? `${path}.${name}` : name, kind),
     );

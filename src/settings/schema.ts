@@ -249,6 +249,11 @@ export const monitoringSchema = z.strictObject({
      * load-balanced address, so another replica each time, and rates and sums are wrong.
      */
     replicaMetrics: z.enum(["relay", "direct"]),
+    /**
+     * Whether each relay asks its model for a completion of one token, every 45 s, to notice an engine that hangs. It costs
+     * some 20,000 tokens of prompt and 2,000 of answer a day: less than a second of a GPU's time.
+     */
+    completionProbe: z.boolean(),
     storage: z.strictObject({ class: storageClass, prometheus: size, grafana: size, alertmanager: size }),
     chart: z.strictObject({
         version: text(/^\d+\.\d+\.\d+$/, 'pin an exact version, such as "88.5.3"'),

@@ -44,14 +44,14 @@ const cases: Case[] = [
     {
         alert: "VllmEndpointDown",
         what: "scrapes are answered, and no real completion comes: the engine hangs",
-        world: world().set("vllm_relay_completion_success", "1x120 0x60"),
+        world: world().set("vllm_relay_completion_success", "1x25 0x20"),
         at: "34m",
         fires: [page("VllmEndpointDown")],
     },
     {
         alert: "VllmEndpointDown",
         what: "one completion that failed is no outage",
-        world: world().set("vllm_relay_completion_success", "1x120 0x4 1x60"),
+        world: world().set("vllm_relay_completion_success", "1x28 0x1 1x60"),
         at: "34m",
     },
     {

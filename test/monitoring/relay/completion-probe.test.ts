@@ -35,7 +35,9 @@ async function app(behaviour: () => Behaviour, requests: object[] = []): Promise
     );
 }
 
-const config = { model: "a-model", interval: 45, timeout: 0.2 };
+const config = { model: "a-model", interval: 45, timeout: 5 };
+/** For an app that hangs. */
+const impatient = { ...config, timeout: 0.2 };
 
 describe("a completion of one token", () => {
     it("is a real one: of the model, with the token, one token long", async () => {
@@ -64,7 +66,7 @@ describe("a completion of one token", () => {
         const lines: string[] = [];
         const probe = new CompletionProbe(
             await app(() => behaviour),
-            config,
+            behaviour ? config : impatient,
             () => "a-token",
             (line) => lines.push(line),
         );
@@ -110,7 +112,7 @@ describe("the relay's own page", () => {
     });
 
     it("tells that it hangs", async () => {
-        expect(await page(undefined, config)).toContain("vllm_relay_completion_success 0\n");
+        expect(await page(undefined, impatient)).toContain("vllm_relay_completion_success 0\n");
     });
 
     it("says nothing of the engine while the token is refused, nor where no completion is asked for", async () => {

@@ -25,6 +25,11 @@ export interface ModelArgs {
     transform?: ModelTransforms;
 }
 
+/** What a request names as its model. */
+function servedModel({ model, vllm }: ModelSettings): string {
+    return vllm.servedModelName ?? model;
+}
+
 /**
  * One model served by vLLM on AI Deploy: the app, a token for Prometheus and one for the API's clients. They are there once
  * the platform has taken the app and given it an address; that it serves is waited for by `awaitRunning`.
@@ -93,6 +98,7 @@ export class Model extends pulumi.ComponentResource {
         const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = this.settings;
         return {
             url: this.url,
+            served: servedModel(this.settings),
             scrapeToken: this.scrapeToken,
             labels: scrape.labels,
             app: this.appId,
@@ -111,7 +117,7 @@ export class Model extends pulumi.ComponentResource {
     outputs() {
         return {
             /** What a request names as its model. */
-            model: this.settings.vllm.servedModelName ?? this.settings.model,
+            model: servedModel(this.settings),
             appId: this.appId,
             appUrl: this.url,
             openAiBaseUrl: this.openAiBaseUrl,

@@ -165,7 +165,7 @@ function drawMarks(plot: uPlot, marks: Mark[]): void {
         if (to < min || from > max) continue;
         const [begin, end] = [from, to].map((t) => plot.valToPos(Math.min(Math.max(t, min), max), "x", true));
         ctx.fillStyle = ctx.strokeStyle = colour(`--mark-${color}`, `--mark-blue`);
-        ctx.globalAlpha = 0.1;
+        ctx.globalAlpha = 0.05;
         ctx.fillRect(begin, bbox.top, end - begin, bbox.height);
         ctx.globalAlpha = 0.75;
         ctx.lineWidth = devicePixelRatio;

@@ -79,26 +79,33 @@ interface Panel {
 
 const panels = Object.values(dashboardJson()).flatMap((text) => (JSON.parse(text) as { panels: Panel[] }).panels);
 
-it.each(panels.map((panel) => [panel.title, panel] as const))("%s uses nothing that the page would leave out", (_, panel) => {
-    const { id: _id, ...shown } = panel;
-    const unknown = optionsOf(shown).filter(([path, value]) => {
-        if (drawn.includes(path) || path === "targets.range") return false;
-        return JSON.stringify(fixed[path]) !== JSON.stringify(value);
-    });
-    expect(unknown).toEqual([]);
-    expect(["row", "stat", "timeseries"]).toContain(panel.type);
-    const { defaults, overrides = [] } = panel.fieldConfig ?? { defaults: {} };
-    expect((defaults.mappings ?? []).filter(({ type }) => type !== "value")).toEqual([]);
-    expect(defaults.thresholds?.mode ?? "absolute").toBe("absolute");
-    expect((defaults.thresholds?.steps ?? []).filter(({ color }) => !["green", "orange", "red"].includes(color))).toEqual([]);
-    expect(defaults.custom?.scaleDistribution ?? { type: "log", log: 10 }).toEqual({ type: "log", log: 10 });
-    expect(defaults.custom?.stacking ?? { mode: "normal" }).toEqual({ mode: "normal" });
-    expect((panel.options?.legend?.calcs ?? []).filter((calc) => !["lastNotNull", "max"].includes(calc))).toEqual([]);
-    for (const { matcher, properties } of overrides) {
-        expect(matcher.id).toBe("byFrameRefID");
-        for (const { id, value } of properties) {
-            expect(["custom.lineStyle", "custom.fillOpacity", "color"]).toContain(id);
-            if (id === "color") expect(value).toEqual({ mode: "fixed", fixedColor: "red" });
+it.each(panels.map((panel) => [panel.title, panel] as const))(
+    "%s uses nothing that the page would leave out",
+    (_, panel) => {
+        const { id: _id, ...shown } = panel;
+        const unknown = optionsOf(shown).filter(([path, value]) => {
+            if (drawn.includes(path) || path === "targets.range") return false;
+            return JSON.stringify(fixed[path]) !== JSON.stringify(value);
+        });
+        expect(unknown).toEqual([]);
+        expect(["row", "stat", "timeseries"]).toContain(panel.type);
+        const { defaults, overrides = [] } = panel.fieldConfig ?? { defaults: {} };
+        expect((defaults.mappings ?? []).filter(({ type }) => type !== "value")).toEqual([]);
+        expect(defaults.thresholds?.mode ?? "absolute").toBe("absolute");
+        expect(
+            (defaults.thresholds?.steps ?? []).filter(({ color }) => !["green", "orange", "red"].includes(color)),
+        ).toEqual([]);
+        expect(defaults.custom?.scaleDistribution ?? { type: "log", log: 10 }).toEqual({ type: "log", log: 10 });
+        expect(defaults.custom?.stacking ?? { mode: "normal" }).toEqual({ mode: "normal" });
+        expect((panel.options?.legend?.calcs ?? []).filter((calc) => !["lastNotNull", "max"].includes(calc))).toEqual(
+            [],
+        );
+        for (const { matcher, properties } of overrides) {
+            expect(matcher.id).toBe("byFrameRefID");
+            for (const { id, value } of properties) {
+                expect(["custom.lineStyle", "custom.fillOpacity", "color"]).toContain(id);
+                if (id === "color") expect(value).toEqual({ mode: "fixed", fixedColor: "red" });
+            }
         }
-    }
-});
+    },
+);

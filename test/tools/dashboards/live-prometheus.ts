@@ -66,7 +66,13 @@ export async function startLivePrometheus(model: WatchedModel, count = 1, alert?
         ],
         logFile: join(dir, "prometheus.log"),
     });
-    while (!(await fetch(`${url}/-/ready`).then(({ ok }) => ok, () => false))) await sleep(100);
+    while (
+        !(await fetch(`${url}/-/ready`).then(
+            ({ ok }) => ok,
+            () => false,
+        ))
+    )
+        await sleep(100);
 
     let asking = true;
     const workers: Promise<void>[] = [];

@@ -30,6 +30,7 @@ export interface PhasesOptions {
 
 /** Where there is no line to rewrite, what a long phase is at is printed this often. */
 const plainPeriodMs = 15_000;
+const plainWidth = 80;
 const titleWidth = 16;
 const timeWidth = 13;
 
@@ -57,7 +58,7 @@ export class Phases {
         let at = "";
         const render = (): void => {
             if (isTerminal) this.live(title, time(), at);
-            else if (at) this.plain(`  ${title}, ${time()}: ${at}`);
+            else if (at) this.plain(cut(`  ${title}, ${time()}: ${at}`, plainWidth));
         };
         this.log(`● ${title}`);
         if (isTerminal) render();
@@ -92,7 +93,7 @@ export class Phases {
     private live(title: string, time: string, at: string): void {
         const line = `◌ ${title.padEnd(titleWidth)} ${time.padStart(timeWidth)}  ${at}`;
         this.clear();
-        this.out.write(line.slice(0, (this.out.columns ?? 80) - 1));
+        this.out.write(cut(line, (this.out.columns ?? plainWidth) - 1));
         this.isLive = true;
     }
 
@@ -104,4 +105,8 @@ export class Phases {
         if (this.isLive) this.out.write("\r\u001b[2K");
         this.isLive = false;
     }
+}
+
+function cut(line: string, width: number): string {
+    return line.length > width ? line.slice(0, width - 1) + "…" : line;
 }

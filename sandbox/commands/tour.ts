@@ -38,7 +38,7 @@ export async function tour(layout: Layout, running: RunningDaemon | undefined, o
     console.log(
         'Ten steps on the stack that runs. Each says what it changes; the end of the tour\nputs that back, and so does "npm run sandbox".',
     );
-    const failed: number[] = [];
+    const failed: string[] = [];
     let toPutBack = false;
     let number = first;
     for (; number <= steps.length; number++) {
@@ -48,14 +48,14 @@ export async function tour(layout: Layout, running: RunningDaemon | undefined, o
         if (!yes && !(await agrees(ask, isLast))) break;
         // Also of one that fails half-way.
         if (step.changes && !step.passes) toPutBack = !isLast;
-        if (!(await shows(step, layout))) failed.push(number);
+        if (!(await shows(step, layout))) failed.push(`step ${number}`);
         if (isInterrupted()) return interrupted(number);
     }
-    if (toPutBack && !(await putBack(layout))) failed.push(number);
+    if (toPutBack && !(await putBack(layout))) failed.push("putting it back");
     for (const file of [config, mistake]) rmSync(join(checkout, file), { force: true });
     if (number <= steps.length) console.log(`\nGo on with: npm run sandbox -- tour ${number}`);
     if (failed.length === 0) return 0;
-    console.error(styled("red", `\nNot as it was to be: step ${failed.join(", ")}. See ${layout.daemonLog}`));
+    console.error(styled("red", `\nNot as it was to be: ${failed.join(", ")}. See ${layout.daemonLog}`));
     return 1;
 }
 

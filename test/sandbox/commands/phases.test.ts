@@ -34,13 +34,15 @@ it("without a terminal a long phase says now and then what it is at, in plain li
     const { phases, text } = screen(false);
     await phases.run("pulumi up", async ({ show }) => {
         for (let second = 0; second < 40; second++) {
-            show(`${second} done`);
+            show(
+                `${second} done${second === 14 ? "; Release monitoring, Service ministral-relay, Secret monitoring" : ""}`,
+            );
             await vi.advanceTimersByTimeAsync(1000);
         }
         return { value: undefined, seen: "40 created" };
     });
     expect(text().split("\n")).toEqual([
-        "  pulumi up, 15 s: 14 done",
+        "  pulumi up, 15 s: 14 done; Release monitoring, Service ministral-relay, Secret…",
         "  pulumi up, 30 s: 29 done",
         expect.stringMatching(/^✓ pulumi up +40 s {2}40 created$/),
         "",

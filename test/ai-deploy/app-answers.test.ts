@@ -54,7 +54,7 @@ function platform(answers: { list?: unknown[]; get?: unknown[]; post?: unknown[]
             },
         },
         progress: () => undefined,
-        run: { held: new Set(), given: new Set() },
+        run: { held: new Set(), given: new Set(), restarts: new Map() },
     } as unknown as Context;
     return { context, posts };
 }

@@ -118,7 +118,8 @@ export const appReady = withErrors({
         const inputs = withProject(news);
         return checked(inputs, appReadyLife.check(inputs));
     },
-    diff: async (_id: string, olds: Bag, news: Bag) => appReadyLife.diff(olds, withProject(news), ifPossible()?.context.run.restarts),
+    diff: async (_id: string, olds: Bag, news: Bag) =>
+        appReadyLife.diff(olds, withProject(news), ifPossible()?.context.run.restarts),
     create: (inputs: Bag) => appReadyLife.create(context(), inputs),
     read: async (id: string, known: Bag) => ({ id, props: known }),
     update: (_id: string, _olds: Bag, news: Bag) => appReadyLife.update(context(), withProject(news)),

@@ -3,13 +3,10 @@ import { Cluster } from "./src/cluster/cluster";
 import { Model } from "./src/inference/model";
 import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
-import { monitoringChecks } from "./src/monitoring/settings-checks";
 import { jobName } from "./src/monitoring/scrape-jobs";
-import { loadSettings } from "./src/settings";
+import { settings } from "./src/stack-settings";
 import { transforms } from "./transforms";
 
-// Every fault of the stack config ends the program here, before the first resource.
-const settings = loadSettings(monitoringChecks);
 const { projectId, huggingFaceToken } = settings;
 
 const authorization = new Authorization("authorization", { serviceName: projectId });

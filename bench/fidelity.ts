@@ -3,7 +3,7 @@
 // `npm run bench -- fidelity --real URL [OPTIONS]` takes one that runs, started with the settings that the options say.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { calibrate, measure, type Calibration, type StreamedAnswer } from "../sandbox/vllm/calibrate";
+import { calibrate, measure, type Calibration, type StreamedAnswer } from "../tools/find-target/calibrate";
 import { simulate } from "../sandbox/vllm/virtual-time";
 import { Client, readMetrics } from "./fidelity/client";
 import { calibrationRequests, poisson, requestsOf, type PlannedRequest } from "./fidelity/load";

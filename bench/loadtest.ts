@@ -53,17 +53,12 @@ function ours(name: string, ramp: (streams: number) => number): Tool {
 const guidellm: Tool = {
     name: "guidellm",
     command: ({ url, streams, requests, dir }) => [
-        ...[
-            join(venvs!, "guidellm/bin/guidellm"),
-            "benchmark",
-            "--target",
-            url.replace(/\/v1$/, ""),
-            "--model",
-            "mock",
-        ],
-        ...["--rate-type", "concurrent", "--rate", String(streams), "--max-requests", String(streams * requests)],
-        ...["--data", join(__dirname, "loadtest/prompts.jsonl"), "--output-path", join(dir, "guidellm.json")],
-        "--disable-console",
+        ...[join(venvs, "guidellm/bin/guidellm"), "run", "--disable-console"],
+        ...["--backend", `kind=openai_http,target=${url.replace(/\/v1$/, "")}`],
+        ...["--profile", `kind=concurrent,streams=${streams}`],
+        ...["--constraint", `kind=max_requests,count=${streams * requests}`],
+        ...["--data", `kind=json_file,path=${join(__dirname, "loadtest/prompts.jsonl")}`],
+        ...["--output", `kind=json,path=${join(dir, "guidellm.json")}`],
     ],
     times: (_, dir) => {
         const { benchmarks } = JSON.parse(readFileSync(join(dir, "guidellm.json"), "utf8"));
@@ -84,7 +79,7 @@ const guidellm: Tool = {
 const script: Tool = {
     name: "script with openai",
     command: ({ url, streams, requests }) => [
-        join(venvs!, "script/bin/python"),
+        join(venvs, "script/bin/python"),
         join(__dirname, "loadtest/script.py"),
         ...[url, String(streams), String(requests)],
     ],

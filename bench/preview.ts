@@ -1,5 +1,5 @@
 // `npm run bench -- preview [--runs N]`: CPU seconds of `pulumi preview` of this program with nothing to change, process by
-// process, beside those of a program without a resource, run by run in turn. The engine and all that OVHcloud and the
+// process, the time that it took, and what it asked of the API, beside a program without a resource, run by run in turn. The engine and all that OVHcloud and the
 // cluster stand for are the sandbox's; what is fetched from outside is not measured.
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,14 @@ const parts: [string, RegExp][] = [
     ["others", /^/],
 ];
 
+/** CPU seconds by part. */
 type Cpu = Record<string, number>;
+
+interface Preview {
+    cpu: Cpu;
+    /** Seconds from start to end. */
+    wall: number;
+}
 
 interface Seen {
     parent: number;
@@ -47,8 +54,10 @@ function processes(): Map<number, Seen> {
     return all;
 }
 
-/** CPU seconds of a command and every process below it, as last seen every 20 ms. */
-async function cpuOf(run: (started: (pid: number) => void) => Promise<{ code: number; stderr: string }>): Promise<Cpu> {
+/** A command and every process below it, as last seen every 20 ms. */
+async function measure(
+    run: (started: (pid: number) => void) => Promise<{ code: number; stderr: string }>,
+): Promise<Preview> {
     const family = new Map<number, Seen>();
     let root = 0;
     const look = setInterval(() => {
@@ -60,14 +69,16 @@ async function cpuOf(run: (started: (pid: number) => void) => Promise<{ code: nu
             family.set(pid, { ...seen, command: seen.command || (family.get(pid)?.command ?? "") });
         }
     }, 20);
+    const began = performance.now();
     const { code, stderr } = await run((pid) => (root = pid));
+    const wall = (performance.now() - began) / 1000;
     clearInterval(look);
     if (code !== 0) throw new Error(stderr);
     const cpu: Cpu = Object.fromEntries(parts.map(([name]) => [name, 0]));
     for (const { seconds, command } of family.values()) {
         cpu[parts.find(([, fits]) => fits.test(command))![0]] += seconds;
     }
-    return cpu;
+    return { cpu, wall };
 }
 
 /** A program without a resource, with this project's SDK. */
@@ -85,22 +96,34 @@ function emptyProgram(stage: Stage): string {
 }
 
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const total = (cpu: Cpu): number => Object.values(cpu).reduce((sum, seconds) => sum + seconds, 0);
+const total = ({ cpu }: Preview): number => Object.values(cpu).reduce((sum, seconds) => sum + seconds, 0);
 
-function table(ours: Cpu[], empty: Cpu[]): void {
-    const row = (name: string, of: (cpu: Cpu) => number): void => {
-        const [own, other] = [median(ours.map(of)), median(empty.map(of))];
+function table(ours: Preview[], empty: Preview[]): void {
+    const row = (name: string, secondsOf: (preview: Preview) => number): void => {
+        const [own, other] = [median(ours.map(secondsOf)), median(empty.map(secondsOf))];
         if (own + other > 0) {
             console.log(`${name.padEnd(22)} ${own.toFixed(2).padStart(6)} ${other.toFixed(2).padStart(6)}`);
         }
     };
     console.log(`\nCPU seconds, medians of ${runs}   ours  empty`);
-    for (const [name] of parts) row(name, (cpu) => cpu[name]);
+    for (const [name] of parts) row(name, ({ cpu }) => cpu[name]);
     row("all", total);
-    const ratios = ours.map((cpu, i) => total(cpu) / total(empty[i]));
-    console.log(
-        `\nours / empty: ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
-    );
+    row("time from start to end", ({ wall }) => wall);
+    const ratio = (secondsOf: (preview: Preview) => number): string => {
+        const ratios = ours.map((preview, i) => secondsOf(preview) / secondsOf(empty[i]));
+        return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`;
+    };
+    console.log(`\nours / empty: CPU ${ratio(total)}, time ${ratio(({ wall }) => wall)}`);
+}
+
+/** Calls by path, ids left out. */
+function callsByPath(requests: { method: string; path: string }[]): string {
+    const counts = new Map<string, number>();
+    for (const { method, path } of requests) {
+        const call = `${method} ${path.replace(/^\/v1/, "").replace(/\/[0-9a-f-]{32,}/g, "/ID")}`;
+        counts.set(call, (counts.get(call) ?? 0) + 1);
+    }
+    return [...counts].map(([call, count]) => `  ${count} ${call}`).join("\n");
 }
 
 async function main(): Promise<void> {
@@ -113,23 +136,23 @@ async function main(): Promise<void> {
         console.log("pulumi up, once");
         const up = await stage.up();
         if (up.code !== 0) throw new Error(up.stdout + up.stderr);
-        const ours: Cpu[] = [];
-        const empty: Cpu[] = [];
+        const ours: Preview[] = [];
+        const empty: Preview[] = [];
+        let asked: { method: string; path: string }[] = [];
         for (let i = 0; i < runs; i++) {
             const own = ["preview", "--stack", "test", "--config-file", stage.configFile];
             const calls = stage.cloud.api.requests().length;
-            ours.push(await cpuOf((started) => stage.pulumi(own, started)));
+            ours.push(await measure((started) => stage.pulumi(own, started)));
             empty.push(
-                await cpuOf((started) =>
+                await measure((started) =>
                     pulumi(["preview", "--stack", "empty"], { cwd: folder, layout, env, started }),
                 ),
             );
-            const asked = stage.cloud.api.requests().length - calls;
-            console.log(
-                `  ${i + 1}: ${total(ours[i]).toFixed(2)} and ${total(empty[i]).toFixed(2)} s, ${asked} calls of the API`,
-            );
+            asked = stage.cloud.api.requests().slice(calls);
+            console.log(`  ${i + 1}: ${total(ours[i]).toFixed(2)} and ${total(empty[i]).toFixed(2)} s of CPU`);
         }
         table(ours, empty);
+        console.log(`\ncalls of the API in one preview\n${callsByPath(asked)}`);
         await stage.destroy();
     } finally {
         await stage.close();

@@ -84,7 +84,7 @@ export async function plan(
             intervals: chosen ? timeline(problem, chosen.setting) : [],
         };
     } finally {
-        await pool.close();
+        pool.close();
     }
 }
 

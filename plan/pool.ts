@@ -1,6 +1,6 @@
+import { fork, type ChildProcess } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import type { Result } from "./evaluate";
 import type { Limits } from "./fleet";
 import type { Problem, Setting } from "./problem";
@@ -14,13 +14,18 @@ export interface Task {
 
 /** Runs settings of one problem on all cores. */
 export class Pool {
-    private readonly workers: Worker[];
+    private readonly workers: ChildProcess[];
 
-    constructor(problem: Problem, threads = availableParallelism()) {
-        this.workers = Array.from(
-            { length: threads },
-            () => new Worker(join(__dirname, "worker.ts"), { workerData: problem, execArgv: ["--import", "tsx"] }),
-        );
+    constructor(problem: Problem, processes = availableParallelism()) {
+        this.workers = Array.from({ length: processes }, () => {
+            // Infinity and NaN are numbers here, which JSON has not.
+            const worker = fork(join(__dirname, "worker.ts"), {
+                execArgv: ["--import", "tsx"],
+                serialization: "advanced",
+            });
+            worker.send(problem);
+            return worker;
+        });
     }
 
     /** What each comes to, in the order given; undefined for one that went beyond its limits. */
@@ -38,19 +43,19 @@ export class Pool {
         return results;
     }
 
-    async close(): Promise<void> {
-        await Promise.all(this.workers.map((worker) => worker.terminate()));
+    close(): void {
+        for (const worker of this.workers) worker.disconnect();
     }
 }
 
-function answer(worker: Worker, task: Task): Promise<Result | undefined> {
+function answer(worker: ChildProcess, task: Task): Promise<Result | undefined> {
     return new Promise((resolve, reject) => {
-        const settle = (result: Result | undefined): void => {
-            worker.off("error", reject);
+        const ended = (code: number | null): void => reject(new Error(`a process of the search ended (${code})`));
+        worker.once("exit", ended);
+        worker.once("message", ({ result }: { result: Result | undefined }) => {
+            worker.off("exit", ended);
             resolve(result);
-        };
-        worker.once("message", settle);
-        worker.once("error", reject);
-        worker.postMessage(task);
+        });
+        worker.send(task);
     });
 }

@@ -1,7 +1,7 @@
 import { kvBlocks, speedup, type Profile } from "../sandbox/vllm/profiles";
 import type { Scaling, Signal, Targets, World } from "./fleet";
-import { readTrace } from "./trace-file";
-import { replay, shaped, type Replay, type Shape, type Traffic } from "./traffic";
+import { readTrace } from "../tools/loadtest/trace";
+import { inColumns, replay, shaped, type Replay, type Shape, type Traffic } from "./traffic";
 
 /** Where the traffic comes from, as plain data: each worker reads it for itself. */
 export type TrafficSource = (({ trace: string } & Replay) | { shape: Shape }) & {
@@ -10,7 +10,8 @@ export type TrafficSource = (({ trace: string } & Replay) | { shape: Shape }) & 
 };
 
 export function openTraffic(source: TrafficSource): Traffic {
-    const traffic = "trace" in source ? replay(readTrace(source.trace), source) : shaped(source.shape);
+    const traffic =
+        "trace" in source ? replay(inColumns(source.trace, readTrace(source.trace)), source) : shaped(source.shape);
     return source.answers === undefined ? traffic : withLongerAnswers(traffic, source.answers);
 }
 

@@ -1,10 +1,13 @@
-// A thread of its own that runs settings of one problem, one after the other.
-import { parentPort, workerData } from "node:worker_threads";
+// A process of its own that runs settings of one problem, one after the other.
 import { evaluate } from "./evaluate";
 import type { Task } from "./pool";
 import type { Problem } from "./problem";
 
-const problem = workerData as Problem;
-parentPort!.on("message", ({ setting, limits, seed }: Task) => {
-    parentPort!.postMessage(evaluate(problem, setting, limits, seed));
+let problem: Problem;
+process.on("message", (message: Problem | Task) => {
+    if ("profile" in message) problem = message;
+    else process.send!({ result: evaluate(problem, message.setting, message.limits, message.seed) });
 });
+process.on("disconnect", () => process.exit());
+// Ctrl-C in the terminal reaches all; it is for the one that was asked, which has a report to make.
+process.on("SIGINT", () => undefined);

@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StreamedAnswer } from "../../sandbox/vllm/calibrate";
+import type { StreamedAnswer } from "../../tools/find-target/calibrate";
 import type { PlannedRequest } from "./load";
 
 /** A client that streams and notes when each piece comes, and a reader of `/metrics`: the same for the real server and the simulated one. */

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Calibration } from "../../sandbox/vllm/calibrate";
+import type { Calibration } from "../../tools/find-target/calibrate";
 import { ministral14bOnH100, type Profile } from "../../sandbox/vllm/profiles";
 import { startReplica } from "../../sandbox/vllm/replica";
 

@@ -1,13 +1,14 @@
 // A server that answers chat completions as streams, at times that it decides and writes down: the truth that load tools
 // are held to. `node --import tsx bench/loadtest/server.ts`; sends its port to the parent. GET /truth gives the record and
 // begins a new one.
+// Arguments: port (0: any), least milliseconds to a first token.
 import * as net from "node:net";
 import { quantile, Samples } from "../../tools/loadtest/statistics";
 import { randomOf } from "../../tools/loadtest/random";
 
 const model = "mock";
 /** Milliseconds. Every request is drawn its own. */
-const firstToken = { least: 40, spread: 30 };
+const firstToken = { least: Number(process.argv[3] ?? 40), spread: 30 };
 const betweenTokens = 50;
 const mostTokens = 40;
 
@@ -100,7 +101,9 @@ function json(value: object): string {
 }
 
 function answer(socket: net.Socket, path: string, body: string): void {
-    if (path === "/truth") socket.write(json(takeTruth()));
+    // Some tools ask first whether anybody is there.
+    if (path === "/health") socket.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    else if (path === "/truth") socket.write(json(takeTruth()));
     else if (path.endsWith("/models")) {
         socket.write(json({ object: "list", data: [{ id: model, object: "model", created: 0, owned_by: "bench" }] }));
     } else if (!path.endsWith("/chat/completions")) socket.write("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");

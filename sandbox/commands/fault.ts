@@ -1,3 +1,4 @@
+import { nearest } from "../../src/settings/formats";
 import { appFaultKinds, platformFaultKinds } from "../ovhcloud/incidents";
 import type { FaultStatus, SandboxStatus } from "../ovhcloud/status";
 import { table } from "../../machine/terminal";
@@ -76,7 +77,10 @@ export async function runFaultCommand(
     }
     const ofPlatform = (platformFaultKinds as string[]).includes(what);
     if (!ofPlatform && !(appFaultKinds as string[]).includes(what)) {
-        throw new Error(`there is no fault "${what}"\n\n${faultUsage}`);
+        const known = [...appFaultKinds, ...platformFaultKinds, "list", "clear"];
+        const guess = nearest(what, known);
+        const fix = guess ? `did you mean "${guess}"?` : `give one of ${known.join(", ")}`;
+        throw new Error(`there is no fault "${what}": ${fix}\n\n${faultUsage}`);
     }
     if (ofPlatform && options.app !== undefined) throw new Error(`--app: ${what} is a fault of the platform`);
     const path = ofPlatform ? "platform" : `apps/${appOf(status, options.app)}`;

@@ -67,8 +67,12 @@ async function bringUp(layout: Layout, { chart, settings }: UpOptions, phases: P
     const { speed } = readJson<DaemonSettings>(layout.daemonSettings) ?? {};
     const env = sandboxEnvironment(layout, daemon.api, daemon.caFile, speed);
     const { prometheus, alertmanager } = daemon;
-    const monitoring = { OVH_SANDBOX_PROMETHEUS: prometheus, OVH_SANDBOX_ALERTMANAGER: alertmanager };
-    writePrivate(layout.env, environmentFile({ ...env, ...monitoring }, layout.bin));
+    const ofTools = {
+        OVH_SANDBOX_PROMETHEUS: prometheus,
+        OVH_SANDBOX_ALERTMANAGER: alertmanager,
+        OVH_SANDBOX_SPEED: String(speed ?? 60),
+    };
+    writePrivate(layout.env, environmentFile({ ...env, ...ofTools }, layout.bin));
 
     const stack = new Stack(layout, daemon, env);
     await deploy(layout, daemon, stack, phases);

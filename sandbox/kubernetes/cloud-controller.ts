@@ -15,7 +15,7 @@ import {
 
 /**
  * What OVHcloud's controllers do in a cluster, as far as objects show it: addresses for services of type LoadBalancer,
- * Cinder's storage classes, and a volume for each claim. Nothing answers at the addresses and no volume stores anything.
+ * Cinder's storage classes, and a volume for each claim, which grows with it. Nothing answers at the addresses and no volume stores anything.
  */
 export interface CloudController {
     stop(): Promise<void>;
@@ -92,6 +92,22 @@ export async function startCloudController(config: KubeConfig, log: (line: strin
         });
     }
 
+    /** As external-resizer does; nothing has a file system that would have to grow, too. */
+    function expand(claim: V1PersistentVolumeClaim): void {
+        soon(`claim ${keyOf(claim)}`, async () => {
+            const { metadata, spec, status } = claim;
+            const wanted = spec?.resources?.requests?.storage;
+            const has = status?.capacity?.storage;
+            // The API server lets none shrink.
+            if (status?.phase !== "Bound" || !spec?.volumeName || !wanted || !has || wanted === has) return;
+            const { name, namespace } = metadata as { name: string; namespace: string };
+            const capacity = { op: "replace", path: "/spec/capacity/storage", value: wanted };
+            await core.patchPersistentVolume({ name: spec.volumeName, body: [capacity] });
+            const body = [{ op: "replace", path: "/status/capacity/storage", value: wanted }];
+            await core.patchNamespacedPersistentVolumeClaimStatus({ name, namespace, body });
+        });
+    }
+
     function reclaim(volume: V1PersistentVolume): void {
         if (volume.status?.phase !== "Released" || volume.spec?.csi?.driver !== driver) return;
         if (volume.spec.persistentVolumeReclaimPolicy !== "Delete" || volume.metadata?.deletionTimestamp) return;
@@ -105,7 +121,10 @@ export async function startCloudController(config: KubeConfig, log: (line: strin
             "/api/v1/persistentvolumeclaims",
             () => core.listPersistentVolumeClaimForAllNamespaces(),
             claims,
-            provision,
+            (claim) => {
+                provision(claim);
+                expand(claim);
+            },
         ),
         watch(config, "/api/v1/persistentvolumes", () => core.listPersistentVolume(), volumes, reclaim),
     ];

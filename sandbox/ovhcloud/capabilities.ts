@@ -3,7 +3,7 @@ import type { Handlers } from "./apps";
 
 /**
  * What the simulated platform offers. Regions and the flavor `h100-1-gpu` are named in OVHcloud's documentation;
- * the other flavors, all sizes and the quota are plausible, not read from a live account.
+ * the other flavors and all sizes are plausible, not read from a live account.
  */
 interface FlavorSpec {
     description: string;
@@ -47,8 +47,8 @@ const regionFlavors: Record<string, string[]> = {
     BHS: ["ai1-1-cpu", "l4-1-gpu", "h100-1-gpu"],
 };
 
-/** GPUs that all running apps of the project may use together. */
-export const gpuQuota = 16;
+/** GPUs that all running apps of the project may use together: as many as OVHcloud's documentation gives a new project. */
+export const gpuQuota = 4;
 
 const gib = 1024 ** 3;
 

@@ -66,7 +66,7 @@ function checkSetMetric(text: string, context: z.RefinementCtx): void {
     try {
         readSetMetric(text);
     } catch (error) {
-        context.addIssue({ code: "custom", message: (error as Error).message });
+        context.addIssue({ code: "custom", message: (error as Error).message, params: { typed: text } });
     }
 }
 
@@ -107,9 +107,7 @@ export function readPlatformFault(body: unknown): PlatformFaultInput {
 
 function checked<T extends AppFaultInput | PlatformFaultInput>(read: z.ZodSafeParseResult<T>): T {
     if (!read.success) {
-        throw badRequest(
-            read.error.issues.map(({ path, message }) => `${path.join(".") || "fault"}: ${message}`).join("; "),
-        );
+        throw badRequest(read.error.issues.map((issue) => `${whereOf(issue)}: ${issue.message}`).join("; "));
     }
     const { kind } = read.data;
     for (const field of Object.keys(read.data)) {
@@ -119,6 +117,12 @@ function checked<T extends AppFaultInput | PlatformFaultInput>(read: z.ZodSafePa
         throw badRequest(`forSeconds: ${kind} happens once, it does not last`);
     }
     return read.data;
+}
+
+/** A metric by what was typed: the place in a list says nothing to who has typed one. */
+function whereOf(issue: z.core.$ZodIssue): string {
+    const typed = issue.code === "custom" ? (issue.params?.typed as string | undefined) : undefined;
+    return typed ?? (issue.path.join(".") || "fault");
 }
 
 export interface IncidentHooks {

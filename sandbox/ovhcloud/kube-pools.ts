@@ -2,20 +2,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { entry } from "../../packages/ai-deploy/src/values/json";
 import { badRequest, conflict, notFound } from "./api-error";
 import type { Call, Handlers } from "./apps";
+import { nodeFlavors } from "./kube-flavors";
 import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";
 import type { ManagedKubernetes } from "./mks";
 import type { StoredCluster } from "./store";
-
-/** Memory in GB of the flavors by family: MKS takes no others (`d2-2` is too small for a node). */
-const flavors: Record<string, number[]> = {
-    b2: [7, 15, 30, 60, 120],
-    b3: [8, 16, 32, 64, 128, 256, 512, 640],
-    c2: [7, 15, 30, 60, 120],
-    c3: [4, 8, 16, 32, 64, 128, 256, 320],
-    d2: [4, 8],
-    r2: [15, 30, 60, 120, 240],
-    r3: [16, 32, 64, 128, 256, 512, 1024],
-};
 
 /** Orders, reads, changes and ends the node pools of clusters. */
 export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handlers {
@@ -32,7 +22,7 @@ export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handl
         "GET /kube/{kubeId}/nodepool": (call) => Object.values(find(store, call).pools),
         "POST /kube/{kubeId}/nodepool": (call) => {
             const stored = ready(store, call);
-            const pool = newPool(call.body as Fields, projectId);
+            const pool = newPool(call.body as Fields, stored.cluster.region as string, projectId);
             if (Object.values(stored.pools).some(({ name }) => name === pool.name)) {
                 throw conflict(`node pool ${pool.name} exists already`);
             }
@@ -71,13 +61,12 @@ export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handl
 }
 
 /** Throws what the API says to an order that it does not take. */
-function newPool(body: Fields, projectId: string): Fields {
+function newPool(body: Fields, region: string, projectId: string): Fields {
     const name = (body.name ?? `nodepool-${randomBytes(3).toString("hex")}`) as string;
     if (name.includes("_")) throw badRequest(`node pool name ${name}: _ is not allowed`);
-    const [family, memory] = (body.flavorName as string).split("-");
-    if (!entry(flavors, family)?.includes(Number(memory))) {
-        throw badRequest(`400: flavor ${body.flavorName} does not exist`);
-    }
+    const flavor = nodeFlavors(region).find((one) => one.name === body.flavorName);
+    if (!flavor) throw badRequest(`400: flavor ${body.flavorName} does not exist`);
+    if (flavor.state !== "available") throw badRequest(`400: flavor ${flavor.name} is not available in ${region}`);
     const now = new Date().toISOString();
     const pool: Fields = {
         id: randomUUID(),

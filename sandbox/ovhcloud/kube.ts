@@ -1,11 +1,17 @@
 import type { Handlers } from "./apps";
 import { clusterHandlers, settingHandlers } from "./kube-clusters";
+import { flavorHandlers } from "./kube-flavors";
 import { inMks, poolHandlers } from "./kube-pools";
 import type { KubeOptions } from "./kube-work";
 
 /** Managed Kubernetes: the states and answers of the API; `mks` makes the real clusters. */
 export function kubeHandlers(options: KubeOptions): Handlers {
-    return { ...clusterHandlers(options), ...settingHandlers(options), ...poolHandlers(options) };
+    return {
+        ...clusterHandlers(options),
+        ...settingHandlers(options),
+        ...poolHandlers(options),
+        ...flavorHandlers(),
+    };
 }
 
 /** Brings back every cluster of the state, and finishes what a restart interrupted. */

@@ -171,7 +171,8 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         async close() {
             closed = true;
             await looking;
-            await Promise.all([prometheus, operator, relays, alertmanager, grafana].map((part) => part?.stop()));
+            await Promise.all([prometheus?.stop(), operator?.stop()]);
+            await Promise.all([relays.stop(), alertmanager.stop(), grafana.stop()]);
         },
     });
 }

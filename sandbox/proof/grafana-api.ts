@@ -7,6 +7,8 @@ interface GrafanaInput {
     /** Of its administrator, `admin`. */
     password: string;
     models: string[];
+    /** Seconds that it may take to start, since it makes its database first, and to load a dashboard. */
+    patience?: number;
 }
 
 interface Target {
@@ -18,11 +20,11 @@ interface Target {
 /** The data source, as the chart provisions it. */
 const datasource = { type: "prometheus", uid: "prometheus" };
 
-/** How long a Grafana may take to start: it makes its database first. */
-const startSeconds = 120;
-
 /** What Grafana's own API says of what the stack has provisioned. */
-export async function checkGrafana(check: Check, { url, password, models }: GrafanaInput): Promise<void> {
+export async function checkGrafana(
+    check: Check,
+    { url, password, models, patience = 120 }: GrafanaInput,
+): Promise<void> {
     const ask = asAdministrator(url, password);
     await check("Grafana reaches Prometheus by its data source", () =>
         eventually(async () => {
@@ -31,7 +33,7 @@ export async function checkGrafana(check: Check, { url, password, models }: Graf
             );
             expect(status === "OK", `the data source is ${status}: ${message}`);
             return message;
-        }, startSeconds),
+        }, patience),
     );
     const expected = Object.values(dashboardFiles(models)).map((text) => JSON.parse(text) as DashboardFile);
     await check("Grafana has the dashboards, provisioned", () =>
@@ -46,7 +48,7 @@ export async function checkGrafana(check: Check, { url, password, models }: Graf
                 expect(count === panels.length, `${uid} has ${count} panels and rows, not ${panels.length}`);
             }
             return expected.map(({ title }) => title).join(", ");
-        }),
+        }, patience),
     );
     await check("Grafana asks what each panel asks, without an error", async () => {
         const panels = expected.flatMap(({ uid, panels: all }) => all.map((panel) => ({ uid, ...panel })));

@@ -1,19 +1,24 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Response } from "undici";
 import { get, mirrored, reasonOf } from "./web";
 
+export interface Progress {
+    have: number;
+    total?: number;
+}
+
 export interface DownloadOptions {
     /** What the file's sha256 has to be, in hex. */
     sha256: string;
     headers?: Record<string, string>;
-    /** Told of each part as it comes, and once per answer of the file's size, if the server says it. */
-    onProgress?: (progress: { bytes: number; total?: number }) => void;
+    /** Told with each part of how many bytes have come, and of how many in all, if the server says it. */
+    onProgress?: (progress: Progress) => void;
     limits?: Partial<Limits>;
 }
 
@@ -59,58 +64,67 @@ export async function download(url: string, file: string, options: DownloadOptio
     renameSync(part, file);
 }
 
-/** In as many attempts as it takes: those that give something do not count. */
+/** In as many attempts as it takes: those that give something do not count, as long as it is enough in all. */
 async function fetchWhole(url: string, part: string, options: DownloadOptions): Promise<void> {
-    const limits = { ...defaultLimits, ...options.limits };
-    for (let inVain = 0; ;) {
-        const before = sizeOf(part);
-        try {
-            return await fetchRest(url, part, options, limits);
-        } catch (error) {
-            inVain = sizeOf(part) > before ? 0 : inVain + 1;
-            if (error instanceof FinalError || inVain >= limits.attempts) throw error;
-            await sleep(limits.pauseMilliseconds);
-        }
-    }
-}
-
-/** One attempt: what is missing of a file, or all of it where the server does not do parts. */
-async function fetchRest(url: string, part: string, options: DownloadOptions, { slow }: Limits): Promise<void> {
-    const have = sizeOf(part);
+    const { attempts, pauseMilliseconds, slow } = { ...defaultLimits, ...options.limits };
     const tooSlow = new AbortController();
     let inTime = 0;
     const watch = setInterval(() => {
         if (inTime < slow.bytes) tooSlow.abort();
         inTime = 0;
     }, slow.milliseconds);
+    const attempt = { signal: tooSlow.signal, onBytes: (bytes: number) => (inTime += bytes) };
     try {
-        const response = await get(url, {
-            headers: { ...options.headers, ...(have > 0 ? { range: `bytes=${have}-` } : {}) },
-            signal: tooSlow.signal,
-        });
-        const append = await startsAt(response, have, part, url);
-        options.onProgress?.({ bytes: append ? have : 0, total: sizeSaid(response, append ? have : 0) });
-        const counted = async function* (body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-            for await (const bytes of body) {
-                inTime += bytes.length;
-                options.onProgress?.({ bytes: bytes.length });
-                yield bytes;
+        for (let inVain = 0; ;) {
+            const before = sizeOf(part);
+            try {
+                return await fetchRest(url, part, options, attempt);
+            } catch (error) {
+                inVain = sizeOf(part) > before ? 0 : inVain + 1;
+                if (tooSlow.signal.aborted || error instanceof FinalError || inVain >= attempts) throw error;
             }
-        };
-        const body = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
-        try {
-            await pipeline(body, counted, createWriteStream(part, { flags: append ? "a" : "w" }));
-        } catch (error) {
-            throw new Error(`${mirrored(url)} broke off: ${reasonOf(error as Error)}`, { cause: error });
+            await sleep(pauseMilliseconds, undefined, { signal: tooSlow.signal });
         }
     } catch (error) {
-        if (tooSlow.signal.aborted) {
-            const kilobytes = Math.round((slow.bytes / slow.milliseconds) * 10) / 10;
-            throw new FinalError(`${new URL(mirrored(url)).host} gives less than ${kilobytes} kB a second`);
-        }
-        throw error;
+        if (!tooSlow.signal.aborted) throw error;
+        const kilobytes = Math.round((slow.bytes / slow.milliseconds) * 10) / 10;
+        throw new Error(`${new URL(mirrored(url)).host} gives less than ${kilobytes} kB a second`, { cause: error });
     } finally {
         clearInterval(watch);
+    }
+}
+
+interface Attempt {
+    signal: AbortSignal;
+    onBytes: (bytes: number) => void;
+}
+
+/** One attempt: what is missing of a file, or all of it where the server does not do parts. */
+async function fetchRest(
+    url: string,
+    part: string,
+    options: DownloadOptions,
+    { signal, onBytes }: Attempt,
+): Promise<void> {
+    const before = sizeOf(part);
+    const headers = { ...options.headers, ...(before > 0 ? { range: `bytes=${before}-` } : {}) };
+    const response = await get(url, { headers, signal });
+    const append = await startsAt(response, before, part, url);
+    let have = append ? before : 0;
+    const length = response.headers.get("content-length");
+    const total = length === null ? undefined : have + Number(length);
+    const file = await open(part, append ? "a" : "w");
+    try {
+        // Each part is written before the next is read: what has come is there to go on with.
+        for await (const bytes of response.body as ReadableStream<Uint8Array>) {
+            await file.write(bytes);
+            onBytes(bytes.length);
+            options.onProgress?.({ have: (have += bytes.length), total });
+        }
+    } catch (error) {
+        throw new Error(`${mirrored(url)} broke off: ${reasonOf(error as Error)}`, { cause: error });
+    } finally {
+        await file.close();
     }
 }
 
@@ -127,11 +141,6 @@ async function startsAt(response: Response, have: number, part: string, url: str
     const message = `${mirrored(url)} answers ${response.status}`;
     if (response.status >= 500 || response.status === 429) throw new Error(message);
     throw new FinalError(message);
-}
-
-function sizeSaid(response: Response, have: number): number | undefined {
-    const length = response.headers.get("content-length");
-    return length === null ? undefined : have + Number(length);
 }
 
 function sizeOf(file: string): number {

@@ -54,10 +54,13 @@ async function anonymous(url: string): Promise<Record<string, string>> {
     const { realm, ...query } = Object.fromEntries(
         [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, value]) => [key, value]),
     ) as Record<string, string | undefined>;
-    if (!realm || !URL.canParse(realm))
+    if (!realm || !URL.canParse(realm)) {
         throw new Error(`${mirrored(url)} answers 401 without saying who gives a token`);
+    }
     const asked = new URL(realm);
-    for (const [key, value] of Object.entries(query)) if (value) asked.searchParams.set(key, value);
+    for (const [key, value] of Object.entries(query)) {
+        if (value) asked.searchParams.set(key, value);
+    }
     const answer = await get(asked.href, { signal: AbortSignal.timeout(30_000) });
     const parsed = token.safeParse(answer.ok ? await answer.json() : undefined);
     if (!parsed.success) throw new Error(`${mirrored(asked.href)} answers ${answer.status}, and no token`);

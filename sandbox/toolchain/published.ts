@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { cacheDir } from "./cache";
-import { download, type Limits } from "./download";
+import { download, type Limits, type Progress } from "./download";
 import { lastLayer } from "./image";
 import { recipes } from "./recipes";
 import type { Release, ReleaseFile } from "./releases";
@@ -45,7 +45,12 @@ export async function getReleases(releases: Release[], options: GetOptions): Pro
     if (wanted.length === 0) return;
     const names = wanted.map(({ name, version }) => `${name} ${version}`).join(", ");
     options.log(`downloading ${names}`);
-    const progress = new Progress(options.log);
+    const progress = new Map<string, Progress>();
+    let said = "";
+    const ticker = setInterval(() => {
+        const line = progressLine(progress);
+        if (line !== said) options.log((said = line));
+    }, progressMilliseconds);
     try {
         await Promise.all(
             wanted.map(async (release) => {
@@ -57,7 +62,7 @@ export async function getReleases(releases: Release[], options: GetOptions): Pro
             }),
         );
     } finally {
-        progress.end();
+        clearInterval(ticker);
     }
 }
 
@@ -77,7 +82,7 @@ function hostOf({ url }: ReleaseFile): string {
     return url.split("/")[2];
 }
 
-async function getRelease(release: Release, options: GetOptions, progress: Progress): Promise<void> {
+async function getRelease(release: Release, options: GetOptions, progress: Map<string, Progress>): Promise<void> {
     mkdirSync(join(cacheDir(), "work"), { recursive: true });
     const work = mkdtempSync(join(cacheDir(), "work", `${release.name}-`));
     try {
@@ -100,7 +105,7 @@ interface Place {
     made: string;
     work: string;
     options: GetOptions;
-    progress: Progress;
+    progress: Map<string, Progress>;
 }
 
 /** Downloads a file, verified, and takes from it what is wanted into the folder that is made. */
@@ -108,7 +113,8 @@ async function getFile(file: ReleaseFile, { made, work, options, progress }: Pla
     const { url, headers, sha256, saidBy } = await locate(file, options.arch);
     // Apart from what is made of it, and kept when it breaks off: the next run goes on with it.
     const archive = join(cacheDir(), "downloads", `${sha256.slice(0, 12)}-${basename(url)}`);
-    await download(url, archive, { sha256, headers, limits: options.limits, onProgress: progress.of(file.url) });
+    const onProgress = (far: Progress): unknown => progress.set(file.url, far);
+    await download(url, archive, { sha256, headers, limits: options.limits, onProgress });
     if (saidBy) options.log(`${basename(file.url)}: sha256 ${sha256}, as ${saidBy} says`);
     for (const [name, member] of Object.entries(file.take)) {
         mkdirSync(dirname(join(made, name)), { recursive: true });
@@ -168,31 +174,9 @@ function requireRuns(program: string, versionArgs: string[] | undefined, version
     throw new Error(`it does not run here as version ${version}: ${basename(program)} says "${said}"`);
 }
 
-/** How far all downloads are, in one line now and then. */
-class Progress {
-    private readonly files = new Map<string, { bytes: number; total?: number }>();
-    private readonly timer: NodeJS.Timeout;
-
-    constructor(log: (line: string) => void) {
-        this.timer = setInterval(() => log(this.line()), progressMilliseconds);
-    }
-
-    /** What is told of one file's parts; its size restarts the count, since its attempt does. */
-    of(file: string): (progress: { bytes: number; total?: number }) => void {
-        return ({ bytes, total }) => {
-            const before = this.files.get(file);
-            if (total !== undefined || !before) this.files.set(file, { bytes, total });
-            else before.bytes += bytes;
-        };
-    }
-
-    end(): void {
-        clearInterval(this.timer);
-    }
-
-    private line(): string {
-        const sum = (of: (file: { bytes: number; total?: number }) => number): string =>
-            ([...this.files.values()].reduce((total, file) => total + of(file), 0) / mega).toFixed(0);
-        return `downloaded ${sum(({ bytes }) => bytes)} of ${sum(({ total = 0 }) => total)} MB`;
-    }
+/** How far downloads are, by file, in one line. */
+function progressLine(files: Map<string, Progress>): string {
+    const sum = (of: (file: Progress) => number): string =>
+        ([...files.values()].reduce((total, file) => total + of(file), 0) / mega).toFixed(0);
+    return `downloaded ${sum(({ have }) => have)} of ${sum(({ total = 0 }) => total)} MB`;
 }

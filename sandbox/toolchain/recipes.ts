@@ -41,7 +41,7 @@ export interface Recipe {
     copy?: { module: string; files: string[] };
     /** Folder to keep beside the program, from a module of the build list. */
     keep?: { module: string; folder: string };
-    /** CPU seconds that it takes to build with empty caches, in this order (2026-11). */
+    /** CPU seconds that a build takes with empty caches, in this order: roughly, from times on two cores (2026-11). */
     cpuSeconds: number;
 }
 

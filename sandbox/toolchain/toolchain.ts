@@ -38,13 +38,15 @@ export async function ensureToolchain({ log, wanted = tools }: ToolchainOptions)
     const find = (tool: Tool): Found | undefined => onPath.get(tool) ?? findInCache(tool, releases);
     const missing = (): Tool[] => wanted.filter((tool) => !find(tool));
     if (missing().length > 0) {
-        const release = await lockCache(log);
+        const unlock = await lockCache(log);
         try {
+            // Of one that was killed at it.
+            removeFromCache(join(cacheDir(), "work"));
             const published = releases.filter((one) => one.tools.some((tool) => missing().includes(tool)));
             if (published.length > 0) await getReleases(published, { log, arch: process.arch });
             if (missing().length > 0) await buildTools(missing(), log);
         } finally {
-            release();
+            unlock();
         }
     }
     const bin = {} as Toolchain["bin"];

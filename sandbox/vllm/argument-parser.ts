@@ -1,40 +1,11 @@
 import { CommandError } from "./shell";
-import serveOptions from "../../src/vllm/serve-options.json";
+import { serveOptions, type OptionLimits, type ServeOption } from "../../src/vllm/options";
 
 /**
  * A command line read as vLLM's `FlexibleArgumentParser` (v0.13.0, on Python's argparse) reads it: underscores for dashes,
  * abbreviated names, JSON given key by key (`--x.y 1`), `-O3`. The options are data, written by vLLM's own parser
  * (test/sandbox/vllm/recordings/command-line/record.py).
  */
-
-interface Option {
-    /** As registered: for a switch that can be taken back, `--no-...` among them. */
-    names: string[];
-    /**
-     * `size` is a number that may have a suffix (1k is 1000, 1K is 1024); `json` and `parsed-json` differ in what they say
-     * of a fault; `object` is a JSON object with known fields.
-     */
-    type: "help" | "switch" | "text" | "int" | "float" | "size" | "json" | "parsed-json" | "json-or-text" | "object";
-    /** "None" and "" stand for no value. */
-    optional?: boolean;
-    choices?: (string | number)[];
-    /** `+`: one value or more; `?`: one or none. Default: one. */
-    nargs?: "+" | "?";
-    /** Of an `object`: its class, and the choices of each field, if it has any. */
-    object?: string;
-    fields?: Record<string, string[] | null>;
-    /** The class of vLLM's configuration that it goes into, if that limits it, and its limits. */
-    config?: string;
-    limits?: Limits;
-}
-
-/** At least, above, at most, below. */
-export interface Limits {
-    ge?: number;
-    gt?: number;
-    le?: number;
-    lt?: number;
-}
 
 export interface Arguments {
     /** The positional argument. */
@@ -44,19 +15,18 @@ export interface Arguments {
 }
 
 /** Options of later releases that change what the sandbox shows. */
-const laterOptions: { since: number; option: Option }[] = [
+const laterOptions: { since: number; option: ServeOption }[] = [
     { since: 18, option: { names: ["--shutdown-timeout"], type: "int" } },
 ];
-const options = serveOptions as Option[];
 /** By each of their names, in the order in which vLLM registers them. */
-const byName = new Map(options.flatMap((option) => option.names.map((name) => [name, option] as const)));
-const flagOf = ({ names }: Option): string => names[0].replace(/^-+/, "");
+const byName = new Map(serveOptions.flatMap((option) => option.names.map((name) => [name, option] as const)));
+const flagOf = ({ names }: ServeOption): string => names[0].replace(/^-+/, "");
 /** By the name that `Arguments.values` has. */
-const byFlag = new Map([...options, ...laterOptions.map(({ option }) => option)].map((one) => [flagOf(one), one]));
+const byFlag = new Map([...serveOptions, ...laterOptions.map(({ option }) => option)].map((one) => [flagOf(one), one]));
 
 /** The options that a class of the configuration limits, in its order. */
-export function limitsOf(config: string): { flag: string; limits: Limits }[] {
-    return options
+export function limitsOf(config: string): { flag: string; limits: OptionLimits }[] {
+    return serveOptions
         .filter((option) => option.config === config)
         .map((option) => ({ flag: flagOf(option), limits: option.limits! }));
 }
@@ -189,7 +159,7 @@ function merge(object: Record<string, unknown>, [key, ...keys]: string[], value:
 
 /** One word, taken for an option: `known` is absent when there is none of this name. */
 interface Occurrence {
-    known?: Option;
+    known?: ServeOption;
     /** Its full name. */
     name: string;
     /** What follows a `=`, or a short name directly. */
@@ -207,7 +177,7 @@ class Reader {
     constructor(
         private readonly words: string[],
         private readonly program: string,
-        private readonly known: Map<string, Option>,
+        private readonly known: Map<string, ServeOption>,
     ) {
         const end = words.includes("--") ? words.indexOf("--") : words.length;
         words.forEach((word, i) => {
@@ -299,7 +269,7 @@ class Reader {
 }
 
 /** What the parser says of one value. `about` makes the error. */
-function checkValue(option: Option, value: string, about: (message: string) => CommandError): void {
+function checkValue(option: ServeOption, value: string, about: (message: string) => CommandError): void {
     const { type, optional, choices } = option;
     const none = optional && (value === "" || value === "None");
     const problem = none ? undefined : conversionProblem(option, value);
@@ -312,7 +282,7 @@ function checkValue(option: Option, value: string, about: (message: string) => C
 }
 
 /** How the function says it that is to convert the value. */
-function conversionProblem(option: Option, value: string): string | undefined {
+function conversionProblem(option: ServeOption, value: string): string | undefined {
     const failed = (name: string): string =>
         option.optional || option.type === "parsed-json"
             ? `Value ${value} cannot be converted to <${name === "loads" ? "function" : "class"} ${name === "loads" ? name : quote(name)}>.`
@@ -348,7 +318,7 @@ function sizeProblem(value: string): string | undefined {
 }
 
 /** The first fault of a JSON object: its form, an unknown field, or a field that is none of its choices. */
-function objectProblem({ object, fields }: Option, value: string): string | undefined {
+function objectProblem({ object, fields }: ServeOption, value: string): string | undefined {
     const faults = (count: number, text: string): string =>
         `${count} validation error${count === 1 ? "" : "s"} for ${object}\n${text}`;
     if (!isJson(value)) return faults(1, "  Invalid JSON");

@@ -204,12 +204,8 @@ async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: 
     const there = pools.filter(({ kubeId }) => kubeId === clusterId);
     const before = there.find(({ resource }) => resource === `${cluster}-${nodePool.name}`);
     const known = before && isKept(before, nodePool) ? before : undefined;
-    const name =
-        known?.name ??
-        poolName(
-            nodePool,
-            there.map((pool) => pool.name),
-        );
+    const taken = there.map((pool) => pool.name);
+    const name = known?.name ?? poolName(nodePool, taken);
     if (!known) await checkFlavor(args);
     if (before && !known) args.warn(poolWarning(before, name, nodePool));
     const unchanged = known && isAutoscalersChange(poolNodes(nodePool, known), known);
@@ -227,8 +223,10 @@ async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: 
 }
 
 /** Whether the pool can become what is wanted: what its nodes are made of, and where, is fixed. */
-function isKept(pool: KnownPool, { flavor, availabilityZones = [] }: ClusterSettings["nodePool"]): boolean {
-    return pool.flavorName === flavor && (pool.availabilityZones ?? []).join() === availabilityZones.join();
+function isKept(pool: KnownPool, { flavor, availabilityZones }: ClusterSettings["nodePool"]): boolean {
+    // Left out, they are OVHcloud's choice.
+    const zonesFit = availabilityZones === undefined || availabilityZones.join() === pool.availabilityZones?.join();
+    return pool.flavorName === flavor && zonesFit;
 }
 
 /** Refuses a pool whose nodes could not be made. Where OVHcloud does not tell, that is said: it may still be the right one. */

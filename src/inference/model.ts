@@ -1,11 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
-import { knownResources } from "../own-state";
 import type { ModelSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
+import { foreseen } from "./foreseen";
 
 export interface ModelTransforms {
     app?: Transform<AppArgs>;
@@ -23,6 +23,11 @@ export interface ModelArgs {
     /** The project's permission to use AI Solutions, which must stand before the first app. */
     authorization: pulumi.Resource;
     transform?: ModelTransforms;
+}
+
+/** What a request names as its model. */
+function servedModel({ model, vllm }: ModelSettings): string {
+    return vllm.servedModelName ?? model;
 }
 
 /**
@@ -66,12 +71,14 @@ export class Model extends pulumi.ComponentResource {
         this.settings = settings;
         this.name = name;
         this.projectId = projectId;
-        this.appId = foreseen(this.app, "appId");
-        this.url = foreseen(this.app, "url");
+        this.appId = foreseen(this.app, this.app.appId, { kind: "App", name, output: "appId" });
+        this.url = foreseen(this.app, this.app.url, { kind: "App", name, output: "url" });
         this.openAiBaseUrl = pulumi.interpolate`${this.url}/v1`;
         this.platformMonitoringUrl = this.appId.apply((id) => platformMonitoringUrl(settings.region, id));
-        this.clientToken = pulumi.secret(client.value);
-        this.scrapeToken = pulumi.secret(scrape.value);
+        const value = (purpose: string, of: Token, rotation: string | undefined) =>
+            foreseen(of, of.value, { kind: "Token", name: `${name}-${purpose}`, output: "value", given: { rotation } });
+        this.clientToken = pulumi.secret(value("client", client, settings.tokens.clientRotation));
+        this.scrapeToken = pulumi.secret(value("scrape", scrape, settings.tokens.scrapeRotation));
         this.registerOutputs(this.outputs());
     }
 
@@ -91,6 +98,7 @@ export class Model extends pulumi.ComponentResource {
         const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = this.settings;
         return {
             url: this.url,
+            served: servedModel(this.settings),
             scrapeToken: this.scrapeToken,
             labels: scrape.labels,
             app: this.appId,
@@ -109,7 +117,7 @@ export class Model extends pulumi.ComponentResource {
     outputs() {
         return {
             /** What a request names as its model. */
-            model: this.settings.vllm.servedModelName ?? this.settings.model,
+            model: servedModel(this.settings),
             appId: this.appId,
             appUrl: this.url,
             openAiBaseUrl: this.openAiBaseUrl,
@@ -117,20 +125,4 @@ export class Model extends pulumi.ComponentResource {
             clientToken: this.clientToken,
         };
     }
-}
-
-/**
- * An output of the app that lasts as long as the app does. In a preview of a change, Pulumi takes every output of a dynamic
- * resource for unknown, and all that is made of it for changed, though the app stays: then it is as the state has it.
- */
-function foreseen(app: App, output: "appId" | "url"): pulumi.Output<string> {
-    if (!pulumi.runtime.isDryRun()) return app[output];
-    const known = knownResources().then((resources) =>
-        resources.map(({ outputs }) => ({ appId: outputs.appId as unknown, value: outputs[output] as unknown })),
-    );
-    // The id is unknown itself when the app is made or replaced.
-    return pulumi.all([app.id, known]).apply(([id, resources]) => {
-        const value = resources.find(({ appId }) => appId === id)?.value;
-        return typeof value === "string" && value !== "" ? pulumi.output(value) : app[output];
-    });
 }

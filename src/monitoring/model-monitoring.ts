@@ -24,6 +24,8 @@ import {
 export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
     url: pulumi.Input<string>;
     scrapeToken: pulumi.Input<string>;
+    /** What requests name as their model. */
+    served: string;
     labels: Record<string, string>;
 }
 
@@ -44,6 +46,9 @@ export interface ModelMonitoringTransforms extends ReplicaRelayTransforms {
     scrapeConfig?: Transform<k8s.apiextensions.CustomResourceArgs>;
     rules?: Transform<k8s.apiextensions.CustomResourceArgs>;
 }
+
+/** Seconds. One that fails is known, scraped, judged for three minutes and told of within five. */
+const completionTimes = { interval: 45, timeout: 15 };
 
 /** What Prometheus is to know of one model: token, jobs, rules and, where there may be several replicas, its relay. */
 export class ModelMonitoring extends pulumi.ComponentResource {
@@ -106,7 +111,9 @@ export class ModelMonitoring extends pulumi.ComponentResource {
     private relay(tokenSecret: k8s.core.v1.Secret): pulumi.Output<string> {
         const { model, settings, monitoring, cluster, transform } = this.args;
         const interval = durationSeconds(settings.scrapeInterval)!;
-        const config = pulumi.output(model.url).apply((url) => ({ url, interval, replicas: model.replicas }));
+        const { replicas, served } = model;
+        const completions = settings.completionProbe ? { model: served, ...completionTimes } : undefined;
+        const config = pulumi.output(model.url).apply((url) => ({ url, interval, replicas, completions }));
         const { namespace } = monitoring;
         return new ReplicaRelay(
             `${this.name}-relay`,

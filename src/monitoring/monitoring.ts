@@ -155,7 +155,9 @@ export class Monitoring extends pulumi.ComponentResource {
     private dashboards(): void {
         for (const [file, content] of Object.entries(dashboardFiles(this.args.models))) {
             const objectName = `dashboard-${file.replace(/\.json$/, "")}`;
-            const dashboard = { metadata: this.metadata(objectName, dashboardLabel), data: { [file]: content } };
+            // Without the layout, half of the text: program, engine and plugin all handle it at every preview.
+            const compact = JSON.stringify(JSON.parse(content));
+            const dashboard = { metadata: this.metadata(objectName, dashboardLabel), data: { [file]: compact } };
             new k8s.core.v1.ConfigMap(
                 ...transformed(this.args.transform?.dashboard, `${this.name}-${objectName}`, dashboard, this.child),
             );

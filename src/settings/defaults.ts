@@ -19,6 +19,7 @@ export const defaultMonitoring = {
     scrapeInterval: "15s",
     scrapeTimeout: "10s",
     replicaMetrics: "relay",
+    completionProbe: true,
     storage: { class: "csi-cinder-high-speed", prometheus: "50Gi", grafana: "10Gi", alertmanager: "10Gi" },
     chart: {
         version: "88.5.3",

@@ -19,11 +19,11 @@ export function ipv4Range(cidr: string): { first: number; last: number } | undef
     return { first, last: first + size - 1 };
 }
 
-/** What is wrong with an address range and what would be right; undefined when it is fine. */
-export function cidrFault(cidr: string): string | undefined {
+/** What is wrong with an address range and what would be right, such as this one; undefined when it is fine. */
+export function cidrFault(cidr: string, right = "203.0.113.0/24"): string | undefined {
     const [address, bits, ...rest] = cidr.split("/");
     const version = isIP(address);
-    const example = 'give an address range such as "203.0.113.0/24"';
+    const example = `give an address range such as "${right}"`;
     if (version === 0 || rest.length > 0) return example;
     if (bits === undefined) return `name the range: "${address}/${version === 4 ? 32 : 128}" is this one address`;
     if (!/^\d{1,3}$/.test(bits) || Number(bits) > (version === 4 ? 32 : 128)) return example;

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import {
     defaultAlerting,
     defaultCluster,
@@ -108,6 +108,7 @@ export function parseSettings(config: RawConfig, project: string, checks: Settin
     ]) {
         const key = keyOf(path);
         if (known.has(key)) continue;
+        known.add(key);
         faults.push({ key, found: found ?? show(path, complete, config.secretKeys), fix });
     }
     if (faults.length > 0 || !parsed.success) throw new SettingsError(inOrder(faults, complete.models), project);
@@ -221,11 +222,13 @@ function asObject(value: string): unknown {
 const wording: z.core.$ZodErrorMap = (issue) => {
     switch (issue.code) {
         case "invalid_type":
+            // Of what is no number at all it asks for any.
+            if (issue.expected === "number" && isWhole(issue.inst)) return `give ${nouns.int}, without quotes`;
             return `give ${nouns[issue.expected] ?? issue.expected}`;
         case "too_small":
             return `give ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
         case "too_big":
-            return `give at most ${issue.maximum}`;
+            return `give ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
         case "invalid_value":
             return `give one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
         case "invalid_key":
@@ -234,6 +237,10 @@ const wording: z.core.$ZodErrorMap = (issue) => {
             return undefined;
     }
 };
+
+function isWhole(schema: unknown): boolean {
+    return schema instanceof z.ZodNumber && schema.format === "safeint";
+}
 
 const nouns: Record<string, string> = {
     int: "a whole number",

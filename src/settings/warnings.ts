@@ -1,3 +1,4 @@
+import { advisoryWarning } from "../vllm/advisories";
 import { vllmVersionOf, vllmVersions } from "../vllm/versions";
 import { storageClasses } from "./checks/monitoring";
 import { weightsWarnings } from "./checks/server";
@@ -16,7 +17,10 @@ export function settingsWarnings({
                 `models.${name}.image: the metrics of "${image}" are not known (known: vLLM ${vllmVersions.join(", ")}); ` +
                 "dashboards and alerts use what those have in common, and some may stay empty",
         );
-    warnings.push(...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)));
+    warnings.push(
+        ...Object.entries(models).flatMap(([name, { image }]) => advisoryWarning(name, image) ?? []),
+        ...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)),
+    );
     if (!storageClasses.includes(monitoring.storage.class)) {
         warnings.push(
             `monitoring.storage.class: "${monitoring.storage.class}" is no class of Managed Kubernetes ` +

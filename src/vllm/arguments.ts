@@ -1,24 +1,5 @@
 import { namedChoices } from "./choices";
-import serveOptions from "./serve-options.json";
-
-/**
- * An option of vLLM's server as its parser has it (v0.13.0). The table is written by that parser
- * (test/sandbox/vllm/recordings/command-line/record.py).
- */
-interface Option {
-    /** As registered: for a switch that can be taken back, `--no-...` among them. */
-    names: string[];
-    type: string;
-    /** "None" and "" stand for no value. */
-    optional?: boolean;
-    choices?: (string | number)[];
-    /** `+`: one value or more; `?`: one or none. Default: one. */
-    nargs?: string;
-    /** Of an `object`: the choices of each field, if it has any. */
-    fields?: Record<string, string[] | null>;
-    /** At least, above, at most, below. */
-    limits?: { ge?: number; gt?: number; le?: number; lt?: number };
-}
+import { serveOptions, type ServeOption } from "./options";
 
 /** Something wrong with one word of a command line, and what would be right. */
 export interface ArgumentFault {
@@ -26,9 +7,7 @@ export interface ArgumentFault {
     fix: string;
 }
 
-const byName = new Map(
-    (serveOptions as Option[]).flatMap((option) => option.names.map((name) => [name, option] as const)),
-);
+const byName = new Map(serveOptions.flatMap((option) => option.names.map((name) => [name, option] as const)));
 
 /** The option in a word, with dashes for underscores, and what follows its `=`; undefined for a value. */
 export function optionOf(word: string): { name: string; value?: string } | undefined {
@@ -50,7 +29,7 @@ export function abbreviated(name: string): string[] {
 export function argumentFaults(words: string[]): ArgumentFault[] {
     const faults: ArgumentFault[] = [];
     const fault = (index: number, fix: string | undefined) => void (fix && faults.push({ index, fix }));
-    const given = new Set<Option>();
+    const given = new Set<ServeOption>();
     for (let index = 0; index < words.length; index++) {
         const found = optionOf(words[index]);
         if (!found) {
@@ -79,7 +58,7 @@ export function argumentFaults(words: string[]): ArgumentFault[] {
 }
 
 /** `-O3` and `--x.y`, one key of an option in JSON, are forms of their own. */
-function knownOption(name: string): Option | undefined {
+function knownOption(name: string): ServeOption | undefined {
     if (/^-O\d?$/.test(name)) return byName.get("--optimization-level");
     const option = byName.get(name);
     if (option || !name.includes(".")) return option;
@@ -94,12 +73,12 @@ function valuesAfter(words: string[], index: number): string[] {
 }
 
 /** Values that an option takes as words of their own. `-O3` has its one in the word already. */
-function mostValues({ type, nargs }: Option, name: string): number {
+function mostValues({ type, nargs }: ServeOption, name: string): number {
     if (/^(switch|help)$/.test(type) || /^-O\d$/.test(name)) return 0;
     return nargs === "+" ? Infinity : 1;
 }
 
-function countFix(option: Option, { name, value }: { name: string; value?: string }, apart: number) {
+function countFix(option: ServeOption, { name, value }: { name: string; value?: string }, apart: number) {
     const most = mostValues(option, name);
     if (most === 0) return value === undefined ? undefined : "leave out what follows the =: it is a switch";
     return apart > 0 || value !== undefined || option.nargs === "?" ? undefined : "give its value as the next word";
@@ -126,7 +105,7 @@ const numbers: Record<string, [form: RegExp, fix: string]> = {
     size: [/^\d+$|^\d+(\.\d+)?[kmgt]$|^\d+[KMGT]$/, 'give a number, such as "32768" or "32k"'],
 };
 
-function valueFix(option: Option, written: string): string | undefined {
+function valueFix(option: ServeOption, written: string): string | undefined {
     const { names, type, optional, choices, limits } = option;
     const value = written.trim();
     const known = choices?.map(String) ?? namedChoices[names[0]];
@@ -142,14 +121,14 @@ function valueFix(option: Option, written: string): string | undefined {
 }
 
 /** NaN, a number with a suffix, passes: those are far from any limit. */
-function limitFix({ ge, gt, le, lt }: NonNullable<Option["limits"]>, value: number): string | undefined {
+function limitFix({ ge, gt, le, lt }: NonNullable<ServeOption["limits"]>, value: number): string | undefined {
     if (ge !== undefined && value < ge) return `give at least ${ge}`;
     if (gt !== undefined && value <= gt) return `give more than ${gt}`;
     if (le !== undefined && value > le) return `give at most ${le}`;
     return lt !== undefined && value >= lt ? `give less than ${lt}` : undefined;
 }
 
-function jsonFix({ type, fields = {} }: Option, value: string): string | undefined {
+function jsonFix({ type, fields = {} }: ServeOption, value: string): string | undefined {
     let read: unknown;
     try {
         read = JSON.parse(value);

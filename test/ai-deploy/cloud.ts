@@ -41,10 +41,12 @@ export interface TestCloud {
 export interface TestCloudOptions {
     /** Platform seconds per real second. */
     speed?: number;
+    /** GPUs of the project; default: more than any test of something else uses. */
+    gpuQuota?: number;
 }
 
 /** The emulated OVHcloud without clusters, its replicas one tiny server that answers 200 to everything. */
-export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): Promise<TestCloud> {
+export async function startTestCloud({ speed = 5000, gpuQuota = 16 }: TestCloudOptions = {}): Promise<TestCloud> {
     // In memory where there is such a folder: the emulator saves its state at every change.
     const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "ai-deploy-test-"));
     const replicas = createServer((_incoming, answer) => answer.end("ok"));
@@ -61,6 +63,7 @@ export async function startTestCloud({ speed = 5000 }: TestCloudOptions = {}): P
     const api = await startOvhCloud({
         stateDir: folder,
         speed,
+        gpuQuota,
         credentials: canary,
         projectId,
         mks: {

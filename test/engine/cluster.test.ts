@@ -279,6 +279,43 @@ describe.sequential("a cluster that stands", () => {
         await succeed(stage.previewNothing());
     });
 
+    it("a flavor that is sold out, or that the region lacks, is refused in preview", async () => {
+        const before = stage.writes().length;
+        for (const [flavor, told] of [
+            ["b2-120", /there is no b2-120 to be had in GRA11 now; give another: pulumi config set --path/],
+            ["b2-16", /GRA11 has no b2-16; did you mean pulumi config set --path cluster\.nodePool\.flavor b2-15/],
+        ] as const) {
+            stage.configure({ "nodePool.flavor": flavor });
+            expect(await fail(stage.preview())).toMatch(told);
+        }
+        stage.configure({ "nodePool.flavor": undefined });
+        expect(stage.writes().slice(before)).toEqual([]);
+    });
+
+    it("with another flavor the new pool stands before the old one goes, also when that is interrupted", async () => {
+        const [id] = stage.cloud.api.clusters();
+        const plain = (await pools())[id];
+        const [count] = /^\d+ nodes/.exec(plain[0])!;
+        stage.configure({ "nodePool.flavor": "b3-16" });
+        expect(await succeed(stage.preview())).toContain(`"monitoring-b3-16" with ${count} of b3-16 is made first`);
+        const before = stage.writes().length;
+        await upKilledAt("test", { asked: /GET .*\/nodepool\/[^/]+$/, times: 3, held: "nodes" });
+        expect((await pools())[id]).toContain(plain[0]);
+        await succeed(stage.up());
+        const ofPools = stage
+            .writes()
+            .slice(before)
+            .filter((call) => call.includes("/nodepool"));
+        expect(ofPools.map((call) => call.split(" ")[0])).toEqual(["POST", "DELETE"]);
+        expect((await pools())[id]).toEqual([`${count} monitoring-b3-16 READY`]);
+        await succeed(stage.previewNothing());
+        // The next one has the plain name again.
+        stage.configure({ "nodePool.flavor": undefined });
+        await succeed(stage.up());
+        expect((await pools())[id]).toEqual(plain);
+        await succeed(stage.previewNothing());
+    });
+
     it("a change that failed but counts as made is told, and made after a refresh", async () => {
         const [id] = stage.cloud.api.clusters();
         const policy = async (): Promise<string> =>

@@ -29,6 +29,8 @@ export interface Stage {
     /** `pulumi preview --expect-no-changes`: exit code 0 when a second up would do nothing. */
     previewNothing(): Promise<PulumiRun>;
     preview(...options: string[]): Promise<PulumiRun>;
+    /** What a preview announces, or an up does: sorted lines such as `update ConfigMap ministral-relay`. Throws when it fails. */
+    steps(command: "preview" | "up"): Promise<{ steps: string[]; said: string }>;
     refresh(): Promise<PulumiRun>;
     /** `pulumi refresh --preview-only --expect-no-changes`: exit code 0 when nothing has drifted. */
     refreshNothing(): Promise<PulumiRun>;
@@ -83,7 +85,12 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     const cloud = options.mks
         ? await startApiAlone(layout, options.mks)
         : await startLocalCloud({ ...local, bin: toolchain.bin });
-    const env = { ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile), OVH_AI_DEPLOY_POLL_MS: "200" };
+    const env = {
+        ...sandboxEnvironment(layout, cloud.api.url, cloud.api.caFile),
+        OVH_AI_DEPLOY_POLL_MS: "200",
+        // For --event-log.
+        PULUMI_DEBUG_COMMANDS: "true",
+    };
     const configFile = join(layout.dir, "Pulumi.test.yaml");
     const config: Record<string, unknown> = structuredClone(options.config);
     const salt = parse(readFileSync(join(__dirname, "../../Pulumi.sandbox.yaml"), "utf8")).encryptionsalt as string;
@@ -128,6 +135,14 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         up: (started) => onStack("up", ["--yes", "--skip-preview"], started),
         previewNothing: () => onStack("preview", ["--expect-no-changes", "--diff"]),
         preview: (...more) => onStack("preview", ["--diff", ...more]),
+        async steps(command) {
+            const log = join(layout.dir, "events.json");
+            rmSync(log, { force: true });
+            const options = command === "up" ? ["--yes", "--skip-preview"] : [];
+            const { code, stdout, stderr } = await onStack(command, [...options, "--event-log", log]);
+            if (code !== 0) throw new Error(stdout + stderr);
+            return { steps: loggedSteps(readFileSync(log, "utf8")), said: stdout + stderr };
+        },
         refresh: () => onStack("refresh", ["--yes", "--skip-preview"]),
         refreshNothing: () => onStack("refresh", ["--preview-only", "--expect-no-changes", "--diff"]),
         destroy: (started) => onStack("destroy", ["--yes", "--skip-preview"], started),
@@ -196,6 +211,24 @@ async function startApiAlone(layout: Layout, mks: ManagedKubernetes): Promise<Lo
         prometheusUrl: () => undefined,
         close: () => api.close(),
     };
+}
+
+/** Steps in a log of the engine's events, without those that change nothing. */
+function loggedSteps(log: string): string[] {
+    const steps = log
+        .split("\n")
+        .filter((line) => line !== "")
+        .map(
+            (line) =>
+                (JSON.parse(line) as { resourcePreEvent?: { metadata: { op: string; urn: string } } }).resourcePreEvent,
+        )
+        .filter((event) => event !== undefined)
+        .map(({ metadata }) => metadata)
+        .filter(({ op }) => op !== "same" && op !== "read")
+        .map(({ op, urn }) => `${op} ${urn.split("::")[2].split(":").at(-1)} ${urn.split("::").slice(3).join("::")}`)
+        // Pulumi's provider of dynamic resources has the whole stack config as its own.
+        .filter((step) => step !== "update pulumi-nodejs default");
+    return [...new Set(steps)].sort();
 }
 
 function setPath(target: Record<string, any>, [key, ...rest]: string[], value: unknown): void {

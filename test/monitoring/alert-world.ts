@@ -62,6 +62,7 @@ export class AlertWorld {
         for (const kind of ["unauthorized", "timeout", "status", "connection", "certificate"]) {
             this.add("vllm_relay_failures_total", { ...own, kind }, steady(0));
         }
+        this.add("vllm_relay_completion_success", own, steady(1));
         for (let index = 0; index < replicas; index++) {
             this.add("vllm_relay_sample_age_seconds", { ...own, replica: replicaName(index) }, steady(5));
         }

@@ -43,6 +43,19 @@ const cases: Case[] = [
     },
     {
         alert: "VllmEndpointDown",
+        what: "scrapes are answered, and no real completion comes: the engine hangs",
+        world: world().set("vllm_relay_completion_success", "1x25 0x20"),
+        at: "34m",
+        fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "one completion that failed is no outage",
+        world: world().set("vllm_relay_completion_success", "1x28 0x1 1x60"),
+        at: "34m",
+    },
+    {
+        alert: "VllmEndpointDown",
         what: "of a model without relay its one scrape is enough",
         world: new AlertWorld(single, 1).set("up", steady(0)),
         at: "40m",

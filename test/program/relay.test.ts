@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { relayScript } from "../../src/monitoring/relay/manifests";
+import { relayScripts } from "../../src/monitoring/relay/manifests";
 import { deploy, type Json } from "./deploy";
 
 const config = {
@@ -19,11 +19,16 @@ describe("replica relay", () => {
         const relays = stack.resources.filter(({ type }) => type.endsWith(":Deployment"));
         expect(relays.map(({ name }) => name)).toEqual(["ministral-relay", "qwen-relay"]);
         const files = stack.find("ConfigMap", "ministral-relay").inputs.data as Record<string, string>;
-        expect(Object.keys(files).sort()).toEqual(["config.json", "relay.cjs"]);
-        expect(files["relay.cjs"]).toBe(relayScript());
+        expect(Object.keys(files).sort()).toEqual(["completion-probe.js", "config.json", "relay.cjs"]);
+        expect(files).toMatchObject(relayScripts());
         const { value } = await stack.output("models");
         const url: string = value.ministral.appUrl;
-        expect(JSON.parse(files["config.json"])).toEqual({ url, interval: 30, replicas: { min: 2, max: 5 } });
+        expect(JSON.parse(files["config.json"])).toEqual({
+            url,
+            interval: 30,
+            replicas: { min: 2, max: 5 },
+            completions: { model: value.ministral.model, interval: 45, timeout: 15 },
+        });
         // No token in the ConfigMap: it is mounted from the Secret.
         expect(JSON.stringify(files)).not.toMatch(/value-of-/);
         expect(stack.find("ScrapeConfig", "ministral-job").inputs.spec.staticConfigs[0].targets).toEqual([

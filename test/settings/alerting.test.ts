@@ -323,7 +323,9 @@ describe("Grafana's access", () => {
 describe("warnings", () => {
     const warnings = (config: Record<string, unknown>) => {
         const settings = parse(config);
-        return [...settingsWarnings(settings), ...monitoringChecks.warnings(settings)];
+        const all = [...settingsWarnings(settings), ...monitoringChecks.warnings(settings)];
+        // Those of the image: test/vllm/advisories.test.ts.
+        return all.filter((text) => !text.includes("security holes"));
     };
     const told = {
         alerting: {

@@ -50,7 +50,9 @@ async function metricNames(prometheus: string): Promise<Set<string>> {
         answer = await fetch(`${prometheus}/api/v1/label/__name__/values`, { signal: AbortSignal.timeout(30_000) });
     } catch (error) {
         const { cause, message } = error as Error & { cause?: Error };
-        throw new Error(`no Prometheus at ${prometheus} (${cause?.message ?? message}); give its address with --prometheus`);
+        throw new Error(
+            `no Prometheus at ${prometheus} (${cause?.message ?? message}); give its address with --prometheus`,
+        );
     }
     const body = (await answer.json().catch(() => ({}))) as { data?: string[]; error?: string };
     if (!body.data) throw new Error(`${prometheus} answers ${answer.status}: ${body.error ?? "is it a Prometheus?"}`);

@@ -114,7 +114,7 @@ function verdict({ requests, stopped, valid }: Report, maxErrorRate: number): nu
             `${(100 * rate).toFixed(1)} % of the requests failed, more than --max-error-rate ${maxErrorRate}`,
         );
     }
-    return valid ? 0 : say(3, "the client was the limit");
+    return valid ? 0 : say(3, "the client or its machine was the limit");
 }
 
 /** Refuses what could not be written before any load: a run of an hour is not to fail at its end. */

@@ -4,7 +4,7 @@ import type { Block } from "./blocks";
 import { UsageError } from "./config";
 import { randomOf } from "./random";
 import type { Report } from "./report";
-import { Histogram, quantile } from "./statistics";
+import { bucketMiddle, histogramEntries, quantile } from "./statistics";
 import { seconds } from "./text";
 
 /** What changed from one run to another, and whether that is more than one run differs from the next. */
@@ -22,23 +22,12 @@ export interface Change {
     moreIsBetter: boolean;
 }
 
-interface Measure {
-    name: string;
-    moreIsBetter: boolean;
-    /** Undefined where there is nothing to be measured. */
-    of: (blocks: Block[]) => number | undefined;
-}
-
-const measures: Measure[] = [
-    ...(["ttft", "tpot", "latency"] as const).flatMap((key) =>
-        ([0.5, 0.95, 0.99] as const).map((q): Measure => {
-            const title = { ttft: "first token", tpot: "between tokens", latency: "latency" }[key];
-            return { name: `${title} p${100 * q}`, moreIsBetter: false, of: (blocks) => percentile(blocks, key, q) };
-        }),
-    ),
-    { name: "requests/s", moreIsBetter: true, of: (blocks) => rate(blocks, ({ ok }) => ok) },
-    { name: "output tokens/s", moreIsBetter: true, of: (blocks) => rate(blocks, ({ outputTokens }) => outputTokens) },
-];
+const keys = ["ttft", "tpot", "latency"] as const;
+const titles = { ttft: "first token", tpot: "between tokens", latency: "latency" };
+const shares = [0.5, 0.95, 0.99];
+const rates = ["requests/s", "output tokens/s"];
+/** In the order of `Pieces.figures`. */
+const names = [...keys.flatMap((key) => shares.map((q) => `${titles[key]} p${100 * q}`)), ...rates];
 
 /** Below, pieces are too few to tell how much they differ. */
 const fewestBlocks = 8;
@@ -55,49 +44,79 @@ export function compareBlocks(before: Block[], after: Block[]): Change[] {
         throw new UsageError("a run has no steady part to compare: let it go on longer");
     }
     const random = randomOf("compare");
-    const drawn = (blocks: Prepared[]): Prepared[] =>
-        Array.from({ length: blocks.length }, () => blocks[Math.floor(random() * blocks.length)]);
-    const [one, other] = [before.map(prepared), after.map(prepared)];
-    const pairs = Array.from({ length: resamples }, () => [drawn(one), drawn(other)]);
-    return measures.flatMap(({ name, moreIsBetter, of }) => {
-        const [was, is] = [of(before), of(after)];
-        if (!was || !is) return [];
-        const ratios = Float64Array.from(
-            pairs.flatMap(([a, b]) => {
-                const [x, y] = [of(a), of(b)];
-                return x && y ? y / x : [];
-            }),
-        ).sort();
+    const [one, other] = [new Pieces(before), new Pieces(after)];
+    const [was, is] = [one.figures(before.map((_, i) => i)), other.figures(after.map((_, i) => i))];
+    const drawn = Array.from({ length: resamples }, () => [one.drawn(random), other.drawn(random)]);
+    return names.flatMap((name, i) => {
+        if (!was[i] || !is[i]) return [];
+        const known = drawn.filter(([a, b]) => a[i] && b[i]);
+        const ratios = Float64Array.from(known, ([a, b]) => b[i]! / a[i]!).sort();
         const interval = { from: quantile(ratios, 0.025), to: quantile(ratios, 0.975) };
         const significant = interval.from > 1 || interval.to < 1;
-        return { name, before: was, after: is, ratio: is / was, interval, significant, moreIsBetter };
+        const moreIsBetter = rates.includes(name);
+        return { name, before: was[i], after: is[i], ratio: is[i] / was[i], interval, significant, moreIsBetter };
     });
 }
 
-/** A block with its histograms read: a thousand draws read them once. */
-interface Prepared extends Block {
-    histograms: Record<"latency" | "ttft" | "tpot", Histogram>;
+/** The pieces of a run, in a form from which figures are quickly got a thousand times. */
+class Pieces {
+    private readonly sets: Record<(typeof keys)[number], SparseHistograms>;
+
+    constructor(private readonly blocks: Block[]) {
+        this.sets = {
+            ttft: new SparseHistograms(blocks.map(({ ttft }) => ttft)),
+            tpot: new SparseHistograms(blocks.map(({ tpot }) => tpot)),
+            latency: new SparseHistograms(blocks.map(({ latency }) => latency)),
+        };
+    }
+
+    drawn(random: () => number): (number | undefined)[] {
+        return this.figures(this.blocks.map(() => Math.floor(random() * this.blocks.length)));
+    }
+
+    /** Of the pieces at these places; undefined where there is nothing to be measured. */
+    figures(places: number[]): (number | undefined)[] {
+        const sum = (value: (block: Block) => number): number =>
+            places.reduce((total, place) => total + value(this.blocks[place]), 0);
+        const seconds = sum((block) => block.seconds);
+        return [
+            ...keys.flatMap((key) => this.sets[key].quantiles(places, shares)),
+            sum(({ ok }) => ok) / seconds,
+            sum(({ outputTokens }) => outputTokens) / seconds,
+        ];
+    }
 }
 
-function prepared(block: Block): Prepared {
-    return { ...block, histograms: { latency: read(block.latency), ttft: read(block.ttft), tpot: read(block.tpot) } };
-}
+/** Histograms of which any may be added up: of all buckets only those that hold something are looked at. */
+class SparseHistograms {
+    private readonly buckets: number[];
+    private readonly parts: { place: number; count: number }[][];
 
-function read(text: string): Histogram {
-    const histogram = new Histogram();
-    histogram.addText(text);
-    return histogram;
-}
+    /** Of texts as `Histogram.text` writes them. */
+    constructor(texts: string[]) {
+        const read = texts.map(histogramEntries);
+        this.buckets = [...new Set(read.flatMap((entries) => entries.map(({ bucket }) => bucket)))].sort(
+            (a, b) => a - b,
+        );
+        const places = new Map(this.buckets.map((bucket, place) => [bucket, place]));
+        this.parts = read.map((entries) => entries.map(({ bucket, count }) => ({ place: places.get(bucket)!, count })));
+    }
 
-function percentile(blocks: Block[], key: "latency" | "ttft" | "tpot", q: number): number | undefined {
-    const sum = new Histogram();
-    for (const block of blocks) sum.add(((block as Prepared).histograms?.[key] ?? read(block[key])).content);
-    return sum.length === 0 ? undefined : sum.quantile(q);
-}
-
-function rate(blocks: Block[], count: (block: Block) => number): number | undefined {
-    const sum = (value: (block: Block) => number): number => blocks.reduce((total, block) => total + value(block), 0);
-    return sum(count) / sum((block) => block.seconds);
+    quantiles(which: number[], shares: number[]): (number | undefined)[] {
+        const counts = new Float64Array(this.buckets.length);
+        let total = 0;
+        for (const one of which) {
+            for (const { place, count } of this.parts[one]) {
+                counts[place] += count;
+                total += count;
+            }
+        }
+        return shares.map((q) => {
+            let below = 0;
+            const place = counts.findIndex((count) => (below += count) > q * (total - 1));
+            return place < 0 ? undefined : bucketMiddle(this.buckets[place]);
+        });
+    }
 }
 
 /** The comparison of two report files, as people read it. Throws UsageError. */
@@ -129,7 +148,11 @@ export function compareFiles(files: string[]): string {
         );
     }
     [before, after].forEach(({ valid, clientLimits }, i) => {
-        if (!valid) lines.push(`Not valid: in ${files[i]} the client was the limit (${clientLimits.join("; ")}).`);
+        if (!valid) {
+            lines.push(
+                `Not valid: in ${files[i]} the client or its machine was the limit (${clientLimits.join("; ")}).`,
+            );
+        }
     });
     return lines.join("\n");
 }

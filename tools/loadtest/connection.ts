@@ -114,7 +114,7 @@ export class Connector {
         const { host, pathname } = this.url;
         const { token } = this.endpoint;
         return (
-            `${method} ${pathname}${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: ovhcloud-llm-serving-loadtest\r\n` +
+            `${method} ${pathname.replace(/\/$/, "")}${path} HTTP/1.1\r\nhost: ${host}\r\nuser-agent: ovhcloud-llm-serving-loadtest\r\n` +
             (token ? `authorization: Bearer ${headerValue(token)}\r\n` : "") +
             (method === "POST"
                 ? `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
@@ -161,6 +161,11 @@ export class Connection {
     /** Whether a request can be sent. */
     get connected(): boolean {
         return this.socket !== undefined;
+    }
+
+    /** Whether it is being opened. */
+    get pending(): boolean {
+        return this.opening !== undefined;
     }
 
     /** Whether one should be: the connection is open and not yet to be replaced. */

@@ -46,7 +46,7 @@ export function reportPage(report: Report): string {
 
 function verdict({ valid, clientLimits, stopped, requests }: Report): string {
     const bad = [
-        ...(valid ? [] : [`Not valid: the client was the limit. ${sentence(clientLimits.join("; "))}.`]),
+        ...(valid ? [] : [`Not valid: the client or its machine was the limit. ${sentence(clientLimits.join("; "))}.`]),
         ...(stopped ? [`Ended early: ${stopped}.`] : []),
         ...(requests.ok === 0 ? ["No request succeeded."] : []),
     ];

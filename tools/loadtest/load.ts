@@ -2,7 +2,8 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ask, Cancelled, connectionFailure, type Answer, type ChatRequest, type Failure, type Message } from "./client";
 import type { LoadConfig } from "./config";
-import { codedError, Connection, type Connector } from "./connection";
+import { codedError, type Connection, type Connector } from "./connection";
+import { LoadConnections, mostStreams } from "./load-connections";
 import type { Outcome } from "./outcome";
 import { RequestSource, type Question } from "./requests";
 import {
@@ -36,12 +37,8 @@ const pauseAfterFailure = 1;
 /** So many refusals in a row that cannot pass by themselves end the run. */
 const mostRefusals = 20;
 const lastingRefusals = new Set([401, 403, 404]);
-/** Connections are opened so many seconds before they are needed, and so many at once before a run. */
+/** Connections are opened so many seconds before they are needed. */
 const connectAhead = 1;
-const connectAtOnce = 64;
-/** Streams that an open loop may have under way; what is due beyond is not sent, and counts as a failure of the client. */
-export const mostStreams = 20_000;
-
 /** The load of one process. Its fields can be read while it goes on. */
 export class Load {
     readonly phases: Phase[];
@@ -55,9 +52,7 @@ export class Load {
     private refusedInARow = 0;
     private readonly end = new AbortController();
     private readonly source: RequestSource;
-    private readonly connections = new Set<Connection>();
-    /** Of an open loop, open and without a request. */
-    private readonly idle: Connection[] = [];
+    private readonly connections: LoadConnections;
     private readonly ready: { shift: Shift; connection: Connection }[] = [];
 
     /** Reads what the config names. Throws UsageError. */
@@ -71,6 +66,7 @@ export class Load {
     ) {
         setMaxListeners(0, this.end.signal); // each worker listens
         this.phases = trace ? tracePhases(trace, config.traceSpeed) : planPhases(config);
+        this.connections = new LoadConnections(connector, config.connectionAge);
         this.source = new RequestSource(config, trace);
     }
 
@@ -84,7 +80,7 @@ export class Load {
         if (this.end.signal.aborted) return;
         this.stopped = reason;
         this.end.abort(new Cancelled(reason));
-        for (const connection of this.connections) connection.close(new Cancelled(reason));
+        this.connections.close(new Cancelled(reason));
     }
 
     /**
@@ -92,25 +88,16 @@ export class Load {
      * measurement. What cannot be opened is tried again when it is needed, and counted then.
      */
     async prepare(): Promise<void> {
-        const fresh: Connection[] = [];
-        if (isOpenLoop(this.config)) {
-            const rate = this.phases[0].level;
-            const streams = Math.min(500, Math.max(this.config.burst, Math.ceil(rate)) / this.share.of + 1);
-            for (let i = 0; i < streams; i++) fresh.push(this.connection());
-            this.idle.push(...fresh);
-        } else {
-            for (const shift of workerShifts(this.phases)) {
-                if (shift.worker % this.share.of !== this.share.index) continue;
-                const connection = this.connection();
-                if (shift.from <= connectAhead) fresh.push(connection);
-                this.ready.push({ shift, connection });
-            }
+        const { config, phases, share, connections } = this;
+        if (isOpenLoop(config)) {
+            const rate = Math.max(config.burst, Math.ceil(phases[0].level));
+            return connections.open(connections.makeIdle(Math.min(500, rate / share.of + 1)));
         }
-        const queue = fresh.values();
-        const open = async (): Promise<void> => {
-            for (const connection of queue) await connection.open().catch(() => undefined);
-        };
-        await Promise.all(Array.from({ length: connectAtOnce }, open));
+        for (const shift of workerShifts(phases)) {
+            if (shift.worker % share.of === share.index) this.ready.push({ shift, connection: connections.make() });
+        }
+        const first = this.ready.filter(({ shift }) => shift.from <= connectAhead);
+        await connections.open(first.map(({ connection }) => connection));
     }
 
     /** Resolves when every request has ended, or soon after `stop`. `beganAt`: the start, in this process' milliseconds. */
@@ -118,17 +105,11 @@ export class Load {
         this.beganAt = beganAt;
         if (isOpenLoop(this.config)) await this.followSchedule();
         else await Promise.all(this.ready.map((place) => this.work(place.shift, place.connection)));
-        for (const connection of this.connections) connection.close();
+        this.connections.close();
     }
 
     private secondsAt(milliseconds: number): number {
         return Math.max(0, (milliseconds - this.beganAt) / 1000);
-    }
-
-    private connection(): Connection {
-        const connection = new Connection(this.connector, this.config.connectionAge);
-        this.connections.add(connection);
-        return connection;
     }
 
     private async work({ worker, from, to }: Shift, connection: Connection): Promise<void> {
@@ -146,12 +127,12 @@ export class Load {
                 left -= asked.requests;
                 due = asked.due;
             }
-            this.steadyUntil ??= Math.min(this.now(), to);
+            // A worker that only a step before had needed ends nothing.
+            if (left <= 0 || to === this.phases.at(-1)!.to) this.steadyUntil ??= Math.min(this.now(), to);
         } catch (error) {
             if (!(error instanceof Cancelled)) throw error;
         } finally {
-            connection.close();
-            this.connections.delete(connection);
+            this.connections.drop(connection);
         }
     }
 
@@ -181,22 +162,13 @@ export class Load {
 
     private async arrive(index: number, due: number): Promise<void> {
         if (this.running >= mostStreams) return this.dropped(index, due);
-        const connection = this.idle.pop() ?? this.connection();
-        this.keepReserve();
+        const connection = this.connections.takeIdle();
+        this.connections.keepReserve(this.running);
         try {
             await this.converse(connection, index, index, due, { requests: Infinity, until: Infinity });
-            this.idle.push(connection);
+            this.connections.putIdle(connection);
         } catch (error) {
             if (!(error instanceof Cancelled)) throw error;
-        }
-    }
-
-    /** Some connections more than are needed now: that of the next arrival is to be open already. */
-    private keepReserve(): void {
-        while (this.idle.length < 2 + this.running / 10 && this.connections.size < mostStreams) {
-            const spare = this.connection();
-            this.idle.unshift(spare);
-            void spare.open().catch(() => undefined);
         }
     }
 

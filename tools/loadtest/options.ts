@@ -73,8 +73,8 @@ architecture's load test. The second form says in what two reports differ, and w
 
 ${overview}
 
-Exit code: 0; 1 nothing succeeded, the run had to end early, or too many errors; 2 it could not start; 3 the client was the
-limit, so that the figures are not the model's; 130 Ctrl-C (the report is still made).`;
+Exit code: 0; 1 nothing succeeded, the run had to end early, or too many errors; 2 it could not start; 3 the client or
+its machine was the limit, so that the figures are not the model's; 130 Ctrl-C (the report is still made).`;
 
 /** What the command line asks for. Throws UsageError. */
 export function readOptions(args: string[]): { help: true } | { help: false; config: LoadConfig } {

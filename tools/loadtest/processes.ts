@@ -115,6 +115,7 @@ export class ChildRunner implements TaskRunner {
             notReady(error);
             notEnded(error);
         };
+        let end: TaskEnd | undefined;
         this.child.on("message", (message: FromChild) => {
             if (message.kind === "ready") isReady();
             else if (message.kind === "outcomes") {
@@ -123,14 +124,15 @@ export class ChildRunner implements TaskRunner {
                 for (let i = 0; i < message.cancelled; i++) events.cancelled();
             } else if (message.kind === "end") {
                 for (const { phase, lengthClass, content } of message.gaps) events.gaps(phase, lengthClass, content);
-                hasEnded(message.end);
+                end = message.end;
                 this.child.disconnect();
             } else failed(new Error(message.message));
         });
         this.child.on("error", failed);
-        this.child.on("exit", (code, signal) =>
-            failed(new Error(`a process of the load test ended with ${signal ?? code}`)),
-        );
+        this.child.on("exit", (code, signal) => {
+            if (end) hasEnded(end);
+            else failed(new Error(`a process of the load test ended with ${signal ?? code}`));
+        });
         this.tell({ kind: "task", task });
     }
 

@@ -132,11 +132,13 @@ export function makeReport(input: ReportInput): Report {
         outputTokensPerSecond: perSecond(measures.tokens.output),
         promptTokensPerSecond: perSecond(measures.tokens.prompt),
         phases: phaseReports(results, groups),
-        byLength: [...groups.byLength].map(([lengthClass, group]) => ({
-            lengthClass,
-            ...group.measures(),
-            interTokenSeconds: results.gapsWhere((_, other) => other === lengthClass).summary(),
-        })),
+        byLength: [...groups.byLength]
+            .sort(([, a], [, b]) => a.promptTokens / a.ok - b.promptTokens / b.ok)
+            .map(([lengthClass, group]) => ({
+                lengthClass,
+                ...group.measures(),
+                interTokenSeconds: results.gapsWhere((_, other) => other === lengthClass).summary(),
+            })),
         targets,
         cost: costOf(input.replicaPrice, replicas, wallSeconds, measures.tokens.output),
         replicas,
@@ -166,28 +168,18 @@ function loadSettings(config: LoadConfig): Partial<LoadConfig> {
 
 function limitsOf(run: LoadRun, client: SelfReport, measures: Measures, steadyUntil: number): string[] {
     const { hostname } = new URL(run.endpoint.baseUrl);
+    // All that was due is sent in the end: the rate is what tells whether it took longer than planned.
+    const plannedEnd = run.phases.at(-1)?.to ?? 0;
     const rate =
         isOpenLoop(run.config) && run.stopped === undefined
-            ? { asked: askedRate(run), achieved: measures.requests / Math.max(steadyUntil, 0.001) }
+            ? { asked: measures.requests / plannedEnd, achieved: measures.requests / steadyUntil }
             : undefined;
     return clientLimits(client, {
         sameMachine: ["127.0.0.1", "localhost", "[::1]"].includes(hostname),
         latencyMs: 1000 * (measures.latencySeconds?.p50 ?? 0),
-        // Chance makes few arrivals differ from their rate.
-        rate: rate && measures.requests > 1000 ? rate : undefined,
+        rate,
         notSent: [...run.results.outcomes].filter(({ failure }) => failure?.kind.startsWith("not sent")).length,
     });
-}
-
-/** Requests a second that the phases add up to. */
-function askedRate({ phases }: LoadRun): number {
-    let before = 0;
-    let requests = 0;
-    for (const { kind, from, to, level } of phases) {
-        requests += (to - from) * (kind === "ramp" ? (before + level) / 2 : level);
-        before = level;
-    }
-    return requests / (phases.at(-1)?.to ?? 1);
 }
 
 interface Window {
@@ -237,7 +229,9 @@ function groupOutcomes(
         groups.all.add(outcome);
         inMap(groups.byLength, outcome.lengthClass).add(outcome);
         at(outcome.start)?.sent.add(outcome);
-        at(outcome.end)?.ended.add(outcome);
+        const end = at(outcome.end);
+        // Between the steps of a sweep, what is left of one ends.
+        if (end && outcome.end <= end.to) end.ended.add(outcome);
         const ready = readyAt(replicas, outcome.start);
         if (ready !== undefined && at(outcome.start)?.kind === "steady") inMap(groups.byReplicas, ready).add(outcome);
     }

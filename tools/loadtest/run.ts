@@ -1,6 +1,7 @@
 import type { LoadConfig } from "./config";
 import type { Endpoint } from "./connection";
-import { mostStreams, tracePhases } from "./load";
+import { tracePhases } from "./load";
+import { mostStreams } from "./load-connections";
 import { Results } from "./outcome";
 import { ChildRunner, HereRunner, type TaskEvents, type TaskRunner } from "./processes";
 import { RequestSource } from "./requests";

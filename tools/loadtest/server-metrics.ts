@@ -67,7 +67,8 @@ export class ServerWatch {
     async end(): Promise<ServerFigures | undefined> {
         this.stopped = true;
         clearTimeout(this.timer);
-        for (let i = 0; i < 3 * Math.max(1, this.first.size); i++) await this.look();
+        let looks = 3 * this.first.size;
+        while (looks-- > 0 && (await this.look()));
         const pairs = [...this.last].map(([start, last]) => ({ first: this.first.get(start)!, last }));
         const seen = pairs.filter(({ first, last }) => first !== last);
         if (seen.length === 0) return undefined;
@@ -82,17 +83,20 @@ export class ServerWatch {
         };
     }
 
-    private async look(): Promise<void> {
+    /** Whether there was a page to be seen. */
+    private async look(): Promise<boolean> {
         const connection = new Connection(this.connector, 0);
         try {
             const { status, text } = await get(this.connector, connection, "/metrics", 5000);
             const start = new RegExp(`^${processStart} (\\S+)`, "m").exec(text)?.[1];
-            if (status !== 200 || start === undefined) return;
+            if (status !== 200 || start === undefined) return false;
             const page = readPage(text);
             if (!this.first.has(start)) this.first.set(start, page);
             this.last.set(start, page);
+            return true;
         } catch {
             // An app without metrics, or one that just now does not answer: the report then has no such figures.
+            return false;
         } finally {
             connection.close();
         }

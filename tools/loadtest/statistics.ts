@@ -133,27 +133,13 @@ export class Histogram {
         this.max = Math.max(this.max, max);
     }
 
-    /** "BUCKET:COUNT ..." of those that hold something; "-1" for zeros. Of mean, min and max it keeps what the buckets do. */
+    /** "BUCKET:COUNT ..." of those that hold something; "-1" for zeros. */
     text(): string {
         const parts = this.zeros > 0 ? [`-1:${this.zeros}`] : [];
         this.counts.forEach((count, bucket) => {
             if (count > 0) parts.push(`${bucket}:${count}`);
         });
         return parts.join(" ");
-    }
-
-    /** Adds what `text` wrote. */
-    addText(text: string): void {
-        for (const part of text === "" ? [] : text.split(" ")) {
-            const [bucket, count] = part.split(":").map(Number);
-            const value = bucket < 0 ? 0 : middleOf(bucket);
-            if (bucket < 0) this.zeros += count;
-            else this.counts[bucket] += count;
-            this.length += count;
-            this.sum += count * value;
-            this.min = Math.min(this.min, value);
-            this.max = Math.max(this.max, value);
-        }
     }
 
     /** Mean, min and max are exact. */
@@ -175,14 +161,23 @@ export class Histogram {
         if (rank < below) return 0;
         for (let i = 0; i < bucketCount; i++) {
             below += this.counts[i];
-            if (rank < below) return middleOf(i);
+            if (rank < below) return bucketMiddle(i);
         }
         return this.max;
     }
 }
 
-function middleOf(bucket: number): number {
-    return smallest * growth ** (bucket + 0.5);
+/** What `Histogram.text` wrote. */
+export function histogramEntries(text: string): { bucket: number; count: number }[] {
+    return (text === "" ? [] : text.split(" ")).map((part) => {
+        const [bucket, count] = part.split(":").map(Number);
+        return { bucket, count };
+    });
+}
+
+/** The value that stands for all of a histogram's bucket. */
+export function bucketMiddle(bucket: number): number {
+    return bucket < 0 ? 0 : smallest * growth ** (bucket + 0.5);
 }
 
 /** How many times each text occurs, the most frequent first. */

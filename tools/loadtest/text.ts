@@ -240,7 +240,7 @@ function replicas(report: Report): string {
 function invalid({ clientLimits }: Report): string {
     if (clientLimits.length === 0) return "";
     return (
-        styled("red", `Not valid: the client was the limit. ${sentence(clientLimits.join("; "))}. `) +
+        styled("red", `Not valid: the client or its machine was the limit. ${sentence(clientLimits.join("; "))}. `) +
         "The times above are partly its own: use fewer workers, more processes, or another machine."
     );
 }

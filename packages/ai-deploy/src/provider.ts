@@ -64,8 +64,8 @@ async function selectorFailures(olds: Bag, inputs: Bag): Promise<CheckFailure[]>
     const shared = await tokenCheck.checkSelector(olds, inputs, async (serviceName, selector) => {
         const possible = ifPossible();
         if (!possible) return undefined;
-        const { glances, context } = possible;
-        const list = (): Promise<LiveApp[]> => listApps((path) => context.client.glance(path), serviceName, selector);
+        const { glances, context: means } = possible;
+        const list = (): Promise<LiveApp[]> => listApps((path) => means.client.glance(path), serviceName, selector);
         return glances.once(`apps of ${serviceName} with ${selector}`, list);
     });
     if (!shared) return [];

@@ -1,4 +1,4 @@
-import { platformMetrics, recordedMetrics as recorded, scrapeMetrics as scrape } from "../metrics";
+import { platformMetrics, recordedMetrics as recorded, relayMetrics, scrapeMetrics as scrape } from "../metrics";
 import { serverMetrics as server, vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
 import { aggregate, gauge, histogramRate, mean, quantile, rate, ratio, sumBy, type Always } from "../promql";
 import { guideDashboard } from "./files";
@@ -42,9 +42,9 @@ const health: RowSpec = {
     panels: [
         stat(
             "Endpoint",
-            "Whether the last scrape of every model chosen reached it. Down: see the runbook VllmEndpointDown.",
+            "Whether the last scrape of every model chosen reached it, and its last completion of one token came. Down: see the runbook VllmEndpointDown.",
             "short",
-            `min(${aggregate("max", ["job"], gauge(scrape.up, { job: chosen.job }))})`,
+            `min(${aggregate("max", ["job"], gauge(scrape.up, { job: chosen.job }))} or ${aggregate("max", ["model"], gauge(relayMetrics.completionSuccess, chosenModels))})`,
             {
                 words: { 0: "Down", 1: "Up" },
                 thresholds: [

@@ -1,8 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
+import { transformSync } from "esbuild";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as ts from "typescript";
 import { tokenKey, tokenSecretName } from "../scrape-jobs";
 import type { RelayConfig } from "./relay";
 
@@ -26,17 +26,21 @@ export const configFile = "config.json";
 /** Node 22.21.1 on Alpine 3.22, the multi-platform index. */
 const image = "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdbe4df01bd2b257198eb51beb1f026c5";
 
-/** The relay as Node runs it: relay.ts without its types. */
-export function relayScript(): string {
-    const source = readFileSync(join(__dirname, "relay.ts"), "utf8");
-    return ts.transpileModule(source, {
-        compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
-    }).outputText;
+/** A file of the relay as Node runs it: without its types. */
+function script(file: string): string {
+    const source = readFileSync(join(__dirname, file), "utf8");
+    return transformSync(source, { loader: "ts", format: "cjs", platform: "node", target: "es2022" }).code;
+}
+
+/** The relay's program, by file. */
+export function relayScripts(): Record<string, string> {
+    // The second is found by require, which adds .js and not .cjs.
+    return { [scriptFile]: script("relay.ts"), "completion-probe.js": script("completion-probe.ts") };
 }
 
 /** Content of the ConfigMap. */
 export function relayFiles(config: RelayConfig): Record<string, string> {
-    return { [scriptFile]: relayScript(), [configFile]: JSON.stringify(config, undefined, 2) };
+    return { ...relayScripts(), [configFile]: JSON.stringify(config, undefined, 2) };
 }
 
 /** Changes with the files: the relay reads them once, so that new ones need a new pod. */

@@ -1,5 +1,5 @@
 /**
- * The replica relay: a program of its own that runs in the cluster, from this one file and nothing but Node.
+ * The replica relay: a program of its own that runs in the cluster, from this file, completion-probe.ts and nothing but Node.
  *
  * The platform gives an app one load-balanced address, so a scrape of it reaches one replica, another one each time. The
  * relay asks `/metrics` of that address over fresh connections until it has seen every replica, and answers a scrape of
@@ -12,6 +12,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import type { TLSSocket } from "node:tls";
 import { parseArgs } from "node:util";
+import { CompletionProbe, completionResults, type CompletionProbeConfig } from "./completion-probe";
 
 /** What the relay is told, as JSON in the file given by `--config`. */
 export interface RelayConfig {
@@ -21,6 +22,8 @@ export interface RelayConfig {
     interval: number;
     /** How many replicas the platform runs at least and at most. */
     replicas: { min: number; max: number };
+    /** Absent: no completion is asked for. */
+    completions?: CompletionProbeConfig;
 }
 
 // ---- How many samples it takes
@@ -606,15 +609,36 @@ export const ownMetrics = {
     vllm_relay_failures_total: ["counter", "Requests that gave no sample, by kind."],
     vllm_relay_last_success_timestamp_seconds: ["gauge", "End of the last round in which a replica answered."],
     vllm_relay_certificate_expiry_timestamp_seconds: ["gauge", "End of the app's certificate."],
+    vllm_relay_completion_success: [
+        "gauge",
+        "1 when the last completion of one token came, 0 when it did not; absent while the token is refused.",
+    ],
+    vllm_relay_completion_duration_seconds: ["gauge", "Time that the last completion took, or was waited for."],
+    vllm_relay_completions_total: ["counter", "Completions of one token asked for, by result."],
     process_start_time_seconds: ["gauge", "Start of the relay."],
     process_resident_memory_bytes: ["gauge", "Memory of the relay."],
     process_cpu_seconds_total: ["counter", "CPU time of the relay."],
 } as const satisfies Record<string, readonly ["gauge" | "counter", string]>;
 
-function ownPage(sampler: Sampler): string {
+function completionSeries({ last, totals }: CompletionProbe): OwnSeries[] {
+    const series = completionResults.map((result): OwnSeries => [
+        "vllm_relay_completions_total",
+        { result },
+        totals[result],
+    ]);
+    // A token that is refused says nothing of what clients with theirs get.
+    if (last && last.result !== "refused") {
+        series.push(["vllm_relay_completion_success", {}, Number(last.result === "ok")]);
+        series.push(["vllm_relay_completion_duration_seconds", {}, last.seconds]);
+    }
+    return series;
+}
+
+function ownPage(sampler: Sampler, probe?: CompletionProbe): string {
     const { user, system } = process.cpuUsage();
     const series: OwnSeries[] = [
         ...sampler.series(),
+        ...(probe ? completionSeries(probe) : []),
         ["process_start_time_seconds", {}, performance.timeOrigin / 1000],
         ["process_resident_memory_bytes", {}, process.memoryUsage.rss()],
         ["process_cpu_seconds_total", {}, (user + system) / 1e6],
@@ -647,8 +671,9 @@ const maxConnections = 32;
  */
 export function relayServer(config: RelayConfig, readToken: () => string, log: (line: string) => void): http.Server {
     const sampler = new Sampler(config, readToken, log);
+    const probe = config.completions && new CompletionProbe(config.url, config.completions, readToken, log);
     const server = http.createServer(limits, (request, response) => {
-        respond(request, sampler).then(
+        respond(request, sampler, probe).then(
             ([status, text]) => {
                 // The rest of a request that is refused is not waited for.
                 if (status >= 400 && status < 500) response.setHeader("connection", "close");
@@ -662,19 +687,22 @@ export function relayServer(config: RelayConfig, readToken: () => string, log: (
         );
     });
     server.maxConnections = maxConnections;
+    server.on("listening", () => probe?.begin());
+    server.on("close", () => probe?.stop());
     return server;
 }
 
 async function respond(
     { method, url, headers }: http.IncomingMessage,
     sampler: Sampler,
+    probe?: CompletionProbe,
 ): Promise<[status: number, text: string]> {
     if (method !== "GET") return [405, "only GET\n"];
     if (Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"]) return [413, "no body\n"];
     // Not parsed: of some paths, such as "//", no URL can be made.
     const [path] = url!.split("?");
     if (path === "/healthz") return [200, "ok\n"];
-    if (path === "/metrics") return [200, ownPage(sampler)];
+    if (path === "/metrics") return [200, ownPage(sampler, probe)];
     if (path !== "/replicas") return [404, "no such page: /replicas, /metrics and /healthz\n"];
     // A part of the scraper's patience, so that what was seen by then still reaches it.
     const patience = Number(headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;

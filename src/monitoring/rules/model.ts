@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
 import { serverMetrics as server, vllmMetrics as vllm } from "../../vllm/metrics";
 import { relayMetrics as relay, scrapeMetrics as scrape } from "../metrics";
-import { gauge, increase, rate, selector, sumBy, type Matcher } from "../promql";
+import { aggregate, gauge, increase, rate, selector, sumBy, type Matcher } from "../promql";
 import { jobName, probeJobName } from "../scrape-jobs";
 
 /** A model as the rules see it. */
@@ -54,6 +54,15 @@ export function about({ name }: WatchedModel) {
 /** `up` of every way on which it is scraped. */
 export function everyScrape({ name }: WatchedModel): string {
     return gauge(scrape.up, { job: `=~${jobName(name)}|${probeJobName(name)}` });
+}
+
+/**
+ * The address answers scrapes, and no real completion comes: the engine hangs. A model whose relay asks for none has no such
+ * series, and so no result.
+ */
+export function engineHangs(model: WatchedModel): string {
+    const failing = aggregate("max", [], gauge(relay.completionSuccess, about(model)));
+    return `${aggregate("max", ["instance"], everyScrape(model))} == 1 and on () (${failing} == 0)`;
 }
 
 /** Most requests of the relay that failed in the last minutes did so with 401 or 403. */

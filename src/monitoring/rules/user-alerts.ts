@@ -1,7 +1,16 @@
 import { vllmMetrics as vllm } from "../../vllm/metrics";
 import { recordedMetrics as recorded, type Window } from "../metrics";
 import { aggregate, gauge, gaugeOver, histogramIncrease, rate, sumBy } from "../promql";
-import { about, answeredCalls, everyScrape, ofReplicas, tokenRate, tokenRefused, type WatchedModel } from "./model";
+import {
+    about,
+    answeredCalls,
+    engineHangs,
+    everyScrape,
+    ofReplicas,
+    tokenRate,
+    tokenRefused,
+    type WatchedModel,
+} from "./model";
 import { alertsOf, type AlertRule, type MakeAlert } from "./rule";
 
 /** Rate of spending a budget of 30 days: the fast one has spent 2 % of it after an hour, the slow one 5 % after six. */
@@ -37,12 +46,14 @@ function endpointDown(model: WatchedModel, alert: MakeAlert): AlertRule {
     const down = `${aggregate("max", ["instance"], everyScrape(model))} == 0 and on (instance) (${expectedUp(model)})`;
     return alert("VllmEndpointDown", "page", {
         // A token that is refused says nothing of the users' requests, and has a page of its own.
-        expr: relayed ? `${down} unless on () (${tokenRefused(model)})` : down,
+        expr: relayed ? `(${down} unless on () (${tokenRefused(model)})) or (${engineHangs(model)})` : down,
         for: "3m",
         summary: relayed
             ? `${name} does not answer: every request fails.`
             : `${name} does not answer and every request fails, or the token it is scraped with is refused.`,
-        description: "No scrape of {{ $labels.instance }} has succeeded for 3 minutes.",
+        description: relayed
+            ? "For 3 minutes no scrape of {{ $labels.instance }} has succeeded, or no completion of one token has come from it."
+            : "No scrape of {{ $labels.instance }} has succeeded for 3 minutes.",
     });
 }
 

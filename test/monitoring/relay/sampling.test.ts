@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { relayMetrics } from "../../../src/monitoring/metrics";
 import type { Metric } from "../../../src/vllm/metrics";
-import { relayScript } from "../../../src/monitoring/relay/manifests";
+import { relayScripts } from "../../../src/monitoring/relay/manifests";
 import type * as Relay from "../../../src/monitoring/relay/relay";
 import { loadBalancer, seeded, SimulatedReplica, strategies, type LoadBalancer, type Strategy } from "./load-balancer";
 
 const folder = mkdtempSync(join(tmpdir(), "relay-"));
-// The file as it is deployed.
+// The files as they are deployed.
 const file = join(folder, "relay.cjs");
-writeFileSync(file, relayScript());
+for (const [name, text] of Object.entries(relayScripts())) writeFileSync(join(folder, name), text);
 const { relayServer, parsePage, drawsNeeded, maxRequests, failureKinds } = createRequire(file)(file) as typeof Relay;
 const interval = 15;
 
@@ -457,8 +457,10 @@ describe("what the relay says of itself", () => {
             );
         }
         const known = Object.values<Metric>(relayMetrics);
-        // There is no certificate without TLS.
-        const here = known.filter(({ name }) => name !== relayMetrics.certificateExpiry.name);
+        // There is no certificate without TLS, and no completion is asked for here.
+        const here = known.filter(
+            ({ name }) => name !== relayMetrics.certificateExpiry.name && !name.includes("completion"),
+        );
         for (const { name, labels } of here) {
             // `own` takes the model away; `replica` is a label of the target for all that is scraped.
             const expected = labels.filter((label) => label !== "model");

@@ -172,3 +172,14 @@ describe("the rate limit", () => {
         expect(cloud.cloud.requests().map(({ status }) => status)).toEqual([200, 429, 200]);
     });
 });
+
+it("node flavors are told as the structure says: by region, with those that are sold out", async () => {
+    cloud = await startTestCloud();
+    const flavors = (region: string): Promise<{ name: string; state: string }[]> =>
+        cloud.api("GET", `/capabilities/kube/flavors?region=${region}`);
+    const names = async (region: string) => (await flavors(region)).map(({ name }) => name);
+    expect(await names("GRA11")).toEqual(expect.arrayContaining(["b2-15", "b3-16"]));
+    expect(await names("GRA9")).not.toContain("b3-16");
+    expect(await flavors("GRA11")).toContainEqual(expect.objectContaining({ name: "b2-120", state: "unavailable" }));
+    expect(cloud.cloud.violations()).toEqual([]);
+});

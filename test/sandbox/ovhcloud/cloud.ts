@@ -52,6 +52,8 @@ export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Pr
         projectId,
         mks: { create: none, resume: none, delete: none, kubeconfig: none, resetKubeconfig: none, scale: none },
         log: (line) => lines.push(line),
+        // More than any test of something else uses.
+        gpuQuota: 16,
         ...options,
     });
     const base = cloud.url.replace(/\/v1$/, "");

@@ -233,7 +233,8 @@ it("refuses what makes no sense, with the field and the fault", async () => {
     expect(await told({ kind: "errors", rate: 2 })).toContain("rate");
     expect(await told({ kind: "stall", rate: 0.5 })).toContain("rate: stall does not have it");
     expect(await told({ kind: "metrics" })).toBe("metrics: give one at least, NAME=VALUE");
-    expect(await told({ kind: "metrics", metrics: ["vllm:no=1"] })).toContain('there is no metric "vllm:no"');
+    const metrics = ["vllm:num_requests_waiting=1", "vllm:no=1"];
+    expect(await told({ kind: "metrics", metrics })).toMatch(/^vllm:no=1: there is no metric "vllm:no"; there is /);
     await cloud.api("PUT", `/ai/app/${id}/stop`);
     await cloud.until(id, "gone", ({ replicas }) => replicas.length === 0);
     expect(await told({ kind: "crash" })).toBe("replica: the app has no running replica; it has none");
@@ -261,7 +262,9 @@ it("is a command as well", async () => {
     await expect(command(["crash"], { app: "another" })).rejects.toThrow("no such app");
     await expect(command(["crash"], { replica: "99" })).rejects.toThrow("no running replica 99");
     await expect(command(["slow", "more"])).rejects.toThrow("name one fault");
-    await expect(command(["explode"])).rejects.toThrow('no fault "explode"');
+    await expect(command(["explode"])).rejects.toThrow('no fault "explode": give one of crash, hang, ');
+    await expect(command(["slwo"])).rejects.toThrow('no fault "slwo": did you mean "slow"?');
+    await expect(command(["metrics", "vllm:no=1"])).rejects.toThrow(/^vllm:no=1: there is no metric "vllm:no"/);
     await expect(command(["slow"], { factor: "much" })).rejects.toThrow("--factor much: give a number");
 });
 

@@ -76,8 +76,8 @@ export function emptyToolchain(dir: string): Toolchain {
     return {
         bin: Object.fromEntries(tools.map((tool) => [tool, join(dir, tool)])) as Toolchain["bin"],
         source: Object.fromEntries(
-            tools.map((tool) => [tool, { from: "built", version: recipes[tool].version }]),
-        ) as Toolchain["source"],
+            tools.map((tool) => [tool, { from: "built" as const, version: recipes[tool].version }]),
+        ),
     };
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** What a publisher does with one file. */
 export interface Published {
     body: Buffer;
-    /** Ends the connection after this many bytes of an answer. */
+    /** Ends the connection after this many bytes of an answer, with time for them to arrive. */
     cutAfter?: number;
     /** Gives this many bytes every 20 ms. */
     drip?: number;
@@ -77,7 +77,7 @@ export class Publisher {
         }
         if (file.drip) return void answer.end();
         if (file.cutAfter === undefined || file.cutAfter >= rest.length) return void answer.end(rest);
-        answer.write(rest.subarray(0, file.cutAfter), () => setTimeout(() => answer.destroy(), 20));
+        answer.write(rest.subarray(0, file.cutAfter), () => setTimeout(() => answer.destroy(), 300));
     }
 }
 

@@ -326,3 +326,31 @@ it("a folder of the cache that Go has made read-only can be removed", async () =
     removeFromCache(join(dir, "cache"));
     expect(existsSync(join(dir, "cache"))).toBe(false);
 });
+
+/** Where the module of a tool pins its version. */
+const pinnedIn: Record<string, string> = {
+    alertmanager: "github.com/prometheus/alertmanager",
+    etcd: "go.etcd.io/etcd/server/v3",
+    kubernetes: "k8s.io/kubernetes",
+    kwok: "sigs.k8s.io/kwok",
+    prometheus: "github.com/prometheus/prometheus",
+    "prometheus-operator": "github.com/prometheus-operator/prometheus-operator",
+    pulumi: "github.com/pulumi/pulumi/pkg/v3",
+    "pulumi-kubernetes": "github.com/pulumi/pulumi-kubernetes/provider/v4",
+};
+
+it.each(tools)("%s is downloaded and built in the version that its Go module pins", (tool) => {
+    const { module, version } = recipes[tool];
+    const text = readFileSync(join(__dirname, "../../../sandbox/toolchain/go", module, "go.mod"), "utf8");
+    const line = text.split("\n").find((one) => one.includes(`${pinnedIn[module]} v`))!;
+    const [, pinned] = / v(\d+\.\d+\.\d+)/.exec(line)!;
+    // Prometheus 3.16.0 is v0.316.0 as a module; the Kubernetes plugin has no version of its own as one.
+    const asModule: Record<string, string> = {
+        prometheus: version.replace(
+            /^(\d+)\.(\d+)/,
+            (_, major: string, minor: string) => `0.${major}${minor.padStart(2, "0")}`,
+        ),
+        "pulumi-kubernetes": "4.0.0",
+    };
+    expect(pinned).toBe(asModule[module] ?? version);
+});

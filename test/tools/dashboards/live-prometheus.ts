@@ -20,8 +20,11 @@ export interface LivePrometheus {
 
 const served = "Qwen/Qwen3-8B";
 
-/** Resolves once the replicas are ready and Prometheus answers. Each replica is told apart as the relay would. */
-export async function startLivePrometheus(model: WatchedModel, count = 1): Promise<LivePrometheus> {
+/**
+ * Resolves once the replicas are ready and Prometheus answers. Each replica is told apart as the relay would.
+ * @param alert name of a page that fires from the beginning
+ */
+export async function startLivePrometheus(model: WatchedModel, count = 1, alert?: string): Promise<LivePrometheus> {
     const dir = mkdtempSync(join(tmpdir(), "dashboards-"));
     const replicas = Array.from({ length: count }, () =>
         startReplica({
@@ -36,7 +39,9 @@ export async function startLivePrometheus(model: WatchedModel, count = 1): Promi
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     mkdirSync(join(dir, "data"));
-    writeFileSync(join(dir, "rules.yaml"), stringify({ groups: allRules([model]) }));
+    const labels = { severity: "page", model: model.name };
+    const firing = alert === undefined ? [] : [{ name: "test", rules: [{ alert, expr: "vector(1)", labels }] }];
+    writeFileSync(join(dir, "rules.yaml"), stringify({ groups: [...allRules([model]), ...firing] }));
     const targets = replicas.map((replica, index) => ({
         targets: [`127.0.0.1:${replica.port}`],
         ...(model.relayed && { labels: { replica: String(index) } }),
@@ -61,7 +66,13 @@ export async function startLivePrometheus(model: WatchedModel, count = 1): Promi
         ],
         logFile: join(dir, "prometheus.log"),
     });
-    while (!(await fetch(`${url}/-/ready`).then(({ ok }) => ok, () => false))) await sleep(100);
+    while (
+        !(await fetch(`${url}/-/ready`).then(
+            ({ ok }) => ok,
+            () => false,
+        ))
+    )
+        await sleep(100);
 
     let asking = true;
     const workers: Promise<void>[] = [];

@@ -41,16 +41,20 @@ describe("a time range", () => {
 
     it("has at most 240 points on a line, none closer than a scrape, at the same moments in a later look", () => {
         fc.assert(
-            fc.property(fc.integer({ min: 1, max: 30 * 86_400 }), fc.integer({ min: 0, max: 10_000 }), (length, later) => {
-                const span = { from: now + later - length, to: now + later };
-                const step = stepOf(span);
-                const grid = gridOf(span, step);
-                expect(step).toBeGreaterThanOrEqual(15);
-                expect(grid.length).toBeLessThanOrEqual(242);
-                expect(grid.every((t) => t % step === 0 && t <= span.to)).toBe(true);
-                expect(span.to - grid.at(-1)!).toBeLessThan(step);
-                expect(rateInterval(step)).toBeGreaterThanOrEqual(Math.max(60, step + 15));
-            }),
+            fc.property(
+                fc.integer({ min: 1, max: 30 * 86_400 }),
+                fc.integer({ min: 0, max: 10_000 }),
+                (length, later) => {
+                    const span = { from: now + later - length, to: now + later };
+                    const step = stepOf(span);
+                    const grid = gridOf(span, step);
+                    expect(step).toBeGreaterThanOrEqual(15);
+                    expect(grid.length).toBeLessThanOrEqual(242);
+                    expect(grid.every((t) => t % step === 0 && t <= span.to)).toBe(true);
+                    expect(span.to - grid.at(-1)!).toBeLessThan(step);
+                    expect(rateInterval(step)).toBeGreaterThanOrEqual(Math.max(60, step + 15));
+                },
+            ),
         );
     });
 });
@@ -129,7 +133,15 @@ describe("scales", () => {
     });
 
     it("stack lines, and leave out what is missing", () => {
-        expect(cumulated([[1, null, 3], [2, 2, null]])).toEqual([[1, null, 3], [3, 2, null]]);
+        expect(
+            cumulated([
+                [1, null, 3],
+                [2, 2, null],
+            ]),
+        ).toEqual([
+            [1, null, 3],
+            [3, 2, null],
+        ]);
     });
 
     it("know the points that would not be seen", () => {
@@ -141,7 +153,12 @@ describe("an address", () => {
     const dashboard = {
         time: { from: "now-1h", to: "now" },
         refresh: "15s",
-        annotations: { list: [{ name: "Alerts", enable: true }, { name: "Replicas", enable: false }] },
+        annotations: {
+            list: [
+                { name: "Alerts", enable: true },
+                { name: "Replicas", enable: false },
+            ],
+        },
     } as Dashboard;
 
     it("names a dashboard as Grafana's does", () => {

@@ -101,6 +101,17 @@ describe("a run that succeeds", () => {
         expect(run.stdout).toContain("24 of 24: 24 ok, 0 errors");
     });
 
+    it("shows the engines' own times of the same requests beside", () => {
+        const { server, byLength } = run.report!;
+        // Each look meets one of two replicas: both are likely met, and certainly one.
+        expect(server!.replicas).toBeGreaterThan(0);
+        expect(server!.requests).toBeLessThanOrEqual(24);
+        expect(run.stdout).toContain("vLLM's own: first token");
+        expect(byLength.map(({ lengthClass }) => lengthClass)).toEqual(
+            ["short", "medium", "long"].filter((length) => byLength.some(({ lengthClass }) => lengthClass === length)),
+        );
+    });
+
     it("counts replicas as the platform does", () => {
         expect(run.report!.replicasUnknown).toBeUndefined();
         expect(run.report!.replicas.length).toBeGreaterThan(0);

@@ -1,6 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bucketSeconds, countEach, quantile, Samples, summarize } from "../../../tools/loadtest/statistics";
+import {
+    bucketSeconds,
+    countEach,
+    Histogram,
+    histogramEntries,
+    quantile,
+    Samples,
+    summarize,
+} from "../../../tools/loadtest/statistics";
 
 const values = fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 200 });
 
@@ -82,4 +90,72 @@ it("buckets are of a round width and no more than asked for", () => {
         }),
     );
     expect(bucketSeconds(250, 60)).toBe(5);
+});
+
+describe("requests that got no answer", () => {
+    it("count as longer than any other, and what falls among them is a least", () => {
+        const answered = Array.from({ length: 90 }, (_, i) => i + 1);
+        const summary = summarize(answered, 10, 200)!;
+        expect(summary).toMatchObject({ p50: 50.5, p95: 200, p99: 200, max: 200, unknown: 10, mean: 45.5 });
+        expect(summary.atLeast).toEqual(["max", "p95", "p99"]);
+    });
+
+    it("push the percentiles up as infinite values would", () => {
+        fc.assert(
+            fc.property(values, fc.integer({ min: 1, max: 50 }), (all, unknown) => {
+                const sorted = [...all].sort((a, b) => a - b);
+                const infinite = [...sorted, ...Array<number>(unknown).fill(Infinity)];
+                const summary = summarize(all, unknown)!;
+                for (const [name, q] of [
+                    ["p50", 0.5],
+                    ["p95", 0.95],
+                ] as const) {
+                    const expected = quantile(infinite, q);
+                    if (Number.isFinite(expected)) expect(summary[name]).toBeCloseTo(expected, 6);
+                    else expect(summary.atLeast).toContain(name);
+                }
+            }),
+        );
+    });
+});
+
+describe("a histogram", () => {
+    const times = fc.array(fc.double({ min: 1e-6, max: 1000, noNaN: true }), { minLength: 1, maxLength: 300 });
+    const of = (all: number[]): Histogram => {
+        const histogram = new Histogram();
+        for (const value of all) histogram.push(value);
+        return histogram;
+    };
+
+    it("is wrong by a quarter of a percent at most, its mean and bounds not at all", () => {
+        fc.assert(
+            fc.property(times, (all) => {
+                const summary = of(all).summary()!;
+                const sorted = [...all].sort((a, b) => a - b);
+                expect(summary.min).toBe(sorted[0]);
+                expect(summary.max).toBe(sorted.at(-1));
+                for (const [name, q] of [
+                    ["p50", 0.5],
+                    ["p99", 0.99],
+                ] as const) {
+                    const rank = sorted[Math.floor(q * (all.length - 1))];
+                    expect(Math.abs(summary[name] - rank) / rank).toBeLessThan(0.0026);
+                }
+            }),
+        );
+    });
+
+    it("of parts adds up to that of the whole, also as text", () => {
+        fc.assert(
+            fc.property(times, times, (one, other) => {
+                const sum = of(one);
+                sum.add(of(other).content);
+                const { mean: _, ...whole } = of([...one, ...other]).summary()!;
+                expect(sum.summary()).toMatchObject(whole);
+                expect(sum.text()).toBe(of([...one, ...other]).text());
+                const counts = histogramEntries(sum.text()).map(({ count }) => count);
+                expect(counts.reduce((total, count) => total + count, 0)).toBe(one.length + other.length);
+            }),
+        );
+    });
 });

@@ -326,8 +326,9 @@ describe("a stack is verified", () => {
             world.drift.preview = `token: ${world.outputs.clientToken}`;
         });
         const text = findings.map(findingLine).join("\n") + junit(findings) + JSON.stringify(findings);
-        for (const secret of ["made-up-client-token", "made-up-password", "hf_very_secret"])
+        for (const secret of ["made-up-client-token", "made-up-password", "hf_very_secret"]) {
             expect(text).not.toContain(secret);
+        }
         expect(text).toContain("token: [secret]");
     });
 
@@ -340,7 +341,6 @@ describe("a stack is verified", () => {
         expect(text).toMatch(/<testsuites name="verify" tests="\d+" failures="1">/);
         expect(text).toContain("it would:&#10;a &lt;b&gt; &amp; &quot;c&quot;");
         expect(text.match(/<skipped /g)).toHaveLength(1);
-        // eslint-disable-next-line no-control-regex
         expect(text).not.toMatch(/\u0000/);
     });
 });

@@ -22,7 +22,10 @@ export function viewOf(dashboard: Dashboard, address: URLSearchParams): View & {
     const understood = spanOf(asked, Date.now() / 1000) !== undefined;
     const refresh = address.get("refresh") ?? dashboard.refresh;
     const hidden = dashboard.annotations.list
-        .filter(({ name, enable }) => !(address.has(`annotation-${name}`) ? address.get(`annotation-${name}`) === "true" : enable))
+        .filter(
+            ({ name, enable }) =>
+                !(address.has(`annotation-${name}`) ? address.get(`annotation-${name}`) === "true" : enable),
+        )
         .map(({ name }) => name);
     return {
         range: understood ? asked : dashboard.time,

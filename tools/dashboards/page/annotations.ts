@@ -21,7 +21,9 @@ export async function readMarks(annotations: AnnotationJson[], prometheus: Prome
             const seconds = Math.max(secondsOf(step) ?? 60, Math.ceil((to - from) / mostPoints));
             const times = gridOf(prometheus.span, seconds);
             const series = await prometheus.range(expr, times, seconds);
-            return series.flatMap((one) => marksOf(one, times, seconds, titleFormat, iconColor));
+            const marks = series.flatMap((one) => marksOf(one, times, seconds, titleFormat, iconColor));
+            // What was so at the last of these moments is taken to be so still.
+            return marks.map((mark) => (mark.to === times.at(-1) ? { ...mark, to } : mark));
         }),
     );
     return found.flat().sort((a, b) => a.from - b.from);

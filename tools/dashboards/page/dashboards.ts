@@ -32,7 +32,9 @@ class DashboardPage {
         for (const row of rowsOf(dashboard.panels)) byId("rows").append(this.row(row));
         this.toolbar = new Toolbar(dashboard, this.view, this.variables, () => this.changed());
         if (fault !== undefined) byId("message").textContent = fault;
-        document.addEventListener("visibilitychange", () => void this.look());
+        document.addEventListener("visibilitychange", () => {
+            if (document.body.dataset.state !== "loading") void this.look();
+        });
     }
 
     private row({ title, panels }: { title: string; panels: PanelJson[] }): HTMLElement {
@@ -65,10 +67,10 @@ class DashboardPage {
 
     /** Asks for everything once; a look that is still going on is given up. */
     async look(): Promise<void> {
-        this.looking.abort();
-        clearTimeout(this.timer);
         // Nobody sees it; the next look comes when somebody does.
         if (document.hidden) return;
+        this.looking.abort();
+        clearTimeout(this.timer);
         const looking = (this.looking = new AbortController());
         document.body.dataset.state = "loading";
         try {

@@ -5,7 +5,7 @@ import { legendRows } from "./legend";
 import type { Line, Look } from "./panel";
 import { colour, seriesStyle, type SeriesStyle } from "./series-style";
 import { cumulated, fillBands, incrementsOf, isolated, logRange, topOf } from "./scales";
-import { clockFormat } from "./clock";
+import { clockFormat, clockSpace } from "./clock";
 import { hideTooltip, showTooltip } from "./tooltip";
 import { formatTick, formatValue } from "./units";
 
@@ -44,7 +44,8 @@ export class Timeseries {
         const { lines, times, span } = look;
         this.styles = seriesStyle(this.panel, lines);
         const wanted = JSON.stringify(lines.map(({ refId, label }) => [refId, label]));
-        const positive = (values: Line["values"]) => values.map((value) => (value !== null && value > 0 ? value : null));
+        const positive = (values: Line["values"]) =>
+            values.map((value) => (value !== null && value > 0 ? value : null));
         let values = lines.map((line) => (this.logarithmic ? positive(line.values) : line.values));
         if (this.stacked) values = cumulated(values);
         if (!this.drawn || anew || wanted !== this.builtFor) {
@@ -88,9 +89,17 @@ export class Timeseries {
                 points: { size: 7 },
                 drag: { x: true, y: false, setScale: false },
             },
-            scales: { x: { time: true, auto: false }, y: { auto: false, ...(this.logarithmic && { distr: 3, log: 10 }) } },
+            scales: {
+                x: { time: true, auto: false },
+                y: { auto: false, ...(this.logarithmic && { distr: 3, log: 10 }) },
+            },
             axes: [
-                { ...axis, size: 24, space: 65, values: (plot, times) => times.map(clockFormat(plot.scales.x)) },
+                {
+                    ...axis,
+                    size: 24,
+                    space: (_, __, min, max) => clockSpace(max - min),
+                    values: (plot, times) => times.map(clockFormat(plot.scales.x)),
+                },
                 {
                     ...axis,
                     space: 26,
@@ -165,13 +174,16 @@ function drawMarks(plot: uPlot, marks: Mark[]): void {
         if (to < min || from > max) continue;
         const [begin, end] = [from, to].map((t) => plot.valToPos(Math.min(Math.max(t, min), max), "x", true));
         ctx.fillStyle = ctx.strokeStyle = colour(`--mark-${color}`, `--mark-blue`);
-        ctx.globalAlpha = 0.1;
+        ctx.globalAlpha = 0.05;
         ctx.fillRect(begin, bbox.top, end - begin, bbox.height);
         ctx.globalAlpha = 0.75;
         ctx.lineWidth = devicePixelRatio;
         ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
         ctx.beginPath();
-        for (const [at, t] of [[begin, from], [end, to]]) {
+        for (const [at, t] of [
+            [begin, from],
+            [end, to],
+        ]) {
             if (t < min || t > max) continue;
             ctx.moveTo(Math.round(at), bbox.top);
             ctx.lineTo(Math.round(at), bbox.top + bbox.height);

@@ -6,7 +6,15 @@ import { quickRanges, rangeTitle, spanOf } from "./time-range";
 import { all, type Variable } from "./variables";
 
 /** Seconds between two looks that can be chosen. */
-const refreshes: Record<number, string> = { 0: "off", 5: "5 s", 10: "10 s", 15: "15 s", 30: "30 s", 60: "1 min", 300: "5 min" };
+const refreshes: Record<number, string> = {
+    0: "off",
+    5: "5 s",
+    10: "10 s",
+    15: "15 s",
+    30: "30 s",
+    60: "1 min",
+    300: "5 min",
+};
 
 /** The choices at the top. What is chosen is written into `view` and `variables`; then `changed` is called. */
 export class Toolbar {
@@ -87,7 +95,12 @@ export class Toolbar {
         const span = spanOf(view.range, Date.now() / 1000)!;
         const [from, to] = (["From", "To"] as const).map((name) => {
             const t = name === "From" ? span.from : span.to;
-            return element("input", { type: "datetime-local", step: "1", value: localTime(t), "aria-label": name }) as HTMLInputElement;
+            return element("input", {
+                type: "datetime-local",
+                step: "1",
+                value: localTime(t),
+                "aria-label": name,
+            }) as HTMLInputElement;
         });
         const apply = element("button", { type: "button" }, "Show this range");
         apply.addEventListener("click", () => {
@@ -98,7 +111,11 @@ export class Toolbar {
             else to.reportValidity();
         });
         const title = rangeTitle(view.range, Date.now() / 1000);
-        const out = element("button", { type: "button", "aria-label": "Zoom out: twice the time", title: "Zoom out" }, "−");
+        const out = element(
+            "button",
+            { type: "button", "aria-label": "Zoom out: twice the time", title: "Zoom out" },
+            "−",
+        );
         out.addEventListener("click", () => {
             const now = spanOf(view.range, Date.now() / 1000)!;
             const half = (now.to - now.from) / 2;
@@ -135,7 +152,7 @@ export class Toolbar {
         const options = Object.entries(known).map(([value, title]) => {
             return new Option(title, value, false, Number(value) === this.view.refresh);
         });
-        const select = element("select", {}, ...options) as HTMLSelectElement;
+        const select = element("select", { "aria-label": "Refresh" }, ...options) as HTMLSelectElement;
         select.addEventListener("change", () => {
             this.view.refresh = Number(select.value);
             this.changed();

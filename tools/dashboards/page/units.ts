@@ -22,7 +22,9 @@ export function formatValue(value: number, unit: string): string {
 
 /** The same beside an axis, where there is no room for the words of a unit that is not Grafana's own. */
 export function formatTick(value: number, unit: string): string {
-    return /^(s|percentunit|bytes|currencyEUR|reqps|cps)$/.test(unit) ? formatValue(value, unit) : formatValue(value, "short");
+    return /^(s|percentunit|bytes|currencyEUR|reqps|cps)$/.test(unit)
+        ? formatValue(value, unit)
+        : formatValue(value, "short");
 }
 
 function seconds(value: number): string {

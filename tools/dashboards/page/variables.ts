@@ -52,5 +52,8 @@ export function valueOf({ json, options, chosen }: Variable): string {
 
 /** For a regular expression in quotes, as Grafana does: the backslash itself needs another one there. */
 export function escapeRegex(text: string): string {
-    return text.replaceAll("\\", "\\\\\\\\").replaceAll(/[$^*{}[\]'+?.()|]/g, "\\\\$&").replaceAll('"', '\\"');
+    return text
+        .replaceAll("\\", "\\\\\\\\")
+        .replaceAll(/[$^*{}[\]'+?.()|]/g, "\\\\$&")
+        .replaceAll('"', '\\"');
 }

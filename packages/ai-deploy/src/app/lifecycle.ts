@@ -42,7 +42,7 @@ export async function diff(
         context.progress(
             `${olds.name} (${known}) does not exist any more; if it is protected, \`pulumi refresh\` takes it out of the state`,
         );
-        return { changes: true, replaces: ["appId"], restarts: true };
+        return { changes: true, replaces: ["appId"] };
     }
     const { state } = app.status;
     const plan = diffApp(olds, news, state);
@@ -60,9 +60,8 @@ export async function diff(
         context.progress(`${olds.name} (${known}) was changed since, by an interrupted run or by hand: ${what}`);
     }
     const changes = plan.changes || leftovers.length > 0 || drifted.length > 0;
-    const restarts = plan.restarts || restartsReplicas(drifted);
-    if (plan.replaces.length === 0) context.run.restarts.set(known, restarts);
-    return announceReplacement(context, { changes, replaces: plan.replaces, restarts }, olds, news, app);
+    if (plan.replaces.length === 0) context.run.restarts.set(known, restartsReplicas(olds, news, drifted, state));
+    return announceReplacement(context, { ...plan, changes }, olds, news, app);
 }
 
 /** Says what a replacement means for those who use the app, since a preview shows it as one line among many. */

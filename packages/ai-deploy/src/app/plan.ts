@@ -26,16 +26,6 @@ export interface AppDiff {
     changes: boolean;
     /** Input properties that force a replacement. */
     replaces: string[];
-    /** Whether replicas end or start by it. */
-    restarts: boolean;
-}
-
-/** What the API changes in an app while its replicas go on. */
-const withoutRestart: Field[] = ["labels", "scalingStrategy"];
-
-/** Whether a change of these fields restarts replicas. */
-export function restartsReplicas(fields: Field[]): boolean {
-    return fields.some((field) => !withoutRestart.includes(field));
 }
 
 /** Body of `POST /ai/app`. */
@@ -69,23 +59,41 @@ export function diffApp(
     news: AppInputs,
     state: string | undefined = olds.state,
 ): AppDiff {
-    const before = comparableInputs(olds);
     const after = comparableInputs(news);
-    const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])] as Field[];
-    const changed = fields.filter((field) => !same(before[field], after[field]));
+    const changed = changedFields(olds, news);
     const replaces = changed
         .filter((field) => immutable.includes(field) || (onlySettable.includes(field) && after[field] === undefined))
         .map((field) => inputProperty[field] ?? field);
     if (olds.serviceName !== news.serviceName) replaces.push("serviceName");
     if (news.adopt !== undefined && news.adopt !== olds.adopt && news.adopt !== olds.appId) replaces.push("adopt");
-    const wantsRunning = (news.desiredState ?? "RUNNING") === "RUNNING";
+    const changes = changed.length > 0 || replaces.length > 0 || isInWrongState(news, state);
+    return { changes, replaces: [...new Set(replaces)] };
+}
+
+/** What the API changes in an app while its replicas go on. */
+const withoutRestart: Field[] = ["labels", "scalingStrategy"];
+
+/**
+ * Whether replicas start anew, or start at all, by a change that leaves the app in place.
+ *
+ * @param drifted fields that are not as the state has them
+ * @param state how the app is now
+ */
+export function restartsReplicas(olds: AppInputs, news: AppInputs, drifted: Field[], state: string): boolean {
+    const fields = [...changedFields(olds, news), ...drifted];
+    return fields.some((field) => !withoutRestart.includes(field)) || isInWrongState(news, state);
+}
+
+function changedFields(olds: AppInputs, news: AppInputs): Field[] {
+    const before = comparableInputs(olds);
+    const after = comparableInputs(news);
+    const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])] as Field[];
+    return fields.filter((field) => !same(before[field], after[field]));
+}
+
+function isInWrongState({ desiredState = "RUNNING" }: AppInputs, state: string | undefined): boolean {
     const down = downStates.includes(state as AppState);
-    const wrongState = wantsRunning ? down : state !== undefined && !down;
-    return {
-        changes: changed.length > 0 || replaces.length > 0 || wrongState,
-        replaces: [...new Set(replaces)],
-        restarts: restartsReplicas(changed) || wrongState,
-    };
+    return desiredState === "RUNNING" ? down : state !== undefined && !down;
 }
 
 /**

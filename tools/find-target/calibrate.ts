@@ -1,5 +1,3 @@
-import type { Profile } from "./profiles";
-
 /**
  * Fits the times of a profile to a real server. All that it needs is what a client sees: when each request was sent and
  * when the pieces of its streamed answer came, for all requests that the server had meanwhile (`measure`); or step times
@@ -34,8 +32,10 @@ export interface Measurement {
 export type Figure = "base" | "prefillToken" | "decodeSequence" | "contextToken" | "requestOverhead";
 
 export interface Calibration {
-    step: Profile["step"];
-    requestOverhead: Profile["requestOverhead"];
+    /** Seconds: of any step, for each prompt token computed, each sequence that decodes, each token of its context. */
+    step: { base: number; prefillToken: number; decodeSequence: number; contextToken: number; spread: number };
+    /** Seconds added to each request by the API server. */
+    requestOverhead: number;
     /** Standard error of each figure, in its unit. Infinity: these measurements cannot tell it, and it is given as 0. */
     errors: Record<Figure, number>;
     /** Root mean square of (measured - fitted) / fitted over the measurements used. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { calibrate, measure, type Measurement, type StreamedAnswer } from "../../../sandbox/vllm/calibrate";
+import { calibrate, measure, type Measurement, type StreamedAnswer } from "../../../tools/find-target/calibrate";
 import { Engine, type EngineConfig } from "../../../sandbox/vllm/engine";
 import { seededRandom } from "../../../sandbox/vllm/simulated-text";
 

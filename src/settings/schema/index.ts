@@ -1,0 +1,64 @@
+/**
+ * Every setting: its type and limits as zod reads them, and above it what it is. docs/settings.md is made of both
+ * (`npm run docs`), by these tags:
+ *
+ * - `@unit`, where the name does not say it;
+ * - `@default`: values as JSON in backticks, the one of `ministral` first where other models have another; or none, and
+ *   what holds then. A test compares them with `defaults.ts`;
+ * - `@example`: commands that set it. A test runs each of them, with those of the settings around it;
+ * - `@change`: what a change does to what is there, in the words of the page's head. A test holds models' to the calls
+ *   that the provider would make, and the cluster's to what the ovh plugin was recorded replacing;
+ * - `@cost`: what of it is billed.
+ */
+import { z } from "zod";
+import { alertingSchema } from "./alerting";
+import { clusterSchema } from "./cluster";
+import { modelSchema } from "./model";
+import { monitoringSchema } from "./monitoring";
+import { ownName, pem, text } from "./values";
+
+export const settingsSchema = z.strictObject({
+    /**
+     * Id of the Public Cloud project that everything is made in.
+     * @default none: has to be set
+     * @example pulumi config set projectId 0123456789abcdef0123456789abcdef
+     * @change replaces everything, in the other project
+     */
+    projectId: text(
+        /^[0-9A-Za-z][0-9A-Za-z-]{0,63}$/,
+        "give the id of the Public Cloud project, 32 hexadecimal digits",
+    ),
+    /**
+     * Access token of huggingface.co, with which each replica downloads the weights; encrypted.
+     * @default none: has to be set
+     * @example pulumi config set --secret huggingFaceToken hf_made_up
+     * @change rolls
+     */
+    huggingFaceToken: z.string().regex(/^\S+$/, "give a Hugging Face access token, without spaces"),
+    /**
+     * The models to serve, by name. Where others are named, `ministral` has to be too: `{}` serves it beside them, `null`
+     * leaves it out.
+     */
+    models: z.record(ownName("model"), modelSchema),
+    cluster: clusterSchema,
+    monitoring: monitoringSchema,
+    alerting: alertingSchema,
+    /**
+     * Private key of `monitoring.grafana.ingress.certificate`, PEM; encrypted.
+     * @default none
+     * @example
+     * pulumi config set --path monitoring.grafana.access ingress
+     * pulumi config set --path monitoring.grafana.ingress.host grafana.example.org
+     * pulumi config set --path monitoring.grafana.ingress.class nginx
+     * pulumi config set --path monitoring.grafana.ingress.certificate < chain.pem
+     * pulumi config set --secret grafanaTlsKey < key.pem
+     * @change live
+     */
+    grafanaTlsKey: pem("(.+ )?PRIVATE KEY").optional(),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
+export { alertingSchema, receiverSchema, type AlertingSettings, type Receiver } from "./alerting";
+export { clusterSchema, type ClusterSettings } from "./cluster";
+export { modelSchema, type ModelSettings } from "./model";
+export { monitoringSchema, type MonitoringSettings } from "./monitoring";

@@ -1,0 +1,65 @@
+type Config = Record<string, unknown>;
+
+const files: Record<string, string> = {
+    "chain.pem": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    "key.pem": "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+};
+
+/** A command as a person pastes it, taken apart. */
+interface SetCommand {
+    key: string;
+    /** What is written; of a file what is in it. */
+    written: string;
+    isPath: boolean;
+    isSecret: boolean;
+}
+
+/** @throws Error for anything but `pulumi config set`, with its options and quotes as a shell takes them */
+export function readSetCommand(line: string): SetCommand {
+    const [program, subject, verb, ...rest] = (line.match(/'[^']*'|"[^"]*"|\S+/g) ?? []).map((word) =>
+        word.replace(/^(['"])(.*)\1$/, "$2"),
+    );
+    if ([program, subject, verb].join(" ") !== "pulumi config set") throw new Error(`no command of pulumi: ${line}`);
+    const from = rest.indexOf("<");
+    const end = rest.indexOf("--");
+    const options = rest.filter((word, index) => word.startsWith("--") && (end < 0 || index < end));
+    const [key, written] = rest.filter((word, index) => !options.includes(word) && index !== end && index !== from);
+    for (const option of options) {
+        if (!["--path", "--secret"].includes(option)) throw new Error(`no option of it: ${option} in ${line}`);
+    }
+    return {
+        key,
+        written: from < 0 ? written : files[written],
+        isPath: options.includes("--path"),
+        isSecret: options.includes("--secret"),
+    };
+}
+
+/**
+ * The config after `pulumi config set`, as Pulumi 3.248 changes it: with `--path` it reads whole numbers and truths, and
+ * nothing else; a list takes a place behind its last one at most.
+ * @param value in the place of a placeholder, `<...>`
+ */
+export function configSet(config: Config, line: string, value?: unknown): Config {
+    const { key, written, isPath } = readSetCommand(line);
+    const changed = structuredClone(config);
+    const steps = isPath ? stepsOf(key) : [key];
+    const last = steps.pop()!;
+    let at = changed as Record<string | number, any>;
+    steps.forEach((step, index) => {
+        at = at[step] ??= typeof (steps[index + 1] ?? last) === "number" ? [] : {};
+    });
+    if (typeof last === "number" && last > ((at as unknown as unknown[]).length ?? 0)) {
+        throw new Error(`no place ${last} in the list of ${key}`);
+    }
+    const read = isPath && /^(true|false|-?(0|[1-9]\d*))$/.test(written) ? (JSON.parse(written) as unknown) : written;
+    at[last] = /^<.*>$/.test(written) ? value : read;
+    return changed;
+}
+
+/** `a.b[0]["c d"]` in its parts. */
+function stepsOf(path: string): (string | number)[] {
+    return [...path.matchAll(/\["([^"]+)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
+        index === undefined ? (quoted ?? name) : Number(index),
+    );
+}

@@ -62,7 +62,7 @@ function deadCommandsOf(file: string): string[] {
     const all = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, name]) => name);
     const sandboxCommands = [...usage.matchAll(/^ {2}(\w+) {2,}/gm)].map(([, name]) => name);
     return [
-        ...all(/npm run ([\w:-]+)/g).filter((name) => !(name in scripts)),
+        ...all(/npm run (?:-s |--silent )?(\w[\w:-]*)/g).filter((name) => !(name in scripts)),
         ...all(/npm run sandbox -- ([a-z]+)/g).filter((name) => !sandboxCommands.includes(name)),
         ...all(/npm test -- ((?:[\w./-]+ ?)+)/g)
             .flatMap((paths) => paths.trim().split(" "))

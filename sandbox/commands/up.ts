@@ -178,8 +178,9 @@ function findingText({ promise, ok, seen }: Finding): string {
 function nextSteps(layout: Layout, daemon: DaemonInfo, took: string): string {
     const command = (text: string): string => styled("bold", text);
     return `
-Up after ${took}. GPUs, vLLM, AI Deploy and OVHcloud's API are simulated; "status"
-says of each part whether it is the real one. All promises and warnings are in
+Up after ${took}.
+GPUs, vLLM, AI Deploy and OVHcloud's API are simulated; "status" says of each
+part whether it is the real one. Every promise, and what else was said:
 ${layout.upLog}
 
 Three things to do next, in this folder:

@@ -17,7 +17,7 @@ import { ensureDaemon, withDaemon } from "./daemon-process";
 import type { Installed } from "./installed";
 import { isInterrupted } from "./interruption";
 import type { WantedSettings } from "./options";
-import { Phases } from "./phases";
+import { Phases, type Outcome } from "./phases";
 import { Stack } from "./stack";
 import { UserError } from "./user-error";
 
@@ -96,16 +96,17 @@ async function install(
         const value = await installPlugins({ ...where, toolchain, allowDownload: true, log: say });
         return { value, seen: counted(Object.values(value).map(({ source }) => source)) };
     });
-    return { chart, plugins, toolchain: toolchain.source, grafana: grafanaHere() };
+    const grafana = await phases.run("Grafana", async () => grafanaHere());
+    return { chart, plugins, toolchain: toolchain.source, grafana };
 }
 
 /** What is wrong with it is said, and keeps nothing else from starting. */
-function grafanaHere(): GrafanaProgram | null {
+function grafanaHere(): Outcome<GrafanaProgram | null> {
     try {
-        return findGrafana() ?? null;
+        const found = findGrafana() ?? null;
+        return { value: found, seen: found ? found.version : "none on PATH: the console shows the dashboards" };
     } catch (error) {
-        console.log(styled("yellow", `Grafana is not run: ${(error as Error).message}`));
-        return null;
+        return { value: null, seen: `not run: ${(error as Error).message}`, ok: false };
     }
 }
 

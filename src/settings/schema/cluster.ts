@@ -63,7 +63,7 @@ export const clusterSchema = z.strictObject({
          * What a node is. Preview refuses one that the region does not have, or has none of now.
          * @default `"b2-15"`
          * @example pulumi config set --path cluster.nodePool.flavor b3-16
-         * @change replaces the node pool; preview says in which order, and how to have the new nodes first
+         * @change replaces the node pool: the new nodes come first, then pods move. Until then both are billed and count against the quota
          * @cost per node and hour: `FLAVOR.consumption` of OVHcloud's price list
          */
         flavor: text(/^[a-z0-9][a-z0-9.-]*$/, 'give an instance flavor, such as "b2-15"'),

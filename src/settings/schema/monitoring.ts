@@ -89,7 +89,7 @@ export const monitoringSchema = z.strictObject({
          * Storage class of all three; with `-luks` encrypted.
          * @default `"csi-cinder-high-speed"`
          * @example pulumi config set --path monitoring.storage.class csi-cinder-high-speed-gen2
-         * @change counts for new volumes only: those that exist keep theirs
+         * @change refused, in preview, while the volumes exist: docs/upgrading.md tells how to begin with empty ones
          * @cost price per GiB and hour goes by class: `volume.CLASS.consumption` of OVHcloud's price list
          */
         class: storageClass,
@@ -97,7 +97,7 @@ export const monitoringSchema = z.strictObject({
          * Size of Prometheus' volume, in Gi or Ti.
          * @default `"50Gi"`
          * @example pulumi config set --path monitoring.storage.prometheus 100Gi
-         * @change a volume that exists keeps its size until it is grown by hand, see docs/operations/PrometheusDiskFilling.md
+         * @change grows the volume, where its class allows that, and restarts Prometheus; a smaller one is refused in preview
          * @cost per GiB and hour
          */
         prometheus: size,
@@ -105,7 +105,7 @@ export const monitoringSchema = z.strictObject({
          * Size of Grafana's volume, which holds its database.
          * @default `"10Gi"`
          * @example pulumi config set --path monitoring.storage.grafana 20Gi
-         * @change grows the volume, where its class allows that; a smaller one is refused by Kubernetes
+         * @change grows the volume, where its class allows that; a smaller one is refused in preview
          * @cost per GiB and hour
          */
         grafana: size,
@@ -113,7 +113,7 @@ export const monitoringSchema = z.strictObject({
          * Size of Alertmanager's volume, which holds silences.
          * @default `"10Gi"`
          * @example pulumi config set --path monitoring.storage.alertmanager 20Gi
-         * @change a volume that exists keeps its size until it is grown by hand
+         * @change grows the volume, where its class allows that, and restarts Alertmanager; a smaller one is refused in preview
          * @cost per GiB and hour
          */
         alertmanager: size,
@@ -124,7 +124,7 @@ export const monitoringSchema = z.strictObject({
          * Exact version of the chart.
          * @default `"88.5.3"`
          * @example pulumi config set --path monitoring.chart.version 88.5.3
-         * @change upgrades the release: Prometheus, Grafana and Alertmanager restart
+         * @change upgrades the release and the operator's custom resource definitions: Prometheus, Grafana and Alertmanager restart
          */
         version: text(/^\d+\.\d+\.\d+$/, 'pin an exact version, such as "88.5.3"'),
         /**

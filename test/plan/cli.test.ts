@@ -1,0 +1,91 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { configLines } from "../../plan/text";
+import { parse } from "../settings/config";
+
+let folder: string;
+beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "plan-"));
+    // Ten minutes at 2 requests a second, then ten at 8.
+    const rows = Array.from({ length: 6000 }, (_, i) => (i < 1200 ? i / 2 : 600 + (i - 1200) / 8));
+    writeFileSync(
+        join(folder, "trace.csv"),
+        ["Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type"]
+            .concat(rows.map((at) => `${at},m,${300 + ((at * 7) % 200)},200,500,log`))
+            .join("\n"),
+    );
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function plan(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    const command = ["--import", "tsx", "plan/cli.ts", ...options];
+    return new Promise((resolve) => {
+        execFile(process.execPath, command, { cwd: join(__dirname, "../..") }, (error, stdout, stderr) => {
+            resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+        });
+    });
+}
+
+describe("npm run plan", () => {
+    it("recommends settings that keep the targets, and says what they would cost and hang on", async () => {
+        const file = join(folder, "plan.json");
+        const options = ["--trace", join(folder, "trace.csv"), "--price", "3", "--json-file", file];
+        const { code, stdout } = await plan(...options);
+        expect(code, stdout).toBe(0);
+        expect(stdout).toMatch(/pulumi config set --path models\.ministral\.scaling\.target \d+/);
+        expect(stdout).toMatch(/[\d,]+ EUR\/month/);
+        for (const heading of ["What is asked", "Recommended", "Beside it", "What it hangs on", "Taken for granted"]) {
+            expect(stdout).toContain(heading);
+        }
+        const { best, problem, frontier, yardsticks } = JSON.parse(readFileSync(file, "utf8"));
+        expect(best.within).toBeGreaterThanOrEqual(problem.targets.withinTargets);
+        expect(best.refused + best.lost).toBeLessThanOrEqual(problem.targets.errorBudget);
+        expect(frontier.length).toBeGreaterThan(0);
+        // Nothing that knows what comes costs more than what does not.
+        expect(yardsticks.clairvoyant.replicaHours).toBeLessThanOrEqual(best.replicaHours * 1.05);
+    });
+
+    it("exits with 1 when no setting meets the targets", async () => {
+        const options = ["--trace", join(folder, "trace.csv"), "--first-token", "0.001"];
+        const { code, stdout } = await plan(...options);
+        expect(code).toBe(1);
+        expect(stdout).toContain("No setting meets the targets");
+    });
+
+    it.each([
+        [[], "give either --trace FILE or --peak N"],
+        [["--peak", "many"], "--peak many: give a number from 0.001 to 10000"],
+        [["--peak", "3", "--shape", "moon"], "--shape moon: give one of flat, office, evening"],
+        [["--peak", "3", "--gpu", "B9"], "--gpu B9: give one of H100, L40S, L4"],
+        [["--trace", "nowhere.csv"], "nowhere.csv"],
+        [["--peak", "3", "--speed"], "--speed"],
+    ])("refuses %j in a line", async (options, fault) => {
+        const { code, stderr } = await plan(...options);
+        expect(code).toBe(2);
+        expect(stderr).toContain(fault);
+        expect(stderr).not.toMatch(/^\s+at /m);
+    });
+});
+
+it("prints settings that the program takes", () => {
+    const lines = configLines("ministral", {
+        metric: "vllm:num_requests_running",
+        target: 16,
+        min: 1,
+        max: 2,
+        scaleDownSeconds: 300,
+        maxNumSeqs: 256,
+    });
+    const model: Record<string, any> = {};
+    for (const line of lines) {
+        const [, path, value] = /^pulumi config set --path models\.ministral\.(\S+) (\S+)$/.exec(line)!;
+        const keys = path.split(".");
+        const last = keys.pop()!;
+        const at = keys.reduce((map, key) => (map[key] ??= {}), model);
+        at[last] = isNaN(Number(value)) ? value : Number(value);
+    }
+    expect(parse({ models: { ministral: model } }).models.ministral).toMatchObject(model);
+});

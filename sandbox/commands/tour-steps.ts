@@ -119,7 +119,7 @@ pulumi up ${quiet} ${onTour}`,
             title: "Rotate a token",
             about: "A new client token; the one before works on for a day, so that no client is refused meanwhile.",
             command: `old="$(pulumi stack output clientToken --show-secrets)"
-pulumi config set --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${config}
+pulumi config set --plaintext --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${config}
 pulumi up ${quiet} ${onTour}
 new="$(pulumi stack output clientToken --show-secrets)"
 if [ "$old" != "$new" ]; then echo "another token"; fi

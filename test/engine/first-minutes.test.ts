@@ -1,16 +1,5 @@
 import { execFile, type ExecFileException } from "node:child_process";
-import { createHash } from "node:crypto";
-import {
-    cpSync,
-    existsSync,
-    mkdirSync,
-    mkdtempSync,
-    readdirSync,
-    readFileSync,
-    rmSync,
-    symlinkSync,
-    writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -28,10 +17,8 @@ beforeAll(() => {
     const modules = join(folder, "node_modules");
     mkdirSync(modules);
     for (const name of readdirSync(join(checkout, "node_modules"))) {
-        if (name !== ".installed-for") symlinkSync(join(checkout, "node_modules", name), join(modules, name));
+        symlinkSync(join(checkout, "node_modules", name), join(modules, name));
     }
-    const lock = createHash("sha256").update(readFileSync(join(folder, "package-lock.json")));
-    writeFileSync(join(modules, ".installed-for"), lock.digest("hex"));
 });
 afterAll(async () => {
     await endProcesses(sandboxProcesses(layout.dir), 15);

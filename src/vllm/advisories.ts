@@ -52,8 +52,8 @@ export function advisoriesOf(image: string): Advisory[] {
     return advisories.filter(({ since = "0.0.0", fixed }) => !isBefore(version, since) && isBefore(version, fixed));
 }
 
-/** The warning of a model's image, with the command that mends it; undefined where nothing is known against it. */
-export function advisoryWarning(name: string, image: string): string | undefined {
+/** What is known against a model's image, and the command that mends it; undefined where nothing is. */
+export function imageHoles(name: string, image: string): { what: string; fix: string } | undefined {
     const found = advisoriesOf(image);
     if (found.length === 0) return undefined;
     const [newest] = [...vllmVersions].sort((a, b) => (isBefore(a, b) ? 1 : -1));
@@ -61,9 +61,17 @@ export function advisoryWarning(name: string, image: string): string | undefined
     // Of another repository it is not known which images there are.
     const isOfficial = /^(docker\.io\/)?vllm\/vllm-openai:/.test(image);
     const command = `pulumi config set --path models.${name}.image vllm/vllm-openai:v${newest}`;
-    const fix = isOfficial ? command : `give an image of vLLM ${fixed} or newer`;
     const all = found.map(({ id, what }) => `${what} (${id})`).join("; ");
-    return `models.${name}.image: the vLLM in "${image}" has known security holes (as of ${advisoriesRead}): ${all}. To mend them: ${fix}`;
+    return {
+        what: `the vLLM in "${image}" has known security holes (as of ${advisoriesRead}): ${all}`,
+        fix: isOfficial ? command : `give an image of vLLM ${fixed} or newer`,
+    };
+}
+
+/** The same as a warning of the settings. */
+export function advisoryWarning(name: string, image: string): string | undefined {
+    const holes = imageHoles(name, image);
+    return holes && `models.${name}.image: ${holes.what}. To mend them: ${holes.fix}`;
 }
 
 function isBefore(a: string, b: string): boolean {

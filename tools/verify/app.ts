@@ -4,8 +4,9 @@ import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/ap
 import type { AppInputs } from "../../packages/ai-deploy/src/app/args";
 import { appArgs } from "../../src/inference/app-args";
 import type { ModelSettings } from "../../src/settings";
+import { advisoriesRead, imageHoles } from "../../src/vllm/advisories";
 import type { ModelOutput } from "../stack";
-import { eventually, expect, unseen, type Check } from "./check";
+import { caution, eventually, expect, unseen, type Check } from "./check";
 
 /** A model of the stack: as it is configured, and as the stack tells of it. */
 export interface VerifiedModel {
@@ -126,6 +127,15 @@ export async function checkConfigured(
             { needs: [apiAnswers] },
         );
     }
+}
+
+/** Whether something is known against the image. */
+export async function checkImage(check: Check, { name, settings }: VerifiedModel): Promise<void> {
+    await check(`${name}: no security hole is known of the image`, async () => {
+        const holes = imageHoles(name, settings.image);
+        caution(holes === undefined, holes?.what ?? "", holes?.fix);
+        return `${settings.image}, as of ${advisoriesRead}`;
+    });
 }
 
 /** Whether the log shows that the server started. */

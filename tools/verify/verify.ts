@@ -5,7 +5,15 @@ import type { MonitoringApi } from "../monitoring-api";
 import { Prometheus } from "../prometheus";
 import type { StackOutputs } from "../stack";
 import { checkAlerts } from "./alerts";
-import { apiAnswers, checkConfigured, checkLog, checkRunning, type AiDeploy, type VerifiedModel } from "./app";
+import {
+    apiAnswers,
+    checkConfigured,
+    checkImage,
+    checkLog,
+    checkRunning,
+    type AiDeploy,
+    type VerifiedModel,
+} from "./app";
 import { expect, Findings, unseen, type Check, type Finding } from "./check";
 import {
     checkCluster,
@@ -69,6 +77,7 @@ export async function verifyStack(input: VerifyInput): Promise<Finding[]> {
     for (const model of models) {
         await checkRunning(platform, model, api);
         await checkConfigured(platform, model, api, settings.huggingFaceToken);
+        await checkImage(platform, model);
         await checkLog(platform, model, api);
     }
     for (const model of models) await checkServing(findings.group("Serving"), model, ca);

@@ -125,6 +125,16 @@ const cases: [what: string, breakIt: (world: World) => void, promise: string, ve
         /answers it 200/,
     ],
     ["a cluster in ERROR", (w) => void (w.cluster.status = "ERROR"), "cluster as configured"],
+    [
+        "an image with a known hole",
+        (w) => {
+            w.settings.models.ministral.image = "vllm/vllm-openai:v0.18.1";
+            w.app.spec.image = "vllm/vllm-openai:v0.18.1";
+        },
+        "ministral: no security hole is known of the image",
+        "warning",
+        /GHSA-/,
+    ],
     ["patches that wait", (w) => void (w.cluster.isUpToDate = false), "cluster as configured", "warning"],
     ["a node gone", (w) => void (w.pool.desiredNodes = 2), "node pool as configured"],
     [

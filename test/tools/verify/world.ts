@@ -112,7 +112,10 @@ export async function startServers(): Promise<Servers> {
 function makeWorld(appUrl: string, kubeconfig: string, ca: Buffer): World {
     const webhook = { type: "webhook", url: "https://hooks.example.org/made-up" };
     const routes = { page: ["oncall"], ticket: [], info: [], heartbeat: ["oncall"] };
-    const settings = parse({ alerting: { receivers: { oncall: webhook }, routes } }, ["huggingFaceToken", "alerting"]);
+    // Of the default one holes are known.
+    const models = { ministral: { image: "vllm/vllm-openai:v0.33.0" } };
+    const alerting = { receivers: { oncall: webhook }, routes };
+    const settings = parse({ models, alerting }, ["huggingFaceToken", "alerting"]);
     const model = settings.models.ministral;
     const context = {
         name: "ministral",

@@ -41,8 +41,9 @@ export async function answerDashboards(url: URL, prometheusUrl: string | undefin
 
 /** The answer of Prometheus as it is; one in its form, for people, where it has none. */
 async function askPrometheus(target: string, prometheusUrl: string | undefined): Promise<PageAnswer> {
-    if (prometheusUrl === undefined)
+    if (prometheusUrl === undefined) {
         return refusal(503, "There is no Prometheus yet: it starts with the first cluster.");
+    }
     try {
         const answer = await fetch(prometheusUrl + target, { signal: AbortSignal.timeout(queryTimeoutMs) });
         const body = Buffer.from(await answer.arrayBuffer());

@@ -71,8 +71,9 @@ export async function startLivePrometheus(model: WatchedModel, count = 1, alert?
             ({ ok }) => ok,
             () => false,
         ))
-    )
+    ) {
         await sleep(100);
+    }
 
     let asking = true;
     const workers: Promise<void>[] = [];

@@ -101,8 +101,9 @@ export function interpolate(text: string, values: Record<string, string>): strin
 
 /** A name made of a series' labels, as `{{label}}` says; all its labels when the format is empty. */
 export function legendOf(format: string, labels: Record<string, string>): string {
-    if (format !== "")
+    if (format !== "") {
         return format.replaceAll(/\{\{\s*(\w+)\s*\}\}/g, (_, label: string) => labels[label] ?? "").trim();
+    }
     const { __name__: name = "", ...rest } = labels;
     const texts = Object.entries(rest).map(([label, value]) => `${label}="${value}"`);
     return texts.length > 0 ? `${name}{${texts.join(", ")}}` : name;

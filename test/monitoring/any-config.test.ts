@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { stringify } from "yaml";
 import { ensureToolchain, type Toolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig } from "../../src/monitoring/alertmanager";
@@ -18,6 +18,8 @@ import { renderedJob } from "./rendered-job";
 // Whatever the settings accept, Prometheus, its operator and Alertmanager take: one rule or job that they refuse leaves a
 // model, or all of them, unwatched. More of them: ANY_CONFIGS=5000 npx vitest run test/monitoring/any-config.test.ts
 const wanted = Number(process.env.ANY_CONFIGS ?? 300);
+// promtool checks thousands for minutes.
+vi.setConfig({ testTimeout: 200 * Math.max(300, wanted) });
 const seed = 20261125;
 
 /** Text as people type it, and as nobody should. */

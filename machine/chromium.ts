@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { isProgram, placesOnPath } from "./programs";
 
 /** Names under which systems have a Chromium that playwright-core can drive. */
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -11,9 +11,7 @@ export function findChromium(): string | undefined {
     const given = process.env.CHROMIUM_PATH;
     if (given && !isProgram(given)) throw new Error(`CHROMIUM_PATH is ${given}, which cannot be executed`);
     if (given) return given;
-    const folders = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
-    const paths = [...folders.flatMap((folder) => names.map((name) => join(folder, name))), ...elsewhere];
-    return paths.find(isProgram);
+    return [...placesOnPath(names), ...elsewhere].find(isProgram);
 }
 
 /**
@@ -51,13 +49,4 @@ function inContainer(): boolean {
         existsSync("/.dockerenv") ||
         (existsSync("/proc/1/cgroup") && /docker|kubepods/.test(readFileSync("/proc/1/cgroup", "utf8")))
     );
-}
-
-function isProgram(path: string): boolean {
-    try {
-        accessSync(path, constants.X_OK);
-        return true;
-    } catch {
-        return false;
-    }
 }

@@ -1,4 +1,5 @@
 import type { EngineConfig } from "../sandbox/vllm/engine";
+import { logNormal } from "../tools/random";
 
 /**
  * The scheduler of `sandbox/vllm/engine.ts` for planning: the same steps, but each takes the same few operations however
@@ -366,10 +367,4 @@ export class Batch {
             if (first !== none) this.endingAt[this.endStep[first] & (this.endingAt.length - 1)] = first;
         }
     }
-}
-
-/** A random factor of mean 1 whose logarithm has this standard deviation. */
-function logNormal(random: () => number, deviation: number): number {
-    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-    return Math.exp(deviation * normal - deviation ** 2 / 2);
 }

@@ -1,6 +1,6 @@
 import { simulateFleet, type Outcome } from "./fleet";
 import { worldOf, type Problem } from "./problem";
-import { seededRandom } from "../sandbox/vllm/simulated-text";
+import { exponential, seededRandom } from "../tools/random";
 import type { Request, Traffic } from "./traffic";
 
 /** What one replica can take of a traffic before its targets break, and what the traffic asks for. */
@@ -72,7 +72,7 @@ function poisson(requests: Request[], rate: number, blockTokens: number): Traffi
         *requests(seed) {
             const random = seededRandom(seed + 1);
             for (let at = 0; ;) {
-                at -= Math.log(1 - random()) / rate;
+                at += exponential(random) / rate;
                 if (at >= trialSeconds) return;
                 yield { ...requests[Math.floor(random() * requests.length)], at };
             }

@@ -7,7 +7,7 @@ import {
 } from "../sandbox/ovhcloud/autoscaler";
 import type { Aggregation } from "../sandbox/ovhcloud/status";
 import type { EngineConfig } from "../sandbox/vllm/engine";
-import { seededRandom } from "../sandbox/vllm/simulated-text";
+import { normal, seededRandom } from "../tools/random";
 import { Batch } from "./batch";
 import { Histogram } from "./histogram";
 import { Prefixes } from "./prefixes";
@@ -204,7 +204,7 @@ class Fleet {
         const { engine, boot, noGpu, requestOverhead } = world;
         let billedFrom = now;
         if (!atOnce) while (this.random() < noGpu.chance) billedFrom += noGpu.retry;
-        const took = atOnce || "every" in world.scaling ? 0 : boot.median * Math.exp(boot.spread * this.normal());
+        const took = atOnce || "every" in world.scaling ? 0 : boot.median * Math.exp(boot.spread * normal(this.random));
         const random = engine.step.spread > 0 ? seededRandom(Math.floor(this.random() * 2 ** 31)) : undefined;
         const batch = new Batch({ ...engine, random }, (_request, arrival, firstToken, last, tokens) => {
             const first = firstToken - arrival + requestOverhead;
@@ -217,10 +217,6 @@ class Fleet {
         });
         const prefixes = new Prefixes(Math.floor(batch.capacityTokens / this.traffic.blockTokens));
         this.replicas.push({ batch, prefixes, billedFrom, readyAt: billedFrom + took });
-    }
-
-    private normal(): number {
-        return Math.sqrt(-2 * Math.log(1 - this.random())) * Math.cos(2 * Math.PI * this.random());
     }
 
     private findReady(now: number): void {

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import { seededRandom } from "../sandbox/vllm/simulated-text";
 import { traceBlockTokens, type TraceRequest } from "../tools/loadtest/trace";
+import { exponential, logNormal, seededRandom } from "../tools/random";
 
 /** One request. Handed out again and again with other values: to be read at once. */
 export interface Request {
@@ -153,7 +153,7 @@ export function shaped({ peak, shape, promptTokens, answerTokens, prefix = 0, se
             const commonTokens = Math.round(prefix * promptTokens);
             const request: Request = { at: 0, promptTokens: 0, answerTokens: 0, commonTokens };
             for (let at = 0; ;) {
-                at -= Math.log(1 - random()) / (peak * most);
+                at += exponential(random) / (peak * most);
                 if (at >= seconds) return;
                 if (random() * most >= rate(at)) continue;
                 request.at = at;
@@ -167,6 +167,5 @@ export function shaped({ peak, shape, promptTokens, answerTokens, prefix = 0, se
 
 /** A length of this mean, at least one token. */
 function length(random: () => number, mean: number, deviation: number): number {
-    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-    return Math.max(1, Math.round(mean * Math.exp(deviation * normal - deviation ** 2 / 2)));
+    return Math.max(1, Math.round(mean * logNormal(random, deviation)));
 }

@@ -1,4 +1,4 @@
-import { seededRandom } from "../../sandbox/vllm/simulated-text";
+import { seededRandom } from "../../tools/random";
 
 /** Seeded loads: when each request is sent, the tokens of its prompt, and how many tokens it asks for. */
 

@@ -4,7 +4,7 @@
 // Arguments: port (0: any), least milliseconds to a first token.
 import * as net from "node:net";
 import { quantile, Samples } from "../../tools/loadtest/statistics";
-import { randomOf } from "../../tools/loadtest/random";
+import { randomOf } from "../../tools/random";
 
 const model = "mock";
 /** Milliseconds. Every request is drawn its own. */

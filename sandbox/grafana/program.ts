@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, existsSync, realpathSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { isProgram, placesOnPath } from "../../machine/programs";
 
 /** A Grafana that is installed on this machine. */
 export interface GrafanaProgram {
@@ -19,11 +20,7 @@ export const oldestGrafana = 12;
  * @throws Error for people when there is one that cannot be used
  */
 export function findGrafana(path = process.env.PATH ?? ""): GrafanaProgram | undefined {
-    const found = path
-        .split(delimiter)
-        .filter(Boolean)
-        .map((folder) => join(folder, "grafana"))
-        .find(isProgram);
+    const found = placesOnPath(["grafana"], path).find(isProgram);
     if (found === undefined) return undefined;
     const printed = execFileSync(found, ["--version"], { encoding: "utf8", timeout: 30_000 }).trim();
     const [, version, major] = /(\b(\d+)\.\d+\.\d+\S*)/.exec(printed) ?? [];
@@ -39,13 +36,4 @@ export function findGrafana(path = process.env.PATH ?? ""): GrafanaProgram | und
 function homesOf(program: string): string[] {
     const prefix = dirname(dirname(realpathSync(program)));
     return [prefix, join(prefix, "share/grafana"), "/usr/share/grafana"];
-}
-
-function isProgram(path: string): boolean {
-    try {
-        accessSync(path, constants.X_OK);
-        return true;
-    } catch {
-        return false;
-    }
 }

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
+import { seededRandom } from "../../tools/random";
 import type { CompletionRequest, ModelFacts } from "./completion-request";
 import type { FinishReason } from "./engine";
 import { chatLogprobs, promptLogprobs, simulatedLogprob, textLogprobs, type TokenLogprob } from "./logprobs";
 import type { Prompt } from "./prompt";
 import { bad, unforeseen, type Refusal } from "./refusal";
 import type { Serving } from "./serving";
-import { answerLength, givenText, seededRandom, simulatedText, type SimulatedText } from "./simulated-text";
+import { answerLength, givenText, simulatedText, type SimulatedText } from "./simulated-text";
 import { tokenId, tokensOf } from "./tokenizer";
 
 /** One request on its way: through the engine, and back as one answer or as a stream, in the words of OpenAI's API. */

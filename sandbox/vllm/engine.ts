@@ -1,3 +1,4 @@
+import { logNormal } from "../../tools/random";
 import type { Profile } from "./profiles";
 
 /**
@@ -320,12 +321,6 @@ export class Engine {
         sequence.published = 0;
         sequence.computed = 0;
     }
-}
-
-/** A random factor of mean 1 whose logarithm has this standard deviation. */
-function logNormal(random: () => number, deviation: number): number {
-    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-    return Math.exp(deviation * normal - deviation ** 2 / 2);
 }
 
 /** What a block of a sequence holds: the same for all sequences that are alike up to its end. */

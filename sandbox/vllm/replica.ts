@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { seededRandom } from "../../tools/random";
 import { validationError, valueError } from "./argument-checks";
 import { parseCommand, type ServerArguments } from "./command-line";
 import { localConnection } from "./local-connection";
@@ -13,7 +14,6 @@ import { createVllmServer, vllmVersion } from "./server";
 import { Serving } from "./serving";
 import { CommandError } from "./shell";
 import { SetMetrics, type SetMetric } from "./set-metrics";
-import { seededRandom } from "./simulated-text";
 
 export interface ReplicaOptions {
     /** The app's command, as the API has it; empty: what the image starts by itself. */

@@ -49,17 +49,6 @@ export function givenText(tokens: string[]): SimulatedText {
     return { naturalTokens: tokens.length, stopReason: null, piece: (index) => tokens[index] };
 }
 
-/** A seeded generator of uniform numbers in [0, 1): mulberry32. */
-export function seededRandom(seed: number): () => number {
-    let state = seed | 0;
-    return () => {
-        state = (state + 0x6d2b79f5) | 0;
-        let t = Math.imul(state ^ (state >>> 15), 1 | state);
-        t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-        return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-}
-
 /** Length of an answer in tokens: at least one, exponentially distributed with this mean. */
 export function answerLength(random: () => number, mean: number): number {
     return Math.max(1, Math.round(-Math.log(1 - random()) * mean));

@@ -1,5 +1,6 @@
+import { seededRandom } from "../../tools/random";
 import { Engine, type EngineConfig, type NewRequest } from "./engine";
-import { answerLength, seededRandom } from "./simulated-text";
+import { answerLength } from "./simulated-text";
 
 /** The engine in virtual time: hours of traffic in seconds, the same each time. For tests, benchmarks and planning. */
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { table } from "../../machine/terminal";
 import type { Block } from "./blocks";
 import { UsageError } from "./config";
-import { randomOf } from "./random";
+import { randomOf } from "../random";
 import type { Report } from "./report";
 import { bucketMiddle, histogramEntries, quantile } from "./statistics";
 import { seconds } from "./text";

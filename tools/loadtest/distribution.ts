@@ -1,4 +1,4 @@
-import { exponential, normal } from "./random";
+import { exponential, normal } from "../random";
 
 /** A whole number that is always the same, or one that is drawn each time. */
 export type Distribution =

@@ -3,7 +3,7 @@ import type { Message } from "./client";
 import { UsageError, type LoadConfig } from "./config";
 import { draw, type Distribution } from "./distribution";
 import { noiseImage } from "./images";
-import { randomOf } from "./random";
+import { randomOf } from "../random";
 import { traceBlockTokens, type TraceRequest } from "./trace";
 import { drawPrompt } from "./workload";
 

@@ -1,5 +1,5 @@
 import type { LoadConfig } from "./config";
-import { exponential, randomOf } from "./random";
+import { exponential, randomOf } from "../random";
 
 /** When requests are sent. No clock here: times are seconds from the start of a run. */
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Engine, type EngineConfig, type NewRequest, type Sequence } from "../../../sandbox/vllm/engine";
 import { Serving } from "../../../sandbox/vllm/serving";
 import { simulate, poissonTraffic, type Finished } from "../../../sandbox/vllm/virtual-time";
-import { seededRandom } from "../../../sandbox/vllm/simulated-text";
+import { seededRandom } from "../../../tools/random";
 import { kvBlocks, ministral14bOnH100, ministral14bOnL4 } from "../../../sandbox/vllm/profiles";
 
 const step = { base: 0.01, prefillToken: 0.0001, decodeSequence: 0.0001, contextToken: 0.0000001, spread: 0 };

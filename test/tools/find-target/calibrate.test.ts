@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { calibrate, measure, type Measurement, type StreamedAnswer } from "../../../tools/find-target/calibrate";
 import { Engine, type EngineConfig } from "../../../sandbox/vllm/engine";
-import { seededRandom } from "../../../sandbox/vllm/simulated-text";
+import { seededRandom } from "../../../tools/random";
 
 const truth = { base: 0.008, prefillToken: 0.00012, decodeSequence: 0.0003, contextToken: 0.0000004, spread: 0 };
 const requestOverhead = 0.005;

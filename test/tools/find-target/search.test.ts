@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Engine, type EngineConfig } from "../../../sandbox/vllm/engine";
 import { kvBlocks, ministral14bOnH100 } from "../../../sandbox/vllm/profiles";
-import { seededRandom } from "../../../sandbox/vllm/simulated-text";
+import { seededRandom } from "../../../tools/random";
 import { configLines, findLimits, recommend, type Level } from "../../../tools/find-target/search";
 
 const promptTokens = 256;

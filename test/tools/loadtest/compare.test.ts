@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { makeBlocks } from "../../../tools/loadtest/blocks";
 import { compareBlocks } from "../../../tools/loadtest/compare";
-import { exponential, randomOf } from "../../../tools/loadtest/random";
+import { exponential, randomOf } from "../../../tools/random";
 import type { Outcome } from "../../../tools/loadtest/outcome";
 
 /** A run of 60 s whose latencies are a queue's: what one request waits, the next waits too. `slower` stretches its times. */

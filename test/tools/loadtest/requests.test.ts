@@ -5,7 +5,7 @@ import { inflateSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../../tools/loadtest/config";
 import { draw, parseDistribution } from "../../../tools/loadtest/distribution";
-import { randomOf } from "../../../tools/loadtest/random";
+import { randomOf } from "../../../tools/random";
 import { RequestSource } from "../../../tools/loadtest/requests";
 import { parseTrace } from "../../../tools/loadtest/trace";
 import { drawPrompt } from "../../../tools/loadtest/workload";

@@ -99,7 +99,7 @@ function grid(problem: Problem, capacity: Capacity): Setting[] {
 
 /** The same with one value changed. */
 export function neighbours({ maxReplicas }: Problem, setting: Setting): Setting[] {
-    const { target, min, max, scaleDownSeconds, maxNumSeqs } = setting;
+    const { target, min, max, maxNumSeqs } = setting;
     const others: Partial<Setting>[] = [
         { target: Math.max(1, Math.round(target * 0.85)) },
         { target: Math.max(target + 1, Math.round(target * 1.15)) },
@@ -122,7 +122,7 @@ export function neighbours({ maxReplicas }: Problem, setting: Setting): Setting[
                 one.maxNumSeqs <= 1024 &&
                 // A target that cannot be reached would never scale.
                 (one.metric !== "vllm:num_requests_running" || one.target < one.maxNumSeqs) &&
-                (one.scaleDownSeconds !== scaleDownSeconds || JSON.stringify(one) !== JSON.stringify(setting)),
+                JSON.stringify(one) !== JSON.stringify(setting),
         );
 }
 

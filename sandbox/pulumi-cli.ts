@@ -12,6 +12,16 @@ import { watchOver } from "./interruptible";
 const passphrase = "sandbox";
 
 /**
+ * The `file://` backend of a sandbox. Without the metadata that Pulumi never reads (MD5 sums in `.attrs` files beside the
+ * state): they are not written in one stroke as the state is, and a `pulumi` killed in between leaves one empty, after which
+ * every command ends with "failed to load checkpoint: EOF" though the state is whole.
+ */
+export function backendUrl({ pulumiState }: Pick<Layout, "pulumiState">): string {
+    // Encoded: a path may hold %, # or ?.
+    return `${pathToFileURL(pulumiState).href}?metadata=skip`;
+}
+
+/**
  * The environment in which `pulumi`, `kubectl` and this project's program meet the sandbox. The same is in `.sandbox/env`.
  * @param speed platform seconds per real second: the clients are paced by it, since the API's rate limit is
  */
@@ -19,8 +29,7 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
     const pauseMs = (platformSeconds: number, least: number): string =>
         String(Math.max(least, Math.round((platformSeconds * 1000) / speed)));
     return {
-        // Encoded: a path may hold %, # or ?.
-        PULUMI_BACKEND_URL: pathToFileURL(layout.pulumiState).href,
+        PULUMI_BACKEND_URL: backendUrl(layout),
         PULUMI_CONFIG_PASSPHRASE: passphrase,
         PULUMI_HOME: layout.pulumiHome,
         PULUMI_SKIP_UPDATE_CHECK: "true",

@@ -38,6 +38,11 @@ it.each([
     });
 });
 
+it("the backend keeps no file beside the state that a kill could leave empty", () => {
+    const { PULUMI_BACKEND_URL } = sandboxEnvironment(layoutOf("/made up/#1"), "http://127.0.0.1:1/v1", "ca.pem");
+    expect(PULUMI_BACKEND_URL).toBe("file:///made%20up/%231/pulumi/state?metadata=skip");
+});
+
 it("credentials for the real OVHcloud, of whatever kind, do not meet those of the sandbox", () => {
     const real = {
         OVH_ENDPOINT: "ovh-eu",

@@ -134,6 +134,9 @@ describe("what it shows", () => {
     it("what lies under the pointer, with the alert that fires; the mark can be put away", async () => {
         await open();
         const hover = async (): Promise<void> => {
+            // Away first: what was shown before must be gone, or it is taken for what comes.
+            await tab.mouse.move(0, 0);
+            await tab.locator("#tooltip").waitFor({ state: "hidden" });
             const plot = panel("Generated tokens, each replica").locator(".u-over");
             await plot.scrollIntoViewIfNeeded();
             const { width, height } = (await plot.boundingBox())!;
@@ -149,7 +152,6 @@ describe("what it shows", () => {
         await tab.locator("#annotations").getByText("Alerts").click();
         await ready();
         expect(new URL(tab.url()).searchParams.get("annotation-Alerts")).toBe("false");
-        await tab.mouse.move(0, 0);
         await hover();
         expect(await tab.locator("#tooltip .mark").count()).toBe(0);
     });

@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkout, layoutOf, type Layout } from "../../../sandbox/layout";
 import { installPlugins } from "../../../sandbox/plugins/install";
 import { identityOf } from "../../../sandbox/processes";
-import { pulumi, type PulumiRun } from "../../../sandbox/pulumi-cli";
+import { backendUrl, pulumi, type PulumiRun } from "../../../sandbox/pulumi-cli";
 import { ensureToolchain } from "../../../sandbox/toolchain/toolchain";
 import { temporaryFolder } from "./engine";
 
@@ -63,7 +63,7 @@ beforeAll(async () => {
     writeFileSync(join(program, "tsconfig.json"), readFileSync(join(checkout, "tsconfig.json")));
     writeFileSync(join(program, "index.ts"), source);
     env = {
-        PULUMI_BACKEND_URL: `file://${layout.pulumiState}`,
+        PULUMI_BACKEND_URL: backendUrl(layout),
         PULUMI_CONFIG_PASSPHRASE: "test",
         PULUMI_HOME: layout.pulumiHome,
         PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -117,6 +117,9 @@ describe.sequential("a program on a self-built CLI", () => {
         expect(dirname(program)).toContain(" ");
         expect(await succeed(run("preview"))).toContain("a line of the program");
         await succeed(up());
+        // Beside the state a killed engine could leave one empty, which ends every later command.
+        const kept = readdirSync(layout.pulumiState, { recursive: true, encoding: "utf8" });
+        expect(kept.filter((name) => name.endsWith(".attrs"))).toEqual([]);
         const outputs = JSON.parse(await succeed(run("stack", "output", "--json", "--show-secrets"))) as object;
         expect(outputs).toEqual({
             hex: expect.stringMatching(/^[0-9a-f]{8}$/),

@@ -49,6 +49,8 @@ export class Timeseries {
         let values = lines.map((line) => (this.logarithmic ? positive(line.values) : line.values));
         if (this.stacked) values = cumulated(values);
         if (!this.drawn || anew || wanted !== this.builtFor) {
+            // A plot that goes from under the pointer tells nobody that the pointer has left it.
+            if (this.drawn?.over.matches(":hover")) hideTooltip();
             this.drawn?.destroy();
             this.drawn = this.build();
             this.builtFor = wanted;

@@ -96,7 +96,7 @@ export class AppRun {
             app,
             certificates: store.state.certificates!,
             tokens: () => Object.values(store.state.tokens),
-            backends: () => replicas.serving,
+            backends: () => replicas.routed,
             balancing,
             outage: () => replicas.regionIsOut,
             called: () => this.called(),
@@ -178,9 +178,12 @@ export class AppRun {
         this.replicas.retireAll();
         if (app.state === "STOPPED" || this.hasFailed) return;
         this.enter("STOPPING", "APP_STOPPING", "the app is stopped by its user");
-        this.timers.after(seconds.stopping, () => {
-            if (app.wanted === "stopped") this.enter("STOPPED", "APP_STOPPED", "the app is stopped");
-        });
+        const stopped = (): void => {
+            if (app.wanted !== "stopped") return;
+            if (this.replicas.slots.length > 0) this.timers.after(1, stopped);
+            else this.enter("STOPPED", "APP_STOPPED", "the app is stopped");
+        };
+        this.timers.after(seconds.stopping, stopped);
     }
 
     /** @param gone called when it cannot even be read any more */

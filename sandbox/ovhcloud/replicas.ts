@@ -21,6 +21,8 @@ const seconds = {
     longestBackOff: 300,
     /** A container that has run for so long is forgiven its crashes (Kubernetes). */
     forgiven: 600,
+    /** Until the gateway knows that a replica goes: Kubernetes tells its proxies and the replica at the same time. */
+    routing: 2,
 };
 
 /** Starts what stands for a container. */
@@ -80,9 +82,14 @@ export class Replicas {
         return current.length === count && slots.length === count && current.every(({ wasReady }) => wasReady);
     }
 
-    /** Those that the gateway may send requests to. */
+    /** Those that are ready, and to stay. */
     get serving(): Slot[] {
         return this.slots.filter(({ serves }) => serves);
+    }
+
+    /** Those that the gateway sends requests to. */
+    get routed(): Slot[] {
+        return this.slots.filter(({ isRouted }) => isRouted);
     }
 
     /** GPUs that they hold, those that are being stopped included. */
@@ -262,10 +269,15 @@ export class Replicas {
         this.machines.changed();
     }
 
-    /** Ends a replica: no new requests from now on. What becomes of those under way is vLLM's; the app's grace period bounds it. */
+    /**
+     * Ends a replica: no new requests, as soon as the gateway knows. What becomes of those that it has is its command's; the
+     * app's grace period bounds it.
+     */
     private retire(slot: Slot): void {
         if (slot.stopping) return;
         slot.stopping = true;
+        slot.isStillRouted = slot.ready;
+        this.timers.after(seconds.routing, () => (slot.isStillRouted = false));
         slot.ready = false;
         this.log(slot.index, "replica is stopped");
         const given = this.app.spec.deploymentStrategy?.terminationGracePeriodSeconds as number | null | undefined;

@@ -12,6 +12,8 @@ export class Slot implements Backend {
     ready = false;
     wasReady = false;
     stopping = false;
+    /** Being stopped, which the gateway does not know yet. */
+    isStillRouted = false;
     /** Its container has ended. */
     ended = false;
     requests = 0;
@@ -27,9 +29,14 @@ export class Slot implements Backend {
         private readonly httpPort: () => number,
     ) {}
 
-    /** Whether the gateway may send it requests. */
+    /** Whether it is ready, and to stay. */
     get serves(): boolean {
         return this.ready && !this.stopping;
+    }
+
+    /** Whether the gateway sends it requests. */
+    get isRouted(): boolean {
+        return this.serves || this.isStillRouted;
     }
 
     get listens(): boolean {

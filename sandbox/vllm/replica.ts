@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { drainedServer } from "../../src/vllm/drain";
 import { seededRandom } from "../../tools/random";
 import { validationError, valueError } from "./argument-checks";
 import { parseCommand, type ServerArguments } from "./command-line";
@@ -95,6 +96,13 @@ const watchdogMs = 5000;
 /** Of a process that was ended by SIGKILL. */
 const killedCode = 137;
 
+/** Of `src/vllm/drain.py`: after so many looks without a request the server is at rest. */
+const looksAtRest = 5;
+/** ... and three looks that have had no answer for 10 s take so long. */
+const silentMs = 33_000;
+/** However fast the platform's time goes, a request that has just come in is seen. */
+const shortestLookMs = 50;
+
 /**
  * Boots a simulated vLLM server inside this process. Its log says what vLLM's says, a wrong command line or token ends
  * it as vLLM ends, and it listens once the model is "loaded", as vLLM does: before that, connections are refused.
@@ -103,7 +111,9 @@ export function startReplica(options: ReplicaOptions): Replica {
     const startTime = processStartTime();
     const stopped = new AbortController();
     const fatal = new AbortController();
-    let graceSeconds = 0;
+    const drained = drainedServer(options.command);
+    /** When it is killed, on the clock of `performance.now`. */
+    let killedAt = 0;
     let containerPort: number | undefined;
     let phase: Phase = "starting";
     let impairments: Impairments = { slowness: 1, hanging: false, stalled: false, errors: [], metrics: [] };
@@ -119,7 +129,7 @@ export function startReplica(options: ReplicaOptions): Replica {
     async function run(): Promise<void> {
         // Not before the caller has its Replica.
         await sleep(0);
-        const { args, env } = parseCommand(options.command, options.env, options.minor);
+        const { args, env } = parseCommand(drained?.command ?? options.command, options.env, options.minor);
         containerPort = args.port;
         const ended = AbortSignal.any([stopped.signal, fatal.signal, died.signal]);
         const plan = await boot(options, args, env, ended, (entered) => (phase = entered));
@@ -199,21 +209,48 @@ export function startReplica(options: ReplicaOptions): Replica {
         phase = "draining";
         const closed = once(server, "close");
         server.close();
-        const killed = performance.now() + graceSeconds * 1000;
         const untilAnswered = async (end: number): Promise<void> => {
-            while (answering.size > 0 && performance.now() < Math.min(end, killed)) await sleep(10);
+            while (answering.size > 0 && performance.now() < Math.min(end, killedAt)) await sleep(10);
         };
         if (stopped.signal.aborted && (options.minor ?? 13) >= 18) {
             await untilAnswered(performance.now() + shutdownTimeout * 1000);
-            if (graceSeconds > 0) serving.die();
+            if (performance.now() < killedAt) serving.die();
         }
         // 0.13 ends the engine first: no token comes any more, and the process waits for its clients to leave.
         serving.close();
-        await untilAnswered(killed);
+        await untilAnswered(killedAt);
         const isKilled = answering.size > 0;
         server.closeAllConnections();
         await closed;
         return isKilled;
+    }
+
+    /**
+     * What `src/vllm/drain.py` does after SIGTERM, by the server's figures in place of its metrics. Its looks are a platform's
+     * second apart, since what they wait for is the platform; its time to wait is real, since requests are.
+     */
+    async function drain(seconds: number): Promise<void> {
+        phase = "draining";
+        const lookEveryMs = Math.max(shortestLookMs, 1000 / options.speed);
+        const end = Math.min(killedAt, performance.now() + seconds * 1000);
+        const over = AbortSignal.any([fatal.signal, died.signal]);
+        let atRest = 0;
+        options.log(`[drain] SIGTERM: the server has up to ${seconds} s to answer what it has`);
+        while (running && atRest < looksAtRest && performance.now() < end && !over.aborted) {
+            if (hung && (await silent()))
+                return fatal.abort(new CommandError(killedCode, "the server does not answer"));
+            const { running: batch, waiting } = running.serving.load;
+            atRest = batch + waiting === 0 ? atRest + 1 : 0;
+            await sleep(lookEveryMs);
+        }
+        return undefined;
+    }
+
+    /** Whether a server that hangs goes on hanging until three looks have had no answer. */
+    async function silent(): Promise<boolean> {
+        const end = performance.now() + silentMs;
+        while (hung && performance.now() < Math.min(end, killedAt)) await sleep(10);
+        return hung !== undefined;
     }
 
     const exited = run()
@@ -265,7 +302,8 @@ export function startReplica(options: ReplicaOptions): Replica {
             return ours;
         },
         async stop(seconds = 0) {
-            graceSeconds = seconds;
+            killedAt = performance.now() + seconds * 1000;
+            if (drained && seconds > 0) await drain(drained.seconds);
             stopped.abort();
             await exited;
         },

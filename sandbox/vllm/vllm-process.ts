@@ -5,6 +5,7 @@ import { get } from "node:http";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { drained, drainedServer } from "../../src/vllm/drain";
 import { markOf } from "../processes";
 import type { Phase } from "./phase";
 import type { Replica, ReplicaOptions } from "./replica";
@@ -49,12 +50,15 @@ export function startVllmProcess(options: ReplicaOptions, engine: RealEngine): R
 
     async function run(): Promise<{ code: number; reason?: string }> {
         await sleep(0); // not before the caller has its Replica
-        const { argv, env } = engineArguments(options.command, options.env, engine.model);
+        const drain = drainedServer(options.command);
+        const { argv, env } = engineArguments(drain?.command ?? options.command, options.env, engine.model);
         containerPort = Number(lastValue(argv, "--port") ?? 8000);
         const free = await freePort();
         if (stopping) return { code: 0 };
         log(`[sandbox] a real vLLM: ${engine.command} ${argv.join(" ")}`);
-        child = spawn(engine.command, [...argv, "--host", "127.0.0.1", "--port", String(free)], {
+        const server = [engine.command, ...argv, "--host", "127.0.0.1", "--port", String(free)];
+        const [program, ...words] = drain ? drained({ ...drain, port: free, command: server }) : server;
+        child = spawn(program, words, {
             env: { ...ownEnvironment(), ...env, ...markOf(engine.dir) },
             stdio: ["ignore", "pipe", "pipe"],
             detached: true, // a process group of its own, so that all of it can be ended

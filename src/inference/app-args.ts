@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
 import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
 import type { ModelSettings } from "../settings";
-import { containerCommand } from "../vllm/command-line";
+import { containerCommand, graceSeconds } from "../vllm/command-line";
 
 type TokenArgs = ConstructorParameters<typeof Token>[1];
 
@@ -40,7 +40,8 @@ export function appArgs(model: ModelSettings, context: AppContext): AppArgs {
         livenessProbe: { port: model.port, ...liveness },
         readinessProbe: { port: model.port, ...readiness },
         scalingStrategy: scalingStrategy(model),
-        deploymentStrategy: model.deploymentStrategy,
+        // Always there, since taking it away would replace the app.
+        deploymentStrategy: { ...model.deploymentStrategy, terminationGracePeriodSeconds: graceSeconds(model) },
         desiredState: model.desiredState,
         adopt: model.adopt,
         adoptionLabel: context.adoptionLabel,

@@ -70,6 +70,7 @@ const anyModel = {
     targets: { timeToFirstToken: 1, interTokenLatency: 0.05, withinTargets: 0.95, errorBudget: 0.01 },
     timeouts: { createSeconds: 1800, updateSeconds: 1800, deleteSeconds: 600 },
     desiredState: "RUNNING",
+    drain: true,
     replaceFirst: false,
     protect: false,
 };

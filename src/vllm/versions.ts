@@ -7,3 +7,9 @@ export function vllmVersionOf(image: string): VllmVersion | undefined {
     const tag = /:v?(\d+\.\d+\.\d+)[^/]*$/.exec(image)?.[1];
     return vllmVersions.find((version) => version === tag);
 }
+
+/** Whether the server of the image has `--shutdown-timeout`, by which it answers what it has before it ends: from 0.18.0 on. */
+export function hasShutdownTimeout(image: string): boolean {
+    const [, major, minor] = /:v?(\d+)\.(\d+)[^/]*$/.exec(image) ?? [];
+    return Number(major) > 0 || Number(minor) >= 18;
+}

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { drainedServer } from "../../src/vllm/drain";
 import { dashboardMetrics } from "../../src/vllm/metrics";
 import { deploy, type Deployment, type Json } from "./deploy";
 
@@ -111,7 +112,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
     });
 
     it("command", () => {
-        expect(app().command).toEqual([
+        expect(drainedServer(app().command as string[])?.command).toEqual([
             "bash",
             "-c",
             "python3 -m vllm.entrypoints.openai.api_server --model mistralai/Ministral-3-14B-Instruct-2512 " +

@@ -1,9 +1,17 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { containerCommand, shellWord } from "../../src/vllm/command-line";
+import { containerCommand, graceSeconds, shellWord } from "../../src/vllm/command-line";
+import { drainedServer } from "../../src/vllm/drain";
 
-const plain = { model: "Qwen/Qwen3-8B", port: 8000, gpus: 1, vllm: { extraArgs: [] as string[] } };
+const plain = {
+    model: "Qwen/Qwen3-8B",
+    image: "vllm/vllm-openai:v0.13.0",
+    port: 8000,
+    gpus: 1,
+    drain: false,
+    vllm: { extraArgs: [] as string[] },
+};
 const line = (settings: Partial<Parameters<typeof containerCommand>[0]>) =>
     containerCommand({ ...plain, ...settings })[2];
 const start = "python3 -m vllm.entrypoints.openai.api_server --model Qwen/Qwen3-8B";
@@ -40,6 +48,46 @@ describe("containerCommand", () => {
         for (const extraArgs of [["--data-parallel-size=2"], ["-tp", "2"], ["--pipeline_parallel_size", "2"]]) {
             expect(line({ gpus: 2, vllm: { extraArgs } })).toBe(`${start} ${extraArgs.join(" ")}`);
         }
+    });
+});
+
+describe("drain", () => {
+    const draining = { ...plain, drain: true };
+
+    it("stands before the command line, which stays as it is, and leaves vLLM time to end", () => {
+        const command = ["bash", "-c", start];
+        expect(drainedServer(containerCommand(draining))).toEqual({ seconds: 110, port: 8000, command });
+        const short = { ...draining, port: 8080, deploymentStrategy: { terminationGracePeriodSeconds: 60 } };
+        expect(drainedServer(containerCommand(short))).toMatchObject({ seconds: 50, port: 8080 });
+        const none = { ...draining, deploymentStrategy: { terminationGracePeriodSeconds: 5 } };
+        expect(drainedServer(containerCommand(none))).toMatchObject({ seconds: 0 });
+    });
+
+    it.each(["vllm/vllm-openai:v0.18.0", "registry.example:5000/vllm:0.33.0", "vllm/vllm-openai:v1.0.0"])(
+        "leaves it to %s, once the platform sends it nothing more",
+        (image) => {
+            expect(drainedServer(containerCommand({ ...draining, image }))).toEqual({
+                seconds: 5,
+                port: 8000,
+                command: ["bash", "-c", `${start} --shutdown-timeout 105`],
+            });
+        },
+    );
+
+    it("takes an image of unknown version for one that cannot", () => {
+        for (const image of [
+            "vllm/vllm-openai:v0.17.9",
+            `own/vllm@sha256:${"0".repeat(64)}`,
+            "own.example:5000/vllm:mine",
+        ]) {
+            expect(drainedServer(containerCommand({ ...draining, image }))).toMatchObject({ seconds: 110 });
+        }
+    });
+
+    it("has a grace period of its own, and the platform's without", () => {
+        expect(graceSeconds({ drain: true })).toBe(120);
+        expect(graceSeconds({ drain: false })).toBe(30);
+        expect(graceSeconds({ drain: false, deploymentStrategy: { terminationGracePeriodSeconds: 7 } })).toBe(7);
     });
 });
 

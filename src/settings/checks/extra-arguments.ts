@@ -65,6 +65,10 @@ const undoing: [options: RegExp, reason: string][] = [
     [/^(--api-server-count|-asc)$/, "with several servers the metrics are those of one of them"],
     [/^--disable-log-stats$/, "it takes every metric away that the autoscaler and the monitoring go by"],
     [/^--config$/, "what is in the file could not be checked; write its options here"],
+    [
+        /^--shutdown-timeout$/,
+        "drain gives it, by deploymentStrategy.terminationGracePeriodSeconds, to the versions that have it",
+    ],
     [/^(-h|--help)$/, "vLLM would print its help and end"],
     [
         /^--(headless|nnodes|node-rank|master-addr|master-port|data-parallel-(rank|start-rank|address|rpc-port|size-local))$/,

@@ -77,12 +77,13 @@ const deploymentStrategy = z.strictObject({
      */
     progressDeadlineSeconds: count.min(1).optional(),
     /**
-     * What a replica that goes has to end its requests. vLLM 0.13.0 makes no use of it: it stops answering at once.
+     * What a replica that goes has to answer what it has: 10 s less than this, with `drain`. Without, vLLM 0.13.0 makes
+     * no use of it: it stops answering at once.
      * @unit seconds
-     * @default none: the platform's, 30
-     * @example pulumi config set --path models.ministral.deploymentStrategy.terminationGracePeriodSeconds 120
+     * @default `120`, `30` without drain
+     * @example pulumi config set --path models.ministral.deploymentStrategy.terminationGracePeriodSeconds 300
      * @change rolls
-     * @cost a replica that goes is billed until it has gone
+     * @cost a replica that goes is billed until it has gone: so long at most, and not longer than its last answer takes
      */
     terminationGracePeriodSeconds: count.min(0).optional(),
 });
@@ -391,6 +392,15 @@ export const modelSchema = z.strictObject({
      */
     desiredState: z.enum(["RUNNING", "STOPPED"]),
     deploymentStrategy: deploymentStrategy.optional(),
+    /**
+     * A replica that goes, by a scale-down, a change or a stop, answers what it has before it ends, within
+     * `deploymentStrategy.terminationGracePeriodSeconds`: docs/draining.md. Without, vLLM 0.13.0 drops it all at once.
+     * @default `true`
+     * @example pulumi config set --path models.ministral.drain false
+     * @change rolls
+     * @cost a replica that goes is billed until it has gone, at least 5 s longer
+     */
+    drain: z.boolean(),
     /**
      * Id of an app that exists already, to take over in place of making one. Without effect once that is done.
      * @default none

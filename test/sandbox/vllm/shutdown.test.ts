@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readyReplica, until, type TestReplica } from "./replica";
+import { startReplica } from "../../../sandbox/vllm/replica";
+import { drained } from "../../../src/vllm/drain";
+import { model, readyReplica, until, type TestReplica } from "./replica";
 
 /** What clients saw of a real server, see recordings/shutdown/record.py. */
 interface Seen {
@@ -153,6 +155,47 @@ describe("SIGTERM", () => {
         await patient.replica.stop(60);
         await client.done;
         expect(client.seen().last).toEqual(["a token", "data: [DONE]"]);
+    });
+});
+
+describe("SIGTERM with the drain before the server", () => {
+    const command = ["vllm", "serve", model];
+    const port = 8000;
+
+    it("requests under way and those that still come are answered whole, then the server ends", async () => {
+        const own = await readyReplica([], { command: drained({ seconds: 60, port, command }) });
+        const clients = await underWay(own);
+        const ended = own.replica.stop(90);
+        const late = chat(own, true);
+        await until(() => own.replica.phase === "draining");
+        expect(own.replica.port).not.toBe(0);
+        await ended;
+        await Promise.all([...Object.values(clients), late].map(({ done }) => done));
+        for (const client of [clients.stream, clients["another stream"], late]) {
+            expect(client.seen()).toMatchObject({ status: 200, ended: true, last: ["a token", "data: [DONE]"] });
+        }
+        expect(clients["no stream"].seen()).toMatchObject({ status: 200, connection: "end" });
+        expect(await own.replica.exited).toEqual({ code: 0 });
+        expect(own.log.join("\n")).toContain("[drain] SIGTERM");
+    });
+
+    it("what lasts longer is cut off", async () => {
+        const own = await readyReplica([], { ...slowSteps, command: drained({ seconds: 0.3, port, command }) });
+        const clients = await underWay(own);
+        await own.replica.stop(0.6);
+        expect(await own.replica.exited).toEqual({ code: 137 });
+        await Promise.all(Object.values(clients).map(({ done }) => done));
+        expect(Object.values(views(clients)).map(({ connection }) => connection)).toEqual(["error", "error", "error"]);
+    });
+
+    it("is over at once while the model loads", async () => {
+        const replica = startReplica({
+            command: drained({ seconds: 60, port, command }),
+            ...{ env: {}, port: 0, speed: 1, log: () => undefined },
+        });
+        await until(() => replica.phase === "downloading" || replica.phase === "starting");
+        await replica.stop(90);
+        expect(await replica.exited).toEqual({ code: 0 });
     });
 });
 

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { endProcesses, identityOf, sandboxProcesses } from "../../../sandbox/processes";
 import type { Replica } from "../../../sandbox/vllm/replica";
 import { engineArguments, startVllmProcess } from "../../../sandbox/vllm/vllm-process";
+import { drained } from "../../../src/vllm/drain";
 import { until } from "./replica";
 
 /** A program that acts as `vllm serve`: a server with a process of its own for the engine. */
@@ -41,11 +42,15 @@ beforeAll(() => {
 afterEach(() => Promise.all(replicas.splice(0).map((replica) => replica.stop())));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-function start(flags: string[], engine = command): { replica: Replica; log: string[]; enginePid: () => number } {
+function start(
+    flags: string[],
+    engine = command,
+    wrapped = (server: string[]): string[] => server,
+): { replica: Replica; log: string[]; enginePid: () => number } {
     const log: string[] = [];
     const replica = startVllmProcess(
         {
-            command: ["bash", "-c", `vllm serve a/b --port 8000 --api-key made-up ${flags.join(" ")}`],
+            command: wrapped(["bash", "-c", `vllm serve a/b --port 8000 --api-key made-up ${flags.join(" ")}`]),
             env: { HF_TOKEN: "hf_made_up" },
             port: 0,
             speed: 1,
@@ -85,6 +90,19 @@ describe.runIf(process.platform === "linux")("a replica that is a process", () =
         await until(() => crashed.replica.ready);
         crashed.replica.crash();
         expect(await crashed.replica.exited).toMatchObject({ code: 137 });
+    });
+
+    it("is drained as in its container: its server goes on while its metrics show requests, for so long", async () => {
+        const wrapped = (server: string[]): string[] => drained({ seconds: 2, port: 8000, command: server });
+        const { replica, log, enginePid } = start([], command, wrapped);
+        await until(() => replica.ready);
+        expect(replica.containerPort).toBe(8000);
+        const stopped = replica.stop(60);
+        await until(() => log.some((line) => line.startsWith("[drain] SIGTERM")));
+        expect(await (await fetch(`http://127.0.0.1:${replica.port}/x`)).text()).toBe("ok");
+        await stopped;
+        expect(await replica.exited).toEqual({ code: 0 });
+        await until(() => identityOf(enginePid()) === undefined);
     });
 
     it("ends as the process does that refuses its command line, or cannot be started", async () => {

@@ -567,7 +567,7 @@ describe("an extra argument that a setting writes", () => {
                 vllm: { servedModelName: "x", maxModelLen: 1, maxNumSeqs: 99, gpuMemoryUtilization: 0.5 },
             }),
         ).models.ministral;
-        const options = containerCommand(settings)[2].match(/--\S+/g)!;
+        const options = containerCommand(settings).at(-1)!.match(/--\S+/g)!;
         expect(options).toHaveLength(12);
         const faults = faultsOf(ministral({ vllm: { extraArgs: options } }));
         expect(faults.map(({ key }) => key)).toEqual(options.map((_, i) => `models.ministral.vllm.extraArgs[${i}]`));

@@ -80,7 +80,7 @@ const deploymentStrategy = z.strictObject({
      * What a replica that goes has to answer what it has: 10 s less than this, with `drain`. Without, vLLM 0.13.0 makes
      * no use of it: it stops answering at once.
      * @unit seconds
-     * @default `120`, `30` without drain
+     * @default none: 120, or 30 without drain
      * @example pulumi config set --path models.ministral.deploymentStrategy.terminationGracePeriodSeconds 300
      * @change rolls
      * @cost a replica that goes is billed until it has gone: so long at most, and not longer than its last answer takes

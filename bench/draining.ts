@@ -1,0 +1,160 @@
+// Streams without a pause while replicas go: by a scale-down, then by the rollout of an image. How many were cut?
+// `npm run bench -- draining` has simulated engines, `npm run bench -- draining --vllm VLLM --model FOLDER` real ones.
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { containerCommand } from "../src/vllm/command-line";
+import { appBody, startTestCloud, type TestCloud } from "../test/sandbox/ovhcloud/cloud";
+
+const help = `usage: npm run bench -- draining [OPTIONS] [-- FLAGS OF VLLM]
+
+  --vllm VLLM --model FOLDER  replicas are processes of this vLLM with this model; default: simulated ones
+  --streams N (50)            at once, all the time
+  --tokens N (400)            of each answer
+  --without                   the command line without the drain, for comparison`;
+
+interface Options {
+    vllm?: string;
+    model?: string;
+    flags: string[];
+    streams: number;
+    tokens: number;
+    drain: boolean;
+}
+
+function readOptions(args: string[]): Options {
+    const text = { type: "string" } as const;
+    const { values, positionals } = parseArgs({
+        args,
+        allowPositionals: true,
+        options: { vllm: text, model: text, streams: text, tokens: text, without: { type: "boolean" } },
+    });
+    const { vllm, model, streams = "50", tokens = "400", without } = values;
+    if ((vllm === undefined) !== (model === undefined)) throw new Error("give both of --vllm and --model, or none");
+    for (const [name, value] of Object.entries({ streams, tokens })) {
+        if (!/^[1-9]\d*$/.test(value)) throw new Error(`--${name} ${value}: not a whole number above 0`);
+    }
+    const counts = { streams: Number(streams), tokens: Number(tokens) };
+    return { vllm, model, flags: positionals, ...counts, drain: without !== true };
+}
+
+const image = "vllm/vllm-openai:v0.13.0";
+const served = "Qwen/Qwen3-14B";
+
+interface Subject {
+    cloud: TestCloud;
+    id: string;
+    token: string;
+}
+
+/** An app with two replicas that serve. */
+async function start({ vllm, model, flags, drain }: Options): Promise<Subject> {
+    const realEngine = vllm === undefined ? undefined : { command: vllm, model, dir: "/nowhere/but-a-mark" };
+    const cloud = await startTestCloud({ realEngine, speed: 60, balancing: "round-robin" });
+    process.on("exit", () => void cloud.close());
+    const server = { model: served, image, port: 8000, gpus: 1, drain, vllm: { extraArgs: flags } };
+    const { id } = await cloud.api("POST", "/ai/app", {
+        ...appBody({ command: containerCommand(server), image }),
+        deploymentStrategy: { terminationGracePeriodSeconds: 120 },
+        scalingStrategy: { fixed: { replicas: 2 } },
+    });
+    const { status } = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read" });
+    await until(cloud, id, "both replicas serve", () => cloud.app(id).availableReplicas === 2);
+    return { cloud, id, token: status.value as string };
+}
+
+async function until(cloud: TestCloud, id: string, what: string, holds: () => boolean): Promise<void> {
+    console.error(`until ${what}`);
+    while (!holds()) {
+        const { state, message } = cloud.app(id);
+        if (state === "FAILED") throw new Error(`the app has failed: ${message}`);
+        await sleep(100);
+    }
+}
+
+/** How streams ended, each end with its number. */
+type Ends = Record<string, number>;
+
+/** Keeps so many streams running until `over`, and for as long as those take that have begun. */
+async function stream({ cloud, id, token }: Subject, options: Options, over: () => boolean): Promise<Ends> {
+    const ends: Ends = {};
+    const messages = [{ role: "user", content: "hello" }];
+    const body = { model: served, messages, max_tokens: options.tokens, ignore_eos: true, stream: true };
+    const one = async (): Promise<string> => {
+        const answer = await cloud.ask(cloud.app(id), "/v1/chat/completions", { token, body });
+        if (answer.status !== 200) return `status ${answer.status}`;
+        return answer.body.trimEnd().endsWith("data: [DONE]") ? "whole" : "cut";
+    };
+    const client = async (): Promise<void> => {
+        while (!over()) {
+            const end = await one().catch((error: Error) => `cut (${error.message})`);
+            ends[end] = (ends[end] ?? 0) + 1;
+        }
+    };
+    await Promise.all(Array.from({ length: options.streams }, client));
+    return ends;
+}
+
+/** Streams while the change is made, until the replicas are as they are to be, and have been for a second. */
+async function change(
+    subject: Subject,
+    options: Options,
+    make: () => Promise<unknown>,
+    isMade: () => boolean,
+): Promise<{ ends: Ends; underWay: number }> {
+    const { cloud, id } = subject;
+    let done = false;
+    let underWay = 0;
+    const streaming = stream(subject, options, () => done);
+    const wanted = 0.8 * options.streams;
+    await until(
+        cloud,
+        id,
+        "the streams run",
+        () => sum(cloud.app(id).replicas.map(({ requests }) => requests)) >= wanted,
+    );
+    await make();
+    await until(cloud, id, "the change is made", () => {
+        const going = cloud.app(id).replicas.filter(({ phase }) => phase === "draining");
+        underWay = Math.max(underWay, sum(going.map(({ requests }) => requests)));
+        return isMade();
+    });
+    await sleep(1000);
+    done = true;
+    return { ends: await streaming, underWay };
+}
+
+const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+
+async function main(): Promise<number> {
+    let options: Options;
+    try {
+        options = readOptions(process.argv.slice(2));
+    } catch (error) {
+        console.error(`${(error as Error).message}\n${help}`);
+        return 2;
+    }
+    const subject = await start(options);
+    const { cloud, id } = subject;
+    const replicas = () => cloud.app(id).replicas;
+    try {
+        const path = `/ai/app/${id}`;
+        const scaleDown = () => cloud.api("PUT", `${path}/scalingstrategy`, { fixed: { replicas: 1 } });
+        const [scaled, rolled] = [
+            await change(subject, options, scaleDown, () => replicas().length === 1),
+            await change(
+                subject,
+                options,
+                () => cloud.api("PUT", path, { url: `${image}-next` }),
+                () => replicas().length === 1 && replicas()[0].index > 1,
+            ),
+        ];
+        for (const [name, { ends, underWay }] of Object.entries({ "scale-down": scaled, rollout: rolled })) {
+            console.log(`${name}: ${underWay} under way at the replica that went; ${JSON.stringify(ends)}`);
+        }
+    } finally {
+        await cloud.close();
+    }
+    return 0;
+}
+
+void main().then((code) => (process.exitCode = code));

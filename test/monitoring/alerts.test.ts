@@ -511,7 +511,7 @@ it.each([
 });
 
 it("of a model that falls asleep, is woken and sleeps again nothing fires", async () => {
-    const { series } = asleep(20, 90, 97).traffic({ requests: 1 }).sleeps(20, 90, 97);
+    const { series } = new AlertWorld(sleeper, 1).traffic({ requests: 1 }).sleeps(20, 90, 97);
     const times = ["15m", "25m", "60m", "89m", "93m", "99m", "120m", "410m"];
     expect(await firingAlerts(groups(sleeper), series, times, [deadMansSwitch])).toBeUndefined();
 });

@@ -48,8 +48,11 @@ export class Sleep {
     private lookedAt = -Infinity;
     /** Whether the API failed to tell last time: one line for each outage. */
     private failing = false;
-    /** Of the round before: what had ended at each replica, and how much of it the relay had asked for. */
-    private before?: { ended: Map<string, number>; own: number };
+    /**
+     * Of the round before: what had ended at each replica, how much the relay had asked for itself, and how much of what it
+     * asked for since the round before that no replica had counted yet.
+     */
+    private before = { ended: new Map<string, number>(), own: 0, unseen: 0 };
     private readonly after: number;
     /** Between what is known and what is done with it: an answer of the API, a round of requests. */
     private readonly margin: number;
@@ -144,15 +147,15 @@ export class Sleep {
      * @param own completions that the relay itself has asked for
      */
     saw(at: number, work: Map<string, Work>, own: Work): void {
-        const { before } = this;
-        const underWay = [...work.values()].reduce((sum, one) => sum + one.underWay, 0) - own.underWay;
+        const { ended: before, own: ownBefore, unseen } = this.before;
+        const ownEnded = own.ended - ownBefore;
+        const underWay = [...work.values()].reduce((sum, one) => sum + one.underWay, 0);
         const ended = new Map([...work].map(([name, one]) => [name, one.ended]));
-        if (underWay > 0) this.activeAt = at;
-        else if (before) {
-            // Of a replica that is new nothing is known of the time before.
-            const since = [...ended].reduce((sum, [name, count]) => sum + count - (before.ended.get(name) ?? count), 0);
-            if (since > own.ended + own.underWay - before.own) this.activeAt = at;
-        }
-        this.before = { ended, own: own.ended };
+        // Of a replica that is new nothing is known of the time before.
+        const since = [...ended].reduce((sum, [name, count]) => sum + count - (before.get(name) ?? count), 0);
+        // A completion may have ended before or after a page was read: it may still show as under way, or only next time.
+        const ours = ownEnded + own.underWay;
+        if (underWay > ours || since > ours + unseen) this.activeAt = at;
+        this.before = { ended, own: own.ended, unseen: Math.max(0, ownEnded - Math.max(0, since - unseen)) };
     }
 }

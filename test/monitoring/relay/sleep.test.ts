@@ -212,6 +212,19 @@ describe("completions that the relay asks for itself", () => {
         expect(sleep.mayProbe(0)).toBe(false);
     });
 
+    it.each<[string, { underWay: number; ended: number }[], number[]]>([
+        ["counted a round later", [none, { underWay: 0, ended: 1 }, { underWay: 0, ended: 1 }], [5, 5, 6]],
+        ["counted a round earlier", [none, { underWay: 1, ended: 0 }, { underWay: 0, ended: 1 }], [5, 6, 6]],
+        ["never counted", [none, { underWay: 0, ended: 1 }, { underWay: 0, ended: 2 }], [5, 5, 6]],
+    ])("nor are those %s", async (_, own, ended) => {
+        expect((await sleepAfter(own, ended)).mayProbe(0)).toBe(false);
+    });
+
+    it("those that are never counted hide no other for long", async () => {
+        const own = [none, { underWay: 0, ended: 1 }, { underWay: 0, ended: 1 }, { underWay: 0, ended: 1 }];
+        expect((await sleepAfter(own, [5, 5, 5, 6])).mayProbe(0)).toBe(true);
+    });
+
     it("and those of others are", async () => {
         const sleep = await sleepAfter([none, { underWay: 0, ended: 1 }], [5, 7]);
         expect(sleep.mayProbe(0)).toBe(true);

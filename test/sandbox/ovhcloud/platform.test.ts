@@ -32,6 +32,9 @@ async function log(cloud: TestCloud, id: string): Promise<string> {
     return (logs as { content: string }[]).map(({ content }) => content).join("\n");
 }
 
+/** Sleeps after a quarter of an hour: at the speed of the tests a second, in which others may be asked. */
+const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 600, cooldownPeriodSeconds: 300 });
+
 const chat = (more: Record<string, unknown> = {}): object => ({
     model: "Qwen/Qwen3-14B",
     messages: [{ role: "user", content: "Tell me." }],
@@ -324,7 +327,6 @@ describe("autoscaler", () => {
 
     it("scales to zero when idle, and a request wakes the app", async () => {
         const cloud = await start();
-        const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 60, cooldownPeriodSeconds: 60 });
         const id = await runningApp(cloud, { scalingStrategy: zero });
         const asleep = await cloud.until(id, "STANDBY", ({ state }) => state === "STANDBY");
         expect(asleep.message).toContain("scaled to zero");
@@ -338,8 +340,6 @@ describe("autoscaler", () => {
     });
 
     describe("what OVHcloud does not document of apps that sleep", () => {
-        const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 60, cooldownPeriodSeconds: 60 });
-
         async function asleep(cloud: TestCloud): Promise<string> {
             const id = await runningApp(cloud, { scalingStrategy: zero });
             await cloud.until(id, "asleep", ({ state, replicas }) => state === "STANDBY" && replicas.length === 0);
@@ -375,8 +375,8 @@ describe("autoscaler", () => {
             const id = await runningApp(cloud, { scalingStrategy: zero });
             const value = await token(cloud);
             const looks = (): number => cloud.app(id).decisions.reduce((sum, { times }) => sum + times, 0);
-            // Twenty periods of 15 s: more than twice the window and the cooldown.
-            for (const end = looks() + 20; looks() < end;) {
+            // Periods of 15 s: twice the window and the cooldown.
+            for (const end = looks() + 120; looks() < end;) {
                 await cloud.ask(cloud.app(id), "/metrics", { token: value });
             }
             expect(cloud.app(id).state).toBe("RUNNING");
@@ -396,13 +396,13 @@ describe("autoscaler", () => {
     it("stays asleep when the sandbox is started anew", async () => {
         const stateDir = mkdtempSync(join(tmpdir(), "cloud-"));
         const cloud = await start({ stateDir });
-        const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 60, cooldownPeriodSeconds: 60 });
         const id = await runningApp(cloud, { scalingStrategy: zero });
         await cloud.until(id, "asleep", ({ state }) => state === "STANDBY");
+        const value = await token(cloud);
         await cloud.cloud.close();
         const again = await start({ stateDir });
         expect(again.app(id)).toMatchObject({ state: "STANDBY", replicas: [] });
-        expect((await again.ask(again.app(id), "/v1/models", { token: await token(again) })).status).toBe(503);
+        expect((await again.ask(again.app(id), "/v1/models", { token: value })).status).toBe(503);
         await again.until(id, "awake", ({ state }) => state === "RUNNING");
     });
 

@@ -48,6 +48,7 @@ const watched = served.map(
             model: model.monitored(),
             settings: settings.monitoring,
             runbooks: settings.alerting.runbooks,
+            appReaderKey: settings.appReaderKey,
             monitoring,
             cluster,
             transform: transforms.modelMonitoring,

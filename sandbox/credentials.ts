@@ -3,6 +3,8 @@ export const sandboxCredentials = {
     applicationKey: "sandbox-application-key",
     applicationSecret: "sandbox-application-secret",
     consumerKey: "sandbox-consumer-key",
+    /** With application key and secret: may read single apps and nothing else, as an `appReaderKey` is to. */
+    readerConsumerKey: "sandbox-reader-consumer-key",
     /** The console's own: what it looks at does not count for the stack's rate limit. */
     accessToken: "sandbox-access-token",
 };

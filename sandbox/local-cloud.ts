@@ -99,6 +99,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
                 proxies,
                 grafana: { port: grafanaPort, program: options.grafana ?? undefined },
                 caFile: await caFile,
+                speed: options.speed,
                 log,
             }),
         };

@@ -3,7 +3,7 @@ import { openGateway, type Gateway } from "./gateway";
 import { Replicas, type Machines, type ReplicaHooks } from "./replicas";
 import { Scaling } from "./scaling";
 import type { Slot } from "./slot";
-import type { AppStatus, Balancing, FaultStatus } from "./status";
+import type { AppStatus, Balancing, FaultStatus, SleepBehaviour } from "./status";
 import type { Store, StoredApp } from "./store";
 
 /** Platform seconds. Guesses: OVHcloud publishes none. */
@@ -28,6 +28,7 @@ const noTraffic = { open: 0, answers: {}, served: { requests: 0, firstSeconds: 0
 export interface Surroundings extends Machines {
     store: Store;
     balancing: () => Balancing;
+    sleep: SleepBehaviour;
     log: (line: string) => void;
 }
 
@@ -40,6 +41,8 @@ export class AppRun {
     /** The newest generation of which a replica has been ready. */
     private provenGeneration = -1;
     private isLooking = false;
+    /** It slept, and no replica has been ready since. */
+    private waking = false;
     private closed = false;
 
     constructor(
@@ -48,8 +51,8 @@ export class AppRun {
     ) {
         this.timers = new Timers(surroundings.clock);
         this.replicas = new Replicas(app, surroundings, this.timers, this.hooks());
-        const { clock, log, changed } = surroundings;
-        this.scaling = new Scaling({ app, clock, log, changed });
+        const { clock, sleep, log, changed } = surroundings;
+        this.scaling = new Scaling({ app, clock, sleep, log, changed });
     }
 
     private hooks(): ReplicaHooks {
@@ -63,6 +66,7 @@ export class AppRun {
             },
             ready: ({ generation }) => {
                 this.provenGeneration = generation;
+                this.waking = false;
                 this.scaling.served();
                 this.settle();
             },
@@ -83,6 +87,7 @@ export class AppRun {
     /** Continues as the state says, after a restart of the sandbox. */
     async resume(): Promise<void> {
         if (this.app.wanted === "stopped") this.stop();
+        else if (this.app.state === "STANDBY") await this.open();
         else if (!this.hasFailed) await this.start();
         if (this.hasFailed) await this.open();
     }
@@ -100,6 +105,7 @@ export class AppRun {
             balancing,
             outage: () => replicas.regionIsOut,
             called: () => this.called(),
+            held: () => (this.surroundings.sleep.wakingRequest === "held" && this.isWaking ? this.served() : undefined),
             log,
         });
     }
@@ -229,6 +235,15 @@ export class AppRun {
         this.reconcile();
     }
 
+    private get isWaking(): boolean {
+        return this.waking && this.app.wanted === "running" && !this.hasFailed;
+    }
+
+    /** Resolves when a replica serves, or none is on its way any more. */
+    private async served(): Promise<void> {
+        while (this.isWaking && this.available === 0 && !this.closed) await this.timers.pause(1);
+    }
+
     /** A request has reached the gateway. It wakes an app that was scaled to zero. */
     private called(): void {
         const { app } = this;
@@ -236,6 +251,7 @@ export class AppRun {
         if (app.state !== "STANDBY" || app.wanted !== "running") return;
         this.surroundings.log(`autoscaler ${app.spec.name}: 0 -> 1 replicas (a request came in)`);
         app.replicas = 1;
+        this.waking = true;
         this.reconcile();
     }
 

@@ -7,6 +7,8 @@ export interface Credentials {
     applicationSecret: string;
     consumerKey: string;
     accessToken?: string;
+    /** Of a key that may read single apps and nothing else. */
+    readerConsumerKey?: string;
 }
 
 /** Seconds by which a signature's time may differ from the server's. */
@@ -31,7 +33,7 @@ export function authenticate(
     method: string,
     url: string,
     body: string,
-): "signature" | "token" {
+): "signature" | "token" | "reader" {
     const bearer = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1];
     if (bearer !== undefined) {
         if (credentials.accessToken && equal(bearer, credentials.accessToken)) return "token";
@@ -42,16 +44,23 @@ export function authenticate(
     if (!equal(one("x-ovh-application"), credentials.applicationKey)) {
         throw new ApiError(403, "INVALID_KEY", "This application key is invalid");
     }
-    if (!equal(one("x-ovh-consumer"), credentials.consumerKey)) {
+    const { consumerKey, readerConsumerKey } = credentials;
+    const reads = readerConsumerKey !== undefined && equal(one("x-ovh-consumer"), readerConsumerKey);
+    if (!reads && !equal(one("x-ovh-consumer"), consumerKey)) {
         throw new ApiError(403, "INVALID_CREDENTIAL", "This credential is not valid");
     }
     const time = one("x-ovh-timestamp");
     if (!(Math.abs(Number(time) - Date.now() / 1000) <= maxSkewSeconds)) {
         throw new ApiError(400, "QUERY_TIME_OUT", "Query out of time");
     }
-    const expected = signature(credentials.applicationSecret, credentials.consumerKey, method, url, body, time);
+    const key = reads ? readerConsumerKey : consumerKey;
+    const expected = signature(credentials.applicationSecret, key, method, url, body, time);
     if (!equal(one("x-ovh-signature"), expected)) throw new ApiError(400, "INVALID_SIGNATURE", "Invalid signature");
-    return "signature";
+    if (!reads) return "signature";
+    if (method !== "GET" || !/\/cloud\/project\/[^/]+\/ai\/app\/[^/?]+$/.test(url)) {
+        throw new ApiError(403, "NOT_GRANTED_CALL", "This call has not been granted");
+    }
+    return "reader";
 }
 
 function equal(a: string, b: string): boolean {

@@ -46,6 +46,11 @@ export class Timers {
         this.pending.add(timer);
     }
 
+    /** Resolves after so long. Never once they are closed. */
+    pause(platformSeconds: number): Promise<void> {
+        return new Promise((resolve) => this.after(platformSeconds, resolve));
+    }
+
     close(): void {
         this.closed = true;
         for (const timer of this.pending) clearTimeout(timer);

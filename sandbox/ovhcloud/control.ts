@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { badRequest, notFound } from "./api-error";
 import type { Writing } from "./apps";
 import { readFaultRule, type Faults } from "./faults";
@@ -6,7 +7,7 @@ import { balancings } from "./gateway";
 import { readAppFault, readPlatformFault } from "./incidents";
 import type { Overview } from "./overview";
 import type { Platform } from "./platform";
-import type { Balancing, FaultStatus } from "./status";
+import type { Balancing, FaultStatus, SleepBehaviour } from "./status";
 
 /** What the sandbox's own controls take hold of. */
 export interface Controls {
@@ -34,6 +35,8 @@ export function control(controls: Controls, method: string, path: string, body: 
             return { speed: (platform.speed = readSpeed(json(body))) };
         case "POST /sandbox/balancing":
             return { balancing: (platform.balancing = readBalancing(json(body))) };
+        case "POST /sandbox/sleep":
+            return Object.assign(platform.sleep, readSleep(json(body)));
         case "POST /sandbox/form":
             return { form: (controls.writing.form = readForm(json(body))) };
         case "GET /sandbox/requests":
@@ -84,6 +87,19 @@ function readBalancing({ balancing }: { balancing?: unknown }): Balancing {
     if (found) return found;
     throw badRequest(`balancing is ${JSON.stringify(balancing)}: give one of ${balancings.join(", ")}`);
 }
+
+function readSleep(given: object): Partial<SleepBehaviour> {
+    const read = sleepBehaviour.safeParse(given);
+    if (read.success) return read.data;
+    throw badRequest(
+        read.error.issues.map(({ path, message }) => `${path.join(".") || "sleep"}: ${message}`).join("; "),
+    );
+}
+
+const sleepBehaviour = z.strictObject({
+    wakingRequest: z.enum(["refused", "held"]).optional(),
+    keptAwakeBy: z.enum(["metric", "calls"]).optional(),
+});
 
 function readForm({ form }: { form?: unknown }): Form {
     const found = forms.find((one) => one === form);

@@ -29,6 +29,8 @@ export interface GatewayOptions {
     outage: () => boolean;
     /** A request has come in, whether or not there is a replica for it. */
     called: () => void;
+    /** Of a request that has woken the app, or found it waking, where such are held: resolves when it may go on. */
+    held: () => Promise<void> | undefined;
     log: (line: string) => void;
 }
 
@@ -64,7 +66,7 @@ const cookieName = "ai_deploy_sandbox_replica";
  * - `sticky`: the one that a cookie names, which the first answer sets
  *
  * Its refusals: 401 without a valid token, 403 with one that does not fit, 404 when the app is deleted, 413 for a body that
- * is too large, 503 without a ready replica, 502 and 504 for one that fails or is silent.
+ * is too large, 503 without a ready replica (unless requests that wake an app are held), 502 and 504 for one that fails or is silent.
  */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     const { app } = options;
@@ -82,8 +84,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
             allowsOrigin: () => true,
             log: options.log,
         },
-        ({ incoming }, answer) => {
-            if (options.outage()) return incoming.socket.destroy();
+        async ({ incoming }, answer) => {
+            if (options.outage()) return void incoming.socket.destroy();
             open++;
             const arrived = performance.now();
             let first: number | undefined;
@@ -99,6 +101,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
             const refusal = refuse(options, incoming);
             if (refusal) throw refusal;
             options.called();
+            await options.held();
+            if (answer.closed) return undefined;
             const ready = options.backends();
             if (ready.length === 0) {
                 throw new HttpError(503, `app ${app.id} has no replica that is ready`, { "retry-after": "30" });

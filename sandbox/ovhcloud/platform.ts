@@ -5,7 +5,7 @@ import { Clock } from "./clock";
 import { appFaultKinds, Incidents, realFaultKinds, type Targets } from "./incidents";
 import type { StartReplica } from "./replicas";
 import { autoscalerPeriod } from "./scaling";
-import type { Balancing, FaultStatus } from "./status";
+import type { Balancing, FaultStatus, SleepBehaviour } from "./status";
 import type { Store, StoredApp } from "./store";
 
 export interface PlatformOptions {
@@ -32,6 +32,8 @@ const mostMetricReads = 100; // per real second
 export class Platform {
     readonly incidents: Incidents;
     balancing: Balancing;
+    /** What the platform is taken to do with apps that scale to zero. */
+    readonly sleep: SleepBehaviour = { wakingRequest: "refused", keptAwakeBy: "metric" };
     private readonly clock: Clock;
     private readonly runs = new Map<string, AppRun>();
     private closed = false;
@@ -78,6 +80,7 @@ export class Platform {
             gpus: () => ({ quota: this.gpuQuota, inUse: this.sum(({ replicas }) => replicas.gpusInUse) }),
             count: () => this.sum(({ replicas }) => replicas.slots.length),
             balancing: () => this.balancing,
+            sleep: this.sleep,
             log,
             changed,
         });

@@ -3,7 +3,7 @@ import type { Clock } from "./clock";
 import { fetchText } from "./local-http";
 import { valueAt, type MetricFormat } from "./metric-value";
 import type { Slot } from "./slot";
-import type { Aggregation, Decision, ScalingStatus } from "./status";
+import type { Aggregation, Decision, ScalingStatus, SleepBehaviour } from "./status";
 import type { StoredApp } from "./store";
 
 /** `--horizontal-pod-autoscaler-sync-period`, in platform seconds. */
@@ -43,6 +43,7 @@ interface AutomaticScaling {
 export interface ScalingOptions {
     app: StoredApp;
     clock: Clock;
+    sleep: SleepBehaviour;
     log: (line: string) => void;
     /** There is a new decision. */
     changed: () => void;
@@ -146,6 +147,7 @@ export class Scaling {
             ? inputs.some(({ value }) => value !== undefined && value > 0)
             : this.lastCall > this.lastActive;
         if (active) this.lastActive = customMetrics ? now : this.lastCall;
+        if (this.options.sleep.keptAwakeBy === "calls") this.lastActive = Math.max(this.lastActive, this.lastCall);
         const outcome = decide(limits, replicas, asked, this.recommendations, now, now - this.lastActive);
         const at = new Date().toISOString();
         this.record({ at, times: 1, metric, aggregation, target, inputs, from: replicas, ...outcome });

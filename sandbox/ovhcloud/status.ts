@@ -6,6 +6,7 @@ import type { Phase } from "../vllm/phase";
  * - `GET /sandbox/events`: server-sent events; `data:` of each is a `SandboxStatus`, one per second and one on each change
  * - `POST /sandbox/speed`: `{speed}`, 1 to 1000; answers `{speed}`
  * - `POST /sandbox/balancing`: `{balancing}`, for every app; answers `{balancing}`
+ * - `POST /sandbox/sleep`: a part of a `SleepBehaviour`, for every app; answers the whole
  * - `POST /sandbox/form`: `{form}`, how the API writes apps back (forms.ts); answers `{form}`
  * - `POST /sandbox/apps/{id}/faults`: an `AppFaultInput`; `DELETE`: ends all of the app. Both answer `FaultStatus[]`
  * - `POST /sandbox/platform/faults`: a `PlatformFaultInput`; `DELETE`: ends all of the platform. Both answer `FaultStatus[]`
@@ -127,6 +128,14 @@ export interface Decision {
     to: number;
     /** Why, in one sentence. */
     reason: string;
+}
+
+/** What OVHcloud does not document of apps that scale to zero. */
+export interface SleepBehaviour {
+    /** What becomes of a request that finds no replica since the app slept: 503, or held until one serves. */
+    wakingRequest: "refused" | "held";
+    /** What counts as use, so that the last replica stays: its custom metric above 0, or any request at its address, too. */
+    keptAwakeBy: "metric" | "calls";
 }
 
 export type Balancing = "random" | "round-robin" | "least-connections" | "sticky";

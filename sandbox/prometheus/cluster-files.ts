@@ -7,7 +7,7 @@ import {
     type V1Deployment,
 } from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
-import { relayApp } from "../../src/monitoring/relay/manifests";
+import { appReaderKeyFile, relayApp } from "../../src/monitoring/relay/manifests";
 import { tokenKey } from "../../src/monitoring/scrape-jobs";
 
 /** What a pod of the operator's Prometheus would mount, as it lies in the cluster now. */
@@ -23,10 +23,11 @@ export interface ClusterFiles {
     retentionSize?: string;
 }
 
-/** What the pod of a replica relay would mount: program and config by file name, and the token. */
+/** What the pod of a replica relay would mount: program and config by file name, the token, and the key of an app that may sleep. */
 export interface RelayFiles {
     files: Record<string, string>;
     token: string;
+    key?: string;
 }
 
 interface PrometheusResource {
@@ -111,11 +112,15 @@ async function readRelay(cluster: KubeConfig, namespace: string, { spec }: V1Dep
         name: volumes.find(({ configMap }) => configMap)!.configMap!.name!,
         namespace,
     });
-    const secret = await core.readNamespacedSecret({
-        name: volumes.find(({ secret }) => secret)!.secret!.secretName!,
-        namespace,
-    });
-    return { files: files.data ?? {}, token: Buffer.from(secret.data?.[tokenKey] ?? "", "base64").toString() };
+    const secrets = await Promise.all(
+        volumes.flatMap(({ secret }) =>
+            secret ? [core.readNamespacedSecret({ name: secret.secretName!, namespace })] : [],
+        ),
+    );
+    const data = Object.assign({}, ...secrets.map((secret) => secret.data)) as Record<string, string>;
+    const text = (name: string) => Buffer.from(data[name] ?? "", "base64").toString();
+    const key = Object.hasOwn(data, appReaderKeyFile) ? text(appReaderKeyFile) : undefined;
+    return { files: files.data ?? {}, token: text(tokenKey), ...(key !== undefined && { key }) };
 }
 
 /** Whether the cluster answers that it has no such thing. */

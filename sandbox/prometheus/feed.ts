@@ -24,6 +24,8 @@ export interface MonitoringFeedOptions {
     grafana: { port: number; program?: GrafanaProgram };
     /** The authority of the app gateways, which Prometheus trusts as it would the public ones. */
     caFile: string;
+    /** Platform seconds per second. Default 1. */
+    speed?: number;
     log: (line: string) => void;
 }
 
@@ -79,6 +81,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const relays = new LocalRelays({
         dir: join(dir, "relays"),
         caFile: options.caFile,
+        speed: options.speed,
         ended: () => {
             relayEnded = true;
             notBefore = performance.now() + restartMs;

@@ -2,9 +2,10 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { configFile, scriptFile } from "../../src/monitoring/relay/manifests";
+import { appReaderKeyFile, configFile, scriptFile } from "../../src/monitoring/relay/manifests";
 import { tokenKey } from "../../src/monitoring/scrape-jobs";
 import { startChild, type Child } from "./child";
+import type { RelayConfig } from "../../src/monitoring/relay/relay";
 import type { PartStatus } from "../ovhcloud/status";
 import type { RelayFiles } from "./cluster-files";
 
@@ -15,6 +16,8 @@ export interface LocalRelayOptions {
     mounted: RelayFiles;
     /** The authority of the app gateways. */
     caFile: string;
+    /** Platform seconds per second: an app falls asleep so much sooner. Default 1. */
+    speed?: number;
 }
 
 const logName = "relay.log";
@@ -26,10 +29,12 @@ export interface LocalRelay extends Child {
 }
 
 /** Starts a relay. Rejects, with the end of its log, when it ends before it listens. */
-export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): Promise<LocalRelay> {
+export async function startRelay({ dir, mounted, caFile, speed = 1 }: LocalRelayOptions): Promise<LocalRelay> {
     mkdirSync(dir, { recursive: true });
-    for (const [name, text] of Object.entries(mounted.files)) writeFileSync(join(dir, name), text);
-    writeToken(dir, mounted);
+    for (const [name, text] of Object.entries(mounted.files)) {
+        writeFileSync(join(dir, name), name === configFile ? atSpeed(text, speed) : text);
+    }
+    writeSecrets(dir, mounted);
     const logFile = join(dir, logName);
     // The line looked for below is to be this run's.
     rmSync(logFile, { force: true });
@@ -39,6 +44,7 @@ export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): P
             join(dir, scriptFile),
             `--config=${join(dir, configFile)}`,
             `--token-file=${join(dir, tokenKey)}`,
+            `--key-file=${join(dir, appReaderKeyFile)}`,
             "--listen=127.0.0.1:0",
         ],
         env: { NODE_EXTRA_CA_CERTS: caFile },
@@ -55,14 +61,28 @@ export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): P
     }
 }
 
-function writeToken(dir: string, { token }: RelayFiles): void {
+/** The relay's config with the time after which its app sleeps as long as it is here. One that is none stays as it is. */
+function atSpeed(config: string, speed: number): string {
+    try {
+        const read = JSON.parse(config) as RelayConfig;
+        if (!read.sleep) return config;
+        return JSON.stringify({ ...read, sleep: { ...read.sleep, after: read.sleep.after / speed } });
+    } catch {
+        return config; // the relay says what is wrong with it
+    }
+}
+
+function writeSecrets(dir: string, { token, key }: RelayFiles): void {
     writeFileSync(join(dir, tokenKey), token, { mode: 0o600 });
+    if (key !== undefined) writeFileSync(join(dir, appReaderKeyFile), key, { mode: 0o600 });
 }
 
 export interface LocalRelaysOptions {
     /** Holds a folder for each relay. */
     dir: string;
     caFile: string;
+    /** Platform seconds per second, as the sandbox was started with. */
+    speed?: number;
     /** Called when one has ended by itself, or did not start: it is to be looked at again. */
     ended: () => void;
     log: (line: string) => void;
@@ -89,7 +109,7 @@ export class LocalRelays {
     /** Has these run, from these files, and no others. A new token is read by the one that runs. */
     async update(wanted: Record<string, RelayFiles>): Promise<void> {
         for (const [name, { files }] of this.running) {
-            if (isDeepStrictEqual(files, wanted[name]?.files)) writeToken(this.folder(name), wanted[name]);
+            if (isDeepStrictEqual(files, wanted[name]?.files)) writeSecrets(this.folder(name), wanted[name]);
             else await this.end(name);
         }
         for (const name of this.last.keys()) if (!Object.hasOwn(wanted, name)) this.last.delete(name);
@@ -112,9 +132,9 @@ export class LocalRelays {
     }
 
     private async start(name: string, mounted: RelayFiles): Promise<void> {
-        const { caFile, ended, log } = this.options;
+        const { caFile, speed, ended, log } = this.options;
         try {
-            const process = await startRelay({ dir: this.folder(name), mounted, caFile });
+            const process = await startRelay({ dir: this.folder(name), mounted, caFile, speed });
             this.running.set(name, { files: mounted.files, process });
             this.last.set(name, process);
             void process.ended.then(() => {

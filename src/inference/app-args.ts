@@ -1,6 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
 import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
-import type { ModelSettings } from "../settings";
+import { cooldownSeconds, maySleep, type ModelSettings } from "../settings";
 import { containerCommand, graceSeconds } from "../vllm/command-line";
 
 type TokenArgs = ConstructorParameters<typeof Token>[1];
@@ -72,6 +72,7 @@ function settingNames(name: string): Record<string, string> {
         scalingStrategy: `${at}.scaling`,
         "scalingStrategy.automatic.replicasMin": `${at}.replicas.min`,
         "scalingStrategy.automatic.replicasMax": `${at}.replicas.max`,
+        "scalingStrategy.automatic.cooldownPeriodSeconds": `${at}.scaling.cooldownSeconds`,
         command: `${at}.vllm`,
         "--max-model-len": `${at}.vllm.maxModelLen`,
         "--gpu-memory-utilization": `${at}.vllm.gpuMemoryUtilization`,
@@ -110,6 +111,7 @@ export function scalingStrategy({ replicas, scaling, port }: Pick<ModelSettings,
             },
             scaleUpStabilizationWindowSeconds: scaling.scaleUpStabilizationSeconds,
             scaleDownStabilizationWindowSeconds: scaling.scaleDownStabilizationSeconds,
+            cooldownPeriodSeconds: maySleep({ replicas }) ? cooldownSeconds({ scaling }) : undefined,
         },
     };
 }

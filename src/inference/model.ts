@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
-import type { ModelSettings } from "../settings";
+import { apiBaseUrl, App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
+import { maySleep, secondsToSleep, type ModelSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
@@ -110,7 +110,14 @@ export class Model extends pulumi.ComponentResource {
             targets,
             replicaPrice,
             desiredState,
+            sleep: maySleep(this.settings) ? this.sleep() : undefined,
         };
+    }
+
+    /** Where and when to look whether it sleeps, which nobody may ask the model itself. */
+    private sleep() {
+        const after = secondsToSleep(this.settings);
+        return { after, api: apiBaseUrl(), project: this.projectId, app: this.appId };
     }
 
     /** What the stack shows of this model. */

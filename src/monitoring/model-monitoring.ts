@@ -5,6 +5,7 @@ import type { MonitoringSettings } from "../settings";
 import { durationSeconds } from "../settings/formats";
 import { transformed, type Transform } from "../transform";
 import type { Monitoring } from "./monitoring";
+import { appReaderKeyFile, appReaderSecretName } from "./relay/manifests";
 import { ReplicaRelay, type ReplicaRelayTransforms } from "./relay/replica-relay";
 import { modelRules, type WatchedModel } from "./rules";
 import {
@@ -27,6 +28,8 @@ export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
     /** What requests name as their model. */
     served: string;
     labels: Record<string, string>;
+    /** Of a model that may sleep: where its state is read, and after how many idle seconds it sleeps. */
+    sleep?: { after: number; api: string; project: string; app: pulumi.Input<string> };
 }
 
 export interface ModelMonitoringArgs {
@@ -34,6 +37,8 @@ export interface ModelMonitoringArgs {
     settings: MonitoringSettings;
     /** Address under which the runbooks are found, without a slash at the end. */
     runbooks: string;
+    /** `appReaderKey` of the settings; needed for a model that may sleep. */
+    appReaderKey?: pulumi.Input<string>;
     /** The stack's Prometheus, which the model adds its jobs and rules to. */
     monitoring: Monitoring;
     cluster: Cluster;
@@ -44,6 +49,7 @@ export interface ModelMonitoringTransforms extends ReplicaRelayTransforms {
     tokenSecret?: Transform<k8s.core.v1.SecretArgs>;
     /** Of each of the model's jobs. */
     scrapeConfig?: Transform<k8s.apiextensions.CustomResourceArgs>;
+    appReaderKey?: Transform<k8s.core.v1.SecretArgs>;
     rules?: Transform<k8s.apiextensions.CustomResourceArgs>;
 }
 
@@ -65,8 +71,8 @@ export class ModelMonitoring extends pulumi.ComponentResource {
         const { model, settings } = args;
         this.child = args.cluster.inside(this);
 
-        // With one replica at most there are none to tell apart.
-        const relayed = settings.replicaMetrics === "relay" && model.replicas.max > 1;
+        // With one replica at most there are none to tell apart; but only the relay knows when not to ask.
+        const relayed = settings.replicaMetrics === "relay" && (model.replicas.max > 1 || model.sleep !== undefined);
         const token = this.token();
         const known = pulumi.output(model.url).apply((url) => ({
             model: name,
@@ -81,7 +87,8 @@ export class ModelMonitoring extends pulumi.ComponentResource {
             const all = pulumi.all([known, this.relay(token)]);
             const throughRelay = all.apply(([job, relay]) => relayedJob(job, relay));
             this.job(`${name}-job`, jobName(name), throughRelay, token);
-            this.job(`${name}-probe-job`, probeJobName(name), known.apply(probeJob), token);
+            // It would wake one that sleeps.
+            if (!model.sleep) this.job(`${name}-probe-job`, probeJobName(name), known.apply(probeJob), token);
             const ofRelay = all.apply(([job, relay]) => relayJob(job, relay));
             this.job(`${name}-relay-job`, `${relayJobName}-${name}`, ofRelay);
         } else if (asked) {
@@ -111,15 +118,28 @@ export class ModelMonitoring extends pulumi.ComponentResource {
     private relay(tokenSecret: k8s.core.v1.Secret): pulumi.Output<string> {
         const { model, settings, monitoring, cluster, transform } = this.args;
         const interval = durationSeconds(settings.scrapeInterval)!;
-        const { replicas, served } = model;
+        const { url, replicas, served, sleep } = model;
         const completions = settings.completionProbe ? { model: served, ...completionTimes } : undefined;
-        const config = pulumi.output(model.url).apply((url) => ({ url, interval, replicas, completions }));
+        const config = pulumi.output({ url, interval, replicas, completions, sleep });
         const { namespace } = monitoring;
+        const keySecret = sleep && this.appReaderKey();
         return new ReplicaRelay(
             `${this.name}-relay`,
-            { model: this.name, namespace, tokenSecret, config, cluster, transform },
+            { model: this.name, namespace, tokenSecret, keySecret, config, cluster, transform },
             { parent: this },
         ).address;
+    }
+
+    /** The key with which the relay reads the app's state. */
+    private appReaderKey(): k8s.core.v1.Secret {
+        const { transform, appReaderKey } = this.args;
+        const secret = {
+            metadata: this.metadata(appReaderSecretName(this.name)),
+            stringData: { [appReaderKeyFile]: pulumi.secret(pulumi.output(appReaderKey).apply((key) => key!)) },
+        };
+        return new k8s.core.v1.Secret(
+            ...transformed(transform?.appReaderKey, `${this.name}-app-reader-key`, secret, this.child),
+        );
     }
 
     /** The operator refuses a job whose Secret is not there, and looks again when the job changes: the Secret is first. */

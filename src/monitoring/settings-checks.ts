@@ -1,6 +1,7 @@
 import {
     alertingFaults,
     alertingSchema,
+    maySleep,
     monitoringSchema,
     readModels,
     type Config,
@@ -24,6 +25,7 @@ export const monitoringChecks: SettingsChecks = {
         return [
             ...nameFaults(read),
             ...read.flatMap((model) => [...replicaFaults(model), ...targetFaults(model), ...labelFaults(model)]),
+            ...sleepFaults(read, monitoring),
             ...chartFaults(monitoring, alerting),
         ];
     },
@@ -41,6 +43,15 @@ function nameFaults(models: ReadModel[]): CrossFault[] {
         const fix = `choose another name: the job that probes the public address of "${probed.name}" is called like its job`;
         return [{ path: at(), found: "a reserved name", fix }];
     });
+}
+
+/** Only through the relay is a model that sleeps let alone. */
+function sleepFaults(models: ReadModel[], monitoring: unknown): CrossFault[] {
+    const { replicaMetrics } = (monitoring ?? {}) as { replicaMetrics?: unknown };
+    const sleeper = models.find(({ settings: { replicas } }) => replicas && maySleep({ replicas }));
+    if (!sleeper || replicaMetrics !== "direct") return [];
+    const fix = `give relay, or "${sleeper.name}" a replicas.min of 1: scraped directly it would never sleep`;
+    return [{ path: ["monitoring", "replicaMetrics"], fix }];
 }
 
 /** At most as many as the relay can ask in a round: each request shows it one. */

@@ -11,4 +11,5 @@ export type {
     Receiver,
     Settings,
 } from "./schema";
+export { cooldownSeconds, maySleep, secondsToSleep } from "./sleep";
 export { settingsWarnings } from "./warnings";

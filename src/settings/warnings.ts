@@ -2,6 +2,7 @@ import { advisoryWarning } from "../vllm/advisories";
 import { vllmVersionOf, vllmVersions } from "../vllm/versions";
 import { storageClasses } from "./checks/monitoring";
 import { weightsWarnings } from "./checks/server";
+import { sleepWarnings } from "./checks/sleep";
 import type { Settings } from "./schema";
 
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
@@ -20,6 +21,7 @@ export function settingsWarnings({
     warnings.push(
         ...Object.entries(models).flatMap(([name, { image }]) => advisoryWarning(name, image) ?? []),
         ...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)),
+        ...Object.entries(models).flatMap(([name, model]) => sleepWarnings(name, model)),
     );
     if (!storageClasses.includes(monitoring.storage.class)) {
         warnings.push(

@@ -153,7 +153,9 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const all = await rules();
         expect(all.filter(({ health }) => health !== "ok")).toEqual([]);
         const alerts = new Set(all.filter(({ type }) => type === "alerting").map(({ name }) => name));
-        expect(alerts).toEqual(new Set(alertNames));
+        // The model of the sandbox does not sleep.
+        const ofSleepers = ["VllmNotWaking", "VllmSleepUnknown"];
+        expect(alerts).toEqual(new Set(alertNames.filter((name) => !ofSleepers.includes(name))));
         const firing = async () => {
             const answer = await fetch(`${stage.alertmanagerUrl}/api/v2/alerts`).catch(() => undefined);
             const list = (await answer?.json()) as { labels: { alertname: string } }[] | undefined;

@@ -1,4 +1,5 @@
 import { metricsOf, seriesNames } from "../../src/vllm/metrics";
+import { phases } from "../../src/monitoring/relay/sleep";
 import type { WatchedModel } from "../../src/monitoring/rules";
 import { recordedPage, samples } from "./metrics-page";
 import type { InputSeries } from "./promtool";
@@ -54,7 +55,8 @@ export class AlertWorld {
         this.add("kubelet_volume_stats_capacity_bytes", claim, steady(50e9));
         if (!model.relayed) return;
         const relay = { job: "replica-relay", instance: "vllm-relay:9400", model: model.name };
-        this.scraped(target(`${job}-direct`));
+        if (model.replicas.min > 0) this.scraped(target(`${job}-direct`));
+        else this.maySleep(relay);
         this.scraped(relay);
         const own = relay;
         this.add("vllm_relay_blind", own, steady(0));
@@ -66,6 +68,13 @@ export class AlertWorld {
         for (let index = 0; index < replicas; index++) {
             this.add("vllm_relay_sample_age_seconds", { ...own, replica: replicaName(index) }, steady(5));
         }
+    }
+
+    /** What the relay tells of a model that may sleep, and is awake. */
+    private maySleep(own: Record<string, string>): void {
+        for (const phase of phases) this.add("vllm_relay_phase", { ...own, phase }, steady(Number(phase === "awake")));
+        this.add("vllm_relay_app_replicas", own, steady(this.replicas));
+        this.add("vllm_relay_state_age_seconds", own, steady(5));
     }
 
     /** What Prometheus notes of each scrape. */
@@ -133,6 +142,19 @@ export class AlertWorld {
         this.set("vllm_relay_blind", `0x${from} 1x${to - from - 1} 0x${minutes}`);
         const failed = 16 * (to - from);
         return this.set("vllm_relay_failures_total", `0x${from} 16+16x${to - from - 1} ${failed}x${minutes}`, { kind });
+    }
+
+    /** It sleeps from that minute on, is asked at the second, and serves from the third on; then as it was at first. */
+    sleeps(from: number, wakes = minutes, serves = minutes): this {
+        this.change(/^(vllm:|http_|process_|vllm_relay_sample_age|vllm_relay_completion)/, (values) =>
+            interrupted(values, from, serves),
+        );
+        const during = (...[awake, asleep, waking]: number[]): string =>
+            `${awake}x${from} ${asleep}x${wakes - from - 1} ${waking}x${serves - wakes} ${awake}x${minutes}`;
+        this.set("vllm_relay_phase", during(1, 0, 0), { phase: "awake" });
+        this.set("vllm_relay_phase", during(0, 1, 0), { phase: "asleep" });
+        this.set("vllm_relay_phase", during(0, 0, 1), { phase: "waking" });
+        return this.set("vllm_relay_app_replicas", during(this.replicas, 0, 0));
     }
 
     /** That replica is gone from that minute on. */

@@ -5,8 +5,8 @@ import { recordedMetrics } from "../../src/monitoring/metrics";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
-import { firingAlerts, promtool, type Firing } from "./promtool";
-import { allRules, direct, relayed, single } from "./watched-models";
+import { evaluated, firingAlerts, promtool, type Firing } from "./promtool";
+import { allRules, direct, relayed, single, sleeper } from "./watched-models";
 
 const runbooks = join(__dirname, "../../docs/operations");
 
@@ -24,6 +24,8 @@ interface Case {
 }
 
 const world = (replicas = 2) => new AlertWorld(relayed, replicas);
+const asleep = (from: number, wakes?: number, serves?: number) =>
+    new AlertWorld(sleeper, 1).sleeps(from, wakes, serves);
 const page = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "page", ...more });
 const ticket = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "ticket", ...more });
 const fast = { window: "fast" };
@@ -395,6 +397,51 @@ const cases: Case[] = [
         at: "25m",
     },
     {
+        alert: "VllmNotWaking",
+        what: "somebody has asked, and for a quarter of an hour no replica comes",
+        world: asleep(10, 30, 60),
+        at: "50m",
+        fires: [page("VllmNotWaking")],
+    },
+    {
+        alert: "VllmNotWaking",
+        what: "it wakes within ten minutes",
+        world: asleep(10, 30, 40),
+        at: "46m",
+    },
+    {
+        alert: "VllmSleepUnknown",
+        what: "OVHcloud's API has told nothing for a quarter of an hour",
+        world: asleep(10).set("vllm_relay_state_age_seconds", "5x20 0+60x400"),
+        at: "37m",
+        fires: [ticket("VllmSleepUnknown")],
+    },
+    {
+        alert: "VllmSleepUnknown",
+        what: "the API was out for five minutes",
+        world: asleep(10).set("vllm_relay_state_age_seconds", "5x20 0+60x5 5x400"),
+        at: "37m",
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "a model that may sleep is down: its relay says so",
+        world: new AlertWorld(sleeper, 1).unreachable(31),
+        at: "36m",
+        fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmEndpointDown",
+        what: "a model sleeps, for hours",
+        world: asleep(40),
+        at: "400m",
+    },
+    {
+        alert: "VllmScalingMetricMissing",
+        what: "a model sleeps, and tells nothing",
+        world: asleep(10),
+        at: "60m",
+    },
+    {
         alert: "PrometheusDiskFilling",
         what: "little is left",
         world: world().set("kubelet_volume_stats_available_bytes", steady(2e9)),
@@ -457,9 +504,24 @@ it.each([
     ["three replicas", relayed, 3],
     ["several behind one address", direct, 1],
     ["one, without the relay", single, 1],
+    ["one that may sleep, and is kept awake", sleeper, 1],
 ])("idle for seven hours, nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas);
     expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();
+});
+
+it("of a model that falls asleep, is woken and sleeps again nothing fires", async () => {
+    const { series } = new AlertWorld(sleeper, 1).traffic({ requests: 1 }).sleeps(20, 90, 97);
+    const times = ["15m", "25m", "60m", "89m", "93m", "99m", "120m", "410m"];
+    expect(await firingAlerts(groups(sleeper), series, times, [deadMansSwitch])).toBeUndefined();
+});
+
+it("a model that sleeps has no replica, and no gap where its replicas are counted", async () => {
+    const { series } = asleep(20, 90, 97);
+    const expected = [recordedMetrics.replicas, recordedMetrics.running, recordedMetrics.scalingValue].map(
+        ({ name }) => ({ expr: name, samples: [{ labels: `${name}{model="sleeper"}`, value: 0 }] }),
+    );
+    expect(await evaluated(groups(sleeper), series, ["30m", "89m"], expected)).toBeUndefined();
 });
 
 it.each([
@@ -472,7 +534,7 @@ it.each([
 });
 
 describe("the rules of a stack", () => {
-    const all = allRules([relayed, direct, single], "https://runbooks.example.org");
+    const all = allRules([relayed, direct, single, sleeper], "https://runbooks.example.org");
     const alerts = all.flatMap(({ rules }) => rules).filter((rule): rule is AlertRule => "alert" in rule);
 
     it("are accepted by promtool, with several models", async () => {

@@ -28,6 +28,9 @@ export const single: WatchedModel = {
     relayed: false,
 };
 
+/** One that sleeps when nobody asks. */
+export const sleeper: WatchedModel = { ...relayed, name: "sleeper", replicas: { min: 0, max: 3 } };
+
 /** All rules of a stack of these models, as Prometheus works on them. */
 export function allRules(models: WatchedModel[], runbooks = "docs/operations"): RuleGroup[] {
     return [...models.map((model) => modelRules(model, runbooks)), stackRules(runbooks)];

@@ -4,7 +4,7 @@ assertFreshBuild(__dirname);
 
 export { App, AppReady, Authorization, DataSync, Token } from "./resources";
 export { ApiError } from "./errors/request-errors";
-export { checkCredentials, connect, type Connection } from "./program";
+export { apiBaseUrl, checkCredentials, connect, type Connection } from "./program";
 export {
     getApp,
     getAppOutput,

@@ -40,6 +40,16 @@ export function connect(): Connection {
     return connection;
 }
 
+/** Address of OVHcloud's API as this program's endpoint has it, with its version; without any credentials that of Europe. */
+export function apiBaseUrl(): string {
+    try {
+        return findCredentials(config).baseUrl;
+    } catch (error) {
+        if (!(error instanceof NoCredentialsError)) throw error;
+        return "https://eu.api.ovh.com/v1";
+    }
+}
+
 /** `given`, else the project of stack config or environment. Throws when there is none. */
 export function projectOr(given: string | undefined): string {
     const project = given ?? config("ovh:serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;

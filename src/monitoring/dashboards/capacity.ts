@@ -1,4 +1,4 @@
-import { recordedMetrics as recorded } from "../metrics";
+import { recordedMetrics as recorded, relayMetrics as relay } from "../metrics";
 import { vllmMetrics as vllm } from "../../vllm/metrics";
 import { aggregate, gauge, rate, ratio, sumBy } from "../promql";
 import { chosen, chosenModels, interval, of, stat, timeseries, type DashboardSpec, type RowSpec } from "./panels";
@@ -153,6 +153,38 @@ const scaling: RowSpec = {
     ],
 };
 
+const sleep: RowSpec = {
+    title: "Sleep: models that go to zero replicas when nobody asks",
+    height: 8,
+    panels: [
+        timeseries(
+            "Asleep and waking",
+            "Whether a model that may sleep is asleep (nothing is billed) or waking (requests wait or are refused until the " +
+                "first replica serves). Flat at 0: awake.",
+            "short",
+            ["asleep", "waking"].map((phase) => ({
+                expr: aggregate("max", ["model"], gauge(relay.phase, { ...chosenModels, phase: `=${phase}` })),
+                legend: `${phase} {{model}}`,
+            })),
+            { max: 1, needs: relay.phase },
+        ),
+        timeseries(
+            "Time of the last waking",
+            `${relay.lastWake.meaning} So long the request that woke it waited, or was refused.`,
+            "s",
+            [{ expr: aggregate("max", ["model"], gauge(relay.lastWake, chosenModels)), legend: "{{model}}" }],
+            { needs: relay.lastWake },
+        ),
+        timeseries(
+            "Age of the state",
+            `${relay.stateAge.meaning} Rising: whether the model sleeps is not known, see the runbook VllmSleepUnknown.`,
+            "s",
+            [{ expr: aggregate("max", ["model"], gauge(relay.stateAge, chosenModels)), legend: "{{model}}" }],
+            { needs: relay.stateAge },
+        ),
+    ],
+};
+
 /** What it costs, what that buys, and when it grows. */
 export const capacityDashboard: DashboardSpec = {
     uid: "vllm-capacity-cost",
@@ -160,5 +192,5 @@ export const capacityDashboard: DashboardSpec = {
     description:
         "What the replicas cost and what they yield, how well they are used, and how far it is to the next one. Costs need " +
         "the price of a replica in the stack config: models.NAME.replicaPrice.",
-    rows: [now, money, use, scaling],
+    rows: [now, money, use, scaling, sleep],
 };

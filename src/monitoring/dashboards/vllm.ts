@@ -25,6 +25,10 @@ function distribution(metric: Always<"histogram">): Query[] {
     ];
 }
 
+/** 1 for each of the models chosen that is in this phase of its sleep, 0 for the others that may sleep. */
+const phaseOf = (phase: string): string =>
+    aggregate("max", ["model"], gauge(relayMetrics.phase, { ...chosenModels, phase: `=${phase}` }));
+
 const each = ["job", "replica"];
 const eachLegend = "{{job}} {{replica}}";
 
@@ -52,6 +56,14 @@ const health: RowSpec = {
                     { from: 1, color: "green" },
                 ],
             },
+        ),
+        stat(
+            "Sleep",
+            "Whether the models chosen that may sleep (replicas.min of 0) are awake. Asleep: nobody asks, and nothing is billed; " +
+                "the next request wakes it.",
+            "short",
+            `max(${phaseOf("asleep")} + on (model) 2 * ${phaseOf("waking")})`,
+            { words: { 0: "Awake", 1: "Asleep", 2: "Waking" }, needs: relayMetrics.phase, idle: "never" },
         ),
         stat(
             "Alerts",

@@ -90,7 +90,7 @@ export const recordedMetrics = {
         type: "gauge",
         unit: "short",
         labels: model,
-        meaning: "Replicas whose metrics were read at the last scrape.",
+        meaning: "Replicas whose metrics were read at the last scrape; 0 while the model sleeps.",
     },
     running: {
         name: "model:requests_running:sum",

@@ -25,17 +25,28 @@ export class CompletionProbe {
     /** How the last one ended, and how many seconds it took; undefined before the first has ended. */
     last?: { result: CompletionResult; seconds: number };
     private timer?: NodeJS.Timeout;
+    private underWay = 0;
+    /** When the last one began, by `performance.now()`. */
+    private beganAt?: number;
 
     /**
      * @param url address of the app as the platform gives it
      * @param readToken called for each completion, so that a rotated token needs no restart
+     * @param may whether one may be asked for now, told when the last one began
      */
     constructor(
         private readonly url: string,
         private readonly config: CompletionProbeConfig,
         private readonly readToken: () => string,
         private readonly log: (line: string) => void,
+        private readonly may: (since?: number) => boolean = () => true,
     ) {}
+
+    /** The completions that it has asked for itself. */
+    get work(): { underWay: number; ended: number } {
+        const { totals, underWay } = this;
+        return { underWay, ended: Object.values(totals).reduce((sum, count) => sum + count, 0) };
+    }
 
     /** Asks at once, and then again and again until it is stopped. */
     begin(): void {
@@ -48,14 +59,23 @@ export class CompletionProbe {
         clearInterval(this.timer);
     }
 
-    /** One completion. Never rejects: see `last`. */
+    /** One completion, if it may be. Never rejects: see `last`. */
     async look(): Promise<void> {
-        const began = performance.now();
+        // One that failed is repeated: whether an engine hangs is not left open for want of other requests.
+        const failed = this.last !== undefined && this.last.result !== "ok";
+        if (!this.may(failed ? undefined : this.beganAt)) {
+            // What it was before says nothing of an app that is not asked any more.
+            if (!this.underWay) this.last = undefined;
+            return;
+        }
+        const began = (this.beganAt = performance.now());
+        this.underWay++;
         const { result, why } = await this.complete().catch((error: Error) => ({
             result: "error" as const,
             why: error.message, // of a token that cannot be read
         }));
         const before = this.last?.result ?? "ok";
+        this.underWay--;
         this.totals[result]++;
         this.last = { result, seconds: (performance.now() - began) / 1000 };
         if (result !== before) this.log(result === "ok" ? "completions come again" : `no completion: ${why}`);

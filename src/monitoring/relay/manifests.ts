@@ -23,6 +23,12 @@ export function relayLabels(model: string) {
 export const scriptFile = "relay.cjs";
 export const configFile = "config.json";
 
+/** Name of the Secret with the key that reads a model's state, and its key there. */
+export function appReaderSecretName(model: string): string {
+    return `${relayApp}-app-reader-${model}`;
+}
+export const appReaderKeyFile = "key";
+
 /** Node 22.21.1 on Alpine 3.22, the multi-platform index. */
 const image = "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdbe4df01bd2b257198eb51beb1f026c5";
 
@@ -34,8 +40,9 @@ function script(file: string): string {
 
 /** The relay's program, by file. */
 export function relayScripts(): Record<string, string> {
-    // The second is found by require, which adds .js and not .cjs.
-    return { [scriptFile]: script("relay.ts"), "completion-probe.js": script("completion-probe.ts") };
+    // The others are found by require, which adds .js and not .cjs.
+    const parts = ["completion-probe", "sleep", "app-state"].map((part) => [`${part}.js`, script(`${part}.ts`)]);
+    return { [scriptFile]: script("relay.ts"), ...(Object.fromEntries(parts) as Record<string, string>) };
 }
 
 /** Content of the ConfigMap. */
@@ -50,9 +57,14 @@ export function checksum(files: Record<string, string>): string {
 
 const folder = `/etc/${relayApp}`;
 
-/** @param filesChecksum changes with what the relay reads once */
-export function relayDeployment<Text extends Input<string>>(model: string, filesChecksum: Text) {
+/**
+ * @param filesChecksum changes with what the relay reads once
+ * @param sleeps whether the model may sleep, so that its state is read
+ */
+export function relayDeployment<Text extends Input<string>>(model: string, filesChecksum: Text, sleeps: boolean) {
     const labels = relayLabels(model);
+    // Readable to the group, which is the container's.
+    const ofSecret = (secretName: string) => ({ secret: { secretName, defaultMode: 0o440 } });
     const container = {
         name: "relay",
         image,
@@ -60,6 +72,7 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
         args: [
             `--config=${folder}/files/${configFile}`,
             `--token-file=${folder}/token/${tokenKey}`,
+            ...(sleeps ? [`--key-file=${folder}/key/${appReaderKeyFile}`] : []),
             `--listen=0.0.0.0:${relayPort}`,
         ],
         ports: [{ name: "metrics", containerPort: relayPort }],
@@ -77,6 +90,7 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
         volumeMounts: [
             { name: "files", mountPath: `${folder}/files`, readOnly: true },
             { name: "token", mountPath: `${folder}/token`, readOnly: true },
+            ...(sleeps ? [{ name: "key", mountPath: `${folder}/key`, readOnly: true }] : []),
         ],
     };
     return {
@@ -96,8 +110,8 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
                 containers: [container],
                 volumes: [
                     { name: "files", configMap: { name: relayName(model) } },
-                    // Readable to the group, which is the container's.
-                    { name: "token", secret: { secretName: tokenSecretName(model), defaultMode: 0o440 } },
+                    { name: "token", ...ofSecret(tokenSecretName(model)) },
+                    ...(sleeps ? [{ name: "key", ...ofSecret(appReaderSecretName(model)) }] : []),
                 ],
             },
         },

@@ -1,5 +1,5 @@
 /**
- * The replica relay: a program of its own that runs in the cluster, from this file, completion-probe.ts and nothing but Node.
+ * The replica relay: a program of its own that runs in the cluster, from this file, those that it imports and nothing but Node.
  *
  * The platform gives an app one load-balanced address, so a scrape of it reaches one replica, another one each time. The
  * relay asks `/metrics` of that address over fresh connections until it has seen every replica, and answers a scrape of
@@ -12,7 +12,9 @@ import * as http from "node:http";
 import * as https from "node:https";
 import type { TLSSocket } from "node:tls";
 import { parseArgs } from "node:util";
+import { parseKey, StateReader, type ReaderKey } from "./app-state";
 import { CompletionProbe, completionResults, type CompletionProbeConfig } from "./completion-probe";
+import { phases, Sleep, type SleepConfig, type Work } from "./sleep";
 
 /** What the relay is told, as JSON in the file given by `--config`. */
 export interface RelayConfig {
@@ -24,6 +26,8 @@ export interface RelayConfig {
     replicas: { min: number; max: number };
     /** Absent: no completion is asked for. */
     completions?: CompletionProbeConfig;
+    /** Of a model that may sleep; absent: it never does. */
+    sleep?: SleepConfig;
 }
 
 // ---- How many samples it takes
@@ -527,6 +531,29 @@ export class Sampler {
         return replica;
     }
 
+    /** What the replicas have to do, as they were sampled last. */
+    work(): Map<string, Work> {
+        const sum = (page: Family[], name: string): number =>
+            page
+                .flatMap((family) => family.series)
+                .filter((one) => one.name === name)
+                .reduce((all, { value }) => all + numberOf(value), 0);
+        const of = ({ replica, page }: Replica): [string, Work] => [
+            replica,
+            {
+                underWay: sum(page, "vllm:num_requests_running") + sum(page, "vllm:num_requests_waiting"),
+                ended: sum(page, "vllm:request_success_total"),
+            },
+        ];
+        return new Map(this.exported().map(of));
+    }
+
+    /** Forgets what was sampled, so that series end: the app is not asked any more. */
+    rest(): void {
+        this.replicas.clear();
+        this.last = undefined;
+    }
+
     /** The chance that the last round missed a replica that is there, if connections are spread evenly; at most 1. */
     private unseen(): number {
         if (!this.last || this.last.seen.size === 0) return 1;
@@ -615,6 +642,11 @@ export const ownMetrics = {
     ],
     vllm_relay_completion_duration_seconds: ["gauge", "Time that the last completion took, or was waited for."],
     vllm_relay_completions_total: ["counter", "Completions of one token asked for, by result."],
+    vllm_relay_phase: ["gauge", `1 for what an app that may sleep is now, of ${phases.join(", ")}; 0 for the others.`],
+    vllm_relay_app_replicas: ["gauge", "Replicas of an app that may sleep, as OVHcloud's API told last."],
+    vllm_relay_state_age_seconds: ["gauge", "Time since OVHcloud's API told the state of an app that may sleep."],
+    vllm_relay_wakes_total: ["counter", "Times that the app was found awake or waking after it had slept."],
+    vllm_relay_last_wake_seconds: ["gauge", "Time from the first sign of the last waking to a replica that serves."],
     process_start_time_seconds: ["gauge", "Start of the relay."],
     process_resident_memory_bytes: ["gauge", "Memory of the relay."],
     process_cpu_seconds_total: ["counter", "CPU time of the relay."],
@@ -634,11 +666,22 @@ function completionSeries({ last, totals }: CompletionProbe): OwnSeries[] {
     return series;
 }
 
-function ownPage(sampler: Sampler, probe?: CompletionProbe): string {
+function sleepSeries({ phase, known, wakes, lastWakeSeconds }: Sleep): OwnSeries[] {
+    return [
+        ...phases.map((one): OwnSeries => ["vllm_relay_phase", { phase: one }, Number(one === phase)]),
+        ["vllm_relay_state_age_seconds", {}, (performance.now() - known.at) / 1000],
+        ["vllm_relay_wakes_total", {}, wakes],
+        ...(known.replicas === undefined ? [] : [["vllm_relay_app_replicas", {}, known.replicas] as OwnSeries]),
+        ...(lastWakeSeconds === undefined ? [] : [["vllm_relay_last_wake_seconds", {}, lastWakeSeconds] as OwnSeries]),
+    ];
+}
+
+function ownPage({ sampler, probe, sleep }: Parts): string {
     const { user, system } = process.cpuUsage();
     const series: OwnSeries[] = [
         ...sampler.series(),
         ...(probe ? completionSeries(probe) : []),
+        ...(sleep ? sleepSeries(sleep) : []),
         ["process_start_time_seconds", {}, performance.timeOrigin / 1000],
         ["process_resident_memory_bytes", {}, process.memoryUsage.rss()],
         ["process_cpu_seconds_total", {}, (user + system) / 1e6],
@@ -665,15 +708,31 @@ const defaultSeconds = 8;
 const limits = { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 };
 const maxConnections = 32;
 
+/** What answers are made of. */
+interface Parts {
+    sampler: Sampler;
+    probe?: CompletionProbe;
+    sleep?: Sleep;
+}
+
 /**
  * Serves `/replicas`, `/metrics` and `/healthz`. The caller listens.
  * @param readToken called for each round, so that a rotated token needs no restart
+ * @param readKey likewise for each look at OVHcloud's API; only for an app that may sleep
  */
-export function relayServer(config: RelayConfig, readToken: () => string, log: (line: string) => void): http.Server {
+export function relayServer(
+    config: RelayConfig,
+    readToken: () => string,
+    log: (line: string) => void,
+    readKey?: () => ReaderKey,
+): http.Server {
     const sampler = new Sampler(config, readToken, log);
-    const probe = config.completions && new CompletionProbe(config.url, config.completions, readToken, log);
+    const sleep = config.sleep && sleeping(config.sleep, config.interval, log, readKey);
+    const mayProbe = (since?: number): boolean => sleep?.mayProbe(since) ?? true;
+    const probe = config.completions && new CompletionProbe(config.url, config.completions, readToken, log, mayProbe);
+    const parts = { sampler, probe, sleep };
     const server = http.createServer(limits, (request, response) => {
-        respond(request, sampler, probe).then(
+        respond(request, parts).then(
             ([status, text]) => {
                 // The rest of a request that is refused is not waited for.
                 if (status >= 400 && status < 500) response.setHeader("connection", "close");
@@ -692,23 +751,47 @@ export function relayServer(config: RelayConfig, readToken: () => string, log: (
     return server;
 }
 
+function sleeping(
+    config: SleepConfig,
+    interval: number,
+    log: (line: string) => void,
+    readKey: (() => ReaderKey) | undefined,
+): Sleep {
+    if (!readKey) throw new Error("an app that may sleep needs a key with which its state is read");
+    const reader = new StateReader(config, readKey);
+    return new Sleep(config, interval, () => reader.read(), log);
+}
+
 async function respond(
     { method, url, headers }: http.IncomingMessage,
-    sampler: Sampler,
-    probe?: CompletionProbe,
+    parts: Parts,
 ): Promise<[status: number, text: string]> {
     if (method !== "GET") return [405, "only GET\n"];
     if (Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"]) return [413, "no body\n"];
     // Not parsed: of some paths, such as "//", no URL can be made.
     const [path] = url!.split("?");
     if (path === "/healthz") return [200, "ok\n"];
-    if (path === "/metrics") return [200, ownPage(sampler, probe)];
+    if (path === "/metrics") return [200, ownPage(parts)];
     if (path !== "/replicas") return [404, "no such page: /replicas, /metrics and /healthz\n"];
+    return replicasPage(parts, Number(headers["x-prometheus-scrape-timeout-seconds"]));
+}
+
+/** @param timeout seconds that the scraper waits; NaN when it does not say */
+async function replicasPage(
+    { sampler, probe, sleep }: Parts,
+    timeout: number,
+): Promise<[status: number, text: string]> {
+    if (sleep && !(await sleep.mayAsk())) {
+        sampler.rest();
+        // No replica, and no outage either, unless it is down.
+        return [sleep.phase === "down" ? 503 : 200, `# not asked: the app is ${sleep.phase}\n`];
+    }
     // A part of the scraper's patience, so that what was seen by then still reaches it.
-    const patience = Number(headers["x-prometheus-scrape-timeout-seconds"]) * 0.8;
+    const patience = timeout * 0.8;
     const { page, round } = await sampler.scrape(
         patience > 0 ? Math.min(patience, sampler.config.interval) : defaultSeconds,
     );
+    sleep?.saw(round.started, sampler.work(), probe?.work ?? { underWay: 0, ended: 0 });
     return page === undefined ? [503, `no replica answers: ${describe(round)}\n`] : [200, page];
 }
 
@@ -717,6 +800,7 @@ function main(): void {
         options: {
             config: { type: "string", default: "/etc/vllm-relay/files/config.json" },
             "token-file": { type: "string", default: "/etc/vllm-relay/token/token" },
+            "key-file": { type: "string", default: "/etc/vllm-relay/key/key" },
             listen: { type: "string", default: "0.0.0.0:9400" },
         },
     });
@@ -729,7 +813,9 @@ function main(): void {
         return refuse(`--config ${values.config}: ${(error as Error).message}`);
     }
     const readToken = (): string => readFileSync(values["token-file"], "utf8").trim();
-    const server = relayServer(config, readToken, (line) => console.log(`${new Date().toISOString()} ${line}`));
+    const readKey = (): ReaderKey => parseKey(readFileSync(values["key-file"], "utf8").trim());
+    const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
+    const server = relayServer(config, readToken, log, readKey);
     server.on("error", (error) => refuse(error.message));
     server.listen(Number(port), host, () => {
         const { port: bound } = server.address() as { port: number };

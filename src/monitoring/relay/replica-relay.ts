@@ -16,6 +16,8 @@ export interface ReplicaRelayArgs {
     namespace: pulumi.Input<string>;
     /** Secret with the model's token. */
     tokenSecret: k8s.core.v1.Secret;
+    /** Secret with the key that reads the app's state, of a model that may sleep. */
+    keySecret?: k8s.core.v1.Secret;
     config: pulumi.Input<RelayConfig>;
     cluster: Cluster;
     transform?: ReplicaRelayTransforms;
@@ -28,16 +30,16 @@ export class ReplicaRelay extends pulumi.ComponentResource {
 
     constructor(name: string, args: ReplicaRelayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("ovhcloud-llm-serving:monitoring:ReplicaRelay", name, {}, opts);
-        const { model, namespace, tokenSecret, cluster, transform = {} } = args;
+        const { model, namespace, tokenSecret, keySecret, cluster, transform = {} } = args;
         const child = cluster.inside(this);
         // One each: a transform may change it in place.
         const metadata = () => ({ name: relayName(model), namespace, labels: relayLabels(model) });
         const data = pulumi.output(args.config).apply(relayFiles);
 
         const files = new k8s.core.v1.ConfigMap(name, { metadata: metadata(), data }, child);
-        const spec = relayDeployment(model, data.apply(checksum));
-        // It does not start without the files and the token that it mounts.
-        const mounting = { ...child, dependsOn: [files, tokenSecret] };
+        const spec = relayDeployment(model, data.apply(checksum), keySecret !== undefined);
+        // It does not start without the files and the secrets that it mounts.
+        const mounting = { ...child, dependsOn: [files, tokenSecret, ...(keySecret ? [keySecret] : [])] };
         new k8s.apps.v1.Deployment(
             ...transformed(transform.relayDeployment, name, { metadata: metadata(), spec }, mounting),
         );

@@ -1,7 +1,7 @@
 import { vllmMetrics as vllm } from "../../vllm/metrics";
 import { recordedMetrics as recorded, scrapeMetrics as scrape } from "../metrics";
 import { aggregate, gauge, gaugeOver, rate, sumBy } from "../promql";
-import { about, ofReplicas, perReplica, scalingMetric, tokenRate, type WatchedModel } from "./model";
+import { about, inPhase, ofReplicas, perReplica, scalingMetric, tokenRate, type WatchedModel } from "./model";
 import { alertsOf, type AlertRule, type MakeAlert } from "./rule";
 
 /** Alerts on replicas: whether there are enough of them, whether they work, and whether scaling does. */
@@ -46,7 +46,9 @@ function scalingMetricMissing(model: WatchedModel, alert: MakeAlert): AlertRule 
     return alert("VllmScalingMetricMissing", "ticket", {
         expr:
             `${aggregate("max", ["job"], gauge(scrape.up, ofReplicas(model)))} == 1 ` +
-            `unless on (job) ${aggregate("count", ["job"], scalingMetric(model))}`,
+            `unless on (job) ${aggregate("count", ["job"], scalingMetric(model))}` +
+            // Of one that is let alone nothing is read.
+            (model.replicas.min > 0 ? "" : ` unless on () ${inPhase(model, "awake")} == 0`),
         for: "10m",
         summary: `${model.name} will not scale: the metric that decides on it is not there.`,
         description: `The app is scraped, and ${model.scaling.metric} is not among what it tells.`,

@@ -3,6 +3,7 @@ import type { WatchedModel } from "./model";
 import { monitoringAlerts, pathAlerts } from "./path-alerts";
 import { recordingRules } from "./recording";
 import type { RuleGroup } from "./rule";
+import { sleepAlerts } from "./sleep-alerts";
 import { userAlerts } from "./user-alerts";
 
 export type { WatchedModel } from "./model";
@@ -14,7 +15,7 @@ export { largestBudget } from "./user-alerts";
  * @param runbooks address under which the runbooks are found, without a slash at the end
  */
 export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
-    const alerts = [userAlerts, capacityAlerts, pathAlerts].flatMap((make) => make(model, runbooks));
+    const alerts = [userAlerts, capacityAlerts, pathAlerts, sleepAlerts].flatMap((make) => make(model, runbooks));
     return {
         name: `vllm-${model.name}`,
         rules: [...recordingRules(model, runbooks), ...(model.desiredState === "STOPPED" ? [] : alerts)],

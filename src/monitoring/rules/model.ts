@@ -65,6 +65,16 @@ export function engineHangs(model: WatchedModel): string {
     return `${aggregate("max", ["instance"], everyScrape(model))} == 1 and on () (${failing} == 0)`;
 }
 
+/** 1 while a model that may sleep is in one of these phases (`|` between them), else 0; no result of one that never sleeps. */
+export function inPhase(model: WatchedModel, phase: string): string {
+    return aggregate("max", [], gauge(relay.phase, { ...about(model), phase: `=~${phase}` }));
+}
+
+/** The expression, and 0 while the model sleeps: then nothing tells it, and nothing is what there is. */
+export function orAsleep(model: WatchedModel, expr: string): string {
+    return model.replicas.min > 0 ? expr : `${expr} or on () 0 * (${inPhase(model, "asleep")} == 1)`;
+}
+
 /** Most requests of the relay that failed in the last minutes did so with 401 or 403. */
 export function tokenRefused(model: WatchedModel): string {
     const failures = (kind: Matcher) => sumBy([], increase(relay.failures, { ...about(model), kind }, "5m"));

@@ -1,8 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
 import { vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
-import { recordedMetrics as recorded, type Window } from "../metrics";
+import { recordedMetrics as recorded, relayMetrics as relay, type Window } from "../metrics";
 import { aggregate, bucketLabel, gauge, histogramRate, ratio, sumBy } from "../promql";
-import { callRate, ofReplicas, perReplica, scalingMetric, type WatchedModel } from "./model";
+import { about, callRate, ofReplicas, orAsleep, perReplica, scalingMetric, type WatchedModel } from "./model";
 import type { RecordingRule } from "./rule";
 
 const windows: Window[] = ["5m", "30m", "1h", "6h"];
@@ -36,11 +36,18 @@ function settings(model: WatchedModel, runbooks: string): RecordingRule[] {
 function sums(model: WatchedModel): RecordingRule[] {
     const running = gauge(vllm.numRequestsRunning, ofReplicas(model));
     return [
-        rule(model, recorded.replicas, aggregate("count", [], sumBy(perReplica, running))),
-        rule(model, recorded.running, sumBy([], running)),
-        rule(model, recorded.waiting, sumBy([], gauge(vllm.numRequestsWaiting, ofReplicas(model)))),
-        rule(model, recorded.scalingValue, scalingValue(model)),
+        rule(model, recorded.replicas, replicas(model)),
+        rule(model, recorded.running, orAsleep(model, sumBy([], running))),
+        rule(model, recorded.waiting, orAsleep(model, sumBy([], gauge(vllm.numRequestsWaiting, ofReplicas(model))))),
+        rule(model, recorded.scalingValue, orAsleep(model, scalingValue(model))),
     ];
+}
+
+/** Those that were seen; of a model that is let alone, so that it may sleep, those that OVHcloud's API tells of. */
+function replicas(model: WatchedModel): string {
+    const seen = aggregate("count", [], sumBy(perReplica, gauge(vllm.numRequestsRunning, ofReplicas(model))));
+    if (model.replicas.min > 0) return seen;
+    return `${seen} or on () ${aggregate("max", [], gauge(relay.appReplicas, about(model)))}`;
 }
 
 /** The scaling metric over the replicas, aggregated as the platform does. */

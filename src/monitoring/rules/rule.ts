@@ -44,6 +44,8 @@ export const alertNames = [
     "VllmCertificateExpiring",
     "VllmTokenRejected",
     "VllmRelayBlind",
+    "VllmNotWaking",
+    "VllmSleepUnknown",
     "PrometheusDiskFilling",
     "DeadMansSwitch",
 ] as const;

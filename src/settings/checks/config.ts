@@ -8,6 +8,7 @@ export interface Config {
     monitoring: unknown;
     alerting: unknown;
     grafanaTlsKey?: unknown;
+    appReaderKey?: unknown;
 }
 
 /** A fault between settings. `found` is given where the value at the path does not say it. */

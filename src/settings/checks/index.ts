@@ -1,14 +1,16 @@
 import { isMap } from "../defaults";
 import { alertingFaults } from "./alerting";
 import { clusterFaults } from "./cluster";
-import type { Config, CrossFault } from "./config";
+import { readModels, type Config, type CrossFault } from "./config";
 import { modelsFaults } from "./models";
 import { monitoringFaults } from "./monitoring";
+import { sleepFaults } from "./sleep";
 
 /** The rules that concern more than one setting, or what a setting means. */
 export function crossChecks(config: Config): CrossFault[] {
     return [
         ...modelsFaults(config.models),
+        ...sleepFaults(readModels(config.models), config.appReaderKey !== undefined),
         ...clusterFaults(config.cluster),
         ...monitoringFaults(
             config.monitoring,

@@ -55,7 +55,7 @@ function targetFix(
     { metric: name, target, aggregation }: ModelSettings["scaling"],
     { settings: { flavor, vllm, replicas } }: ReadModel,
 ): string | undefined {
-    const counted = aggregation === "SUM" ? (replicas?.min ?? 1) : 1;
+    const counted = aggregation === "SUM" ? Math.max(1, replicas?.min ?? 1) : 1;
     if (name === vllmMetrics.numRequestsRunning.name) {
         // Without them the faults of vllm or flavor are told first.
         if (!vllm || !flavor) return undefined;

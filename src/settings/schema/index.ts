@@ -55,6 +55,20 @@ export const settingsSchema = z.strictObject({
      * @change live
      */
     grafanaTlsKey: pem("(.+ )?PRIVATE KEY").optional(),
+    /**
+     * Key of OVHcloud's API that may read this project's apps and nothing else, with which the monitoring sees whether a model
+     * with `replicas.min` of 0 sleeps; encrypted. docs/scaling.md tells how to make one.
+     * @unit application key, its secret and consumer key, with colons between them
+     * @default none
+     * @example
+     * pulumi config set --path models.ministral.replicas.min 0
+     * pulumi config set --secret appReaderKey made-up-key:made-up-secret:made-up-consumer-key
+     * @change live: relays read it for each look
+     */
+    appReaderKey: text(
+        /^[\w-]+:[\w-]+:[\w-]+$/,
+        "give an application key, its secret and the consumer key, with colons between them",
+    ).optional(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -156,15 +156,17 @@ export const modelSchema = z.strictObject({
     port: count.min(1).max(65535),
     /** How many replicas the autoscaler may choose from, 1 to 100. */
     replicas: z.strictObject({
-        // Not 0: the metric is read from the replicas themselves, so with none left nothing could ask for the first one.
         /**
-         * Replicas that always run.
+         * Replicas that always run. With 0 a model that nobody asks goes to sleep, and the first request wakes it; needs
+         * `appReaderKey` (docs/scaling.md).
          * @default `1`
-         * @example pulumi config set --path models.ministral.replicas.min 2
-         * @change live
+         * @example
+         * pulumi config set --path models.ministral.replicas.min 0
+         * pulumi config set --secret appReaderKey made-up-key:made-up-secret:made-up-consumer-key
+         * @change live; the model's relay restarts when it comes to be 0, or ceases to be
          * @cost so many replicas, day and night
          */
-        min: count.min(1),
+        min: count.min(0),
         /**
          * Replicas under the highest load.
          * @default `3`
@@ -218,6 +220,19 @@ export const modelSchema = z.strictObject({
          * @cost replicas of a peak are billed so much longer
          */
         scaleDownStabilizationSeconds: stabilizationSeconds,
+        /**
+         * With `replicas.min` of 0: how much longer than the scale-down window nobody must have asked before the last
+         * replica goes, at most an hour.
+         * @unit seconds
+         * @default none: 300
+         * @example
+         * pulumi config set --path models.ministral.replicas.min 0
+         * pulumi config set --path models.ministral.scaling.cooldownSeconds 900
+         * pulumi config set --secret appReaderKey made-up-key:made-up-secret:made-up-consumer-key
+         * @change live; the model's relay restarts
+         * @cost the last replica is billed so much longer
+         */
+        cooldownSeconds: stabilizationSeconds,
     }),
     /** vLLM's own options; what is absent stays with vLLM's default. */
     vllm,

@@ -1,3 +1,6 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { appBody, scaling, startTestCloud, type TestCloud } from "./cloud";
@@ -28,6 +31,9 @@ async function log(cloud: TestCloud, id: string): Promise<string> {
     const { logs } = await cloud.api("GET", `/ai/app/${id}/log?size=1000`);
     return (logs as { content: string }[]).map(({ content }) => content).join("\n");
 }
+
+/** Sleeps after a quarter of an hour: at the speed of the tests a second, in which others may be asked. */
+const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 600, cooldownPeriodSeconds: 300 });
 
 const chat = (more: Record<string, unknown> = {}): object => ({
     model: "Qwen/Qwen3-14B",
@@ -321,7 +327,6 @@ describe("autoscaler", () => {
 
     it("scales to zero when idle, and a request wakes the app", async () => {
         const cloud = await start();
-        const zero = scaling({ replicasMin: 0, scaleDownStabilizationWindowSeconds: 60, cooldownPeriodSeconds: 60 });
         const id = await runningApp(cloud, { scalingStrategy: zero });
         const asleep = await cloud.until(id, "STANDBY", ({ state }) => state === "STANDBY");
         expect(asleep.message).toContain("scaled to zero");
@@ -332,6 +337,73 @@ describe("autoscaler", () => {
         expect(waking.headers["retry-after"]).toBe("30");
         await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
         expect((await cloud.ask(cloud.app(id), "/v1/models", { token: value })).status).toBe(200);
+    });
+
+    describe("what OVHcloud does not document of apps that sleep", () => {
+        async function asleep(cloud: TestCloud): Promise<string> {
+            const id = await runningApp(cloud, { scalingStrategy: zero });
+            await cloud.until(id, "asleep", ({ state, replicas }) => state === "STANDBY" && replicas.length === 0);
+            return id;
+        }
+
+        it("a request that wakes an app may be held until a replica serves", async () => {
+            const cloud = await start();
+            await cloud.control("POST", "sleep", { wakingRequest: "held" });
+            const id = await asleep(cloud);
+            const [value, states] = [await token(cloud), [] as string[]];
+            const first = cloud.ask(cloud.app(id), "/v1/models", { token: value });
+            await cloud.until(id, "waking", ({ state }) => state !== "STANDBY");
+            const second = cloud.ask(cloud.app(id), "/v1/models", { token: value });
+            states.push(cloud.app(id).state);
+            expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
+            expect(states).toEqual(["SCALING"]);
+        });
+
+        it("one that is held is refused when the app is stopped meanwhile", async () => {
+            const cloud = await start();
+            await cloud.control("POST", "sleep", { wakingRequest: "held" });
+            const id = await asleep(cloud);
+            const waiting = cloud.ask(cloud.app(id), "/v1/models", { token: await token(cloud) });
+            await cloud.until(id, "waking", ({ state }) => state !== "STANDBY");
+            await cloud.api("PUT", `/ai/app/${id}/stop`);
+            expect((await waiting).status).toBe(503);
+        });
+
+        it("any request at its address may count as use", async () => {
+            const cloud = await start();
+            await cloud.control("POST", "sleep", { keptAwakeBy: "calls" });
+            const id = await runningApp(cloud, { scalingStrategy: zero });
+            const value = await token(cloud);
+            const looks = (): number => cloud.app(id).decisions.reduce((sum, { times }) => sum + times, 0);
+            // Periods of 15 s: twice the window and the cooldown.
+            for (const end = looks() + 120; looks() < end;) {
+                await cloud.ask(cloud.app(id), "/metrics", { token: value });
+            }
+            expect(cloud.app(id).state).toBe("RUNNING");
+            await cloud.until(id, "asleep, asked no more", ({ state }) => state === "STANDBY");
+        });
+
+        it("is refused where it is neither", async () => {
+            const cloud = await start();
+            const { status, body } = await cloud.control("POST", "sleep", { wakingRequest: "lost" });
+            expect({ status, message: body.message }).toMatchObject({
+                status: 400,
+                message: expect.stringMatching(/^wakingRequest: /),
+            });
+        });
+    });
+
+    it("stays asleep when the sandbox is started anew", async () => {
+        const stateDir = mkdtempSync(join(tmpdir(), "cloud-"));
+        const cloud = await start({ stateDir });
+        const id = await runningApp(cloud, { scalingStrategy: zero });
+        await cloud.until(id, "asleep", ({ state }) => state === "STANDBY");
+        const value = await token(cloud);
+        await cloud.cloud.close();
+        const again = await start({ stateDir });
+        expect(again.app(id)).toMatchObject({ state: "STANDBY", replicas: [] });
+        expect((await again.ask(again.app(id), "/v1/models", { token: value })).status).toBe(503);
+        await again.until(id, "awake", ({ state }) => state === "RUNNING");
     });
 
     it("looks at an app although a replica of another one hangs", async () => {

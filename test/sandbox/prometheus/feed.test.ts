@@ -174,7 +174,7 @@ describe.sequential("the monitoring of a cluster of the sandbox", () => {
             await core.createNamespacedConfigMap({ namespace, body: { metadata, data: files } });
             await apps.createNamespacedDeployment({
                 namespace,
-                body: { metadata, spec: relayDeployment(model, "checksum") },
+                body: { metadata, spec: relayDeployment(model, "checksum", false) },
             });
             const address = `${name}.${namespace}.svc:${relayPort}`;
             await createJob(`vllm-${model}`, relayedJob(jobArgs(model, "1s"), address));

@@ -209,8 +209,8 @@ function checkScaling({ scalingStrategy }: AppInputs, fail: Fail): void {
         }
     }
     const cooldown = automatic.cooldownPeriodSeconds;
-    if (isNumber(cooldown) && !isWhole(cooldown, 0)) {
-        fail(`${at}.cooldownPeriodSeconds`, `is ${cooldown}: give whole seconds from 0`);
+    if (isNumber(cooldown) && !isWhole(cooldown, 0, 3600)) {
+        fail(`${at}.cooldownPeriodSeconds`, `is ${cooldown}: give whole seconds from 0 to 3600`);
     } else if (isNumber(cooldown) && isNumber(replicasMin) && replicasMin !== 0) {
         fail(`${at}.cooldownPeriodSeconds`, "only counts with replicasMin 0: leave it out");
     }

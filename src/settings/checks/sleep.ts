@@ -1,0 +1,70 @@
+import { vllmMetrics } from "../../vllm/metrics";
+import type { ModelSettings } from "../schema";
+import { maySleep, secondsToSleep } from "../sleep";
+import type { CrossFault, ReadModel } from "./config";
+
+/** Fewer, and a look of the monitoring every two minutes might not find the model awake. */
+const leastSeconds = 120;
+
+/** How to get a key that reads apps and nothing else. */
+const appReaderKeyFix =
+    "set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER, of a key that may read apps and nothing else " +
+    "(docs/scaling.md); without it nobody could tell a model that sleeps from one that is down, and asking would wake it";
+
+/**
+ * Faults of models that may sleep: what would end replicas that work, and what the monitoring needs so as not to wake them.
+ * @param keyGiven whether there is a key to read their state with
+ */
+export function sleepFaults(models: ReadModel[], keyGiven: boolean): CrossFault[] {
+    const faults = models.flatMap(modelFaults);
+    const sleepers = models.some(({ settings: { replicas } }) => replicas && maySleep({ replicas }));
+    return sleepers && !keyGiven ? [...faults, { path: ["appReaderKey"], fix: appReaderKeyFix }] : faults;
+}
+
+function modelFaults({ settings: { replicas, scaling }, at }: ReadModel): CrossFault[] {
+    if (!replicas || !scaling) return [];
+    if (!maySleep({ replicas })) {
+        if (scaling.cooldownSeconds === undefined) return [];
+        const fix = "leave it out: only a model with replicas.min of 0 goes to sleep";
+        return [{ path: at("scaling", "cooldownSeconds"), fix }];
+    }
+    return [...metricFaults(scaling, at), ...timeFaults(scaling, at)];
+}
+
+/** The platform takes the last replica when the metric is 0, which must mean that there is nothing to do. */
+function metricFaults({ metric, aggregation }: ModelSettings["scaling"], at: ReadModel["at"]): CrossFault[] {
+    const faults: CrossFault[] = [];
+    const waiting: string[] = [vllmMetrics.numRequestsWaiting.name, vllmMetrics.numRequestsWaitingByReason.name];
+    if (waiting.includes(metric)) {
+        const { name } = vllmMetrics.numRequestsRunning;
+        const fix = `give ${name} with replicas.min of 0: this one is 0 while requests run, which would be cut`;
+        faults.push({ path: at("scaling", "metric"), fix });
+    }
+    if (aggregation === "MIN") {
+        const fix =
+            "give AVERAGE, MAX or SUM with replicas.min of 0: this one is 0 while one of several replicas idles";
+        faults.push({ path: at("scaling", "aggregation"), fix });
+    }
+    return faults;
+}
+
+function timeFaults(scaling: ModelSettings["scaling"], at: ReadModel["at"]): CrossFault[] {
+    const seconds = secondsToSleep({ scaling });
+    if (seconds >= leastSeconds) return [];
+    const fix =
+        `give at least ${leastSeconds - seconds + (scaling.cooldownSeconds ?? 0)}: with ${seconds} s in all (scale-down ` +
+        `window and this), fewer than ${leastSeconds}, it would sleep between two looks of the monitoring`;
+    return [{ path: at("scaling", "cooldownSeconds"), fix }];
+}
+
+/** What a model that may sleep saves and what its users wait for: a sentence for `pulumi preview`. */
+export function sleepWarnings(name: string, model: ModelSettings): string[] {
+    if (!maySleep(model) || model.desiredState === "STOPPED") return [];
+    const { flavor, replicaPrice, probes } = model;
+    const saved = replicaPrice === undefined ? "costs nothing" : `saves ${replicaPrice.toFixed(2)} euros an hour`;
+    return [
+        `models.${name}.replicas.min: 0: after ${secondsToSleep(model)} s without a request ${name} sleeps and ${saved}. The ` +
+            `first request then waits for a boot, ${probes.readiness.initialDelaySeconds ?? 0} s and more, or is refused ` +
+            `meanwhile; while no ${flavor} is free, and popular flavors run out, nobody is served (docs/scaling.md)`,
+    ];
+}

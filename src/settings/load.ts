@@ -7,9 +7,10 @@ import type { Settings } from "./schema";
 import { settingsWarnings } from "./warnings";
 
 /** The settings of the stack, secrets marked. */
-export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "grafanaTlsKey"> {
+export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "grafanaTlsKey" | "controllerClientSecret"> {
     huggingFaceToken: pulumi.Output<string>;
     grafanaTlsKey?: pulumi.Output<string>;
+    controllerClientSecret?: pulumi.Output<string>;
     /** True when a value inside `models` is encrypted; which one is not told, so all their variables are then secret. */
     modelsHoldSecrets: boolean;
     /** The same of `monitoring`; the chart's values are then secret. */
@@ -26,7 +27,11 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
     const config = readStackConfig(pulumi.getProject());
     const unusable = credentialsFault();
     try {
-        const { huggingFaceToken, grafanaTlsKey, ...settings } = parseSettings(config, pulumi.getProject(), checks);
+        const { huggingFaceToken, grafanaTlsKey, controllerClientSecret, ...settings } = parseSettings(
+            config,
+            pulumi.getProject(),
+            checks,
+        );
         if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
         const warnings = [...settingsWarnings(settings), ...checks.flatMap((check) => check.warnings(settings))];
         for (const warning of warnings) void pulumi.log.warn(warning);
@@ -34,6 +39,7 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
             ...settings,
             huggingFaceToken: pulumi.secret(huggingFaceToken),
             ...(grafanaTlsKey && { grafanaTlsKey: pulumi.secret(grafanaTlsKey) }),
+            ...(controllerClientSecret && { controllerClientSecret: pulumi.secret(controllerClientSecret) }),
             modelsHoldSecrets: config.secretKeys.has("models"),
             monitoringHoldsSecrets: config.secretKeys.has("monitoring"),
         };

@@ -48,7 +48,9 @@ export class SettingsError extends Error {
 
 const topLevelKeys = Object.keys(settingsSchema.shape);
 /** Settings that are a text of their own, not JSON; declared with an empty default, which means not set. */
-const texts = ["projectId", "huggingFaceToken", "grafanaTlsKey"];
+const texts = ["projectId", "huggingFaceToken", "grafanaTlsKey", "controllerClientId", "controllerClientSecret"];
+/** Those of them that are secret. */
+const secretTexts = ["huggingFaceToken", "grafanaTlsKey", "controllerClientSecret"];
 
 /**
  * Turns stack config into settings: defaults filled in, everything checked, also by what `checks` know of it. Touches nothing
@@ -89,6 +91,7 @@ export function parseSettings(config: RawConfig, project: string, checks: Settin
     const complete = {
         ...given,
         models: isMap(models) ? modelsWithDefaults(models) : models,
+        limits: given.limits ?? {},
         cluster: overlay(defaultCluster, given.cluster),
         monitoring: overlay(defaultMonitoring, given.monitoring),
         alerting: overlay(defaultAlerting, given.alerting),
@@ -151,7 +154,7 @@ const receiverSecrets = ["url", "password", "routingKey", "apiKey"];
 
 /** Where secrets are given. */
 function secretPaths(given: Record<string, unknown>): string[][] {
-    const single = ["huggingFaceToken", "grafanaTlsKey"].filter((key) => given[key]).map((key) => [key]);
+    const single = secretTexts.filter((key) => given[key]).map((key) => [key]);
     const receivers = isMap(given.alerting) && isMap(given.alerting.receivers) ? given.alerting.receivers : {};
     const inside = Object.entries(receivers).flatMap(([name, receiver]) =>
         receiverSecrets
@@ -318,7 +321,7 @@ const notSet = "not set";
 function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string>): string {
     const value = valueAt(root, path);
     if (value === undefined) return notSet;
-    const secret = ["huggingFaceToken", "grafanaTlsKey"].includes(String(path[0]));
+    const secret = secretTexts.includes(String(path[0]));
     // Known by their names too: these can be in plain text by mistake, and are not to be repeated then.
     const ofReceiver = path[0] === "alerting" && path[1] === "receivers";
     // A kind of receiver that there is not is a word, which no secret is.

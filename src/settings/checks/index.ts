@@ -2,6 +2,7 @@ import { isMap } from "../defaults";
 import { alertingFaults } from "./alerting";
 import { clusterFaults } from "./cluster";
 import type { Config, CrossFault } from "./config";
+import { controllerFaults } from "./hours";
 import { modelsFaults } from "./models";
 import { monitoringFaults } from "./monitoring";
 
@@ -9,6 +10,7 @@ import { monitoringFaults } from "./monitoring";
 export function crossChecks(config: Config): CrossFault[] {
     return [
         ...modelsFaults(config.models),
+        ...controllerFaults(config),
         ...clusterFaults(config.cluster),
         ...monitoringFaults(
             config.monitoring,

@@ -3,6 +3,7 @@ import { ApiError, badRequest, notFound } from "./api-error";
 import type { Handlers } from "./apps";
 import { authenticate, type Credentials } from "./auth";
 import { answerFaults, requestFaults, route } from "./contract";
+import type { Iam } from "./iam";
 import type { RateLimit } from "./rate-limit";
 
 export interface ApiOptions {
@@ -15,18 +16,23 @@ export interface ApiOptions {
     /** Is told every request and answer that breaks the published structure. */
     violation: (line: string) => void;
     limit: RateLimit;
+    iam: Iam;
 }
 
 /** The emulated API: one call, from authentication to the answer's value. Throws an ApiError. */
 export async function callApi(
-    { credentials, projectId, handlers, readsAsOf, violation, limit }: ApiOptions,
+    { credentials, projectId, handlers, readsAsOf, violation, limit, iam }: ApiOptions,
     { method, url, incoming }: HttpRequest,
     body: string,
     staleMs: number | undefined,
 ): Promise<unknown> {
     const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
     if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
-    const way = authenticate(credentials, incoming.headers, method, url.href, body);
+    if (method === "POST" && path === "/auth/oauth2/token") return iam.token(body);
+    const caller = authenticate(credentials, incoming.headers, method, url.href, body, (bearer) =>
+        iam.identityOf(bearer),
+    );
+    const way = typeof caller === "string" ? caller : caller.identity;
     limit.take(way);
     if (method === "GET" && path === "/auth/details") {
         return {
@@ -37,7 +43,12 @@ export async function callApi(
             allowedRoutes: [{ method: "GET", path: "/*" }],
         };
     }
+    const ofIam = typeof caller === "string" ? iam.call(method, path, parse(body) as object | undefined) : undefined;
+    if (ofIam) return ofIam.answer;
     const matched = route(method, path);
+    if (typeof caller === "object" && !(matched && iam.allows(caller.identity, matched.operation.actions))) {
+        throw new ApiError(403, "Client::Forbidden", "User not granted for this request");
+    }
     if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
     const name = `${method} ${matched.template}`;
     if (matched.path.serviceName !== projectId) throw notFound("This service does not exist");

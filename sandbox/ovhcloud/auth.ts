@@ -24,6 +24,9 @@ export function signature(
     return "$1$" + createHash("sha1").update([secret, consumerKey, method, url, body, time].join("+")).digest("hex");
 }
 
+/** Who asks: the account itself, by either of its credentials, or a service account by the URN of its identity. */
+export type Caller = "signature" | "token" | { identity: string };
+
 /** Which way a request was authenticated. Throws what OVHcloud answers when it was not. */
 export function authenticate(
     credentials: Credentials,
@@ -31,10 +34,13 @@ export function authenticate(
     method: string,
     url: string,
     body: string,
-): "signature" | "token" {
+    identityOf: (bearer: string) => string | undefined = () => undefined,
+): Caller {
     const bearer = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1];
     if (bearer !== undefined) {
         if (credentials.accessToken && equal(bearer, credentials.accessToken)) return "token";
+        const identity = identityOf(bearer);
+        if (identity !== undefined) return { identity };
         throw new ApiError(401, "Client::Unauthorized", "Invalid access token");
     }
     const one = (name: string): string => String(headers[name] ?? "");

@@ -18,6 +18,7 @@ import { control, type Controls } from "./control";
 import { EventStream } from "./event-stream";
 import { Faults, type FaultRule } from "./faults";
 import type { Form } from "./forms";
+import { Iam } from "./iam";
 import { refuseToken } from "./gateway";
 import { kubeHandlers, resumeClusters } from "./kube";
 import type { ManagedKubernetes } from "./mks";
@@ -145,6 +146,7 @@ export async function startOvhCloud(options: OvhCloudOptions): Promise<OvhCloud>
         },
         readsAsOf: (ageMs) => readsAsOf(store, platform, writing, ageMs),
         violation: (line) => violations.push(line),
+        iam: new Iam(store, options.projectId),
         limit: new RateLimit(options.callsPerMinute ?? callsPerMinute, 60_000 / platform.speed),
     };
     const front: Front = { api, store, events, platform, overview, faults, writing, requests, violations };

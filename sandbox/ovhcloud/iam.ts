@@ -102,6 +102,7 @@ export class Iam {
             this.store.save();
             return { clientId, clientSecret };
         }
+        if (id === undefined && method === "GET") return Object.keys(clients);
         const found = entry(clients, id ?? "");
         if (!found) throw notFound(`OAuth2 client ${id ?? ""} does not exist`);
         if (method === "PUT") Object.assign(found, { name: body.name, description: body.description });

@@ -7,6 +7,7 @@ import {
     type V1Deployment,
 } from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
+import { controllerApp, credentialKey } from "../../src/controller/manifests";
 import { relayApp } from "../../src/monitoring/relay/manifests";
 import { tokenKey } from "../../src/monitoring/scrape-jobs";
 
@@ -16,17 +17,18 @@ export interface ClusterFiles {
     config: string;
     /** Text by path below `/etc/prometheus`. */
     mounted: Record<string, string>;
-    /** What the pod of each replica relay would mount, by the relay's name. */
+    /** What the pod of each replica relay, and of the controller, would mount, by its name. */
     relays: Record<string, RelayFiles>;
     /** Settings of the Prometheus resource that become flags. */
     retention?: string;
     retentionSize?: string;
 }
 
-/** What the pod of a replica relay would mount: program and config by file name, and the token. */
+/** What the pod of a replica relay would mount: program and config by file name, and the token; of the controller its credential. */
 export interface RelayFiles {
     files: Record<string, string>;
     token: string;
+    credential?: string;
 }
 
 interface PrometheusResource {
@@ -92,7 +94,10 @@ export async function readClusterFiles(
 /** Reads the files of every relay that could start: a pod whose volumes are not there waits for them. */
 async function readRelays(cluster: KubeConfig, namespace: string): Promise<ClusterFiles["relays"]> {
     const apps = cluster.makeApiClient(AppsV1Api);
-    const { items } = await apps.listNamespacedDeployment({ namespace, labelSelector: `app=${relayApp}` });
+    const { items } = await apps.listNamespacedDeployment({
+        namespace,
+        labelSelector: `app in (${relayApp},${controllerApp})`,
+    });
     const relays: ClusterFiles["relays"] = {};
     for (const deployment of items) {
         try {
@@ -115,7 +120,9 @@ async function readRelay(cluster: KubeConfig, namespace: string, { spec }: V1Dep
         name: volumes.find(({ secret }) => secret)!.secret!.secretName!,
         namespace,
     });
-    return { files: files.data ?? {}, token: Buffer.from(secret.data?.[tokenKey] ?? "", "base64").toString() };
+    const text = (key: string): string => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
+    const credential = secret.data?.[credentialKey] === undefined ? undefined : text(credentialKey);
+    return { files: files.data ?? {}, token: text(tokenKey), ...(credential !== undefined && { credential }) };
 }
 
 /** Whether the cluster answers that it has no such thing. */

@@ -79,6 +79,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const relays = new LocalRelays({
         dir: join(dir, "relays"),
         caFile: options.caFile,
+        prometheus: url,
         ended: () => {
             relayEnded = true;
             notBefore = performance.now() + restartMs;

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import * as controller from "../../src/controller/manifests";
 import { configFile, scriptFile } from "../../src/monitoring/relay/manifests";
 import { tokenKey } from "../../src/monitoring/scrape-jobs";
 import { startChild, type Child } from "./child";
@@ -15,6 +16,8 @@ export interface LocalRelayOptions {
     mounted: RelayFiles;
     /** The authority of the app gateways. */
     caFile: string;
+    /** Base URL of Prometheus on this machine, which a pod would find by its Service. */
+    prometheus?: string;
 }
 
 const logName = "relay.log";
@@ -25,22 +28,28 @@ export interface LocalRelay extends Child {
     address: string;
 }
 
-/** Starts a relay. Rejects, with the end of its log, when it ends before it listens. */
-export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): Promise<LocalRelay> {
+/** Starts a relay, or the controller. Rejects, with the end of its log, when it ends before it listens. */
+export async function startRelay({ dir, mounted, caFile, prometheus }: LocalRelayOptions): Promise<LocalRelay> {
     mkdirSync(dir, { recursive: true });
-    for (const [name, text] of Object.entries(mounted.files)) writeFileSync(join(dir, name), text);
+    for (const [name, text] of Object.entries(mounted.files)) {
+        const moved = prometheus && name === configFile ? text.replaceAll(controller.prometheusUrl, prometheus) : text;
+        writeFileSync(join(dir, name), moved);
+    }
     writeToken(dir, mounted);
+    const program =
+        mounted.credential === undefined
+            ? [join(dir, scriptFile), `--config=${join(dir, configFile)}`, `--token-file=${join(dir, tokenKey)}`]
+            : [
+                  join(dir, controller.scriptFile),
+                  `--config=${join(dir, controller.configFile)}`,
+                  `--credential-file=${join(dir, controller.credentialKey)}`,
+              ];
     const logFile = join(dir, logName);
     // The line looked for below is to be this run's.
     rmSync(logFile, { force: true });
     const child = await startChild({
         program: process.execPath,
-        args: [
-            join(dir, scriptFile),
-            `--config=${join(dir, configFile)}`,
-            `--token-file=${join(dir, tokenKey)}`,
-            "--listen=127.0.0.1:0",
-        ],
+        args: [...program, "--listen=127.0.0.1:0"],
         env: { NODE_EXTRA_CA_CERTS: caFile },
         logFile,
     });
@@ -55,14 +64,17 @@ export async function startRelay({ dir, mounted, caFile }: LocalRelayOptions): P
     }
 }
 
-function writeToken(dir: string, { token }: RelayFiles): void {
-    writeFileSync(join(dir, tokenKey), token, { mode: 0o600 });
+function writeToken(dir: string, { token, credential }: RelayFiles): void {
+    const [name, text] = credential === undefined ? [tokenKey, token] : [controller.credentialKey, credential];
+    writeFileSync(join(dir, name), text, { mode: 0o600 });
 }
 
 export interface LocalRelaysOptions {
     /** Holds a folder for each relay. */
     dir: string;
     caFile: string;
+    /** Base URL of Prometheus. */
+    prometheus?: string;
     /** Called when one has ended by itself, or did not start: it is to be looked at again. */
     ended: () => void;
     log: (line: string) => void;
@@ -112,9 +124,9 @@ export class LocalRelays {
     }
 
     private async start(name: string, mounted: RelayFiles): Promise<void> {
-        const { caFile, ended, log } = this.options;
+        const { caFile, prometheus, ended, log } = this.options;
         try {
-            const process = await startRelay({ dir: this.folder(name), mounted, caFile });
+            const process = await startRelay({ dir: this.folder(name), mounted, caFile, prometheus });
             this.running.set(name, { files: mounted.files, process });
             this.last.set(name, process);
             void process.ended.then(() => {

@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { OvhClient } from "./api/client";
 import { findCredentials, openConnection, type StackConfig } from "./api/connection";
-import { NoCredentialsError } from "./api/credentials";
+import { configFiles, findAddresses, NoCredentialsError, type ApiAddresses } from "./api/credentials";
 import { missingProject } from "./errors/check-failure";
 import { explain } from "./errors/explain";
 
@@ -20,6 +20,11 @@ export function checkCredentials(): void {
     } catch (error) {
         if (!(error instanceof NoCredentialsError)) throw error;
     }
+}
+
+/** How others than this program reach the API that it uses; undefined where no endpoint is set. */
+export function apiAddresses(): ApiAddresses | undefined {
+    return findAddresses({ config, env: process.env, files: configFiles() });
 }
 
 export interface Connection {

@@ -44,6 +44,11 @@ export const alertNames = [
     "VllmCertificateExpiring",
     "VllmTokenRejected",
     "VllmRelayBlind",
+    "VllmControllerFailing",
+    "VllmLeaseEnding",
+    "VllmStoppedByController",
+    "VllmSpendLimitReached",
+    "VllmSpendUnknown",
     "PrometheusDiskFilling",
     "DeadMansSwitch",
 ] as const;

@@ -1,5 +1,6 @@
 import { Authorization } from "pulumi-ovh-ai-deploy";
 import { Cluster } from "./src/cluster/cluster";
+import { ModelController } from "./src/controller/model-controller";
 import { Model } from "./src/inference/model";
 import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
@@ -15,6 +16,7 @@ const served = Object.entries(settings.models).map(([name, model]): [string, Mod
     name,
     new Model(name, {
         settings: model,
+        limits: settings.limits,
         projectId,
         huggingFaceToken,
         secretEnv: settings.modelsHoldSecrets,
@@ -55,8 +57,29 @@ const watched = served.map(
         }),
 );
 
+// Only where a model has a schedule or a lease, or spend has a limit that is acted on.
+const kept = served.flatMap(([, model]) => model.controlled() ?? []);
+const controller =
+    kept.length === 0
+        ? []
+        : [
+              new ModelController("controller", {
+                  models: kept,
+                  leases: kept.some(({ lease }) => lease !== undefined),
+                  limits: settings.limits,
+                  projectId,
+                  clientId: settings.controllerClientId,
+                  clientSecret: settings.controllerClientSecret,
+                  settings: settings.monitoring,
+                  runbooks: settings.alerting.runbooks,
+                  monitoring,
+                  cluster,
+                  transform: transforms.controller,
+              }),
+          ];
+
 // Last, so that a model that does not come up keeps nothing else from being there and watched.
-for (const [, model] of served) model.awaitRunning([monitoring, ...watched]);
+for (const [, model] of served) model.awaitRunning([monitoring, ...watched, ...controller]);
 
 // The outputs of one model lie flat: those of `ministral`, or of the first by name where there is none.
 const main = served.find(([name]) => name === "ministral") ?? served[0];

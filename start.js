@@ -2,4 +2,7 @@
 require("./compile").compile("index.ts", "transforms.ts", "src");
 const { settings } = require("./src/stack-settings.ts");
 const { refuseImpossible } = require("./src/inference/refuse-impossible.ts");
-module.exports = refuseImpossible(settings).then(() => require("./index.ts"));
+const { refuseWithoutClient } = require("./src/controller/refuse-without-client.ts");
+module.exports = Promise.all([refuseImpossible(settings), refuseWithoutClient(settings)]).then(() =>
+    require("./index.ts"),
+);

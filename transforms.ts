@@ -1,4 +1,5 @@
 import type { ClusterTransforms } from "./src/cluster/cluster";
+import type { ModelControllerTransforms } from "./src/controller/model-controller";
 import type { ModelTransforms } from "./src/inference/model";
 import type { ModelMonitoringTransforms } from "./src/monitoring/model-monitoring";
 import type { MonitoringTransforms } from "./src/monitoring/monitoring";
@@ -16,4 +17,5 @@ export const transforms: {
     cluster?: ClusterTransforms;
     monitoring?: MonitoringTransforms;
     modelMonitoring?: ModelMonitoringTransforms;
+    controller?: ModelControllerTransforms;
 } = {};

@@ -10,6 +10,8 @@ interface Operation {
     template: string;
     pattern: RegExp;
     parameters: string[];
+    /** What a service account has to be allowed. */
+    actions: string[];
     query: Record<string, ValidateFunction>;
     body?: { required: boolean; validate: ValidateFunction };
     answer?: ValidateFunction;
@@ -73,6 +75,7 @@ function readOperations(): Operation[] {
                 template,
                 pattern: new RegExp(`^${template.replace(/\{\w+\}/g, "([^/]+)")}$`),
                 parameters,
+                actions: ((operation["x-iam-actions"] ?? []) as { name: string }[]).map(({ name }) => name),
                 query: Object.fromEntries(
                     inQuery.map(({ name, schema }) => [
                         name,

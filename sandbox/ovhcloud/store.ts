@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { StoredClient, StoredPolicy } from "./iam";
 
 /** An AI Deploy app as it is kept: what the API shows, and what the platform needs to run it again. */
 export interface StoredApp {
@@ -44,6 +45,8 @@ export interface State {
     apps: Record<string, StoredApp>;
     tokens: Record<string, StoredToken>;
     clusters: Record<string, StoredCluster>;
+    /** Absent until something of it is made. */
+    iam?: { clients: Record<string, StoredClient>; policies: Record<string, StoredPolicy> };
     /** The authority that signs the gateways' certificates, and the certificate, as PEM. */
     certificates?: { ca: string; certificate: string; key: string };
 }

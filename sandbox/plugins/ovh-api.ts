@@ -42,7 +42,9 @@ export class OvhApi {
     }
 
     private async call<T>(method: string, path: string, body?: object): Promise<T> {
-        const url = this.credentials.baseUrl + path;
+        // Of version 2 there is what the plugin asks for so.
+        const { baseUrl } = this.credentials;
+        const url = (path.startsWith("/v2/") ? baseUrl.replace(/\/v1$/, "") : baseUrl) + path;
         const text = body === undefined ? "" : JSON.stringify(body);
         const headers: Record<string, string> = {
             Accept: "application/json",

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { sleep } from "../../packages/ai-deploy/src/waiting/cancellation";
 import { configFiles, resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { OvhApi, OvhApiError } from "./ovh-api";
+import { oauth2Client, policy } from "./ovh-iam";
 import {
     fault,
     InitFailed,
@@ -549,6 +550,8 @@ serveProvider({
     configure,
     resources: {
         "ovh:CloudProject/kube:Kube": cluster,
+        "ovh:Me/aPIOAuth2Client:APIOAuth2Client": oauth2Client(() => api),
+        "ovh:Iam/policy:Policy": policy(() => api),
         "ovh:CloudProject/kubeNodePool:KubeNodePool": nodePool,
     },
     functions: {

@@ -7,8 +7,8 @@ import {
     type V1Deployment,
 } from "@kubernetes/client-node";
 import { gunzipSync } from "node:zlib";
-import { appReaderKeyFile, relayApp } from "../../src/monitoring/relay/manifests";
-import { tokenKey } from "../../src/monitoring/scrape-jobs";
+import { controllerApp } from "../../src/controller/manifests";
+import { relayApp } from "../../src/monitoring/relay/manifests";
 
 /** What a pod of the operator's Prometheus would mount, as it lies in the cluster now. */
 export interface ClusterFiles {
@@ -16,18 +16,17 @@ export interface ClusterFiles {
     config: string;
     /** Text by path below `/etc/prometheus`. */
     mounted: Record<string, string>;
-    /** What the pod of each replica relay would mount, by the relay's name. */
+    /** What the pod of each replica relay, and of the controller, would mount, by its name. */
     relays: Record<string, RelayFiles>;
     /** Settings of the Prometheus resource that become flags. */
     retention?: string;
     retentionSize?: string;
 }
 
-/** What the pod of a replica relay would mount: program and config by file name, the token, and the key of an app that may sleep. */
+/** What the pod of a replica relay or of the controller would mount, by file name: program and config, and its Secrets. */
 export interface RelayFiles {
     files: Record<string, string>;
-    token: string;
-    key?: string;
+    secrets: Record<string, string>;
 }
 
 interface PrometheusResource {
@@ -93,7 +92,10 @@ export async function readClusterFiles(
 /** Reads the files of every relay that could start: a pod whose volumes are not there waits for them. */
 async function readRelays(cluster: KubeConfig, namespace: string): Promise<ClusterFiles["relays"]> {
     const apps = cluster.makeApiClient(AppsV1Api);
-    const { items } = await apps.listNamespacedDeployment({ namespace, labelSelector: `app=${relayApp}` });
+    const { items } = await apps.listNamespacedDeployment({
+        namespace,
+        labelSelector: `app in (${relayApp},${controllerApp})`,
+    });
     const relays: ClusterFiles["relays"] = {};
     for (const deployment of items) {
         try {
@@ -117,10 +119,11 @@ async function readRelay(cluster: KubeConfig, namespace: string, { spec }: V1Dep
             secret ? [core.readNamespacedSecret({ name: secret.secretName!, namespace })] : [],
         ),
     );
-    const data = Object.assign({}, ...secrets.map((secret) => secret.data)) as Record<string, string>;
-    const text = (name: string) => Buffer.from(data[name] ?? "", "base64").toString();
-    const key = Object.hasOwn(data, appReaderKeyFile) ? text(appReaderKeyFile) : undefined;
-    return { files: files.data ?? {}, token: text(tokenKey), ...(key !== undefined && { key }) };
+    const mounted = secrets.flatMap(({ data }) => Object.entries(data ?? {}));
+    return {
+        files: files.data ?? {},
+        secrets: Object.fromEntries(mounted.map(([key, value]) => [key, Buffer.from(value, "base64").toString()])),
+    };
 }
 
 /** Whether the cluster answers that it has no such thing. */

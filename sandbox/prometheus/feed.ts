@@ -82,6 +82,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         dir: join(dir, "relays"),
         caFile: options.caFile,
         speed: options.speed,
+        prometheus: url,
         ended: () => {
             relayEnded = true;
             notBefore = performance.now() + restartMs;

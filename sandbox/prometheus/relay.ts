@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import * as controller from "../../src/controller/manifests";
 import { appReaderKeyFile, configFile, scriptFile } from "../../src/monitoring/relay/manifests";
 import { tokenKey } from "../../src/monitoring/scrape-jobs";
 import { startChild, type Child } from "./child";
@@ -18,6 +19,8 @@ export interface LocalRelayOptions {
     caFile: string;
     /** Platform seconds per second: an app falls asleep so much sooner. Default 1. */
     speed?: number;
+    /** Base URL of Prometheus on this machine, which a pod would find by its Service. */
+    prometheus?: string;
 }
 
 const logName = "relay.log";
@@ -28,11 +31,12 @@ export interface LocalRelay extends Child {
     address: string;
 }
 
-/** Starts a relay. Rejects, with the end of its log, when it ends before it listens. */
-export async function startRelay({ dir, mounted, caFile, speed = 1 }: LocalRelayOptions): Promise<LocalRelay> {
+/** Starts a relay, or the controller. Rejects, with the end of its log, when it ends before it listens. */
+export async function startRelay(options: LocalRelayOptions): Promise<LocalRelay> {
+    const { dir, mounted, caFile, speed = 1, prometheus } = options;
     mkdirSync(dir, { recursive: true });
     for (const [name, text] of Object.entries(mounted.files)) {
-        writeFileSync(join(dir, name), name === configFile ? atSpeed(text, speed) : text);
+        writeFileSync(join(dir, name), name === configFile ? local(text, speed, prometheus) : text);
     }
     writeSecrets(dir, mounted);
     const logFile = join(dir, logName);
@@ -40,13 +44,7 @@ export async function startRelay({ dir, mounted, caFile, speed = 1 }: LocalRelay
     rmSync(logFile, { force: true });
     const child = await startChild({
         program: process.execPath,
-        args: [
-            join(dir, scriptFile),
-            `--config=${join(dir, configFile)}`,
-            `--token-file=${join(dir, tokenKey)}`,
-            `--key-file=${join(dir, appReaderKeyFile)}`,
-            "--listen=127.0.0.1:0",
-        ],
+        args: [...programOf(dir, mounted), "--listen=127.0.0.1:0"],
         env: { NODE_EXTRA_CA_CERTS: caFile },
         logFile,
     });
@@ -61,20 +59,35 @@ export async function startRelay({ dir, mounted, caFile, speed = 1 }: LocalRelay
     }
 }
 
-/** The relay's config with the time after which its app sleeps as long as it is here. One that is none stays as it is. */
-function atSpeed(config: string, speed: number): string {
+/** The program of a pod, with the arguments that name its files. */
+function programOf(dir: string, { files }: RelayFiles): string[] {
+    const argument = (name: string, file: string): string => `--${name}=${join(dir, file)}`;
+    if (Object.hasOwn(files, controller.scriptFile)) {
+        const { scriptFile, configFile, credentialKey } = controller;
+        return [join(dir, scriptFile), argument("config", configFile), argument("credential-file", credentialKey)];
+    }
+    return [
+        join(dir, scriptFile),
+        argument("config", configFile),
+        argument("token-file", tokenKey),
+        argument("key-file", appReaderKeyFile),
+    ];
+}
+
+/** A config for here: Prometheus by its address, and the time after which an app sleeps as long as it is. One that is none stays as it is. */
+function local(config: string, speed: number, prometheus = controller.prometheusUrl): string {
     try {
-        const read = JSON.parse(config) as RelayConfig;
-        if (!read.sleep) return config;
-        return JSON.stringify({ ...read, sleep: { ...read.sleep, after: read.sleep.after / speed } });
+        const read = JSON.parse(config.replaceAll(controller.prometheusUrl, prometheus)) as RelayConfig;
+        return JSON.stringify(
+            read.sleep ? { ...read, sleep: { ...read.sleep, after: read.sleep.after / speed } } : read,
+        );
     } catch {
-        return config; // the relay says what is wrong with it
+        return config; // the program says what is wrong with it
     }
 }
 
-function writeSecrets(dir: string, { token, key }: RelayFiles): void {
-    writeFileSync(join(dir, tokenKey), token, { mode: 0o600 });
-    if (key !== undefined) writeFileSync(join(dir, appReaderKeyFile), key, { mode: 0o600 });
+function writeSecrets(dir: string, { secrets }: RelayFiles): void {
+    for (const [name, text] of Object.entries(secrets)) writeFileSync(join(dir, name), text, { mode: 0o600 });
 }
 
 export interface LocalRelaysOptions {
@@ -83,6 +96,8 @@ export interface LocalRelaysOptions {
     caFile: string;
     /** Platform seconds per second, as the sandbox was started with. */
     speed?: number;
+    /** Base URL of Prometheus. */
+    prometheus?: string;
     /** Called when one has ended by itself, or did not start: it is to be looked at again. */
     ended: () => void;
     log: (line: string) => void;
@@ -132,9 +147,9 @@ export class LocalRelays {
     }
 
     private async start(name: string, mounted: RelayFiles): Promise<void> {
-        const { caFile, speed, ended, log } = this.options;
+        const { caFile, speed, prometheus, ended, log } = this.options;
         try {
-            const process = await startRelay({ dir: this.folder(name), mounted, caFile, speed });
+            const process = await startRelay({ dir: this.folder(name), mounted, caFile, speed, prometheus });
             this.running.set(name, { files: mounted.files, process });
             this.last.set(name, process);
             void process.ended.then(() => {

@@ -1,10 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { apiBaseUrl, App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
-import { maySleep, secondsToSleep, type ModelSettings } from "../settings";
+import { apiAddresses, App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
+import { replicaRange } from "../hours/schedule";
+import { leaseEnded } from "../hours/wanted";
+import { maySleep, secondsToSleep, type LimitsSettings, type ModelSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
+import { appHours, hoursArgs } from "./app-hours";
 import { foreseen } from "./foreseen";
 
 export interface ModelTransforms {
@@ -15,6 +18,8 @@ export interface ModelTransforms {
 
 export interface ModelArgs {
     settings: ModelSettings;
+    /** Of spend. Default: none. */
+    limits?: LimitsSettings;
     /** Public Cloud project. */
     projectId: string;
     huggingFaceToken: pulumi.Input<string>;
@@ -24,6 +29,9 @@ export interface ModelArgs {
     authorization: pulumi.Resource;
     transform?: ModelTransforms;
 }
+
+/** One moment for the whole run. */
+const now = new Date();
 
 /** What a request names as its model. */
 function servedModel({ model, vllm }: ModelSettings): string {
@@ -47,6 +55,7 @@ export class Model extends pulumi.ComponentResource {
     /** Bearer token for Prometheus; secret. */
     readonly scrapeToken: pulumi.Output<string>;
     readonly settings: ModelSettings;
+    private readonly limits: LimitsSettings;
     private readonly name: string;
     private readonly projectId: string;
 
@@ -62,7 +71,9 @@ export class Model extends pulumi.ComponentResource {
         const { huggingFaceToken } = args;
         const context = { name, projectId, huggingFaceToken, adoptionLabel: adoption.hex, env };
         const kept = { ...child, protect: settings.protect, deleteBeforeReplace: !settings.replaceFirst };
-        this.app = new App(...transformed(transform.app, name, appArgs(settings, context), kept));
+        this.limits = args.limits ?? {};
+        const given = { ...appArgs(settings, context), ...hoursArgs(settings, this.limits, now) };
+        this.app = new App(...transformed(transform.app, name, given, kept));
         const token = (purpose: "scrape" | "client", own: Transform<TokenArgs> | undefined) =>
             new Token(...transformed(own, `${name}-${purpose}`, tokenArgs(settings, purpose, context), child));
         const scrape = token("scrape", transform.scrapeToken);
@@ -88,14 +99,29 @@ export class Model extends pulumi.ComponentResource {
      * is to keep nothing else from being there and watched.
      */
     awaitRunning(dependsOn: pulumi.Input<pulumi.Resource>[]): void {
-        if (this.settings.desiredState === "STOPPED") return;
-        const args = readyArgs(this.settings, { name: this.name, projectId: this.projectId }, this.app);
+        if (this.isStopped) return;
+        const { mayBeStoppedBy } = hoursArgs(this.settings, this.limits, now);
+        const context = { name: this.name, projectId: this.projectId };
+        const args = { ...readyArgs(this.settings, context, this.app), mayBeStoppedBy };
         new AppReady(this.name, args, { parent: this, dependsOn });
+    }
+
+    /** By its settings, or since its lease has ended. */
+    private get isStopped(): boolean {
+        return this.settings.desiredState === "STOPPED" || leaseEnded(this.settings.lease, now);
+    }
+
+    /** What the controller needs to keep this model; undefined where there is nothing to keep. */
+    controlled() {
+        const { replicas, schedule, lease, replicaPrice, desiredState } = this.settings;
+        const hours = appHours(this.settings, this.limits);
+        if (!hours || desiredState === "STOPPED") return undefined;
+        return { name: this.name, appId: this.appId, ...hours, replicas, schedule, lease, price: replicaPrice };
     }
 
     /** What the monitoring needs to scrape this model and to judge it. */
     monitored() {
-        const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = this.settings;
+        const { region, image, scaling, targets, replicaPrice, scrape } = this.settings;
         return {
             url: this.url,
             served: servedModel(this.settings),
@@ -104,20 +130,26 @@ export class Model extends pulumi.ComponentResource {
             app: this.appId,
             region,
             image,
-            replicas,
+            replicas: replicaRange(this.settings),
             scaling,
             maxNumSeqs: maxNumSeqs(this.settings),
             targets,
             replicaPrice,
-            desiredState,
             sleep: maySleep(this.settings) ? this.sleep() : undefined,
+            desiredState: this.isStopped ? ("STOPPED" as const) : this.settings.desiredState,
+            controlled: this.controlled() && { lease: this.settings.lease !== undefined },
         };
     }
 
     /** Where and when to look whether it sleeps, which nobody may ask the model itself. */
     private sleep() {
         const after = secondsToSleep(this.settings);
-        return { after, api: apiBaseUrl(), project: this.projectId, app: this.appId };
+        return {
+            after,
+            api: apiAddresses()?.baseUrl ?? "https://eu.api.ovh.com/v1",
+            project: this.projectId,
+            app: this.appId,
+        };
     }
 
     /** What the stack shows of this model. */

@@ -1,3 +1,4 @@
+import { replicaRange } from "../hours/schedule";
 import type { Fault, ModelSettings } from "../settings";
 import { nearest } from "../settings/formats";
 
@@ -23,7 +24,7 @@ export function preflightFaults(models: Models, limits: ProjectLimits): Fault[] 
 
 /** What works most of the time, and then does not. */
 export function preflightWarnings(models: Models, { gpus }: ProjectLimits): string[] {
-    const most = total(models, ({ replicas }) => replicas.max);
+    const most = total(models, (model) => replicaRange(model).max);
     if (gpus === undefined || most <= gpus) return [];
     return [
         `models: with as many replicas as they may have they use ${most} GPUs together, and the project may use ${gpus}: ` +
@@ -40,13 +41,13 @@ function total(models: Models, replicas: (model: ModelSettings) => number): numb
 }
 
 function quotaFaults(name: string, model: ModelSettings, models: Models, quota: number): Fault[] {
-    const { gpus, replicas, desiredState } = model;
+    const { gpus, replicas, schedule, desiredState } = model;
     if (desiredState === "STOPPED") return [];
     const fault = (setting: string, value: number, right: number): Fault[] => {
         const key = `models.${name}.${setting}`;
         const way =
             right > 0
-                ? `give at most ${right}: pulumi config set --path ${key} ${right}, or ${askForMore}`
+                ? `give at most ${right}: pulumi config set --path ${quoted(key)} ${right}, or ${askForMore}`
                 : askForMore;
         return [{ key, found: String(value), fix: `${way}: the project may use ${quota} GPUs at once` }];
     };
@@ -54,6 +55,8 @@ function quotaFaults(name: string, model: ModelSettings, models: Models, quota: 
     if (most === 0) return fault("gpus", gpus, quota);
     if (replicas.min > most) return fault("replicas.min", replicas.min, most);
     if (replicas.max > most) return fault("replicas.max", replicas.max, most);
+    const entry = schedule.findIndex(({ max }) => max > most);
+    if (entry >= 0) return fault(`schedule[${entry}].max`, schedule[entry].max, most);
     // The models before it have had theirs.
     const names = Object.keys(models);
     const before = names.slice(0, names.indexOf(name)).map((other) => [other, models[other]] as const);
@@ -66,6 +69,11 @@ function quotaFaults(name: string, model: ModelSettings, models: Models, quota: 
         `the models before it always use ${used} of the ${quota} GPUs that the project may use: pulumi config set --path ${key} ` +
         `STOPPED, or ${askForMore}`;
     return [{ key, found: JSON.stringify(desiredState), fix }];
+}
+
+/** A key as a shell takes it. */
+function quoted(key: string): string {
+    return key.includes("[") ? `'${key}'` : key;
 }
 
 function volumeFaults(name: string, { region, volumes }: ModelSettings, limits: ProjectLimits): Fault[] {

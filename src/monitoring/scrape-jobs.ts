@@ -110,3 +110,21 @@ export function relayJob(
         staticConfigs: [{ targets: [relay], labels: { service: "vllm-relay", model } }],
     };
 }
+
+/** Name of the job of what the controller of schedules, leases and limits says of itself. */
+export const controllerJobName = "model-controller";
+
+/** @param address host and port */
+export function controllerJob(
+    address: string,
+    { interval, timeout }: Pick<ScrapeJobArgs, "interval" | "timeout">,
+): ScrapeJob {
+    return {
+        jobName: controllerJobName,
+        scheme: "HTTP",
+        metricsPath: "/metrics",
+        scrapeInterval: interval,
+        scrapeTimeout: timeout,
+        staticConfigs: [{ targets: [address], labels: { service: "vllm-controller" } }],
+    };
+}

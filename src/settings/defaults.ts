@@ -47,6 +47,7 @@ const anyModel = {
     gpus: 1,
     port: 8000,
     replicas: { min: 1, max: 3 },
+    schedule: [],
     scaling: { metric: "vllm:num_requests_running", target: 50, aggregation: "AVERAGE" },
     vllm: { enablePrefixCaching: true, extraArgs: [] },
     env: {

@@ -7,10 +7,14 @@ import type { Settings } from "./schema";
 import { settingsWarnings } from "./warnings";
 
 /** The settings of the stack, secrets marked. */
-export interface StackSettings extends Omit<Settings, "huggingFaceToken" | "grafanaTlsKey" | "appReaderKey"> {
+export interface StackSettings extends Omit<
+    Settings,
+    "huggingFaceToken" | "grafanaTlsKey" | "appReaderKey" | "controllerClientSecret"
+> {
     huggingFaceToken: pulumi.Output<string>;
     grafanaTlsKey?: pulumi.Output<string>;
     appReaderKey?: pulumi.Output<string>;
+    controllerClientSecret?: pulumi.Output<string>;
     /** True when a value inside `models` is encrypted; which one is not told, so all their variables are then secret. */
     modelsHoldSecrets: boolean;
     /** The same of `monitoring`; the chart's values are then secret. */
@@ -28,7 +32,7 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
     const unusable = credentialsFault();
     try {
         const parsed = parseSettings(config, pulumi.getProject(), checks);
-        const { huggingFaceToken, grafanaTlsKey, appReaderKey, ...settings } = parsed;
+        const { huggingFaceToken, grafanaTlsKey, appReaderKey, controllerClientSecret, ...settings } = parsed;
         if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
         const warnings = [...settingsWarnings(settings), ...checks.flatMap((check) => check.warnings(settings))];
         for (const warning of warnings) void pulumi.log.warn(warning);
@@ -37,6 +41,7 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
             huggingFaceToken: pulumi.secret(huggingFaceToken),
             ...(grafanaTlsKey && { grafanaTlsKey: pulumi.secret(grafanaTlsKey) }),
             ...(appReaderKey && { appReaderKey: pulumi.secret(appReaderKey) }),
+            ...(controllerClientSecret && { controllerClientSecret: pulumi.secret(controllerClientSecret) }),
             modelsHoldSecrets: config.secretKeys.has("models"),
             monitoringHoldsSecrets: config.secretKeys.has("monitoring"),
         };

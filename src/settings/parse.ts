@@ -48,9 +48,16 @@ export class SettingsError extends Error {
 
 const topLevelKeys = Object.keys(settingsSchema.shape);
 /** Settings that are a text of their own, not JSON; declared with an empty default, which means not set. */
-const texts = ["projectId", "huggingFaceToken", "grafanaTlsKey", "appReaderKey"];
+const texts = [
+    "projectId",
+    "huggingFaceToken",
+    "grafanaTlsKey",
+    "appReaderKey",
+    "controllerClientId",
+    "controllerClientSecret",
+];
 /** Those of them that are secrets. */
-const secretTexts = ["huggingFaceToken", "grafanaTlsKey", "appReaderKey"];
+const secretTexts = ["huggingFaceToken", "grafanaTlsKey", "appReaderKey", "controllerClientSecret"];
 
 /**
  * Turns stack config into settings: defaults filled in, everything checked, also by what `checks` know of it. Touches nothing
@@ -91,6 +98,7 @@ export function parseSettings(config: RawConfig, project: string, checks: Settin
     const complete = {
         ...given,
         models: isMap(models) ? modelsWithDefaults(models) : models,
+        limits: given.limits ?? {},
         cluster: overlay(defaultCluster, given.cluster),
         monitoring: overlay(defaultMonitoring, given.monitoring),
         alerting: overlay(defaultAlerting, given.alerting),

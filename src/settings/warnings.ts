@@ -1,5 +1,6 @@
 import { advisoryWarning } from "../vllm/advisories";
 import { vllmVersionOf, vllmVersions } from "../vllm/versions";
+import { hoursWarnings } from "./checks/hours";
 import { storageClasses } from "./checks/monitoring";
 import { weightsWarnings } from "./checks/server";
 import { sleepWarnings } from "./checks/sleep";
@@ -8,9 +9,10 @@ import type { Settings } from "./schema";
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
 export function settingsWarnings({
     models,
+    limits,
     monitoring,
     alerting,
-}: Pick<Settings, "models" | "monitoring" | "alerting">): string[] {
+}: Pick<Settings, "models" | "limits" | "monitoring" | "alerting">): string[] {
     const warnings = Object.entries(models)
         .filter(([, { image }]) => vllmVersionOf(image) === undefined)
         .map(
@@ -22,6 +24,7 @@ export function settingsWarnings({
         ...Object.entries(models).flatMap(([name, { image }]) => advisoryWarning(name, image) ?? []),
         ...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)),
         ...Object.entries(models).flatMap(([name, model]) => sleepWarnings(name, model)),
+        ...hoursWarnings(models, limits, new Date()),
     );
     if (!storageClasses.includes(monitoring.storage.class)) {
         warnings.push(

@@ -13,6 +13,7 @@ export const canary = {
     applicationKey: "canary-application-key",
     applicationSecret: "canary-application-secret",
     consumerKey: "canary-consumer-key",
+    accessToken: "canary-access-token",
 };
 
 export const projectId = "00000000000000000000000000000001";
@@ -21,6 +22,8 @@ export interface TestCloud {
     api: OvhCloud;
     /** What a process needs to reach it as its user, with polls of a few milliseconds. */
     env: Record<string, string>;
+    /** The same as its user, by one header. */
+    accessToken: string;
     /** Lines that the replicas that start from now on write before they serve; with an exit code they end instead. */
     script(script: { lines?: string[]; exitCode?: number; reason?: string }): void;
     /** Apps whose adoption label is this, those on their way out left out. */
@@ -114,6 +117,7 @@ export async function startTestCloud({ speed = 5000, gpuQuota = 16 }: TestCloudO
     return {
         api,
         env,
+        accessToken: canary.accessToken,
         script: (next) => (script = next),
         labelled,
         watch(label) {

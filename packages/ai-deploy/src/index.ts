@@ -4,7 +4,8 @@ assertFreshBuild(__dirname);
 
 export { App, AppReady, Authorization, DataSync, Token } from "./resources";
 export { ApiError } from "./errors/request-errors";
-export { apiBaseUrl, checkCredentials, connect, type Connection } from "./program";
+export { apiAddresses, checkCredentials, connect, type Connection } from "./program";
+export type { ApiAddresses } from "./api/credentials";
 export {
     getApp,
     getAppOutput,

@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { OvhClient } from "./api/client";
 import { findCredentials, openConnection, type StackConfig } from "./api/connection";
-import { NoCredentialsError } from "./api/credentials";
+import { configFiles, findAddresses, NoCredentialsError, type ApiAddresses } from "./api/credentials";
 import { missingProject } from "./errors/check-failure";
 import { explain } from "./errors/explain";
 
@@ -22,6 +22,11 @@ export function checkCredentials(): void {
     }
 }
 
+/** How others than this program reach the API that it uses; undefined where no endpoint is set. */
+export function apiAddresses(): ApiAddresses | undefined {
+    return findAddresses({ config, env: process.env, files: configFiles() });
+}
+
 export interface Connection {
     client: OvhClient;
     /** The error as a person needs it, secrets masked. */
@@ -38,16 +43,6 @@ export function connect(): Connection {
         connection = { client, explain: (error, doing) => explain(error, doing, secrets) };
     }
     return connection;
-}
-
-/** Address of OVHcloud's API as this program's endpoint has it, with its version; without any credentials that of Europe. */
-export function apiBaseUrl(): string {
-    try {
-        return findCredentials(config).baseUrl;
-    } catch (error) {
-        if (!(error instanceof NoCredentialsError)) throw error;
-        return "https://eu.api.ovh.com/v1";
-    }
 }
 
 /** `given`, else the project of stack config or environment. Throws when there is none. */

@@ -1,4 +1,5 @@
 /** What the monitoring measures by itself, beside vLLM's metrics (src/vllm/metrics). */
+export { controllerMetrics } from "./controller";
 export { platformMetrics } from "./platform";
 export { recordedMetrics, type Window } from "./recorded";
 export { relayMetrics } from "./relay";

@@ -3,6 +3,7 @@ import { transformSync } from "esbuild";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { containerSecurity, healthProbes, nodeImage, podSecurity, smallResources } from "../pod";
 import { tokenKey, tokenSecretName } from "../scrape-jobs";
 import type { RelayConfig } from "./relay";
 
@@ -28,9 +29,6 @@ export function appReaderSecretName(model: string): string {
     return `${relayApp}-app-reader-${model}`;
 }
 export const appReaderKeyFile = "key";
-
-/** Node 22.21.1 on Alpine 3.22, the multi-platform index. */
-const image = "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdbe4df01bd2b257198eb51beb1f026c5";
 
 /** A file of the relay as Node runs it: without its types. */
 function script(file: string): string {
@@ -67,7 +65,7 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
     const ofSecret = (secretName: string) => ({ secret: { secretName, defaultMode: 0o440 } });
     const container = {
         name: "relay",
-        image,
+        image: nodeImage,
         command: ["node", "--max-old-space-size=96", `${folder}/files/${scriptFile}`],
         args: [
             `--config=${folder}/files/${configFile}`,
@@ -76,17 +74,9 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
             `--listen=0.0.0.0:${relayPort}`,
         ],
         ports: [{ name: "metrics", containerPort: relayPort }],
-        readinessProbe: { httpGet: { path: "/healthz", port: "metrics" } },
-        livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 30 },
-        resources: {
-            requests: { cpu: "20m", memory: "96Mi" },
-            limits: { cpu: "500m", memory: "256Mi" },
-        },
-        securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ["ALL"] },
-        },
+        ...healthProbes,
+        resources: smallResources,
+        securityContext: containerSecurity,
         volumeMounts: [
             { name: "files", mountPath: `${folder}/files`, readOnly: true },
             { name: "token", mountPath: `${folder}/token`, readOnly: true },
@@ -100,13 +90,7 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
             metadata: { labels, annotations: { "checksum/files": filesChecksum } },
             spec: {
                 automountServiceAccountToken: false,
-                securityContext: {
-                    runAsNonRoot: true,
-                    runAsUser: 1000,
-                    runAsGroup: 1000,
-                    fsGroup: 1000,
-                    seccompProfile: { type: "RuntimeDefault" },
-                },
+                securityContext: podSecurity,
                 containers: [container],
                 volumes: [
                     { name: "files", configMap: { name: relayName(model) } },

@@ -1,4 +1,6 @@
+import type { SpendAction } from "../../hours/wanted";
 import { capacityAlerts } from "./capacity-alerts";
+import { controllerAlerts, spendLimitAlert } from "./controller-alerts";
 import type { WatchedModel } from "./model";
 import { monitoringAlerts, pathAlerts } from "./path-alerts";
 import { recordingRules } from "./recording";
@@ -15,11 +17,17 @@ export { largestBudget } from "./user-alerts";
  * @param runbooks address under which the runbooks are found, without a slash at the end
  */
 export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
-    const alerts = [userAlerts, capacityAlerts, pathAlerts, sleepAlerts].flatMap((make) => make(model, runbooks));
+    const kinds = [userAlerts, capacityAlerts, pathAlerts, sleepAlerts, controllerAlerts];
+    const alerts = kinds.flatMap((make) => make(model, runbooks));
     return {
         name: `vllm-${model.name}`,
         rules: [...recordingRules(model, runbooks), ...(model.desiredState === "STOPPED" ? [] : alerts)],
     };
+}
+
+/** The rules of the limit of spend. */
+export function controllerRules(action: SpendAction, runbooks: string): RuleGroup {
+    return { name: "model-controller", rules: spendLimitAlert(action, runbooks) };
 }
 
 /** The rules of the monitoring itself, which concern no model. */

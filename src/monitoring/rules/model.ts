@@ -31,6 +31,8 @@ export interface WatchedModel {
     replicaPrice?: number;
     /** One that is stopped on purpose is not scraped, and nothing about it alerts. */
     desiredState: "RUNNING" | "STOPPED";
+    /** There where the controller keeps it; with `lease`, until an end. */
+    controlled?: { lease: boolean };
     /** Whether the relay scrapes it, so that every replica is seen and told apart. */
     relayed: boolean;
 }

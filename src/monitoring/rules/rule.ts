@@ -46,6 +46,11 @@ export const alertNames = [
     "VllmRelayBlind",
     "VllmNotWaking",
     "VllmSleepUnknown",
+    "VllmControllerFailing",
+    "VllmLeaseEnding",
+    "VllmStoppedByController",
+    "VllmSpendLimitReached",
+    "VllmSpendUnknown",
     "PrometheusDiskFilling",
     "DeadMansSwitch",
 ] as const;

@@ -4,11 +4,14 @@ import { modelSchema, type ModelSettings, type Settings } from "../schema";
 /** The stack config with its defaults. Nothing of it needs to fit the schema. */
 export interface Config {
     models: unknown;
+    limits: unknown;
     cluster: unknown;
     monitoring: unknown;
     alerting: unknown;
     grafanaTlsKey?: unknown;
     appReaderKey?: unknown;
+    controllerClientId?: unknown;
+    controllerClientSecret?: unknown;
 }
 
 /** A fault between settings. `found` is given where the value at the path does not say it. */

@@ -2,6 +2,7 @@ import { isMap } from "../defaults";
 import { alertingFaults } from "./alerting";
 import { clusterFaults } from "./cluster";
 import { readModels, type Config, type CrossFault } from "./config";
+import { controllerFaults } from "./hours";
 import { modelsFaults } from "./models";
 import { monitoringFaults } from "./monitoring";
 import { sleepFaults } from "./sleep";
@@ -11,6 +12,7 @@ export function crossChecks(config: Config): CrossFault[] {
     return [
         ...modelsFaults(config.models),
         ...sleepFaults(readModels(config.models), config.appReaderKey !== undefined),
+        ...controllerFaults(config),
         ...clusterFaults(config.cluster),
         ...monitoringFaults(
             config.monitoring,

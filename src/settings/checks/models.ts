@@ -1,6 +1,7 @@
 import { isMap } from "../defaults";
 import type { ModelSettings } from "../schema";
 import { readModels, type CrossFault, type ReadModel } from "./config";
+import { hoursFaults } from "./hours";
 import { extraArgumentFaults } from "./extra-arguments";
 import { scalingFaults } from "./scaling";
 import { serverFaults } from "./server";
@@ -16,6 +17,7 @@ export function modelsFaults(models: unknown): CrossFault[] {
     return [
         ...read.flatMap((model) => [
             ...replicaFaults(model),
+            ...hoursFaults(model),
             ...serverFaults(model),
             ...extraArgumentFaults(model),
             ...scalingFaults(model),

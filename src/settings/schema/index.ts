@@ -13,6 +13,7 @@
 import { z } from "zod";
 import { alertingSchema } from "./alerting";
 import { clusterSchema } from "./cluster";
+import { limitsSchema } from "./limits";
 import { modelSchema } from "./model";
 import { monitoringSchema } from "./monitoring";
 import { ownName, pem, text } from "./values";
@@ -40,6 +41,7 @@ export const settingsSchema = z.strictObject({
      * leaves it out.
      */
     models: z.record(ownName("model"), modelSchema),
+    limits: limitsSchema,
     cluster: clusterSchema,
     monitoring: monitoringSchema,
     alerting: alertingSchema,
@@ -69,10 +71,30 @@ export const settingsSchema = z.strictObject({
         /^[\w-]+:[\w-]+:[\w-]+$/,
         "give an application key, its secret and the consumer key, with colons between them",
     ).optional(),
+    /**
+     * OAuth2 client of OVHcloud as which the controller of schedules, leases and limits asks, in place of one that the stack
+     * makes; with `controllerClientSecret`. What it has to be allowed: docs/hours.md.
+     * @default none: the stack makes one, with a policy for what the controller does and nothing else
+     * @example
+     * pulumi config set controllerClientId EU.0123456789abcdef
+     * pulumi config set --secret controllerClientSecret 0123456789abcdef
+     * @change live
+     */
+    controllerClientId: text(/^[\w.-]+$/, "give the id of an OAuth2 client, such as EU.0123456789abcdef").optional(),
+    /**
+     * Its secret; encrypted.
+     * @default none
+     * @example
+     * pulumi config set controllerClientId EU.0123456789abcdef
+     * pulumi config set --secret controllerClientSecret 0123456789abcdef
+     * @change live
+     */
+    controllerClientSecret: z.string().regex(/^\S+$/, "give the secret of an OAuth2 client, without spaces").optional(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;
 export { alertingSchema, receiverSchema, type AlertingSettings, type Receiver } from "./alerting";
 export { clusterSchema, type ClusterSettings } from "./cluster";
+export type { LimitsSettings } from "./limits";
 export { modelSchema, type ModelSettings } from "./model";
 export { monitoringSchema, type MonitoringSettings } from "./monitoring";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hours, lease } from "./hours";
 import { probe, readinessProbe } from "./probe";
 import { count, decimal, path, text, written } from "./values";
 import { vllm } from "./vllm";
@@ -176,6 +177,19 @@ export const modelSchema = z.strictObject({
          */
         max: count.min(1),
     }),
+    /**
+     * Hours of the week with other limits than `replicas`, which apply outside of all of them. No two may overlap. A
+     * controller in the cluster carries them out: docs/hours.md.
+     * @example
+     * pulumi config set --path 'models.ministral.schedule[0].days' mon-fri
+     * pulumi config set --path 'models.ministral.schedule[0].from' 08:00
+     * pulumi config set --path 'models.ministral.schedule[0].to' 19:00
+     * pulumi config set --path 'models.ministral.schedule[0].timeZone' Europe/Paris
+     * pulumi config set --path 'models.ministral.schedule[0].min' 2
+     * pulumi config set --path 'models.ministral.schedule[0].max' 6
+     */
+    schedule: z.array(hours),
+    lease: lease.optional(),
     /** When the platform adds and takes replicas. */
     scaling: z.strictObject({
         /**
@@ -254,8 +268,8 @@ export const modelSchema = z.strictObject({
      */
     labels: z.record(
         text(
-            /^(?!ovh\/|pulumi-(adoption-id|made-as)$)[\w./-]{1,63}$/,
-            'use letters, digits, ".", "_", "-" and "/"; "ovh/...", "pulumi-adoption-id" and "pulumi-made-as" are taken',
+            /^(?!ovh\/|pulumi-(adoption-id|made-as|hours)$)[\w./-]{1,63}$/,
+            'use letters, digits, ".", "_", "-" and "/"; "ovh/...", "pulumi-adoption-id", "pulumi-made-as" and "pulumi-hours" are taken',
         ),
         written(text(/^[\w.-]{1,63}$/, 'use letters, digits, ".", "_" and "-", at most 63')),
     ),

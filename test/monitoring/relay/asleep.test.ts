@@ -61,7 +61,7 @@ async function watch(consumerKey: string): Promise<Watched> {
         completions: { model, interval: 0.1, timeout: 5 },
         sleep: { after: 3600, api: cloud.cloud.url, project: projectId, app: id },
     });
-    const mounted = { files, token, key: `ak:as:${consumerKey}` };
+    const mounted = { files, secrets: { token, key: `ak:as:${consumerKey}` } };
     const started = await startRelay({
         dir: mkdtempSync(join(tmpdir(), "relay-")),
         mounted,

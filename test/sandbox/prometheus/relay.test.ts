@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const mountedOf = (url: string) => ({
     files: relayFiles({ url, interval: 15, replicas: { min: 1, max: 3 } }),
-    token: "a-token\n",
+    secrets: { token: "a-token\n" },
 });
 
 describe("startRelay", () => {

@@ -28,7 +28,7 @@ beforeAll(async () => {
     const files = relayFiles({ url: balancer.url, interval: 1, replicas: { min: 1, max: 3 } });
     const relay = await startRelay({
         dir: join(folder, "relay"),
-        mounted: { files, token: "a-token" },
+        mounted: { files, secrets: { token: "a-token" } },
         caFile: "/dev/null",
     });
     running.push(relay);

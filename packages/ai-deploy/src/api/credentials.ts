@@ -19,6 +19,28 @@ const endpoints: Record<string, { baseUrl: string; tokenUrl: string }> = {
     "ovh-us": { baseUrl: "https://api.us.ovhcloud.com/v1", tokenUrl: "https://us.ovhcloud.com/auth/oauth2/token" },
 };
 
+/** How the API is reached, without a credential. */
+export interface ApiAddresses {
+    /** With `/v1`, without a slash at the end. */
+    baseUrl: string;
+    /** Where an OAuth2 client gets its tokens. */
+    tokenUrl: string;
+    /** As URNs of OVHcloud name it. */
+    plate: "eu" | "ca" | "us";
+}
+
+/** The addresses of the endpoint that is set; undefined when none is, or one that `resolveCredentials` refuses. */
+export function findAddresses(sources: Sources): ApiAddresses | undefined {
+    const endpoint = find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
+    if (!endpoint) return undefined;
+    if (endpoint.value.includes("/")) {
+        const baseUrl = customBase(endpoint);
+        return { baseUrl, tokenUrl: baseUrl.replace(/\/v1$/, "/auth/oauth2/token"), plate: "eu" };
+    }
+    if (!Object.hasOwn(endpoints, endpoint.value)) return undefined;
+    return { ...endpoints[endpoint.value], plate: endpoint.value.replace("ovh-", "") as ApiAddresses["plate"] };
+}
+
 interface Name {
     config: string;
     env: string;

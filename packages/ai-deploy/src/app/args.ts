@@ -162,12 +162,22 @@ export interface AppInputs {
     readinessProbe?: Probe;
     /** Default: one replica [D]. */
     scalingStrategy?: ScalingStrategy;
+    /**
+     * What something else may set in place of `scalingStrategy`, such as a schedule that runs elsewhere. An app that has one
+     * of them is as wanted, and a change of the strategy gives it the one with the limits that it has. Default: none.
+     */
+    otherScalings?: ScalingStrategy[];
     /** Taking it away replaces. */
     deploymentStrategy?: DeploymentStrategy;
     /** Partner whose image is used, as in the platform's catalogue. Replaces. */
     partnerId?: string;
     /** `STOPPED` keeps the app, but runs nothing and is not billed. Default `RUNNING`. */
     desiredState?: "RUNNING" | "STOPPED";
+    /**
+     * Who else may stop the app and start it again, for messages. One that is found STOPPED then stays so, and is no change.
+     * Default: nobody, so that `desiredState` is seen to.
+     */
+    mayBeStoppedBy?: string;
     /**
      * Beginning of the app's label `pulumi-adoption-id`, by which a later run finds an app whose creation was
      * interrupted. Unique per app: a `RandomId` of `@pulumi/random`. Letters, digits, `.`, `_` and `-`, at most 54.
@@ -209,6 +219,8 @@ export interface AppReadyInputs {
     appId: string;
     /** The app's `revision`: another one waits again. From 2 on, replicas of before that still serve are not enough. */
     revision?: number;
+    /** As for an app: one that is found STOPPED is not waited for. */
+    mayBeStoppedBy?: string;
     /** As for an app. */
     settingNames?: Record<string, string>;
     /** Changing them changes nothing else. */

@@ -1,7 +1,7 @@
 import { checkProject, collectFailures, type CheckFailure, type Fail } from "../errors/check-failure";
 import { isAppId } from "./find";
 import { adoptionLabelName, madeAsLabelName } from "./live";
-import type { AppInputs, Probe } from "./args";
+import type { AppInputs, Probe, ScalingStrategy } from "./args";
 import type { Offer } from "../api/offer";
 import { hasUnknown } from "../values/unknown";
 
@@ -23,7 +23,7 @@ export function checkApp(inputs: AppInputs, offer: Offer = {}): CheckFailure[] {
         checkVariables(inputs.envVars, fail);
         checkVolumes(inputs.volumes, fail);
         checkProbes(inputs, fail);
-        checkScaling(inputs, fail);
+        checkScalings(inputs, fail);
         checkDeployment(inputs, fail);
         checkLife(inputs, fail);
     });
@@ -171,17 +171,23 @@ function checkProbe(probe: Probe | undefined, at: string, fail: Fail): void {
     }
 }
 
-function checkScaling({ scalingStrategy }: AppInputs, fail: Fail): void {
+function checkScalings({ scalingStrategy, otherScalings }: AppInputs, fail: Fail): void {
+    checkScaling(scalingStrategy, "scalingStrategy", fail);
+    if (!Array.isArray(otherScalings)) return;
+    otherScalings.forEach((one, i) => checkScaling(one, `otherScalings[${i}]`, fail));
+}
+
+function checkScaling(scalingStrategy: ScalingStrategy | undefined, property: string, fail: Fail): void {
     if (scalingStrategy === undefined || typeof scalingStrategy !== "object") return;
     const { fixed, automatic } = scalingStrategy;
-    if (fixed && automatic) fail("scalingStrategy", "fixed and automatic exclude each other: give one");
-    if (!fixed && !automatic) fail("scalingStrategy", "give fixed or automatic");
+    if (fixed && automatic) fail(property, "fixed and automatic exclude each other: give one");
+    if (!fixed && !automatic) fail(property, "give fixed or automatic");
     if (fixed && isNumber(fixed.replicas) && !isWhole(fixed.replicas, 1, 10)) {
-        fail("scalingStrategy.fixed.replicas", `is ${fixed.replicas}: the platform allows 1 to 10`);
+        fail(`${property}.fixed.replicas`, `is ${fixed.replicas}: the platform allows 1 to 10`);
     }
     if (!automatic || typeof automatic !== "object") return;
     const { replicasMin, replicasMax, customMetrics, resourceType, averageUsageTarget } = automatic;
-    const at = "scalingStrategy.automatic";
+    const at = `${property}.automatic`;
     if (isNumber(replicasMin) && !isWhole(replicasMin, 0)) {
         fail(`${at}.replicasMin`, `is ${replicasMin}: give 0 or more`);
     }

@@ -1,6 +1,7 @@
 /** One form for what is wanted of an app and for what there is, however OVHcloud writes it. */
 import { madeAsLabelName, wantedLabels, type LiveApp, type LiveVolume, type Nullable } from "./live";
 import type { AppInputs, DataStore, Probe, Resources, ScalingStrategy } from "./args";
+import { shortHash } from "../values/hash";
 import { hasUnknown, unknownValue } from "../values/unknown";
 import { deepDropEmpty, dropEmpty, dropUndefined, entry, isMap, same } from "../values/json";
 
@@ -64,7 +65,7 @@ export function comparableInputs(inputs: AppInputs): Comparable {
         volumes: form(inputs.volumes, volumesOf),
         livenessProbe: form(inputs.livenessProbe, (probe) => probeOf(probe, port)),
         readinessProbe: form(inputs.readinessProbe, (probe) => probeOf(probe, port)),
-        scalingStrategy: form(inputs.scalingStrategy, scalingOf),
+        scalingStrategy: form([inputs.scalingStrategy, inputs.otherScalings], () => scalingsOf(inputs)),
         deploymentStrategy: form(inputs.deploymentStrategy, deploymentOf),
         partnerId: inputs.partnerId,
     });
@@ -106,6 +107,9 @@ export function comparableLive({ spec }: LiveApp, inputs: AppInputs): Comparable
 
 /** Whether a field is as wanted, as far as the user asks: what the platform adds to it is no difference. */
 export function isAsWanted(field: Field, actual: Comparable, wanted: Comparable): boolean {
+    if (field === "scalingStrategy" && isOneOf(wanted.scalingStrategy)) {
+        return wanted.scalingStrategy.oneOf.some((one) => same(restrict(actual.scalingStrategy, one), one));
+    }
     return same(asFarAsAsked(field, actual[field], wanted[field]), wanted[field]);
 }
 
@@ -178,6 +182,35 @@ function scalingOf(strategy: ScalingStrategy | LiveApp["spec"]["scalingStrategy"
             ...(customMetrics ? { customMetrics } : dropUndefined({ resourceType, averageUsageTarget })),
         },
     };
+}
+
+/** Several strategies of which any will do: in one order, since none comes first. */
+interface OneOf {
+    oneOf: object[];
+}
+
+function isOneOf(strategy: unknown): strategy is OneOf {
+    return isMap(strategy) && Array.isArray(strategy.oneOf);
+}
+
+function scalingsOf({ scalingStrategy, otherScalings = [] }: AppInputs): object {
+    const all = new Map([scalingStrategy, ...otherScalings].map(scalingOf).map((one) => [shortHash(one), one]));
+    if (all.size === 1) return [...all.values()][0];
+    return { oneOf: [...all.keys()].sort().map((key) => all.get(key)!) } satisfies OneOf;
+}
+
+/**
+ * The strategy to give an app: of those that will do the one with the limits that it has, and so the one that was last
+ * chosen elsewhere.
+ */
+export function scalingFor({ spec }: LiveApp, inputs: AppInputs): ScalingStrategy {
+    const wanted = inputs.scalingStrategy ?? { fixed: { replicas: 1 } };
+    const limits = (strategy: ScalingStrategy | LiveApp["spec"]["scalingStrategy"]): unknown => {
+        const { replicasMin, replicasMax } = strategy?.automatic ?? {};
+        return [strategy?.fixed?.replicas ?? null, replicasMin ?? null, replicasMax ?? null];
+    };
+    const kept = (inputs.otherScalings ?? []).find((one) => same(limits(one), limits(spec.scalingStrategy)));
+    return kept ?? wanted;
 }
 
 function deploymentOf(strategy: object | null | undefined): object | undefined {

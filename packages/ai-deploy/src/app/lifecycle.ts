@@ -13,7 +13,7 @@ import {
     looksAfterUnclearPost,
     tolerate,
 } from "./find";
-import { diffApp, driftedFields, inputsFromLive, restartsReplicas, type AppDiff } from "./plan";
+import { diffApp, driftedFields, inputsFromLive, isHeldDown, restartsReplicas, type AppDiff } from "./plan";
 import { settle } from "./settle";
 import { downStates, goingStates, type LiveApp } from "./live";
 import { appIdOf, asInitError, inputsOf, outputs, secretsOf, type AppOutputs } from "./state";
@@ -46,7 +46,11 @@ export async function diff(
     }
     const { state } = app.status;
     const plan = diffApp(olds, news, state);
-    if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
+    if (isHeldDown(news, state, olds)) {
+        context.progress(
+            `${olds.name} (${known}) is ${state} and stays so: ${news.mayBeStoppedBy} may have stopped it`,
+        );
+    } else if (downStates.includes(state) && plan.changes) context.progress(`${olds.name} (${known}) is ${state}`);
     const leftovers = listed.filter((other) => other.id !== known && isOurs(other, olds) && !isOwned(context, other));
     for (const { id: leftover } of leftovers) {
         context.progress(`${olds.name}: ${leftover} is a leftover of an interrupted run`);

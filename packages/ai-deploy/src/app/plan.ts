@@ -5,6 +5,7 @@ import {
     immutable,
     isAsWanted,
     onlySettable,
+    scalingFor,
     type Comparable,
     type Field,
 } from "./comparable";
@@ -66,7 +67,7 @@ export function diffApp(
         .map((field) => inputProperty[field] ?? field);
     if (olds.serviceName !== news.serviceName) replaces.push("serviceName");
     if (news.adopt !== undefined && news.adopt !== olds.adopt && news.adopt !== olds.appId) replaces.push("adopt");
-    const changes = changed.length > 0 || replaces.length > 0 || isInWrongState(news, state);
+    const changes = changed.length > 0 || replaces.length > 0 || isInWrongState(news, state, olds);
     return { changes, replaces: [...new Set(replaces)] };
 }
 
@@ -81,7 +82,7 @@ const withoutRestart: Field[] = ["labels", "scalingStrategy"];
  */
 export function restartsReplicas(olds: AppInputs, news: AppInputs, drifted: Field[], state: string): boolean {
     const fields = [...changedFields(olds, news), ...drifted];
-    return fields.some((field) => !withoutRestart.includes(field)) || isInWrongState(news, state);
+    return fields.some((field) => !withoutRestart.includes(field)) || isInWrongState(news, state, olds);
 }
 
 function changedFields(olds: AppInputs, news: AppInputs): Field[] {
@@ -91,7 +92,22 @@ function changedFields(olds: AppInputs, news: AppInputs): Field[] {
     return fields.filter((field) => !same(before[field], after[field]));
 }
 
-function isInWrongState({ desiredState = "RUNNING" }: AppInputs, state: string | undefined): boolean {
+/**
+ * Whether an app is down because somebody else keeps it so, who may. `before`: what the state holds of it; one that was
+ * to be stopped, and no longer is, is to be started.
+ */
+export function isHeldDown(
+    { desiredState, mayBeStoppedBy }: Pick<AppInputs, "desiredState" | "mayBeStoppedBy">,
+    state: string | undefined,
+    before?: Pick<AppInputs, "desiredState">,
+): boolean {
+    if (mayBeStoppedBy === undefined || desiredState === "STOPPED" || before?.desiredState === "STOPPED") return false;
+    return state === "STOPPED" || state === "STOPPING";
+}
+
+function isInWrongState(inputs: AppInputs, state: string | undefined, before: AppInputs): boolean {
+    const { desiredState = "RUNNING" } = inputs;
+    if (isHeldDown(inputs, state, before)) return false;
     const down = downStates.includes(state as AppState);
     return desiredState === "RUNNING" ? down : state !== undefined && !down;
 }
@@ -176,9 +192,7 @@ export function planCalls(
     return [
         ...labels.filter(({ value }) => value !== undefined).map((body) => ({ path: "/label", body })),
         ...(Object.keys(update).length > 0 ? [{ path: "", body: update }] : []),
-        ...(differs("scalingStrategy")
-            ? [{ path: "/scalingstrategy", body: inputs.scalingStrategy ?? { fixed: { replicas: 1 } } }]
-            : []),
+        ...(differs("scalingStrategy") ? [{ path: "/scalingstrategy", body: scalingFor(live, inputs) }] : []),
         ...labels
             .filter(({ value }) => value === undefined)
             .map(({ name }) => ({ path: "/label", body: { name, value: null } })),

@@ -2,6 +2,7 @@
 import { checkProject, collectFailures, type CheckFailure } from "../errors/check-failure";
 import { get, isAppId, looksWithoutApp, tolerate } from "./find";
 import type { AppState, LiveApp } from "./live";
+import { isHeldDown } from "./plan";
 import { isUp, waitUntil, type Awaited } from "./wait";
 import { defaultTimeouts, type AppReadyInputs } from "./args";
 import { beginTask, type Context, type Task } from "../process/context";
@@ -63,8 +64,8 @@ async function awaitApp(context: Context, inputs: AppReadyInputs, seconds: numbe
         const first = await firstLook(task);
         const app: Awaited = { serviceName, name: first.spec.name, settingNames };
         const restarts = (inputs.revision ?? 1) > 1;
-        const isDone = (live: LiveApp): boolean => isUp(live, restarts);
-        const isReady = isDone(first) && !restarts;
+        const isDone = (live: LiveApp): boolean => isUp(live, restarts) || isHeldDown(inputs, live.status.state);
+        const isReady = isHeldDown(inputs, first.status.state) || (isDone(first) && !restarts);
         const live = isReady ? first : await waitUntil({ ...task, inputs: app }, first, { isDone, restarts });
         return { ...inputs, state: live.status.state };
     } catch (error) {

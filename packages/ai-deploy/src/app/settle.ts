@@ -1,7 +1,7 @@
 /** Brings an app that exists to its wanted fields and state, and down. */
 import { marksOf } from "./marks";
 import { get, looksWithoutApp, pathOf, tolerate } from "./find";
-import { planCalls, type PlannedCall } from "./plan";
+import { isHeldDown, planCalls, type PlannedCall } from "./plan";
 import { downStates, failedStates, stoppableStates, type LiveApp } from "./live";
 import { initError, outputs, type AppOutputs } from "./state";
 import { isUp, waitUntil, wasDeleted, type Wait } from "./wait";
@@ -39,17 +39,18 @@ export async function settle(
     try {
         const changed = made ? { live, restarts: false } : await applyPlan(task, live, before);
         live = changed.live;
-        const wantsRunning = (inputs.desiredState ?? "RUNNING") === "RUNNING";
+        const held = isHeldDown(inputs, live.status.state, before);
+        const wantsRunning = (inputs.desiredState ?? "RUNNING") === "RUNNING" && !held;
         const starts = wantsRunning && downStates.includes(live.status.state);
         if (before && (changed.restarts || starts)) revision++;
         unsettled ||= changed.restarts || starts;
         const restarts = !starts && (changed.restarts || (before?.unsettled === true && revision > 1));
 
-        const wait: Wait = goalOf(inputs, unsettled, restarts);
+        const wait: Wait = held ? { isDone: () => true } : goalOf(inputs, unsettled, restarts);
         if (starts) {
             wait.staleFailure = live.status.lastTransitionDate;
             await startAgain(task, live);
-        } else if (!wantsRunning && stoppableStates.includes(live.status.state)) {
+        } else if (!wantsRunning && !held && stoppableStates.includes(live.status.state)) {
             await task.client.put(`${pathOf(inputs, live.id)}/stop`);
         }
         // What a creation has of its app may come from a POST or a list, and the marks are to be those of a GET.

@@ -1,0 +1,67 @@
+import type { SpendAction } from "../../hours/wanted";
+import { controllerMetrics as controller } from "../metrics";
+import { aggregate, gauge } from "../promql";
+import { about, type WatchedModel } from "./model";
+import { alertsOf, type AlertRule } from "./rule";
+
+/** Alerts on what the controller does with a model, and on that it cannot. */
+export function controllerAlerts(model: WatchedModel, runbooks: string): AlertRule[] {
+    if (!model.controlled) return [];
+    const { name } = model;
+    const alert = alertsOf(name, runbooks);
+    const applied = aggregate("min", [], gauge(controller.applied, about(model)));
+    const lastSuccess = aggregate("max", [], gauge(controller.lastSuccess, about(model)));
+    const leaseEnd = aggregate("max", [], gauge(controller.leaseEnd, about(model)));
+    const stopped = aggregate("max", [], gauge(controller.stopped, about(model)));
+    return [
+        alert("VllmControllerFailing", "ticket", {
+            expr:
+                `${applied} == 0 or on () time() - ${lastSuccess} > 600 ` +
+                `or on () absent(${gauge(controller.applied, about(model))})`,
+            for: "10m",
+            summary: `${name} is not as its schedule, its lease or the limit of spend wants it, and may cost more than it should.`,
+            description: "The controller does not run, cannot ask OVHcloud's API, or something else changes the app.",
+        }),
+        ...(model.controlled.lease
+            ? [
+                  alert("VllmLeaseEnding", "info", {
+                      expr: `${leaseEnd} - time() < 86400 and on () ${leaseEnd} - time() > 0`,
+                      summary: `The lease of ${name} ends in {{ $value | humanizeDuration }}: its app is stopped then.`,
+                      description: "The command that extends it is in the runbook.",
+                  }),
+              ]
+            : []),
+        alert("VllmStoppedByController", "info", {
+            expr: `${stopped} == 1`,
+            summary: `${name} is stopped: its lease has ended, or the month's limit of spend is reached.`,
+            description: "Nothing else of it alerts meanwhile.",
+        }),
+    ];
+}
+
+const consequence: Record<SpendAction, string> = {
+    warn: "Nothing else is done.",
+    scaleToMin: "Each model runs its fewest replicas and no more until the month ends.",
+    stop: "The apps are stopped until the month ends.",
+};
+
+/** The alert on the limit of spend, which concerns all models. */
+export function spendLimitAlert(action: SpendAction, runbooks: string): AlertRule[] {
+    const alert = alertsOf(undefined, runbooks);
+    const known = aggregate("min", [], gauge(controller.spendKnown, {}));
+    return [
+        alert("VllmSpendLimitReached", "ticket", {
+            expr:
+                `${aggregate("sum", [], gauge(controller.spend, {}))} >= ` +
+                `on () ${aggregate("max", [], gauge(controller.spendLimit, {}))}`,
+            summary: "This month's limit of spend is reached: {{ $value | humanize }} euros.",
+            description: consequence[action],
+        }),
+        alert("VllmSpendUnknown", "ticket", {
+            expr: `${known} == 0 or on () absent(${gauge(controller.spendKnown, {})})`,
+            for: "30m",
+            summary: "Nobody knows what this month has cost: the limit of spend is not kept.",
+            description: "The controller cannot ask Prometheus, or does not run.",
+        }),
+    ];
+}

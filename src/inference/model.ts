@@ -95,7 +95,7 @@ export class Model extends pulumi.ComponentResource {
 
     /** What the monitoring needs to scrape this model and to judge it. */
     monitored() {
-        const { region, image, replicas, scaling, targets, replicaPrice, desiredState, scrape } = this.settings;
+        const { region, image, replicas, scaling, targets, desiredState, scrape } = this.settings;
         return {
             url: this.url,
             served: servedModel(this.settings),
@@ -108,7 +108,6 @@ export class Model extends pulumi.ComponentResource {
             scaling,
             maxNumSeqs: maxNumSeqs(this.settings),
             targets,
-            replicaPrice,
             desiredState,
         };
     }

@@ -21,12 +21,14 @@ import {
 } from "./scrape-jobs";
 
 /** A model to be watched. */
-export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
+export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed" | "replicaPrice"> {
     url: pulumi.Input<string>;
     scrapeToken: pulumi.Input<string>;
     /** What requests name as their model. */
     served: string;
     labels: Record<string, string>;
+    /** Euros per hour, where it is known. */
+    replicaPrice: pulumi.Input<number | undefined>;
 }
 
 export interface ModelMonitoringArgs {
@@ -141,7 +143,9 @@ export class ModelMonitoring extends pulumi.ComponentResource {
             apiVersion: "monitoring.coreos.com/v1",
             kind: "PrometheusRule",
             metadata: this.metadata(jobName(this.name)),
-            spec: { groups: [modelRules({ ...model, name: this.name, relayed }, runbooks)] },
+            spec: pulumi.output(model.replicaPrice).apply((replicaPrice) => ({
+                groups: [modelRules({ ...model, name: this.name, relayed, replicaPrice }, runbooks)],
+            })),
         };
         const options = { ...this.child, dependsOn: monitoring.release };
         new k8s.apiextensions.CustomResource(...transformed(transform?.rules, `${this.name}-rules`, rules, options));

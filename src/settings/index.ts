@@ -6,8 +6,10 @@ export { alertingSchema, monitoringSchema } from "./schema";
 export type {
     AlertingSettings,
     ClusterSettings,
+    LimitsSettings,
     ModelSettings,
     MonitoringSettings,
+    PricesSettings,
     Receiver,
     Settings,
 } from "./schema";

@@ -60,7 +60,6 @@ describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $
         const sandbox = await deploy({ stack: "sandbox", preview });
         const config = {
             ...toSet,
-            models: { ministral: { replicaPrice: 2.5 } },
             monitoring: { grafana: { allowedSources: ["203.0.113.0/24"] } },
         };
         const dev = await deploy({ stack: "dev", config, preview });

@@ -3,9 +3,11 @@ import type { WatchedModel } from "./model";
 import { monitoringAlerts, pathAlerts } from "./path-alerts";
 import { recordingRules } from "./recording";
 import type { RuleGroup } from "./rule";
+import { spendAlerts, type Spend } from "./spend-alerts";
 import { userAlerts } from "./user-alerts";
 
 export type { WatchedModel } from "./model";
+export type { Spend } from "./spend-alerts";
 export { alertNames, type AlertName, type AlertRule, type RuleGroup } from "./rule";
 export { largestBudget } from "./user-alerts";
 
@@ -24,4 +26,9 @@ export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
 /** The rules of the monitoring itself, which concern no model. */
 export function stackRules(runbooks: string): RuleGroup {
     return { name: "monitoring", rules: monitoringAlerts(runbooks) };
+}
+
+/** The rules on what the whole stack costs; none without a limit. */
+export function spendRules(spend: Spend, runbooks: string): RuleGroup {
+    return { name: "spend", rules: spendAlerts(spend, runbooks) };
 }

@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
 import { vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
 import { recordedMetrics as recorded, type Window } from "../metrics";
-import { aggregate, bucketLabel, gauge, histogramRate, ratio, sumBy } from "../promql";
+import { aggregate, bucketLabel, gauge, histogramRate, ratio, sumBy, type Matcher } from "../promql";
 import { callRate, ofReplicas, perReplica, scalingMetric, type WatchedModel } from "./model";
 import type { RecordingRule } from "./rule";
 
@@ -40,6 +40,7 @@ function sums(model: WatchedModel): RecordingRule[] {
         rule(model, recorded.running, sumBy([], running)),
         rule(model, recorded.waiting, sumBy([], gauge(vllm.numRequestsWaiting, ofReplicas(model)))),
         rule(model, recorded.scalingValue, scalingValue(model)),
+        rule(model, recorded.userRequests, userRequests(model)),
     ];
 }
 
@@ -65,6 +66,14 @@ function shares(model: WatchedModel, window: Window): RecordingRule[] {
             slowRatio(model, vllm.interTokenLatency, interTokenLatency, window),
         ),
     ];
+}
+
+/** Requests but those of one token, which may be the relay's. Both rates are of the same samples, so of one-token answers alone it is 0. */
+function userRequests(model: WatchedModel): string {
+    const series = ofReplicas(model);
+    const finished = (part: "bucket" | "count", le: { le?: Matcher }) =>
+        sumBy([], histogramRate(vllm.requestGenerationTokens, part, { ...series, ...le }, "5m"));
+    return `${finished("count", {})} - ${finished("bucket", { le: `=${bucketLabel(1)}` })}`;
 }
 
 /** Failures of the server among the calls that it did not refuse; no result without calls. */

@@ -44,6 +44,8 @@ export const alertNames = [
     "VllmCertificateExpiring",
     "VllmTokenRejected",
     "VllmRelayBlind",
+    "VllmUnused",
+    "SpendAbovePace",
     "PrometheusDiskFilling",
     "DeadMansSwitch",
 ] as const;

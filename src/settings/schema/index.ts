@@ -13,8 +13,10 @@
 import { z } from "zod";
 import { alertingSchema } from "./alerting";
 import { clusterSchema } from "./cluster";
+import { limitsSchema } from "./limits";
 import { modelSchema } from "./model";
 import { monitoringSchema } from "./monitoring";
+import { pricesSchema } from "./prices";
 import { ownName, pem, text } from "./values";
 
 export const settingsSchema = z.strictObject({
@@ -43,6 +45,8 @@ export const settingsSchema = z.strictObject({
     cluster: clusterSchema,
     monitoring: monitoringSchema,
     alerting: alertingSchema,
+    limits: limitsSchema,
+    prices: pricesSchema,
     /**
      * Private key of `monitoring.grafana.ingress.certificate`, PEM; encrypted.
      * @default none
@@ -60,5 +64,7 @@ export const settingsSchema = z.strictObject({
 export type Settings = z.output<typeof settingsSchema>;
 export { alertingSchema, receiverSchema, type AlertingSettings, type Receiver } from "./alerting";
 export { clusterSchema, type ClusterSettings } from "./cluster";
+export type { LimitsSettings } from "./limits";
 export { modelSchema, type ModelSettings } from "./model";
 export { monitoringSchema, type MonitoringSettings } from "./monitoring";
+export type { PricesSettings } from "./prices";

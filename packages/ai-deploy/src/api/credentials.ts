@@ -63,7 +63,7 @@ interface Found {
  * @throws NoCredentialsError, or an Error that says what is wrong, where it was found and what to do, never with a secret.
  */
 export function resolveCredentials(sources: Sources): Credentials {
-    const endpoint = find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
+    const endpoint = findEndpoint(sources);
     const found: Partial<Record<Key, Found>> = {};
     for (const name of names) found[name.config] = find(sources, name, endpoint?.value ?? "");
     const methods = Object.entries(keysOf).filter(([, keys]) => keys.some((key) => found[key]));
@@ -71,13 +71,7 @@ export function resolveCredentials(sources: Sources): Credentials {
         const unset = "set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`";
         throw new (methods.length === 0 ? NoCredentialsError : Error)(`OVHcloud endpoint is not set: ${unset}`);
     }
-    const custom = endpoint.value.includes("/");
-    if (!custom && !Object.hasOwn(endpoints, endpoint.value)) {
-        throw new Error(
-            `${endpoint.where} is "${endpoint.value}", which is unknown: give ovh-eu, ovh-ca, ovh-us, or a URL`,
-        );
-    }
-    const baseUrl = custom ? customBase(endpoint) : endpoints[endpoint.value].baseUrl;
+    const { baseUrl, custom } = addressOf(endpoint);
     if (methods.length > 1) throw tooMany(methods, found);
     const [method, keys] = methods[0] ?? [];
     if (!method || !keys) {
@@ -110,6 +104,35 @@ export function resolveCredentials(sources: Sources): Credentials {
             return { baseUrl, auth: { kind: "signature", applicationKey, applicationSecret, consumerKey } };
         }
     }
+}
+
+/** An address of the API: what it is called, `ovh-eu` or the URL that was given, and with `/v1`, without a slash at the end. */
+export interface Endpoint {
+    name: string;
+    baseUrl: string;
+}
+
+/**
+ * Where the API is, for what it tells everybody; undefined where no endpoint is set.
+ * @throws Error as `resolveCredentials` for an endpoint that is none
+ */
+export function resolveEndpoint(sources: Sources): Endpoint | undefined {
+    const endpoint = findEndpoint(sources);
+    return endpoint && { name: endpoint.value, baseUrl: addressOf(endpoint).baseUrl };
+}
+
+function findEndpoint(sources: Sources): Found | undefined {
+    return find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
+}
+
+function addressOf(endpoint: Found): { baseUrl: string; custom: boolean } {
+    if (endpoint.value.includes("/")) return { baseUrl: customBase(endpoint), custom: true };
+    if (!Object.hasOwn(endpoints, endpoint.value)) {
+        throw new Error(
+            `${endpoint.where} is "${endpoint.value}", which is unknown: give ovh-eu, ovh-ca, ovh-us, or a URL`,
+        );
+    }
+    return { baseUrl: endpoints[endpoint.value].baseUrl, custom: false };
 }
 
 /** What is set of each kind of credentials. */

@@ -114,7 +114,7 @@ describe("Alertmanager's configuration", () => {
         // What is true whether the app runs or not is still told.
         const children = /"(.+)"/.exec(down.target_matchers[0])![1].split("|");
         const told = alertNames.filter((name) => name.startsWith("Vllm") && !children.includes(name));
-        expect(told).toEqual(["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected"]);
+        expect(told).toEqual(["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected", "VllmUnused"]);
     });
 });
 
@@ -169,7 +169,7 @@ describe("a real Alertmanager with it", () => {
         ];
         const children = alertNames
             .filter((name) => name.startsWith("Vllm"))
-            .filter((name) => !["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected"].includes(name))
+            .filter((name) => !/EndpointDown|CertificateExpiring|TokenRejected|Unused/.test(name))
             .map((name) => of("ministral", name));
         expect(children).toHaveLength(12);
         const jobs = [targetDown("vllm-ministral"), targetDown("vllm-ministral-direct")];

@@ -3,7 +3,7 @@ import { endpoint, getPublic } from "pulumi-ovh-ai-deploy";
 import { cacheFolder } from "./prices/cache";
 import { costOf, type Cost } from "./prices/cost";
 import { limitFaults, limitWarnings } from "./prices/limits";
-import { findPrices } from "./prices/price-list";
+import { europe, findPrices } from "./prices/price-list";
 import { costLine } from "./prices/text";
 import { SettingsError } from "./settings";
 import { settings } from "./stack-settings";
@@ -18,9 +18,6 @@ export function stackCost(): Promise<Cost> {
 }
 
 let found: Promise<Cost> | undefined;
-
-/** Of a preview without any set-up, which is one of the European OVHcloud. */
-const europe = { name: "ovh-eu", baseUrl: "https://eu.api.ovh.com/v1" };
 
 async function findCost(): Promise<Cost> {
     const { limits } = settings;

@@ -32,6 +32,11 @@ export function costItems({ models, cluster, monitoring }: BilledSettings): Cost
     ];
 }
 
+/** Plan of an app's replicas, billed per minute and GPU, or CPU. */
+export function appPlanCode(flavor: string): string {
+    return `ai-app.${flavor}.minute.consumption`;
+}
+
 function replicas(
     name: string,
     { flavor, gpus, region, replicas: { min, max }, desiredState }: ModelSettings,
@@ -39,7 +44,7 @@ function replicas(
     return {
         what: `${name}, replica of ${gpus} x ${flavor}`,
         model: name,
-        planCode: `ai-app.${flavor}.minute.consumption`,
+        planCode: appPlanCode(flavor),
         region,
         unitsPerHour: 60 * gpus,
         count: desiredState === "STOPPED" ? { min: 0, max: 0 } : { min, max },

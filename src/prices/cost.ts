@@ -72,8 +72,12 @@ export function replicaPrice({ currency, items }: Cost, model: string): number |
     return currency === "EUR" ? items.find((item) => item.model === model)?.pricePerHour : undefined;
 }
 
-/** Euros per hour of all that is no replica, at the most nodes; undefined like `replicaPrice`. */
-export function fixedPrice({ currency, items }: Cost): number | undefined {
-    if (currency !== "EUR") return undefined;
+/** Per hour of all that is no replica and has a price, at the most nodes. */
+export function fixedPerHour({ items }: Cost): number {
     return exact(items.filter((item) => !isReplica(item)).reduce((sum, { perHour }) => sum + (perHour?.max ?? 0), 0));
+}
+
+/** The same in euros; undefined like `replicaPrice`. */
+export function fixedPrice(cost: Cost): number | undefined {
+    return cost.currency === "EUR" ? fixedPerHour(cost) : undefined;
 }

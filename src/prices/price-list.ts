@@ -30,6 +30,9 @@ export interface PriceSources {
     now?: Date;
 }
 
+/** Where no endpoint is set: a preview without any set-up has prices too. */
+export const europe = { name: "ovh-eu", baseUrl: "https://eu.api.ovh.com/v1" };
+
 /** Prices change a few times a year. */
 const freshDays = 7;
 /** A preview does not wait longer; half an hour of a laptop without network does it each time. */

@@ -5,10 +5,15 @@ import { Model } from "./src/inference/model";
 import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
 import { jobName } from "./src/monitoring/scrape-jobs";
+import { fixedPrice, replicaPrice } from "./src/prices/cost";
+import { stackCost } from "./src/stack-cost";
 import { settings } from "./src/stack-settings";
 import { transforms } from "./transforms";
 
 const { projectId, huggingFaceToken } = settings;
+
+/** What all of it costs an hour and a month. */
+export const cost = stackCost();
 
 const authorization = new Authorization("authorization", { serviceName: projectId });
 
@@ -39,6 +44,7 @@ const monitoring = new Monitoring("monitoring", {
     grafanaTlsKey: settings.grafanaTlsKey,
     secretValues: settings.monitoringHoldsSecrets,
     cluster,
+    spend: { ...settings.limits, fixedPrice: cost.then(fixedPrice) },
     protect: settings.cluster.protect,
     transform: transforms.monitoring,
 });
@@ -47,7 +53,7 @@ const monitoring = new Monitoring("monitoring", {
 const watched = served.map(
     ([name, model]) =>
         new ModelMonitoring(name, {
-            model: model.monitored(),
+            model: { ...model.monitored(), replicaPrice: cost.then((known) => replicaPrice(known, name)) },
             settings: settings.monitoring,
             runbooks: settings.alerting.runbooks,
             appReaderKey: settings.appReaderKey,
@@ -58,7 +64,11 @@ const watched = served.map(
 );
 
 // Only where a model has a schedule or a lease, or spend has a limit that is acted on.
-const kept = served.flatMap(([, model]) => model.controlled() ?? []);
+const kept = served.flatMap(([name, model]) => {
+    const price = cost.then((known) => replicaPrice(known, name));
+    const controlled = model.controlled();
+    return controlled ? [{ ...controlled, price }] : [];
+});
 const controller =
     kept.length === 0
         ? []

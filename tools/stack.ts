@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { configFiles, resolveCredentials, type Credentials } from "../packages/ai-deploy/src/api/credentials";
 import { monitoringChecks } from "../src/monitoring/settings-checks";
+import type { Cost } from "../src/prices/cost";
 import { parseSettings, type Settings } from "../src/settings";
 
 /** What a stack of this project tells of one of its models, under the model's name in the output `models`. */
@@ -28,6 +29,8 @@ export interface StackOutputs {
     clientToken: string;
     kubeconfig: string;
     models: Record<string, ModelOutput>;
+    /** As of the last `pulumi up`; one by an older version of the program had none. */
+    cost?: Cost;
 }
 
 /** A whole stack's config and outputs, with secrets: they stay in memory. */

@@ -2,6 +2,7 @@ import type { HttpRequest } from "../http-server";
 import { ApiError, badRequest, notFound } from "./api-error";
 import type { Handlers } from "./apps";
 import { authenticate, authorize, type Credentials } from "./auth";
+import { publicCatalogue } from "./catalogue";
 import { answerFaults, requestFaults, route } from "./contract";
 import type { Iam } from "./iam";
 import type { RateLimit } from "./rate-limit";
@@ -40,6 +41,8 @@ export async function callApi(
 ): Promise<unknown> {
     const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
     if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
+    // The same for everybody: without credentials, and without a limit of theirs.
+    if (method === "GET" && path === "/order/catalog/public/cloud") return publicCatalogue(url.searchParams);
     if (method === "POST" && path === "/auth/oauth2/token") return iam.token(body);
     const accountOf = (bearer: string) => iam.accountOf(bearer);
     const caller = authenticate(credentials, incoming.headers, method, url.href, body, accountOf);

@@ -1,7 +1,7 @@
 import { iam, me } from "@ovhcloud/pulumi-ovh";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { apiAddresses } from "pulumi-ovh-ai-deploy";
+import { endpoint } from "pulumi-ovh-ai-deploy";
 import type { Cluster } from "../cluster/cluster";
 import type { Monitoring } from "../monitoring/monitoring";
 import { checksum } from "../monitoring/relay/manifests";
@@ -82,7 +82,7 @@ export class ModelController extends pulumi.ComponentResource {
     private config(): pulumi.Input<ControllerConfig> {
         const { projectId, models, limits } = this.args;
         // Without an endpoint nothing could be made anyway: then it is a preview of new resources.
-        const { baseUrl, tokenUrl } = apiAddresses() ?? {
+        const { baseUrl, tokenUrl } = endpoint() ?? {
             baseUrl: "https://eu.api.ovh.com/v1",
             tokenUrl: "https://www.ovh.com/auth/oauth2/token",
         };
@@ -110,7 +110,7 @@ export class ModelController extends pulumi.ComponentResource {
             name: `${whose}-controller`,
             description,
             identities: [client.identity],
-            resources: [`urn:v1:${apiAddresses()?.plate ?? "eu"}:resource:publicCloudProject:${projectId}`],
+            resources: [`urn:v1:${endpoint()?.plate ?? "eu"}:resource:publicCloudProject:${projectId}`],
             allows: controllerActions({ stops: leases || limits.action === "stop", starts: limits.action === "stop" }),
         };
         new iam.Policy(...transformed(transform.controllerPolicy, this.name, policy, child));

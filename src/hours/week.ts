@@ -64,7 +64,7 @@ export function describeWeek(name: string, model: Scheduled, now: Date, price?: 
     const total = `${tidy(hours.min)} to ${tidy(hours.max)} replica-hours`;
     const cost =
         price === undefined
-            ? `${total}; what that costs: set models.${name}.replicaPrice`
+            ? `${total}; no price is known`
             : `${total}, ${money(hours.min)} to ${money(hours.max)}, and ${money(always.min)} to ` +
               `${money(always.max)} if the busiest hours were all week`;
     return [

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { apiAddresses, App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
+import { endpoint, App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
 import { replicaRange } from "../hours/schedule";
 import { leaseEnded } from "../hours/wanted";
 import { maySleep, secondsToSleep, type LimitsSettings, type ModelSettings } from "../settings";
@@ -113,15 +113,15 @@ export class Model extends pulumi.ComponentResource {
 
     /** What the controller needs to keep this model; undefined where there is nothing to keep. */
     controlled() {
-        const { replicas, schedule, lease, replicaPrice, desiredState } = this.settings;
+        const { replicas, schedule, lease, desiredState } = this.settings;
         const hours = appHours(this.settings, this.limits);
         if (!hours || desiredState === "STOPPED") return undefined;
-        return { name: this.name, appId: this.appId, ...hours, replicas, schedule, lease, price: replicaPrice };
+        return { name: this.name, appId: this.appId, ...hours, replicas, schedule, lease };
     }
 
     /** What the monitoring needs to scrape this model and to judge it. */
     monitored() {
-        const { region, image, scaling, targets, replicaPrice, scrape } = this.settings;
+        const { region, image, scaling, targets, scrape } = this.settings;
         return {
             url: this.url,
             served: servedModel(this.settings),
@@ -134,7 +134,6 @@ export class Model extends pulumi.ComponentResource {
             scaling,
             maxNumSeqs: maxNumSeqs(this.settings),
             targets,
-            replicaPrice,
             sleep: maySleep(this.settings) ? this.sleep() : undefined,
             desiredState: this.isStopped ? ("STOPPED" as const) : this.settings.desiredState,
             controlled: this.controlled() && { lease: this.settings.lease !== undefined },
@@ -146,7 +145,7 @@ export class Model extends pulumi.ComponentResource {
         const after = secondsToSleep(this.settings);
         return {
             after,
-            api: apiAddresses()?.baseUrl ?? "https://eu.api.ovh.com/v1",
+            api: endpoint()?.baseUrl ?? "https://eu.api.ovh.com/v1",
             project: this.projectId,
             app: this.appId,
         };

@@ -22,7 +22,7 @@ import {
 } from "./scrape-jobs";
 
 /** A model to be watched. */
-export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
+export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed" | "replicaPrice"> {
     url: pulumi.Input<string>;
     scrapeToken: pulumi.Input<string>;
     /** What requests name as their model. */
@@ -30,6 +30,8 @@ export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed"> {
     labels: Record<string, string>;
     /** Of a model that may sleep: where its state is read, and after how many idle seconds it sleeps. */
     sleep?: { after: number; api: string; project: string; app: pulumi.Input<string> };
+    /** Euros per hour, where it is known. */
+    replicaPrice: pulumi.Input<number | undefined>;
 }
 
 export interface ModelMonitoringArgs {
@@ -161,7 +163,9 @@ export class ModelMonitoring extends pulumi.ComponentResource {
             apiVersion: "monitoring.coreos.com/v1",
             kind: "PrometheusRule",
             metadata: this.metadata(jobName(this.name)),
-            spec: { groups: [modelRules({ ...model, name: this.name, relayed }, runbooks)] },
+            spec: pulumi.output(model.replicaPrice).apply((replicaPrice) => ({
+                groups: [modelRules({ ...model, name: this.name, relayed, replicaPrice }, runbooks)],
+            })),
         };
         const options = { ...this.child, dependsOn: monitoring.release };
         new k8s.apiextensions.CustomResource(...transformed(transform?.rules, `${this.name}-rules`, rules, options));

@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { Cluster } from "../cluster/cluster";
-import type { AlertingSettings, MonitoringSettings } from "../settings";
+import type { AlertingSettings, LimitsSettings, MonitoringSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
 import {
@@ -18,6 +18,7 @@ import {
 import { dashboardFiles, dashboardPath, modelsDashboard } from "./dashboards/files";
 import { keptNamespace } from "./namespace";
 import { releaseHooks } from "./release-hooks";
+import { spendRules } from "./rules";
 
 export interface MonitoringArgs {
     settings: MonitoringSettings;
@@ -29,6 +30,8 @@ export interface MonitoringArgs {
     /** Whether the chart's values hold secrets of the stack config. */
     secretValues: boolean;
     cluster: Cluster;
+    /** What the stack may cost; the part that is no replica as far as it is known. */
+    spend: Pick<LimitsSettings, "eurosPerMonth"> & { fixedPrice: pulumi.Input<number | undefined> };
     /** Refuses to delete the namespace and the release, and with them the volumes. */
     protect: boolean;
     transform?: MonitoringTransforms;
@@ -43,6 +46,8 @@ export interface MonitoringTransforms {
     secret?: Transform<k8s.core.v1.SecretArgs>;
     /** With `grafana.access: loadBalancer`. */
     grafanaService?: Transform<k8s.core.v1.ServiceArgs>;
+    /** With `limits.eurosPerMonth`. */
+    spendRules?: Transform<k8s.apiextensions.CustomResourceArgs>;
 }
 
 /**
@@ -79,6 +84,7 @@ export class Monitoring extends pulumi.ComponentResource {
         const password = this.password();
         this.dashboards();
         this.release = this.install([this.administrator(password.result), ...this.receivers(), ...this.certificate()]);
+        this.spend();
 
         this.grafanaPassword = pulumi.secret(password.result);
         this.grafanaPortForward = `kubectl port-forward --namespace ${settings.namespace} service/${grafanaService} 3000:80`;
@@ -149,6 +155,25 @@ export class Monitoring extends pulumi.ComponentResource {
         if (access !== "ingress" || !ingress?.certificate || !grafanaTlsKey) return [];
         const stringData = { "tls.crt": ingress.certificate, "tls.key": grafanaTlsKey };
         return [this.secret(grafanaTlsSecretName, { type: "kubernetes.io/tls", stringData })];
+    }
+
+    /** An object of their own: a price that changes is no upgrade of the release. */
+    private spend(): void {
+        const { spend, alerting, transform } = this.args;
+        const { eurosPerMonth } = spend;
+        if (eurosPerMonth === undefined) return;
+        const rules = {
+            apiVersion: "monitoring.coreos.com/v1",
+            kind: "PrometheusRule",
+            metadata: this.metadata("spend"),
+            spec: pulumi.output(spend.fixedPrice).apply((fixedPrice) => ({
+                groups: [spendRules({ eurosPerMonth, fixedPrice }, alerting.runbooks)],
+            })),
+        };
+        const options = { ...this.child, dependsOn: this.release };
+        new k8s.apiextensions.CustomResource(
+            ...transformed(transform?.spendRules, `${this.name}-spend-rules`, rules, options),
+        );
     }
 
     /** A ConfigMap each: one that holds too much can no longer be applied. */

@@ -36,6 +36,10 @@ export const defaultAlerting = {
     runbooks: "docs/operations",
 };
 
+/** The stack may cost what it does, by OVHcloud's public price list. */
+export const defaultLimits = {};
+export const defaultPrices = {};
+
 /** The stack's models when none is configured. */
 export const defaultModels = { ministral: {} };
 

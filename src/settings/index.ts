@@ -9,6 +9,7 @@ export type {
     LimitsSettings,
     ModelSettings,
     MonitoringSettings,
+    PricesSettings,
     Receiver,
     Settings,
 } from "./schema";

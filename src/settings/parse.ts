@@ -2,9 +2,11 @@ import { z } from "zod";
 import {
     defaultAlerting,
     defaultCluster,
+    defaultLimits,
     defaultModel,
     defaultModels,
     defaultMonitoring,
+    defaultPrices,
     isMap,
     overlay,
 } from "./defaults";
@@ -98,10 +100,11 @@ export function parseSettings(config: RawConfig, project: string, checks: Settin
     const complete = {
         ...given,
         models: isMap(models) ? modelsWithDefaults(models) : models,
-        limits: given.limits ?? {},
         cluster: overlay(defaultCluster, given.cluster),
         monitoring: overlay(defaultMonitoring, given.monitoring),
         alerting: overlay(defaultAlerting, given.alerting),
+        limits: overlay(defaultLimits, given.limits),
+        prices: overlay(defaultPrices, given.prices),
     };
     const parsed = settingsSchema.safeParse(complete, { error: wording });
     for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, complete, config.secretKeys));

@@ -9,10 +9,9 @@ import type { Settings } from "./schema";
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
 export function settingsWarnings({
     models,
-    limits,
     monitoring,
     alerting,
-}: Pick<Settings, "models" | "limits" | "monitoring" | "alerting">): string[] {
+}: Pick<Settings, "models" | "monitoring" | "alerting">): string[] {
     const warnings = Object.entries(models)
         .filter(([, { image }]) => vllmVersionOf(image) === undefined)
         .map(
@@ -24,7 +23,7 @@ export function settingsWarnings({
         ...Object.entries(models).flatMap(([name, { image }]) => advisoryWarning(name, image) ?? []),
         ...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)),
         ...Object.entries(models).flatMap(([name, model]) => sleepWarnings(name, model)),
-        ...hoursWarnings(models, limits, new Date()),
+        ...hoursWarnings(models, new Date()),
     );
     if (!storageClasses.includes(monitoring.storage.class)) {
         warnings.push(

@@ -16,7 +16,7 @@ export const growing = (perMinute: number) => `0+${perMinute}x${minutes}`;
 const readByRules = new Set(
     seriesNames(
         metricsOf("0.13.0").filter(({ name }) =>
-            /num_requests|kv_cache_usage|preemptions|generation_tokens_total|request_success|first_token|inter_token|http_requests|process_start/.test(
+            /num_requests|kv_cache_usage|preemptions|generation_tokens|request_success|first_token|inter_token|http_requests|process_start/.test(
                 name,
             ),
         ),
@@ -111,6 +111,7 @@ export class AlertWorld {
         this.set("http_requests_total", growing(requests * failed), { ...call, status: "5xx" });
         this.set("vllm:request_success_total", growing(served), { finished_reason: "stop" });
         this.set("vllm:generation_tokens_total", growing(100 * served));
+        this.histogram("vllm:request_generation_tokens", 2, served, 0);
         this.histogram("vllm:time_to_first_token_seconds", 1, served, firstTokenSlow);
         this.histogram("vllm:inter_token_latency_seconds", 0.05, 100 * served, tokensSlow);
         return this;
@@ -184,6 +185,18 @@ export class AlertWorld {
     /** What Prometheus did not record, since it did not run: no series ends in that. */
     unrecorded(from: number, to: number): this {
         return this.change(/./, (values) => missing(values, from, to));
+    }
+
+    /** The same for so many hours in all. */
+    lasting(hours: number): this {
+        return this.change(/./, (values) => values.replace(new RegExp(`x${minutes}$`), `x${hours * 60}`));
+    }
+
+    /** The relay's probes alone, each answered with one token. */
+    probed(): this {
+        const perMinute = 60 / 45;
+        this.set("vllm:request_generation_tokens_bucket", growing(perMinute));
+        return this.set("vllm:request_generation_tokens_count", growing(perMinute));
     }
 
     /** Gives all series of these names and labels the samples that come of theirs. */

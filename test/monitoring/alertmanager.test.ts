@@ -47,7 +47,13 @@ function run(...args: string[]): string {
 }
 
 /** Alerts that are true whether the app answers or not. */
-const ofOtherCauses = ["VllmCertificateExpiring", "VllmTokenRejected", "VllmNotWaking", "VllmSleepUnknown"];
+const ofOtherCauses = [
+    "VllmCertificateExpiring",
+    "VllmTokenRejected",
+    "VllmNotWaking",
+    "VllmSleepUnknown",
+    "VllmUnused",
+];
 
 describe("Alertmanager's configuration", () => {
     it.each<[string, AlertingSettings]>([

@@ -5,7 +5,7 @@ import { recordedMetrics } from "../../src/monitoring/metrics";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
-import { evaluated, firingAlerts, promtool, type Firing } from "./promtool";
+import { evaluated, firingAlerts, promtool, type Firing, type InputSeries } from "./promtool";
 import { allRules, direct, relayed, single, sleeper } from "./watched-models";
 
 const runbooks = join(__dirname, "../../docs/operations");
@@ -21,6 +21,8 @@ interface Case {
     at?: string;
     /** Every alert that fires then, besides the dead man's switch. None: the case is one of not firing. */
     fires?: Firing[];
+    /** In a world of days only this alert is worked out, and what it reads. */
+    alone?: true;
 }
 
 const world = (replicas = 2) => new AlertWorld(relayed, replicas);
@@ -461,25 +463,105 @@ const cases: Case[] = [
         world: world().set("kubelet_volume_stats_available_bytes", "9e9-1e5x420"),
         at: "300m",
     },
+    {
+        alert: "VllmUnused",
+        what: "for three days nobody asked but the relay, whose probes are of one token",
+        world: world(1).probed().lasting(80),
+        at: "76h",
+        fires: [ticket("VllmUnused")],
+        alone: true,
+    },
+    {
+        alert: "VllmUnused",
+        what: "nobody at all, and no relay",
+        world: new AlertWorld(single, 1).lasting(80),
+        at: "76h",
+        fires: [ticket("VllmUnused")],
+        alone: true,
+    },
+    {
+        alert: "VllmUnused",
+        what: "one answer of two tokens, yesterday",
+        world: world(1).lasting(80).set("vllm:request_generation_tokens_count", "0x3000 1x1800"),
+        at: "76h",
+        alone: true,
+    },
+    {
+        alert: "VllmUnused",
+        what: "the stack is of yesterday",
+        world: world(1).probed().lasting(40),
+        at: "30h",
+        alone: true,
+    },
+    {
+        alert: "VllmUnused",
+        what: "its replicas have gone, and cost nothing",
+        world: world(1).probed().lasting(74),
+        at: "76h",
+        alone: true,
+    },
+    {
+        alert: "SpendAbovePace",
+        what: "three replicas for a day, of which the limit allows two",
+        world: world(3).lasting(26),
+        at: "25h",
+        fires: [ticket("SpendAbovePace")],
+        alone: true,
+    },
+    {
+        alert: "SpendAbovePace",
+        what: "two replicas for a day",
+        world: world(2).lasting(26),
+        at: "25h",
+        alone: true,
+    },
+    {
+        alert: "SpendAbovePace",
+        what: "three, in the first half of a day",
+        world: world(3).lasting(26),
+        at: "12h",
+        alone: true,
+    },
     { alert: "DeadMansSwitch", what: "whatever happens", world: world(), fires: [] },
 ];
 
 const groups = (model = relayed) => allRules([model]);
+/** Alerts that come along in any world but where one is worked out alone. */
+const always = ({ alone }: Case) => (alone ? [] : [deadMansSwitch]);
+
+/** Of days, what these alerts read and no more. */
+function seriesOf({ alone, world: { series } }: Case): InputSeries {
+    if (!alone) return series;
+    const read = /num_requests_running|request_generation_tokens_(count|bucket.*le="1.0")/;
+    return Object.fromEntries(Object.entries(series).filter(([name]) => read.test(name)));
+}
+
+function rulesOf({ alert, alone, world: { model } }: Case) {
+    if (!alone) return groups(model);
+    const { replicas, replicaPrice, userRequests } = recordedMetrics;
+    const read: string[] = [replicas.name, replicaPrice.name, userRequests.name, alert];
+    return groups(model).map(({ name, rules }) => ({
+        name,
+        rules: rules.filter((rule) => read.includes("alert" in rule ? rule.alert : rule.record)),
+    }));
+}
 
 describe.each(alertNames)("%s", (alert) => {
     const own = cases.filter((one) => one.alert === alert);
 
     it.each(own.filter(({ fires }) => fires).map((one): [string, Case] => [one.what, one]))(
         "fires: %s",
-        async (_, { world: { model, series }, at, fires }) => {
-            expect(await firingAlerts(groups(model), series, at ?? "30m", [...fires!, deadMansSwitch])).toBeUndefined();
+        async (_, one) => {
+            const { at = "30m", fires } = one;
+            expect(await firingAlerts(rulesOf(one), seriesOf(one), at, [...fires!, ...always(one)])).toBeUndefined();
         },
     );
 
     it.each(own.filter(({ fires }) => !fires).map((one): [string, Case] => [one.what, one]))(
         "does not fire: %s",
-        async (_, { world: { model, series }, at }) => {
-            expect(await firingAlerts(groups(model), series, at ?? "30m", [deadMansSwitch])).toBeUndefined();
+        async (_, one) => {
+            const { at = "30m" } = one;
+            expect(await firingAlerts(rulesOf(one), seriesOf(one), at, always(one))).toBeUndefined();
         },
     );
 

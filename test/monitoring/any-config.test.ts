@@ -8,7 +8,7 @@ import { stringify } from "yaml";
 import { ensureToolchain, type Toolchain } from "../../sandbox/toolchain/toolchain";
 import { alertmanagerConfig } from "../../src/monitoring/alertmanager";
 import { vllmMetrics } from "../../src/vllm/metrics";
-import { modelRules, stackRules } from "../../src/monitoring/rules";
+import { modelRules, spendRules, stackRules } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob, scrapeJob, type ScrapeJob } from "../../src/monitoring/scrape-jobs";
 import { monitoringChecks } from "../../src/monitoring/settings-checks";
 import { parseSettings, SettingsError, type Settings } from "../../src/settings";
@@ -95,7 +95,6 @@ const model = fc.record(
             },
             { requiredKeys: [] },
         ),
-        replicaPrice: positive,
     },
     { requiredKeys: ["model"] },
 );
@@ -123,6 +122,7 @@ const config = fc.record({
         replicaMetrics: fc.constantFrom("relay", "direct"),
         grafana: fc.constant({ access: "internal" }),
     }),
+    limits: fc.record({ eurosPerHour: positive, eurosPerMonth: positive }, { requiredKeys: [] }),
     alerting: fc.oneof(
         fc.record({ runbooks: fc.oneof(fc.constant("docs/operations"), text, joined("https://x.example.org/", text)) }),
         fc.record({ receivers: fc.record({ mine: receiver }), routes: fc.constant({ page: ["mine"] }) }),
@@ -159,14 +159,15 @@ function* acceptedConfigs(): Generator<Settings> {
 }
 
 /** Objects of a model as the stack has them. */
-function watched(name: string, { models, monitoring, alerting }: Settings) {
+function watched(name: string, { models, monitoring, alerting, limits }: Settings) {
     const settings = models[name];
-    const { region, image, replicas, scaling, targets, replicaPrice, scrape, desiredState } = settings;
+    const { region, image, replicas, scaling, targets, scrape, desiredState } = settings;
     const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
     const rules = modelRules(
         {
             ...{ name, app: "11111111-2222-4333-8444-555555555555", region, image, replicas, scaling, targets },
-            ...{ replicaPrice, relayed, desiredState, maxNumSeqs: maxNumSeqs(settings) },
+            // A price may be as odd as a limit.
+            ...{ replicaPrice: limits.eurosPerHour, relayed, desiredState, maxNumSeqs: maxNumSeqs(settings) },
         },
         alerting.runbooks,
     );
@@ -224,7 +225,13 @@ describe(`${wanted} configs that the settings accept`, () => {
             Object.keys(settings.models).map((name) => watched(name, settings).rules),
         );
         const ofStacks = all.map(({ alerting }) => stackRules(alerting.runbooks));
-        const files = [...ofModels, ...ofStacks].map((group) => ({ groups: [group] }));
+        const ofSpend = all.flatMap(({ limits: { eurosPerHour, eurosPerMonth }, alerting }) =>
+            eurosPerMonth === undefined
+                ? []
+                : spendRules({ eurosPerMonth, fixedPrice: eurosPerHour }, alerting.runbooks),
+        );
+        expect(ofSpend.length).toBeGreaterThan(0);
+        const files = [...ofModels, ...ofStacks, ...ofSpend].map((group) => ({ groups: [group] }));
         expect(refused("promtool", ["check", "rules", "--lint-fatal"], files)).toBe("");
     });
 

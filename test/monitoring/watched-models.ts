@@ -1,4 +1,4 @@
-import { modelRules, stackRules, type RuleGroup, type WatchedModel } from "../../src/monitoring/rules";
+import { modelRules, spendRules, stackRules, type RuleGroup, type WatchedModel } from "../../src/monitoring/rules";
 
 /** The reference architecture: up to three replicas, each of them seen by the relay. */
 export const relayed: WatchedModel = {
@@ -33,5 +33,10 @@ export const sleeper: WatchedModel = { ...relayed, name: "sleeper", replicas: { 
 
 /** All rules of a stack of these models, as Prometheus works on them. */
 export function allRules(models: WatchedModel[], runbooks = "docs/operations"): RuleGroup[] {
-    return [...models.map((model) => modelRules(model, runbooks)), stackRules(runbooks)];
+    return [
+        ...models.map((model) => modelRules(model, runbooks)),
+        stackRules(runbooks),
+        // Of two replicas of the one that has a price, all the time.
+        spendRules({ eurosPerMonth: 4000, fixedPrice: 0.5 }, runbooks),
+    ];
 }

@@ -10,6 +10,8 @@ import { vi } from "vitest";
 import { parse } from "yaml";
 import type { LiveCluster, LivePool } from "../../src/cluster/ovh-api";
 import type { KnownResource } from "../../src/own-state";
+import type { PriceList } from "../../src/prices/price-list";
+import { emulated } from "../prices/world";
 
 export const root = join(__dirname, "../..");
 export const project = "ovhcloud-llm-serving";
@@ -59,6 +61,8 @@ export interface Options {
     pools?: LivePool[];
     /** Outputs of the stack as the update before left them. */
     outputsBefore?: Record<string, unknown>;
+    /** What everything costs; by default as the emulated OVHcloud lists it. */
+    prices?: PriceList;
     /** State that the load balancer's Service has after it was made. */
     grafanaService?: Record<string, unknown>;
 }
@@ -97,6 +101,8 @@ export async function deploy(options: Options): Promise<Deployment> {
             Promise.resolve(["b2-7", "b2-15", "b2-30", "b3-8", "b3-16"].map((name) => ({ name, state: "available" }))),
         currentKubeconfig: (_project: string, id: string) => Promise.resolve(`kubeconfig of ${id}`),
     }));
+    const prices = options.prices ?? emulated();
+    vi.doMock("../../src/prices/price-list", () => ({ findPrices: () => Promise.resolve(prices) }));
     await pulumi.runtime.setMocks(
         {
             newResource: ({ type, name, inputs, id, provider }) => {
@@ -149,6 +155,8 @@ export async function deploy(options: Options): Promise<Deployment> {
 
     let outputs: Record<string, Json>;
     try {
+        // As start.js does.
+        await (await import("../../src/stack-cost")).stackCost();
         outputs = (await import("../../index")) as Record<string, Json>;
         await pulumi.runtime.disconnect();
     } catch (error) {

@@ -56,11 +56,10 @@ describe.each([{ preview: false }, { preview: true }])("prod stack, preview $pre
 });
 
 describe.each([{ preview: false }, { preview: true }])("sandbox stack, preview $preview", ({ preview }) => {
-    it("is complete as committed, and differs from dev in project, token, price and where the chart comes from", async () => {
+    it("is complete as committed, and differs from dev in project, token and where the chart comes from", async () => {
         const sandbox = await deploy({ stack: "sandbox", preview });
         const config = {
             ...toSet,
-            models: { ministral: { replicaPrice: 2.5 } },
             monitoring: { grafana: { allowedSources: ["203.0.113.0/24"] } },
         };
         const dev = await deploy({ stack: "dev", config, preview });

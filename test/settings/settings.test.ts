@@ -24,6 +24,8 @@ describe("defaults", () => {
             "cluster",
             "monitoring",
             "alerting",
+            "limits",
+            "prices",
             "grafanaTlsKey",
         ]);
         for (const [key, declared] of Object.entries(config)) {

@@ -142,7 +142,7 @@ export const loadConfigSchema = z.strictObject({
         ),
     replicaPrice: number(0, 100_000)
         .optional()
-        .describe("euros per hour of a replica, for the cost of tokens; from the stack's config"),
+        .describe("euros per hour of a replica, for the cost of tokens; from the stack's output `cost`"),
     maxErrorRate: number(0, 1).default(0.05).describe("exit code 1 when a larger share of requests fails"),
 
     json: words("name a file").optional().describe("file for the report as JSON"),

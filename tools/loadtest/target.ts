@@ -1,3 +1,4 @@
+import { replicaPrice } from "../../src/prices/cost";
 import { defaultModel } from "../../src/settings/defaults";
 import { chooseModel, credentialsOf, project, projectIdOf, readStack } from "../stack";
 import type { Targets } from "./measures";
@@ -30,24 +31,21 @@ export async function stackTarget(stackName: string | undefined, model: string |
         token: served.clientToken,
         model: served.model,
         app: appAddress((key) => stack.config[key]?.value, served.appId),
-        ...modelConfig(stack.config[`${project}:models`]?.value, name),
+        targets: targetsOf(stack.config[`${project}:models`]?.value, name),
+        replicaPrice: stack.outputs.cost && replicaPrice(stack.outputs.cost, name),
     };
 }
 
 interface ModelConfig {
     targets: { timeToFirstToken: number; interTokenLatency: number };
-    replicaPrice?: number;
 }
 
-/** Targets and price of a model, by the stack's config or by default. */
-function modelConfig(models = "{}", name: string): Pick<Target, "targets" | "replicaPrice"> {
+/** Targets of a model, by the stack's config or by default. */
+function targetsOf(models = "{}", name: string): Targets {
     const config = (JSON.parse(models) as Record<string, Partial<ModelConfig> | null>)[name];
     const { targets } = defaultModel(name) as unknown as ModelConfig;
     const { timeToFirstToken, interTokenLatency } = { ...targets, ...config?.targets };
-    return {
-        targets: { ttft: timeToFirstToken, itl: interTokenLatency },
-        replicaPrice: config?.replicaPrice,
-    };
+    return { ttft: timeToFirstToken, itl: interTokenLatency };
 }
 
 /** A target that is in no stack: an URL with or without `/v1`, the token of `OPENAI_API_KEY`, and the app's id if known. */

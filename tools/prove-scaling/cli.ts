@@ -5,8 +5,8 @@ import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { duration, styled, table } from "../../machine/terminal";
+import { replicaPrice } from "../../src/prices/cost";
 import type { ModelSettings } from "../../src/settings";
-
 import { chooseModel, readStack, stackApi, stackSettings } from "../stack";
 import { drawProof } from "./drawing";
 import { proveScaling, type Proof, type ProofOptions } from "./run";
@@ -87,7 +87,8 @@ async function main(): Promise<number> {
         (credentials) => new OvhClient(credentials, { requestTimeoutMs: 10_000, requestsPerMinute: 60 * speed }),
     );
     if (typeof api === "string") throw new Error(`the replica count cannot be read: ${api}`);
-    if (!(await agreed(settings, options, given.yes))) {
+    const costOfReplica = stack.outputs.cost && replicaPrice(stack.outputs.cost, name);
+    if (!(await agreed(settings, costOfReplica, options, given.yes))) {
         console.error("not begun");
         return notBegun;
     }
@@ -124,15 +125,19 @@ function patience({ probes, scaling, timeouts }: ModelSettings, speed: number) {
 }
 
 /** Says what it can cost at most, and asks unless it has been told. */
-async function agreed(settings: ModelSettings, options: ProofOptions, yes: boolean): Promise<boolean> {
-    const { replicas, replicaPrice } = settings;
+async function agreed(
+    { replicas }: ModelSettings,
+    costOfReplica: number | undefined,
+    options: ProofOptions,
+    yes: boolean,
+): Promise<boolean> {
     const seconds = options.baselineSeconds + options.patienceSeconds + options.downPatienceSeconds;
     const hours = (seconds * options.speed) / 3600;
     const added = replicas.max - replicas.min;
     const cost =
-        replicaPrice === undefined
-            ? `what ${added} more replica(s) cost in that time (set models.*.replicaPrice to see it in euros)`
-            : `${(added * replicaPrice * hours).toFixed(2)} euros more than without it`;
+        costOfReplica === undefined
+            ? `what ${added} more replica(s) cost in that time (the stack's output \`cost\` has no price of them in euros)`
+            : `${(added * costOfReplica * hours).toFixed(2)} euros more than without it`;
     console.log(
         `${options.workers} workers, up to ${replicas.max} replicas for at most ${duration(seconds * 1000)}. It can cost ${cost}.`,
     );

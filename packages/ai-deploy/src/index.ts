@@ -4,8 +4,8 @@ assertFreshBuild(__dirname);
 
 export { App, AppReady, Authorization, DataSync, Token } from "./resources";
 export { ApiError } from "./errors/request-errors";
-export { apiAddresses, checkCredentials, connect, type Connection } from "./program";
-export type { ApiAddresses } from "./api/credentials";
+export { getPublic } from "./api/public";
+export { checkCredentials, connect, endpoint, type Connection } from "./program";
 export {
     getApp,
     getAppOutput,
@@ -33,6 +33,7 @@ export type {
 export type { AuthorizationArgs, AuthorizationInputs } from "./authorization/args";
 export type { DataSyncArgs, DataSyncInputs } from "./data-sync/args";
 export type { TokenArgs, TokenInputs } from "./token/args";
+export type { Endpoint } from "./api/credentials";
 export type { AppState } from "./app/live";
 export type { Flavor, Quota, Region } from "./api/offer";
 export type { DataSyncState } from "./data-sync/lifecycle";

@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { OvhClient } from "./api/client";
 import { findCredentials, openConnection, type StackConfig } from "./api/connection";
-import { configFiles, findAddresses, NoCredentialsError, type ApiAddresses } from "./api/credentials";
+import { configFiles, NoCredentialsError, resolveEndpoint, type Endpoint } from "./api/credentials";
 import { missingProject } from "./errors/check-failure";
 import { explain } from "./errors/explain";
 
@@ -22,11 +22,6 @@ export function checkCredentials(): void {
     }
 }
 
-/** How others than this program reach the API that it uses; undefined where no endpoint is set. */
-export function apiAddresses(): ApiAddresses | undefined {
-    return findAddresses({ config, env: process.env, files: configFiles() });
-}
-
 export interface Connection {
     client: OvhClient;
     /** The error as a person needs it, secrets masked. */
@@ -43,6 +38,11 @@ export function connect(): Connection {
         connection = { client, explain: (error, doing) => explain(error, doing, secrets) };
     }
     return connection;
+}
+
+/** Where the API is, for what it tells everybody (`getPublic`) and for others that ask it; undefined where no endpoint is set. */
+export function endpoint(): Endpoint | undefined {
+    return resolveEndpoint({ config, env: process.env, files: configFiles() });
 }
 
 /** `given`, else the project of stack config or environment. Throws when there is none. */

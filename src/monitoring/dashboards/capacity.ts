@@ -23,7 +23,7 @@ const now: RowSpec = {
     panels: [
         stat(
             "Cost per hour",
-            "Replicas seen, times the price of one (replicaPrice of the stack config). Replicas that are starting are paid " +
+            "Replicas seen, times the price of one without tax (docs/cost.md). Replicas that are starting are paid " +
                 "for too and not seen yet.",
             "currencyEUR",
             sumBy([], cost),
@@ -190,7 +190,7 @@ export const capacityDashboard: DashboardSpec = {
     uid: "vllm-capacity-cost",
     title: "vLLM capacity and cost",
     description:
-        "What the replicas cost and what they yield, how well they are used, and how far it is to the next one. Costs need " +
-        "the price of a replica in the stack config: models.NAME.replicaPrice.",
+        "What the replicas cost and what they yield, how well they are used, and how far it is to the next one. Prices are " +
+        "those of OVHcloud's list, or of prices.file, when the stack was last brought up, in euros and without tax.",
     rows: [now, money, use, scaling, sleep],
 };

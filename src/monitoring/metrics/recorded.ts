@@ -82,8 +82,8 @@ export const recordedMetrics = {
         type: "gauge",
         unit: "currencyEUR",
         labels: model,
-        when: "models.<name>.replicaPrice",
-        meaning: "Price of one replica for an hour, from the stack config.",
+        when: "a price of the flavor in euros",
+        meaning: "Price of one replica for an hour without tax, by OVHcloud's price list or prices.file.",
     },
     replicas: {
         name: "model:replicas:count",
@@ -105,6 +105,13 @@ export const recordedMetrics = {
         unit: "short",
         labels: model,
         meaning: "Requests in the queue, over all replicas.",
+    },
+    userRequests: {
+        name: "model:user_requests:rate5m",
+        type: "gauge",
+        unit: "short",
+        labels: model,
+        meaning: "Finished requests per second with an answer of more than one token: the relay's own probes have one.",
     },
     ...windowed("errors", "model:request_errors:ratio_rate", "Share of the requests that failed on the server (5xx)."),
     ...windowed(

@@ -13,6 +13,7 @@ export function capacityAlerts(model: WatchedModel, runbooks: string): AlertRule
         queueNotDraining(model, alert),
         kvCacheExhausted(model, alert),
         scalingMetricMissing(model, alert),
+        unused(model, alert),
         ...(replicasSeen
             ? [atMaxReplicas(model, alert), replicaFlapping(model, alert), replicaStuck(model, alert)]
             : []),
@@ -85,5 +86,19 @@ function replicaStuck(model: WatchedModel, alert: MakeAlert): AlertRule {
         summary: `Some requests to ${model.name} hang: one replica takes them and answers none.`,
         description:
             "Replica {{ $labels.replica }} has had {{ $value }} requests or more for 10 minutes and generated nothing.",
+    });
+}
+
+/** An app that was there days ago, and of whose requests since then none was more than the relay's own probes. */
+function unused(model: WatchedModel, alert: MakeAlert): AlertRule {
+    const there = gauge(recorded.replicas, about(model));
+    return alert("VllmUnused", "ticket", {
+        expr:
+            // Not 0: a sum of rates that cancel out may leave a trace.
+            `max_over_time(${gaugeOver(recorded.userRequests, about(model), "3d")}) < 0.0001 ` +
+            `and (${there} offset 3d) > 0 and ${there} > 0`,
+        for: "1h",
+        summary: `Nobody has asked ${model.name} for anything in 3 days, and its replicas are billed.`,
+        description: "Of its answers none was longer than the one token that the monitoring asks for.",
     });
 }

@@ -6,9 +6,11 @@ import { monitoringAlerts, pathAlerts } from "./path-alerts";
 import { recordingRules } from "./recording";
 import type { RuleGroup } from "./rule";
 import { sleepAlerts } from "./sleep-alerts";
+import { spendAlerts, type Spend } from "./spend-alerts";
 import { userAlerts } from "./user-alerts";
 
 export type { WatchedModel } from "./model";
+export type { Spend } from "./spend-alerts";
 export { alertNames, type AlertName, type AlertRule, type RuleGroup } from "./rule";
 export { largestBudget } from "./user-alerts";
 
@@ -33,4 +35,9 @@ export function controllerRules(action: SpendAction, runbooks: string): RuleGrou
 /** The rules of the monitoring itself, which concern no model. */
 export function stackRules(runbooks: string): RuleGroup {
     return { name: "monitoring", rules: monitoringAlerts(runbooks) };
+}
+
+/** The rules on what the whole stack costs; none without a limit. */
+export function spendRules(spend: Spend, runbooks: string): RuleGroup {
+    return { name: "spend", rules: spendAlerts(spend, runbooks) };
 }

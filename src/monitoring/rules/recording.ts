@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
 import { vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
 import { recordedMetrics as recorded, relayMetrics as relay, type Window } from "../metrics";
-import { aggregate, bucketLabel, gauge, histogramRate, ratio, sumBy } from "../promql";
+import { aggregate, bucketLabel, gauge, histogramRate, ratio, sumBy, type Matcher } from "../promql";
 import { about, callRate, ofReplicas, orAsleep, perReplica, scalingMetric, type WatchedModel } from "./model";
 import type { RecordingRule } from "./rule";
 
@@ -40,6 +40,7 @@ function sums(model: WatchedModel): RecordingRule[] {
         rule(model, recorded.running, orAsleep(model, sumBy([], running))),
         rule(model, recorded.waiting, orAsleep(model, sumBy([], gauge(vllm.numRequestsWaiting, ofReplicas(model))))),
         rule(model, recorded.scalingValue, orAsleep(model, scalingValue(model))),
+        rule(model, recorded.userRequests, userRequests(model)),
     ];
 }
 
@@ -72,6 +73,14 @@ function shares(model: WatchedModel, window: Window): RecordingRule[] {
             slowRatio(model, vllm.interTokenLatency, interTokenLatency, window),
         ),
     ];
+}
+
+/** Requests but those of one token, which may be the relay's. Both rates are of the same samples, so of one-token answers alone it is 0. */
+function userRequests(model: WatchedModel): string {
+    const series = ofReplicas(model);
+    const finished = (part: "bucket" | "count", le: { le?: Matcher }) =>
+        sumBy([], histogramRate(vllm.requestGenerationTokens, part, { ...series, ...le }, "5m"));
+    return `${finished("count", {})} - ${finished("bucket", { le: `=${bucketLabel(1)}` })}`;
 }
 
 /** Failures of the server among the calls that it did not refuse; no result without calls. */

@@ -51,6 +51,8 @@ export const alertNames = [
     "VllmStoppedByController",
     "VllmSpendLimitReached",
     "VllmSpendUnknown",
+    "VllmUnused",
+    "SpendAbovePace",
     "PrometheusDiskFilling",
     "DeadMansSwitch",
 ] as const;

@@ -1,7 +1,7 @@
 import { dayNames, overlap, type Hours } from "../../hours/schedule";
 import { leaseEnded } from "../../hours/wanted";
 import { isMap } from "../defaults";
-import type { LimitsSettings, ModelSettings } from "../schema";
+import type { ModelSettings } from "../schema";
 import type { Config, CrossFault, ReadModel } from "./config";
 
 /** Of a model's schedule: limits the wrong way round, and entries that overlap. */
@@ -50,22 +50,16 @@ export function controllerFaults({ limits, controllerClientId, controllerClientS
     return faults;
 }
 
-/** A lease that has ended, and what a limit of spend does not count. */
-export function hoursWarnings(models: Record<string, ModelSettings>, { action }: LimitsSettings, now: Date): string[] {
-    return Object.entries(models).flatMap(([name, { lease, replicaPrice }]) => [
-        ...(lease && leaseEnded(lease, now)
+/** A lease that has ended. */
+export function hoursWarnings(models: Record<string, ModelSettings>, now: Date): string[] {
+    return Object.entries(models).flatMap(([name, { lease }]) =>
+        lease && leaseEnded(lease, now)
             ? [
                   `models.${name}.lease.until: it ended at ${lease.until}, so the app is stopped and stays so. To have it ` +
                       `again: pulumi config set --path models.${name}.lease.until ${inAWeek(now)}`,
               ]
-            : []),
-        ...(action && replicaPrice === undefined
-            ? [
-                  `limits.eurosPerMonth: what models.${name} costs is not counted, since no price of it is known: ` +
-                      `pulumi config set --path models.${name}.replicaPrice <euros per hour>`,
-              ]
-            : []),
-    ]);
+            : [],
+    );
 }
 
 function inAWeek(now: Date): string {

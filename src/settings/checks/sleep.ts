@@ -60,10 +60,9 @@ function timeFaults(scaling: ModelSettings["scaling"], at: ReadModel["at"]): Cro
 /** What a model that may sleep saves and what its users wait for: a sentence for `pulumi preview`. */
 export function sleepWarnings(name: string, model: ModelSettings): string[] {
     if (!maySleep(model) || model.desiredState === "STOPPED") return [];
-    const { flavor, replicaPrice, probes } = model;
-    const saved = replicaPrice === undefined ? "costs nothing" : `saves ${replicaPrice.toFixed(2)} euros an hour`;
+    const { flavor, probes } = model;
     return [
-        `models.${name}.replicas.min: 0: after ${secondsToSleep(model)} s without a request ${name} sleeps and ${saved}. The ` +
+        `models.${name}.replicas.min: 0: after ${secondsToSleep(model)} s without a request ${name} sleeps and is not billed. The ` +
             `first request then waits for a boot, ${probes.readiness.initialDelaySeconds ?? 0} s and more, or is refused ` +
             `meanwhile; while no ${flavor} is free, and popular flavors run out, nobody is served (docs/scaling.md)`,
     ];

@@ -16,6 +16,7 @@ import { clusterSchema } from "./cluster";
 import { limitsSchema } from "./limits";
 import { modelSchema } from "./model";
 import { monitoringSchema } from "./monitoring";
+import { pricesSchema } from "./prices";
 import { ownName, pem, text } from "./values";
 
 export const settingsSchema = z.strictObject({
@@ -41,10 +42,11 @@ export const settingsSchema = z.strictObject({
      * leaves it out.
      */
     models: z.record(ownName("model"), modelSchema),
-    limits: limitsSchema,
     cluster: clusterSchema,
     monitoring: monitoringSchema,
     alerting: alertingSchema,
+    limits: limitsSchema,
+    prices: pricesSchema,
     /**
      * Private key of `monitoring.grafana.ingress.certificate`, PEM; encrypted.
      * @default none
@@ -98,3 +100,4 @@ export { clusterSchema, type ClusterSettings } from "./cluster";
 export type { LimitsSettings } from "./limits";
 export { modelSchema, type ModelSettings } from "./model";
 export { monitoringSchema, type MonitoringSettings } from "./monitoring";
+export type { PricesSettings } from "./prices";

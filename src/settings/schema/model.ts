@@ -377,14 +377,6 @@ export const modelSchema = z.strictObject({
          */
         errorBudget: decimal(z.number().gt(0).lt(1)),
     }),
-    /**
-     * Price of one replica as on the project's price list, for the dashboard of costs.
-     * @unit euros per hour
-     * @default none: no panel of costs has data
-     * @example pulumi config set --path models.ministral.replicaPrice 2.5
-     * @change live
-     */
-    replicaPrice: decimal(z.number().gt(0)).optional(),
     /** How long the app may take before `pulumi up` gives up waiting. The app stays, and the next `up` goes on. */
     timeouts: z.strictObject({
         /**

@@ -10,8 +10,10 @@ import { appArgs, tokenArgs } from "../../../src/inference/app-args";
 import {
     defaultAlerting,
     defaultCluster,
+    defaultLimits,
     defaultModel,
     defaultMonitoring,
+    defaultPrices,
     isMap,
 } from "../../../src/settings/defaults";
 import { documentedSettings, settingsPage, type DocumentedSetting } from "../../../tools/docs/settings-page";
@@ -38,6 +40,8 @@ describe("the default in each comment is the one of the program", () => {
         cluster: defaultCluster,
         monitoring: defaultMonitoring,
         alerting: defaultAlerting,
+        limits: defaultLimits,
+        prices: defaultPrices,
     });
     /** Values at a path, `N` standing for each place of a list. */
     const valuesAt = (root: unknown, steps: string[]): unknown[] => {

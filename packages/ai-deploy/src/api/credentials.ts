@@ -19,28 +19,6 @@ const endpoints: Record<string, { baseUrl: string; tokenUrl: string }> = {
     "ovh-us": { baseUrl: "https://api.us.ovhcloud.com/v1", tokenUrl: "https://us.ovhcloud.com/auth/oauth2/token" },
 };
 
-/** How the API is reached, without a credential. */
-export interface ApiAddresses {
-    /** With `/v1`, without a slash at the end. */
-    baseUrl: string;
-    /** Where an OAuth2 client gets its tokens. */
-    tokenUrl: string;
-    /** As URNs of OVHcloud name it. */
-    plate: "eu" | "ca" | "us";
-}
-
-/** The addresses of the endpoint that is set; undefined when none is, or one that `resolveCredentials` refuses. */
-export function findAddresses(sources: Sources): ApiAddresses | undefined {
-    const endpoint = find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
-    if (!endpoint) return undefined;
-    if (endpoint.value.includes("/")) {
-        const baseUrl = customBase(endpoint);
-        return { baseUrl, tokenUrl: baseUrl.replace(/\/v1$/, "/auth/oauth2/token"), plate: "eu" };
-    }
-    if (!Object.hasOwn(endpoints, endpoint.value)) return undefined;
-    return { ...endpoints[endpoint.value], plate: endpoint.value.replace("ovh-", "") as ApiAddresses["plate"] };
-}
-
 interface Name {
     config: string;
     env: string;
@@ -85,7 +63,7 @@ interface Found {
  * @throws NoCredentialsError, or an Error that says what is wrong, where it was found and what to do, never with a secret.
  */
 export function resolveCredentials(sources: Sources): Credentials {
-    const endpoint = find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
+    const endpoint = findEndpoint(sources);
     const found: Partial<Record<Key, Found>> = {};
     for (const name of names) found[name.config] = find(sources, name, endpoint?.value ?? "");
     const methods = Object.entries(keysOf).filter(([, keys]) => keys.some((key) => found[key]));
@@ -93,13 +71,7 @@ export function resolveCredentials(sources: Sources): Credentials {
         const unset = "set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`";
         throw new (methods.length === 0 ? NoCredentialsError : Error)(`OVHcloud endpoint is not set: ${unset}`);
     }
-    const custom = endpoint.value.includes("/");
-    if (!custom && !Object.hasOwn(endpoints, endpoint.value)) {
-        throw new Error(
-            `${endpoint.where} is "${endpoint.value}", which is unknown: give ovh-eu, ovh-ca, ovh-us, or a URL`,
-        );
-    }
-    const baseUrl = custom ? customBase(endpoint) : endpoints[endpoint.value].baseUrl;
+    const { baseUrl, custom } = addressOf(endpoint);
     if (methods.length > 1) throw tooMany(methods, found);
     const [method, keys] = methods[0] ?? [];
     if (!method || !keys) {
@@ -132,6 +104,46 @@ export function resolveCredentials(sources: Sources): Credentials {
             return { baseUrl, auth: { kind: "signature", applicationKey, applicationSecret, consumerKey } };
         }
     }
+}
+
+/** How the API is reached, without a credential. */
+export interface Endpoint {
+    /** `ovh-eu`, or the URL that was given. */
+    name: string;
+    /** With `/v1`, without a slash at the end. */
+    baseUrl: string;
+    /** Where an OAuth2 client gets its tokens. */
+    tokenUrl: string;
+    /** As URNs of OVHcloud name it. */
+    plate: string;
+}
+
+/**
+ * Where the API is, for what it tells everybody; undefined where no endpoint is set.
+ * @throws Error as `resolveCredentials` for an endpoint that is none
+ */
+export function resolveEndpoint(sources: Sources): Endpoint | undefined {
+    const endpoint = findEndpoint(sources);
+    if (!endpoint) return undefined;
+    const { baseUrl, tokenUrl, custom } = addressOf(endpoint);
+    return { name: endpoint.value, baseUrl, tokenUrl, plate: custom ? "eu" : endpoint.value.replace("ovh-", "") };
+}
+
+function findEndpoint(sources: Sources): Found | undefined {
+    return find(sources, { config: "endpoint", env: "OVH_ENDPOINT", ini: "endpoint" }, "default");
+}
+
+function addressOf(endpoint: Found): { baseUrl: string; tokenUrl: string; custom: boolean } {
+    if (endpoint.value.includes("/")) {
+        const baseUrl = customBase(endpoint);
+        return { baseUrl, tokenUrl: baseUrl.replace(/\/v1$/, "/auth/oauth2/token"), custom: true };
+    }
+    if (!Object.hasOwn(endpoints, endpoint.value)) {
+        throw new Error(
+            `${endpoint.where} is "${endpoint.value}", which is unknown: give ovh-eu, ovh-ca, ovh-us, or a URL`,
+        );
+    }
+    return { ...endpoints[endpoint.value], custom: false };
 }
 
 /** What is set of each kind of credentials. */

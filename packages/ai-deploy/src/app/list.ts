@@ -6,11 +6,11 @@ const shortestPage = 10;
 /** Thousands of apps; a list that goes on is not one that ends. */
 const mostPages = 200;
 
-/** The apps of a project whose labels fit a selector such as `key=value`, over all pages. `get` asks for one path. */
+/** The apps of a project whose labels fit a selector such as `key=value`, or all, over all pages. `get` asks for one path. */
 export async function listApps(
     get: (path: string) => Promise<LiveApp[]>,
     serviceName: string | undefined,
-    labelSelector: string,
+    labelSelector = "",
 ): Promise<LiveApp[]> {
     const path = `${aiPath(serviceName, "app")}?labelSelector=${encodeURIComponent(labelSelector)}`;
     let answer = await get(path);

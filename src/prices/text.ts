@@ -1,0 +1,26 @@
+import type { Cost, Range } from "./cost";
+import type { PriceList } from "./price-list";
+
+/** An amount for people: with cents, from a thousand on without. */
+export function money(amount: number): string {
+    const digits = Math.abs(amount) >= 1000 ? 0 : 2;
+    return amount.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** The cost of a stack in one line, with all that is not known of it. */
+export function costLine(cost: Cost, { source, remarks }: Pick<PriceList, "source" | "remarks">): string {
+    const missing = cost.notPriced.length > 0 ? [`no price found of ${cost.notPriced.join(", ")}`] : [];
+    return [`cost: ${amounts(cost)}`, ...(source ? [`prices: ${source}`] : []), ...missing, ...remarks].join("; ");
+}
+
+function amounts({ currency = "", perHour, perMonth, idlePerHour, notPriced }: Cost): string {
+    if (!perHour || !perMonth || !idlePerHour) return "not known";
+    const least = notPriced.length > 0 ? "at least " : "";
+    const span = (range: Range) =>
+        range.min === range.max ? money(range.min) : `${money(range.min)} to ${money(range.max)}`;
+    const ends = perHour.min === perHour.max ? "" : ", from the fewest to the most replicas";
+    return (
+        `${least}${span(perHour)} ${currency} an hour, ${span(perMonth)} ${currency} a month${ends}, without tax; ` +
+        `with no request at all ${money(idlePerHour.all)} an hour, ${money(idlePerHour.replicas)} of it for replicas`
+    );
+}

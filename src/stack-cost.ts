@@ -1,0 +1,37 @@
+import * as pulumi from "@pulumi/pulumi";
+import { endpoint, getPublic } from "pulumi-ovh-ai-deploy";
+import { cacheFolder } from "./prices/cache";
+import { costOf, type Cost } from "./prices/cost";
+import { limitFaults, limitWarnings } from "./prices/limits";
+import { europe, findPrices } from "./prices/price-list";
+import { costLine } from "./prices/text";
+import { SettingsError } from "./settings";
+import { settings } from "./stack-settings";
+
+/**
+ * What the stack that runs costs. The first call asks for the prices, says the cost in one line, and refuses what is dearer
+ * than a limit.
+ * @throws pulumi.RunError in the words of the settings' faults
+ */
+export function stackCost(): Promise<Cost> {
+    return (found ??= findCost());
+}
+
+let found: Promise<Cost> | undefined;
+
+async function findCost(): Promise<Cost> {
+    const { limits } = settings;
+    const project = pulumi.getProject();
+    try {
+        const sources = { cacheFolder: cacheFolder(), root: pulumi.getRootDirectory(), project, get: getPublic };
+        const prices = await findPrices(settings.prices, { ...sources, endpoint: endpoint() ?? europe });
+        const cost = costOf(settings, prices);
+        const faults = limitFaults(cost, limits);
+        await pulumi.log.info(costLine(cost, prices));
+        if (faults.length > 0) throw new SettingsError(faults, project);
+        for (const warning of limitWarnings(cost, limits)) await pulumi.log.warn(warning);
+        return cost;
+    } catch (error) {
+        throw error instanceof SettingsError ? new pulumi.RunError(error.message) : error;
+    }
+}

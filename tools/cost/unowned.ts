@@ -1,0 +1,60 @@
+import { listApps } from "../../packages/ai-deploy/src/app/list";
+import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/app/live";
+import { appPlanCode } from "../../src/prices/cost-items";
+import type { PriceList } from "../../src/prices/price-list";
+
+/** An app that is billed, and that is in the state of no stack. */
+export interface UnownedApp {
+    id: string;
+    name: string;
+    region: string;
+    state: string;
+    replicas: number;
+    /** Undefined: no price. */
+    perHour?: number;
+    /** Whether a stack made it: one of another backend, or one that was removed without it. */
+    marked: boolean;
+}
+
+/** Billed are available replicas, in these states (OVHcloud's documentation of AI Deploy). */
+const billedStates = ["RUNNING", "SCALING"];
+
+/**
+ * The apps of a project that are billed and that no stack owns.
+ * @param get asks OVHcloud's API for a path
+ * @param owned ids in the states of all stacks; asked for only where an app is billed
+ */
+export async function unownedApps(
+    get: (path: string) => Promise<LiveApp[]>,
+    projectId: string,
+    owned: () => Promise<ReadonlySet<string>>,
+    prices: PriceList,
+): Promise<UnownedApp[]> {
+    const billed = (await listApps(get, projectId)).filter(
+        ({ status }) => billedStates.includes(status.state) && (status.availableReplicas ?? 1) > 0,
+    );
+    if (billed.length === 0) return [];
+    const known = await owned();
+    return billed.filter(({ id }) => !known.has(id)).map((app) => unowned(app, prices));
+}
+
+function unowned({ id, spec, status }: LiveApp, prices: PriceList): UnownedApp {
+    const { flavor, gpu, cpu } = spec.resources;
+    const replicas = status.availableReplicas ?? 1;
+    const price = prices.find(appPlanCode(flavor), spec.region);
+    return {
+        ...{ id, name: spec.name, region: spec.region, state: status.state, replicas },
+        ...(price !== undefined && { perHour: price * 60 * (gpu || cpu || 1) * replicas }),
+        marked: Object.hasOwn(spec.labels ?? {}, adoptionLabelName),
+    };
+}
+
+/** Ids of the apps in a stack's state, as `pulumi stack export` prints it; those that are still to be deleted included. */
+export function appIdsIn(exported: string): string[] {
+    const { deployment } = JSON.parse(exported) as {
+        deployment?: { resources?: { outputs?: { appId?: unknown } }[] };
+    };
+    return (deployment?.resources ?? []).flatMap(({ outputs }) =>
+        typeof outputs?.appId === "string" ? [outputs.appId] : [],
+    );
+}

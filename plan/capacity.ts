@@ -1,10 +1,13 @@
-import { simulateFleet, type Outcome } from "./fleet";
+import { simulateFleet } from "./fleet";
 import { worldOf, type Problem } from "./problem";
 import { exponential, seededRandom } from "../tools/random";
 import type { Request, Traffic } from "./traffic";
+import type { Outcome } from "./world";
 
 /** What one replica can take of a traffic before its targets break, and what the traffic asks for. */
 export interface Capacity {
+    /** What the traffic is called. */
+    traffic: string;
     /** Requests per second. */
     rate: number;
     /** Requests being answered at that rate, mean over time. */
@@ -12,6 +15,8 @@ export interface Capacity {
     /** The traffic's requests per second, mean over each interval. */
     demand: number[];
     demandEvery: number;
+    /** When the traffic begins, in seconds after Monday 0:00 UTC. */
+    begins: number;
 }
 
 const demandEvery = 300;
@@ -42,7 +47,7 @@ export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
     }
     // Little's law, with the mean time from the first token to the last and to the first.
     const running = best ? low * meanSeconds(best, requests) : 0;
-    return { rate: low, running, demand, demandEvery };
+    return { traffic: traffic.name, rate: low, running, demand, demandEvery, begins: traffic.begins };
 }
 
 function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): number {
@@ -68,6 +73,7 @@ function poisson(requests: Request[], rate: number, blockTokens: number): Traffi
     return {
         name: "steady",
         seconds: trialSeconds,
+        begins: 0,
         blockTokens,
         *requests(seed) {
             const random = seededRandom(seed + 1);

@@ -56,7 +56,7 @@ describe("npm run plan", () => {
     });
 
     it.each([
-        [[], "give either --trace FILE or --peak N"],
+        [[], "give --trace FILE, --peak N or --live"],
         [["--peak", "many"], "--peak many: give a number from 0.001 to 10000"],
         [["--peak", "3", "--shape", "moon"], "--shape moon: give one of flat, office, evening"],
         [["--peak", "3", "--gpu", "B9"], "--gpu B9: give one of H100, L40S, L4"],
@@ -78,6 +78,7 @@ it("prints settings that the program takes", () => {
         max: 2,
         scaleDownSeconds: 300,
         maxNumSeqs: 256,
+        cooldownSeconds: 300,
     });
     const model: Record<string, any> = {};
     for (const line of lines) {

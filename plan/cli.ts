@@ -47,7 +47,7 @@ async function main(): Promise<number> {
     const { problem, model } = await readRequest(values);
     const stop = new AbortController();
     process.once("SIGINT", () => stop.abort());
-    const progress = process.stderr.isTTY && !values.json;
+    const progress = values.progress ?? (process.stderr.isTTY && !values.json);
     const found = await plan(problem, progress ? teller() : undefined, stop.signal);
     if (progress) process.stderr.write("\r\u001b[K");
     const { intervals, ...rest } = found;
@@ -56,6 +56,8 @@ async function main(): Promise<number> {
     if (values.html !== undefined) writeFileSync(values.html, planPage(found, problem, model, price));
     if (values.svg !== undefined) writeFileSync(values.svg, drawDay(found, problem));
     console.log(values.json ? json : planText(found, problem, model, price));
+    if (stop.signal.aborted && !values.json)
+        {console.log(styled("yellow", "\nEnded early: the best of what was tried by then."));}
     if (stop.signal.aborted) return 130;
     return found.best ? 0 : 1;
 }

@@ -52,6 +52,7 @@ Targets (default: those of a model in the stack config)
   --json                 the whole answer as JSON, on standard output
   --json-file FILE       the same, into a file
   --html FILE            the answer as a page with pictures
+  --progress             tells how far it is, also where nobody watches (default: in a terminal)
   --svg FILE             one day of the recommended setting as a picture
 
 Exit code: 0, 1 (no setting meets the targets), 2 (could not start), 130 (Ctrl-C; the best so far is shown).`;
@@ -90,6 +91,7 @@ const options = {
     "json-file": { type: "string" },
     html: { type: "string" },
     svg: { type: "string" },
+    progress: { type: "boolean" },
     help: { type: "boolean", short: "h" },
 } as const;
 

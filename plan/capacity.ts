@@ -6,8 +6,10 @@ import type { Outcome } from "./world";
 
 /** What one replica can take of a traffic before its targets break, and what the traffic asks for. */
 export interface Capacity {
-    /** What the traffic is called. */
+    /** What the traffic is called, its requests, and its seconds. */
     traffic: string;
+    requests: number;
+    seconds: number;
     /** Requests per second. */
     rate: number;
     /** Requests being answered at that rate, mean over time. */
@@ -25,7 +27,7 @@ const samples = 20_000;
 
 /** By bisection over steady Poisson arrivals with the traffic's own lengths. `rate` is 0 when even one at a time is too slow. */
 export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
-    const { requests, demand } = sample(traffic, problem.seed);
+    const { requests, demand, seen } = sample(traffic, problem.seed);
     const meets = (rate: number): Outcome | undefined => {
         const fixed = { every: trialSeconds, replicas: [1] };
         const steady = poisson(requests, rate, traffic.blockTokens);
@@ -47,7 +49,8 @@ export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
     }
     // Little's law, with the mean time from the first token to the last and to the first.
     const running = best ? low * meanSeconds(best, requests) : 0;
-    return { traffic: traffic.name, rate: low, running, demand, demandEvery, begins: traffic.begins };
+    const { name, seconds, begins } = traffic;
+    return { traffic: name, requests: seen, seconds, rate: low, running, demand, demandEvery, begins };
 }
 
 function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): number {
@@ -56,7 +59,7 @@ function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): 
 }
 
 /** Requests to draw lengths from, each as likely (reservoir sampling), and how many come in each interval. */
-function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: number[] } {
+function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: number[]; seen: number } {
     const random = seededRandom(seed);
     const requests: Request[] = [];
     const demand = Array<number>(Math.ceil(traffic.seconds / demandEvery)).fill(0);
@@ -66,7 +69,7 @@ function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: 
         const at = seen++ < samples ? seen - 1 : Math.floor(random() * seen);
         if (at < samples) requests[at] = { ...request };
     }
-    return { requests, demand };
+    return { requests, demand, seen };
 }
 
 function poisson(requests: Request[], rate: number, blockTokens: number): Traffic {

@@ -56,8 +56,9 @@ async function main(): Promise<number> {
     if (values.html !== undefined) writeFileSync(values.html, planPage(found, problem, model, price));
     if (values.svg !== undefined) writeFileSync(values.svg, drawDay(found, problem));
     console.log(values.json ? json : planText(found, problem, model, price));
-    if (stop.signal.aborted && !values.json)
-        {console.log(styled("yellow", "\nEnded early: the best of what was tried by then."));}
+    if (stop.signal.aborted && !values.json) {
+        console.log(styled("yellow", "\nEnded early: the best of what was tried by then."));
+    }
     if (stop.signal.aborted) return 130;
     return found.best ? 0 : 1;
 }

@@ -63,7 +63,10 @@ export async function plan(
             ({ best, expected }) => Object.assign(progress, { best, expected: expected + besides }),
         );
         const { results, run, best } = found;
-        const chosen = best ?? [...results].sort((a, b) => b.within - a.within).at(0);
+        // When all were given up, what all the replicas there may be come to.
+        const given =
+            results.length > 0 ? results : await pool.runAll([{ setting: always(problem, problem.maxReplicas) }]);
+        const chosen = best ?? [...given].sort((a, b) => b.within - a.within).at(0);
         return {
             capacity,
             run,
@@ -105,11 +108,10 @@ async function alternatives(
     ];
 }
 
-async function fixed(problem: Problem, capacity: Capacity, pool: Pool): Promise<Result | undefined> {
-    const { maxNumSeqs } = problem.profile.defaults;
-    const from = Math.max(1, peakReplicas(capacity) - 1);
-    const counts = Array.from({ length: Math.max(0, problem.maxReplicas - from + 1) }, (_, i) => from + i).slice(0, 4);
-    const settings = counts.map((count): Setting => ({
+/** So many replicas, whatever is asked. */
+function always({ profile }: Problem, count: number): Setting {
+    const { maxNumSeqs } = profile.defaults;
+    return {
         metric: "vllm:num_requests_running",
         target: maxNumSeqs - 1,
         min: count,
@@ -117,8 +119,13 @@ async function fixed(problem: Problem, capacity: Capacity, pool: Pool): Promise<
         scaleDownSeconds: 300,
         maxNumSeqs,
         cooldownSeconds: 300,
-    }));
-    return cheapest(problem, await pool.runAll(settings.map((setting) => ({ setting }))));
+    };
+}
+
+async function fixed(problem: Problem, capacity: Capacity, pool: Pool): Promise<Result | undefined> {
+    const from = Math.max(1, peakReplicas(capacity) - 1);
+    const counts = Array.from({ length: Math.max(0, problem.maxReplicas - from + 1) }, (_, i) => from + i).slice(0, 4);
+    return cheapest(problem, await pool.runAll(counts.map((count) => ({ setting: always(problem, count) }))));
 }
 
 /** Head rooms over the demand that are tried, in this order; two at a time, since most often an early one will do. */

@@ -67,12 +67,12 @@ export function sentence(setting: Setting): string {
 }
 
 /** What was asked, in sentences. */
-export function question({ capacity, best, closest }: Plan, { targets, profile, gpus }: Problem): string[] {
-    const { requests = 0, hours = 0 } = best ?? closest ?? {};
+export function question({ capacity }: Plan, { targets, profile, gpus }: Problem): string[] {
+    const { requests, seconds } = capacity;
     const demand = Math.max(...capacity.demand);
     const enough = capacity.rate > 0 ? replicas(peakReplicas(capacity)) : "no number of replicas";
     return [
-        `${requests.toLocaleString("en")} requests in ${hours.toFixed(1)} h, ${demand.toFixed(2)} a second in the busiest five minutes`,
+        `${requests.toLocaleString("en")} requests in ${(seconds / 3600).toFixed(1)} h, ${demand.toFixed(2)} a second in the busiest five minutes`,
         `${percent(targets.withinTargets, 0)} of them with the first token within ${targets.timeToFirstToken} s ` +
             `and ${1000 * targets.interTokenLatency} ms between tokens`,
         `One replica (${profile.name}${gpus > 1 ? `, ${gpus} GPUs` : ""}) takes ${capacity.rate.toFixed(2)} a second, ` +
@@ -87,13 +87,14 @@ export function outlook({ seeds, capacity }: Plan, best: Result, price?: Price):
         within.length > 0
             ? `; with other random numbers ${percent(Math.min(...within), 2)} to ${percent(Math.max(...within), 2)}`
             : "";
-    const days = (capacity.demand.length * capacity.demandEvery) / 86_400;
     return [
         `${cost(best, price)}; ${percent(best.within, 2)} within the targets, ` +
             `${percent(best.refused + best.lost, 2)} refused or cut off${others}`,
         `first token ${best.firstToken.p50.toFixed(2)} s p50, ${best.firstToken.p95.toFixed(2)} s p95; between tokens ` +
             `${(1000 * best.interToken.p50).toFixed(0)} ms p50, ${(1000 * best.interToken.p95).toFixed(0)} ms p95`,
-        ...(best.wakeUps > 0 ? [`woken up ${best.wakeUps} times in ${days.toFixed(1)} days`] : []),
+        ...(best.wakeUps > 0
+            ? [`woken up ${best.wakeUps} times in ${(capacity.seconds / 86_400).toFixed(1)} days`]
+            : []),
     ];
 }
 

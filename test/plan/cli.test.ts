@@ -73,8 +73,9 @@ describe("npm run plan", () => {
         for (const picture of [html, svg]) {
             const text = readFileSync(picture, "utf8").replaceAll('xmlns="http://www.w3.org/2000/svg"', "");
             expect(text).not.toMatch(/NaN|undefined|Infinity|https?:|<script/);
-            for (const shown of ["Requests", "asked for", "serving", "Time to first token"])
-                {expect(text).toContain(shown);}
+            for (const shown of ["Requests", "asked for", "serving", "Time to first token"]) {
+                expect(text).toContain(shown);
+            }
         }
         expect(readFileSync(html, "utf8")).toContain(`scaling.target ${best.setting.target}`);
         // Nothing that knows what comes costs more than what does not.
@@ -86,6 +87,14 @@ describe("npm run plan", () => {
         const { code, stdout } = await plan(...options);
         expect(code).toBe(1);
         expect(stdout).toContain("No setting meets the targets");
+        expect(stdout).toContain("6,000 requests in 0.3 h");
+    });
+
+    it("says what comes closest when all that was tried was far from the targets", async () => {
+        const options = ["--trace", join(folder, "trace.csv"), "--scale", "20", "--max-replicas", "2"];
+        const { code, stdout } = await plan(...options);
+        expect(code).toBe(1);
+        expect(stdout).toMatch(/with at most 2 replicas\n {2}Closest: 2 replicas, .* within, 95 % were asked for/);
     });
 
     it.each([

@@ -35,6 +35,8 @@ export class Pool {
             const worker = fork(join(__dirname, "worker.ts"), {
                 execArgv: ["--import", "tsx"],
                 serialization: "advanced",
+                // Ctrl-C in the terminal reaches all of a group; it is for the one that was asked, which has a report to make.
+                detached: true,
             });
             worker.send(problem);
             return worker;

@@ -9,8 +9,6 @@ process.on("message", (message: Problem | Task) => {
     else process.send!({ result: run(message) });
 });
 process.on("disconnect", () => process.exit());
-// Ctrl-C in the terminal reaches all; it is for the one that was asked, which has a report to make.
-process.on("SIGINT", () => undefined);
 
 function run(task: Task) {
     if ("replicas" in task) return evaluateSchedule(problem, task.every, task.replicas);

@@ -108,12 +108,13 @@ export class Batch {
     /**
      * Queues a request at this moment, which is not before that of any call before. The caller has seen to it that it fits.
      * @param cached tokens of the prompt that the prefix cache holds, whole blocks
+     * @param arrival since when it waits, when that is longer
      */
-    add(now: number, request: number, prompt: number, answer: number, cached = 0): void {
+    add(now: number, request: number, prompt: number, answer: number, cached = 0, arrival = now): void {
         this.advance(now);
         const row = this.freeRows.pop() ?? this.grow();
         this.request[row] = request;
-        this.arrival[row] = now;
+        this.arrival[row] = arrival;
         this.prompt[row] = prompt;
         this.answer[row] = answer;
         this.cached[row] = cached;

@@ -1,10 +1,15 @@
-import { simulateFleet, type Outcome } from "./fleet";
+import { simulateFleet } from "./fleet";
 import { worldOf, type Problem } from "./problem";
 import { exponential, seededRandom } from "../tools/random";
 import type { Request, Traffic } from "./traffic";
+import type { Outcome } from "./world";
 
 /** What one replica can take of a traffic before its targets break, and what the traffic asks for. */
 export interface Capacity {
+    /** What the traffic is called, its requests, and its seconds. */
+    traffic: string;
+    requests: number;
+    seconds: number;
     /** Requests per second. */
     rate: number;
     /** Requests being answered at that rate, mean over time. */
@@ -12,6 +17,8 @@ export interface Capacity {
     /** The traffic's requests per second, mean over each interval. */
     demand: number[];
     demandEvery: number;
+    /** When the traffic begins, in seconds after Monday 0:00 UTC. */
+    begins: number;
 }
 
 const demandEvery = 300;
@@ -20,7 +27,7 @@ const samples = 20_000;
 
 /** By bisection over steady Poisson arrivals with the traffic's own lengths. `rate` is 0 when even one at a time is too slow. */
 export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
-    const { requests, demand } = sample(traffic, problem.seed);
+    const { requests, demand, seen } = sample(traffic, problem.seed);
     const meets = (rate: number): Outcome | undefined => {
         const fixed = { every: trialSeconds, replicas: [1] };
         const steady = poisson(requests, rate, traffic.blockTokens);
@@ -42,7 +49,8 @@ export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
     }
     // Little's law, with the mean time from the first token to the last and to the first.
     const running = best ? low * meanSeconds(best, requests) : 0;
-    return { rate: low, running, demand, demandEvery };
+    const { name, seconds, begins } = traffic;
+    return { traffic: name, requests: seen, seconds, rate: low, running, demand, demandEvery, begins };
 }
 
 function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): number {
@@ -51,7 +59,7 @@ function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): 
 }
 
 /** Requests to draw lengths from, each as likely (reservoir sampling), and how many come in each interval. */
-function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: number[] } {
+function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: number[]; seen: number } {
     const random = seededRandom(seed);
     const requests: Request[] = [];
     const demand = Array<number>(Math.ceil(traffic.seconds / demandEvery)).fill(0);
@@ -61,13 +69,14 @@ function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: 
         const at = seen++ < samples ? seen - 1 : Math.floor(random() * seen);
         if (at < samples) requests[at] = { ...request };
     }
-    return { requests, demand };
+    return { requests, demand, seen };
 }
 
 function poisson(requests: Request[], rate: number, blockTokens: number): Traffic {
     return {
         name: "steady",
         seconds: trialSeconds,
+        begins: 0,
         blockTokens,
         *requests(seed) {
             const random = seededRandom(seed + 1);

@@ -1,6 +1,7 @@
-import { simulateFleet, type Interval, type Limits, type Outcome, type Scaling } from "./fleet";
+import { simulateFleet } from "./fleet";
 import { openTraffic, scalingOf, worldOf, type Problem, type Setting } from "./problem";
 import type { Traffic } from "./traffic";
+import type { Interval, Limits, Outcome, Scaling } from "./world";
 
 /** What a setting comes to. */
 export interface Result {
@@ -10,6 +11,7 @@ export interface Result {
     /** Shares of the requests: refused for want of a replica, and cut off by a scale-down. */
     refused: number;
     lost: number;
+    wakeUps: number;
     replicaHours: number;
     /** Hours of the traffic. */
     hours: number;
@@ -48,6 +50,7 @@ export function evaluateSchedule(problem: Problem, every: number, replicas: numb
         max: most,
         scaleDownSeconds: 0,
         maxNumSeqs: problem.profile.defaults.maxNumSeqs,
+        cooldownSeconds: 300,
     };
     const drained: Problem = { ...problem, scaleDown: "drained" };
     return summarize(setting, ...run(drained, { every, replicas }, setting.maxNumSeqs, problem.seed));
@@ -70,7 +73,7 @@ function run(
 }
 
 function summarize(setting: Setting, outcome: Outcome, { seconds }: Traffic): Result {
-    const { requests, firstToken, interToken, intervals, preemptions, tooLong } = outcome;
+    const { requests, firstToken, interToken, intervals, preemptions, tooLong, wakeUps } = outcome;
     const quantiles = (histogram: typeof firstToken) => ({
         p50: histogram.quantile(0.5),
         p95: histogram.quantile(0.95),
@@ -80,6 +83,7 @@ function summarize(setting: Setting, outcome: Outcome, { seconds }: Traffic): Re
         within: outcome.within / requests,
         refused: outcome.refused / requests,
         lost: outcome.lost / requests,
+        wakeUps,
         replicaHours: outcome.replicaSeconds / 3600,
         hours: seconds / 3600,
         mostServing: Math.max(...intervals.map(({ serving }) => serving)),

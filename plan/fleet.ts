@@ -5,79 +5,19 @@ import {
     type Recommendation,
     type ScalingRule,
 } from "../sandbox/ovhcloud/autoscaler";
-import type { Aggregation } from "../sandbox/ovhcloud/status";
-import type { EngineConfig } from "../sandbox/vllm/engine";
 import { normal, seededRandom } from "../tools/random";
 import { Batch } from "./batch";
 import { Histogram } from "./histogram";
 import { Prefixes } from "./prefixes";
+import { entryAt } from "./schedule";
 import type { Request, Traffic } from "./traffic";
-
-/** What the autoscaler reads of each replica. */
-export type Signal = "vllm:num_requests_running" | "vllm:num_requests_waiting" | "vllm:kv_cache_usage_perc";
-
-/** How many replicas there are to be. */
-export type Scaling =
-    | ({ metric: Signal; target: number; aggregation: Aggregation } & ScalingRule)
-    /** By a list: so many from the beginning of each interval on. Knows no boot, each is there when it is asked for. */
-    | { every: number; replicas: readonly number[] };
-
-/** What one replica is, and what the platform does. Times are seconds. */
-export interface World {
-    engine: Pick<EngineConfig, "maxNumSeqs" | "maxNumBatchedTokens" | "blockSize" | "numBlocks" | "step">;
-    prefixCaching: boolean;
-    /** Added by the API server to each request. */
-    requestOverhead: number;
-    /** From the decision to the first request: queue, image, weights, compilation, probes. Log-normal. */
-    boot: { median: number; spread: number };
-    /** Chance that no GPU is free when one is asked for, and how long until the next try. */
-    noGpu: { chance: number; retry: number };
-    /** Requests of a replica that is to go: `lost` with vLLM 0.13.0, or answered to the end. */
-    scaleDown: "lost" | "drained";
-    scaling: Scaling;
-}
-
-/** What users can count on: `models.NAME.targets`. */
-export interface Targets {
-    timeToFirstToken: number;
-    interTokenLatency: number;
-}
-
-/** Some minutes of a run. */
-export interface Interval {
-    /** Requests that came. */
-    requests: number;
-    /** Replicas that the autoscaler wanted, and those that served, at its end. */
-    wanted: number;
-    serving: number;
-    /** Seconds to the first token, of the requests answered in it. */
-    firstToken: Histogram;
-}
-
-export interface Outcome {
-    /** Was given up, at a limit: the figures are of the time until then. */
-    givenUp: boolean;
-    requests: number;
-    /** Answered, with the first token and the mean time between tokens in time. */
-    within: number;
-    /** Came when no replica served. */
-    refused: number;
-    /** Cut off by a scale-down. */
-    lost: number;
-    /** Longer than the KV cache or the context: refused by vLLM. Not among `requests`. */
-    tooLong: number;
-    preemptions: number;
-    /** Billed: from the moment a replica has its GPU. */
-    replicaSeconds: number;
-    busySeconds: number;
-    firstToken: Histogram;
-    interToken: Histogram;
-    intervals: Interval[];
-}
+import type { Limits, Outcome, Scaling, Signal, Targets, World } from "./world";
 
 /** Seconds between two looks of the autoscaler (`--horizontal-pod-autoscaler-sync-period`). */
 const lookEvery = 15;
 export const intervalSeconds = 300;
+
+type Rule = Exclude<Scaling, { every: number }>;
 
 interface Replica {
     batch: Batch;
@@ -85,13 +25,6 @@ interface Replica {
     /** Infinity while there is no GPU for it. */
     billedFrom: number;
     readyAt: number;
-}
-
-/** Where a run may end early, as it cannot be of interest any more. */
-export interface Limits {
-    /** Requests that were late or failed. */
-    late: number;
-    replicaSeconds: number;
 }
 
 /** Runs traffic against the replicas of one app, in virtual time. The same for the same seed. */
@@ -115,7 +48,11 @@ class Fleet {
     private readonly history: Recommendation[] = [];
     private wanted: number;
     private lastActive = 0;
-    private interval: Interval;
+    /** Came while there was no replica, and wait for one. */
+    private held: Request[] = [];
+    /** Of the interval under way: requests, and the times to first token. */
+    private came = 0;
+    private firstToken = new Histogram();
     /** Requests that were late or failed, and replica seconds so far: what `Limits` bounds. */
     private late = 0;
     private spent = 0;
@@ -127,7 +64,6 @@ class Fleet {
         private readonly seed: number,
     ) {
         this.random = seededRandom(seed ^ 0x5eed);
-        this.interval = { requests: 0, wanted: 0, serving: 0, firstToken: new Histogram() };
         this.outcome = {
             givenUp: false,
             requests: 0,
@@ -135,6 +71,7 @@ class Fleet {
             refused: 0,
             lost: 0,
             tooLong: 0,
+            wakeUps: 0,
             preemptions: 0,
             replicaSeconds: 0,
             busySeconds: 0,
@@ -143,8 +80,8 @@ class Fleet {
             intervals: [],
         };
         const { scaling } = world;
-        // The app stood before: its least number of replicas serves already.
-        this.wanted = "every" in scaling ? scaling.replicas[0] : Math.max(1, scaling.replicasMin);
+        // The app stood before: its least number of replicas serves already, and one that may sleep has just been asked.
+        this.wanted = "every" in scaling ? scaling.replicas[0] : Math.max(1, this.ruleAt(scaling, 0).replicasMin);
         for (let i = 0; i < this.wanted; i++) this.start(0, true);
         this.findReady(0);
     }
@@ -166,6 +103,7 @@ class Fleet {
             replica.batch.advance(Infinity);
             this.bill(replica, traffic.seconds);
         }
+        outcome.refused += this.held.length;
         this.endInterval();
         return outcome;
     }
@@ -176,18 +114,41 @@ class Fleet {
     }
 
     private serve(request: Readonly<Request>): void {
-        const { ready, outcome, world } = this;
+        const { ready, outcome } = this;
         outcome.requests++;
-        this.interval.requests++;
+        this.came++;
         if (ready.length === 0) {
-            outcome.refused++;
-            this.late++;
+            this.callAsleep(request);
             return;
         }
+        this.pass(request, request.at);
+    }
+
+    /** Gives a request to one of the replicas that serve. */
+    private pass(request: Readonly<Request>, now: number): void {
+        const { ready, outcome, world } = this;
         const replica = ready[ready.length === 1 ? 0 : Math.floor(this.random() * ready.length)];
         const cached = world.prefixCaching ? this.cachedTokens(replica, request) : 0;
         const { promptTokens, answerTokens } = request;
-        replica.batch.add(request.at + world.requestOverhead, outcome.requests, promptTokens, answerTokens, cached);
+        const { requestOverhead } = world;
+        const arrival = request.at + requestOverhead;
+        replica.batch.add(now + requestOverhead, outcome.requests, promptTokens, answerTokens, cached, arrival);
+    }
+
+    /** A request while nothing serves: the first one has a replica started, as AI Deploy does for a minimum of 0. */
+    private callAsleep(request: Readonly<Request>): void {
+        const { outcome, world } = this;
+        if (this.wanted === 0) {
+            outcome.wakeUps++;
+            this.wanted = 1;
+            this.start(request.at);
+        }
+        if (world.asleep === "held") {
+            this.held.push({ ...request });
+            return;
+        }
+        outcome.refused++;
+        this.late++;
     }
 
     /** Tokens of its prompt that the replica need not compute: whole blocks, and not all of it. */
@@ -209,7 +170,7 @@ class Fleet {
         const batch = new Batch({ ...engine, random }, (_request, arrival, firstToken, last, tokens) => {
             const first = firstToken - arrival + requestOverhead;
             outcome.firstToken.add(first);
-            this.interval.firstToken.add(first);
+            this.firstToken.add(first);
             const between = tokens > 1 ? (last - firstToken) / (tokens - 1) : 0;
             if (tokens > 1) outcome.interToken.add(between);
             if (first <= targets.timeToFirstToken && between <= targets.interTokenLatency) outcome.within++;
@@ -221,6 +182,9 @@ class Fleet {
 
     private findReady(now: number): void {
         this.ready = this.replicas.filter(({ readyAt }) => readyAt <= now);
+        if (this.ready.length === 0 || this.held.length === 0) return;
+        for (const request of this.held) this.pass(request, now);
+        this.held = [];
     }
 
     /** The autoscaler looks, and replicas that are ready by now take requests. */
@@ -246,13 +210,23 @@ class Fleet {
             const ready = replica.readyAt <= now;
             return ready ? { ready, value: read(scaling.metric, replica.batch) } : { ready };
         });
-        if (readings.some(({ value = 0 }) => value > 0)) this.lastActive = now;
+        // One that boots is not idle.
+        if (this.ready.length === 0 || readings.some(({ value = 0 }) => value > 0)) this.lastActive = now;
+        const rule = this.ruleAt(scaling, now);
+        // Without a replica there is no metric: a request wakes it, or an hour of the schedule that wants some.
+        if (this.wanted === 0) return rule.replicasMin;
         let asked: Asked | undefined;
         if (this.ready.length > 0) {
             asked = askedByMetric(this.wanted, readings, scaling.target, scaling.aggregation);
         }
-        // At zero, the request that wakes it is the platform's to see.
-        return decide(scaling, this.wanted, asked, this.history, now, now - this.lastActive).to;
+        return decide(rule, this.wanted, asked, this.history, now, now - this.lastActive).to;
+    }
+
+    /** The limits and windows of a moment. */
+    private ruleAt(scaling: Rule, now: number): ScalingRule {
+        const { schedule } = scaling;
+        const entry = schedule && entryAt(schedule, this.traffic.begins + now);
+        return entry ? { ...scaling, replicasMin: entry.min, replicasMax: entry.max } : scaling;
     }
 
     /** Those that have got the least far go first, among equals the youngest (Kubernetes' ReplicaSet). */
@@ -284,10 +258,15 @@ class Fleet {
     }
 
     private endInterval(): void {
-        this.interval.wanted = this.wanted;
-        this.interval.serving = this.ready.length;
-        this.outcome.intervals.push(this.interval);
-        this.interval = { requests: 0, wanted: 0, serving: 0, firstToken: new Histogram() };
+        const { firstToken, outcome } = this;
+        outcome.intervals.push({
+            requests: this.came,
+            wanted: this.wanted,
+            serving: this.ready.length,
+            ...(firstToken.count > 0 && { firstTokenP95: firstToken.quantile(0.95) }),
+        });
+        this.came = 0;
+        firstToken.clear();
     }
 }
 

@@ -1,9 +1,9 @@
 import { findCapacity, type Capacity } from "./capacity";
-import { evaluateSchedule, timeline, type Result } from "./evaluate";
-import type { Interval } from "./fleet";
+import { timeline, type Result } from "./evaluate";
 import { Pool, type Task } from "./pool";
-import { openTraffic, type Problem, type Setting } from "./problem";
+import { maySleep, openTraffic, type Problem, type Setting } from "./problem";
 import { cheapest, frontier, keeps, neighbours, peakReplicas, search } from "./search";
+import type { Interval } from "./world";
 
 /** What is recommended for a problem, and what to make of it. */
 export interface Plan {
@@ -31,56 +31,55 @@ export interface Plan {
     intervals: Interval[];
 }
 
-const seeds = 5;
+/** How far it is. */
+export interface Progress {
+    /** Runs that have ended, and how many there will be by now, roughly. */
+    done: number;
+    expected: number;
+    best?: Result;
+}
 
-/** Searches, and looks at what was found from all sides. `at` is told how far it is; `signal` ends the search with the best so far. */
+const seeds = 5;
+/** Runs beside those of the search: seeds, alternatives, yardsticks, assumptions. */
+const besides = 35;
+
+/** Searches, and looks at what was found from all sides. `signal` ends it with what there is by then: the best so far. */
 export async function plan(
     problem: Problem,
-    at: (run: number, best?: Result) => void = () => undefined,
+    tell: (progress: Progress) => void = () => undefined,
     signal?: AbortSignal,
 ): Promise<Plan> {
-    const capacity = findCapacity(problem, openTraffic(problem.traffic));
-    const pool = new Pool(problem);
+    const progress: Progress = { done: 0, expected: besides };
+    const pool = new Pool(problem, signal, () => {
+        progress.done++;
+        tell(progress);
+    });
     try {
+        const capacity = findCapacity(problem, openTraffic(problem.traffic));
         const found = await search(
             problem,
             capacity,
-            async (settings, limits) => {
-                if (signal?.aborted) return [];
-                const results = await pool.run(settings.map((setting) => ({ setting, limits })));
-                return results.filter((result) => result !== undefined);
-            },
-            at,
+            (settings, limits) => pool.runAll(settings.map((setting) => ({ setting, limits }))),
+            ({ best, expected }) => Object.assign(progress, { best, expected: expected + besides }),
         );
         const { results, run, best } = found;
-        const chosen = best ?? [...results].sort((a, b) => b.within - a.within).at(0);
-        const all = async (tasks: Task[]): Promise<Result[]> =>
-            (await pool.run(tasks)).filter((result) => result !== undefined);
-        const known = new Map(results.map((result) => [JSON.stringify(result.setting), result]));
-        const others = chosen ? neighbours(problem, chosen.setting) : [];
+        // When all were given up, what all the replicas there may be come to.
+        const given =
+            results.length > 0 ? results : await pool.runAll([{ setting: always(problem, problem.maxReplicas) }]);
+        const chosen = best ?? [...given].sort((a, b) => b.within - a.within).at(0);
         return {
             capacity,
             run,
             best,
             closest: best ? undefined : chosen,
             frontier: frontier(results),
-            seeds: best
-                ? await all(
-                      Array.from({ length: seeds }, (_, i) => ({ setting: best.setting, seed: problem.seed + 1 + i })),
-                  )
-                : [],
-            alternatives: best
-                ? [
-                      ...others.flatMap((setting) => known.get(JSON.stringify(setting)) ?? []),
-                      ...(await all(
-                          others
-                              .filter((setting) => !known.has(JSON.stringify(setting)))
-                              .map((setting) => ({ setting })),
-                      )),
-                  ]
-                : [],
-            yardsticks: { fixed: await fixed(problem, capacity, all), clairvoyant: clairvoyant(problem, capacity) },
-            assumptions: best ? await questioned(problem, best.setting) : [],
+            seeds: best ? await pool.runAll(otherSeeds(problem, best.setting)) : [],
+            alternatives: best ? await alternatives(problem, capacity, best.setting, results, pool) : [],
+            yardsticks: {
+                fixed: await fixed(problem, capacity, pool),
+                clairvoyant: await clairvoyant(problem, capacity, pool),
+            },
+            assumptions: best ? await questioned(problem, best.setting, pool) : [],
             intervals: chosen ? timeline(problem, chosen.setting) : [],
         };
     } finally {
@@ -88,57 +87,92 @@ export async function plan(
     }
 }
 
-async function fixed(
+function otherSeeds({ seed }: Problem, setting: Setting): Task[] {
+    return Array.from({ length: seeds }, (_, i) => ({ setting, seed: seed + 1 + i }));
+}
+
+/** What the neighbours come to; those that the search gave up are run to their end. */
+async function alternatives(
     problem: Problem,
     capacity: Capacity,
-    all: (tasks: Task[]) => Promise<Result[]>,
-): Promise<Result | undefined> {
-    const { maxNumSeqs } = problem.profile.defaults;
-    const from = Math.max(1, peakReplicas(capacity) - 1);
-    const counts = Array.from({ length: Math.max(0, problem.maxReplicas - from + 1) }, (_, i) => from + i).slice(0, 4);
-    const settings = counts.map((count): Setting => ({
+    setting: Setting,
+    results: Result[],
+    pool: Pool,
+): Promise<Result[]> {
+    const known = new Map(results.map((result) => [JSON.stringify(result.setting), result]));
+    const others = neighbours(problem, capacity, setting);
+    const unknown = others.filter((other) => !known.has(JSON.stringify(other)));
+    return [
+        ...others.flatMap((other) => known.get(JSON.stringify(other)) ?? []),
+        ...(await pool.runAll(unknown.map((other) => ({ setting: other })))),
+    ];
+}
+
+/** So many replicas, whatever is asked. */
+function always({ profile }: Problem, count: number): Setting {
+    const { maxNumSeqs } = profile.defaults;
+    return {
         metric: "vllm:num_requests_running",
         target: maxNumSeqs - 1,
         min: count,
         max: count,
         scaleDownSeconds: 300,
         maxNumSeqs,
-    }));
-    return cheapest(problem, await all(settings.map((setting) => ({ setting }))));
+        cooldownSeconds: 300,
+    };
 }
 
-/** The least head room over the demand of each interval, in steps, that keeps the targets. */
-function clairvoyant(problem: Problem, { demand, demandEvery, rate }: Capacity): Result | undefined {
+async function fixed(problem: Problem, capacity: Capacity, pool: Pool): Promise<Result | undefined> {
+    const from = Math.max(1, peakReplicas(capacity) - 1);
+    const counts = Array.from({ length: Math.max(0, problem.maxReplicas - from + 1) }, (_, i) => from + i).slice(0, 4);
+    return cheapest(problem, await pool.runAll(counts.map((count) => ({ setting: always(problem, count) }))));
+}
+
+/** Head rooms over the demand that are tried, in this order; two at a time, since most often an early one will do. */
+const rooms = [0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2];
+
+/** The least head room over the demand of each interval that keeps the targets. */
+async function clairvoyant(
+    problem: Problem,
+    { demand, demandEvery, rate }: Capacity,
+    pool: Pool,
+): Promise<Result | undefined> {
     if (rate === 0) return undefined;
-    for (let room = 0.7; room <= 2; room += 0.1) {
-        const replicas = demand.map((now, i) => {
+    const replicas = (room: number): number[] =>
+        demand.map((now, i) => {
             const most = Math.max(now, demand[i + 1] ?? 0);
-            return Math.min(problem.maxReplicas, Math.max(1, Math.ceil((room * most) / rate)));
+            return Math.min(problem.maxReplicas, Math.ceil((room * most) / rate));
         });
-        const result = evaluateSchedule(problem, demandEvery, replicas);
-        if (keeps(problem, result)) return result;
+    for (let i = 0; i < rooms.length; i += 2) {
+        const tasks = rooms.slice(i, i + 2).map((room) => ({ every: demandEvery, replicas: replicas(room) }));
+        const results = await pool.runAll(tasks);
+        const kept = results.find((result) => keeps(problem, result));
+        if (kept) return kept;
     }
     return undefined;
 }
 
 /** What the answer hangs on: each assumption changed by as much as it may well be wrong. */
-async function questioned(problem: Problem, setting: Setting): Promise<Plan["assumptions"]> {
-    const { boot, traffic, profile } = problem;
+async function questioned(problem: Problem, setting: Setting, pool: Pool): Promise<Plan["assumptions"]> {
+    const { boot, traffic, profile, asleep } = problem;
     const slower = { ...profile.step };
     for (const key of ["base", "prefillToken", "decodeSequence", "contextToken"] as const) slower[key] *= 1.15;
-    const worlds: [string, Problem][] = [
-        ["replicas take twice as long to start", { ...problem, boot: { ...boot, median: 2 * boot.median } }],
-        ["answers are 30 % longer", { ...problem, traffic: { ...traffic, answers: 1.3 * (traffic.answers ?? 1) } }],
-        ["no prefix is found again", { ...problem, prefixCaching: false }],
-        ["the engine is 15 % slower", { ...problem, profile: { ...profile, step: slower } }],
-        ["every other try finds no free GPU", { ...problem, noGpu: { chance: 0.5, retry: problem.noGpu.retry } }],
+    const worlds: [string, Partial<Problem>][] = [
+        ["replicas take twice as long to start", { boot: { ...boot, median: 2 * boot.median } }],
+        ["answers are 30 % longer", { traffic: { ...traffic, answers: 1.3 * (traffic.answers ?? 1) } }],
+        ["no prefix is found again", { prefixCaching: false }],
+        ["the engine is 15 % slower", { profile: { ...profile, step: slower } }],
+        ["every other try finds no free GPU", { noGpu: { chance: 0.5, retry: problem.noGpu.retry } }],
+        ...(maySleep(setting) ? [asleepOtherwise(asleep)] : []),
     ];
-    const results = await Promise.all(
-        worlds.map(async ([what, world]) => {
-            const pool = new Pool(world, 1);
-            const [result] = await pool.run([{ setting }]).finally(() => pool.close());
-            return { what, result: result! };
-        }),
-    );
-    return results.sort((a, b) => a.result.within - b.result.within);
+    const results = await pool.run(worlds.map(([, change]) => ({ setting, change })));
+    return worlds
+        .flatMap(([what], i) => (results[i] ? [{ what, result: results[i] }] : []))
+        .sort((a, b) => a.result.within - b.result.within);
+}
+
+function asleepOtherwise(asleep: Problem["asleep"]): [string, Partial<Problem>] {
+    return asleep === "held"
+        ? ["requests are refused until it has woken up", { asleep: "refused" }]
+        : ["requests are held until it has woken up", { asleep: "held" }];
 }

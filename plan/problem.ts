@@ -1,18 +1,24 @@
 import { kvBlocks, speedup, type Profile } from "../sandbox/vllm/profiles";
-import type { Scaling, Signal, Targets, World } from "./fleet";
+import type { Scaling, Signal, Targets, World } from "./world";
 import { readTrace } from "../tools/loadtest/trace";
+import { ofPast, type Past } from "./past";
+import type { ScheduleEntry } from "./schedule";
 import { inColumns, replay, shaped, type Replay, type Shape, type Traffic } from "./traffic";
 
 /** Where the traffic comes from, as plain data: each worker reads it for itself. */
-export type TrafficSource = (({ trace: string } & Replay) | { shape: Shape }) & {
+export type TrafficSource = (({ trace: string } & Replay) | { shape: Shape } | { past: Past; scale?: number }) & {
     /** Answers are so many times as long. Default 1. */
     answers?: number;
 };
 
 export function openTraffic(source: TrafficSource): Traffic {
-    const traffic =
-        "trace" in source ? replay(inColumns(source.trace, readTrace(source.trace)), source) : shaped(source.shape);
+    const traffic = opened(source);
     return source.answers === undefined ? traffic : withLongerAnswers(traffic, source.answers);
+}
+
+function opened(source: TrafficSource): Traffic {
+    if ("trace" in source) return replay(inColumns(source.trace, readTrace(source.trace)), source);
+    return "shape" in source ? shaped(source.shape) : ofPast(source.past, source.scale);
 }
 
 function withLongerAnswers(traffic: Traffic, factor: number): Traffic {
@@ -42,8 +48,11 @@ export interface Problem {
     boot: World["boot"];
     noGpu: World["noGpu"];
     scaleDown: World["scaleDown"];
+    asleep: World["asleep"];
     /** Replicas that quota and purse allow. */
     maxReplicas: number;
+    /** Given, and then not searched. */
+    schedule?: ScheduleEntry[];
     seed: number;
 }
 
@@ -55,13 +64,21 @@ export interface Setting {
     max: number;
     scaleDownSeconds: number;
     maxNumSeqs: number;
+    /** Idle seconds beyond the scale-down window before the last replica goes, where `min` is 0. */
+    cooldownSeconds: number;
+    schedule?: ScheduleEntry[];
+}
+
+/** Whether a setting may sleep at some time. */
+export function maySleep({ min, schedule = [] }: Setting): boolean {
+    return min === 0 || schedule.some((entry) => entry.min === 0);
 }
 
 const blockSize = 16;
 
 /** The world of a problem with this scaling. */
 export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem.profile.defaults.maxNumSeqs): World {
-    const { profile, gpus, gpuMemoryUtilization, prefixCaching, boot, noGpu, scaleDown } = problem;
+    const { profile, gpus, gpuMemoryUtilization, prefixCaching, boot, noGpu, scaleDown, asleep } = problem;
     const { step } = profile;
     const factor = speedup(gpus);
     return {
@@ -83,11 +100,13 @@ export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem
         boot,
         noGpu,
         scaleDown,
+        asleep,
         scaling,
     };
 }
 
-export function scalingOf({ metric, target, min, max, scaleDownSeconds }: Setting): Scaling {
+export function scalingOf(setting: Setting): Scaling {
+    const { metric, target, min, max, scaleDownSeconds, cooldownSeconds, schedule } = setting;
     return {
         metric,
         target,
@@ -96,6 +115,7 @@ export function scalingOf({ metric, target, min, max, scaleDownSeconds }: Settin
         replicasMax: max,
         scaleUpStabilizationWindowSeconds: 0,
         scaleDownStabilizationWindowSeconds: scaleDownSeconds,
-        cooldownPeriodSeconds: 300,
+        cooldownPeriodSeconds: cooldownSeconds,
+        schedule,
     };
 }

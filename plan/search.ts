@@ -1,7 +1,8 @@
 import type { Capacity } from "./capacity";
 import type { Result } from "./evaluate";
-import type { Limits } from "./fleet";
-import type { Problem, Setting } from "./problem";
+import type { Limits } from "./world";
+import { maySleep, type Problem, type Setting } from "./problem";
+import { suggestSchedules, type ScheduleEntry } from "./schedule";
 
 /** Runs many settings, side by side where there are cores. Those that go beyond the limits are left out. */
 export type Evaluate = (settings: Setting[], limits: Limits) => Promise<Result[]>;
@@ -40,37 +41,39 @@ export function frontier(results: Result[]): Result[] {
 /**
  * A grid first, the cheap end before the dear one, then the neighbours of the best until none is better: each value a step up
  * and down. The grid follows from what one replica can take. What is clearly too late or too dear is given up on the way.
- * @param at told how far it is: settings run, and the best so far
+ * @param tell told of the best so far, and how many settings will be run, as far as that is known
  */
 export async function search(
     problem: Problem,
     capacity: Capacity,
     evaluate: Evaluate,
-    at: (run: number, best?: Result) => void = () => undefined,
+    tell: (known: { best?: Result; expected: number }) => void = () => undefined,
 ): Promise<Found> {
     const results: Result[] = [];
     const run = new Set<string>();
     let best: Result | undefined;
+    const all = grid(problem, capacity);
     const late = margin.late * (1 - problem.targets.withinTargets) * requestsOf(capacity);
     const add = async (settings: Setting[]): Promise<void> => {
         const fresh = settings.filter((setting) => !run.has(JSON.stringify(setting)));
+        tell({ best, expected: Math.max(all.length + aRound, run.size + fresh.length) });
         for (const setting of fresh) run.add(JSON.stringify(setting));
         const replicaSeconds = best ? margin.cost * 3600 * best.replicaHours : Infinity;
         results.push(...(await evaluate(fresh, { late, replicaSeconds })));
         best = cheapest(problem, results);
-        at(run.size, best);
     };
-    const settings = grid(problem, capacity);
-    for (let i = 0; i < settings.length; i += atOnce) await add(settings.slice(i, i + atOnce));
+    for (let i = 0; i < all.length; i += atOnce) await add(all.slice(i, i + atOnce));
     for (let before: Result | undefined; best && best !== before;) {
         before = best;
-        await add(neighbours(problem, best.setting));
+        await add(neighbours(problem, capacity, best.setting));
     }
     return { results, best, run: run.size };
 }
 
 /** Settings of the grid that are run under the same limits. */
 const atOnce = 8;
+/** Neighbours of one setting, about. */
+const aRound = 12;
 
 function requestsOf({ demand, demandEvery }: Capacity): number {
     return demand.reduce((sum, rate) => sum + rate * demandEvery, 0);
@@ -84,7 +87,7 @@ export function peakReplicas({ demand, rate }: Capacity): number {
 function grid(problem: Problem, capacity: Capacity): Setting[] {
     const peak = Math.min(problem.maxReplicas, peakReplicas(capacity));
     const { maxNumSeqs } = problem.profile.defaults;
-    const least = spaced(1, peak, 4);
+    const least = [...(mayIdle(capacity) ? [0] : []), ...spaced(1, peak, 4)];
     const most = unique([peak, Math.min(problem.maxReplicas, Math.ceil(1.5 * peak) + 1)]);
     const signals: Pick<Setting, "metric" | "target">[] = [
         ...unique(
@@ -92,14 +95,23 @@ function grid(problem: Problem, capacity: Capacity): Setting[] {
         ).map((target) => ({ metric: "vllm:num_requests_running" as const, target })),
         ...[1, 5].map((target) => ({ metric: "vllm:num_requests_waiting" as const, target })),
     ];
-    return least.flatMap((min) =>
-        most.flatMap((max) => signals.map((signal) => ({ ...signal, min, max, scaleDownSeconds: 300, maxNumSeqs }))),
-    );
+    const rest = { scaleDownSeconds: 300, maxNumSeqs, cooldownSeconds: 300, schedule: problem.schedule };
+    return least.flatMap((min) => most.flatMap((max) => signals.map((signal) => ({ ...signal, min, max, ...rest }))));
+}
+
+/** Whether there is half an hour in which hardly anything is asked: without one a replica never sleeps. */
+function mayIdle({ demand, demandEvery }: Capacity): boolean {
+    const [window, few] = [Math.ceil(1800 / demandEvery), 1];
+    return demand.some((_, i) => {
+        const some = demand.slice(i, i + window);
+        return some.length === window && some.reduce((sum, rate) => sum + rate * demandEvery, 0) <= few;
+    });
 }
 
 /** The same with one value changed. */
-export function neighbours({ maxReplicas }: Problem, setting: Setting): Setting[] {
-    const { target, min, max, maxNumSeqs } = setting;
+export function neighbours(problem: Problem, capacity: Capacity, setting: Setting): Setting[] {
+    const { target, min, max, maxNumSeqs, schedule } = setting;
+    const least = mayIdle(capacity) ? 0 : 1;
     const others: Partial<Setting>[] = [
         { target: Math.max(1, Math.round(target * 0.85)) },
         { target: Math.max(target + 1, Math.round(target * 1.15)) },
@@ -108,22 +120,50 @@ export function neighbours({ maxReplicas }: Problem, setting: Setting): Setting[
         { max: max - 1 },
         { max: max + 1 },
         ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
+        ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
         { maxNumSeqs: Math.round(maxNumSeqs / 2) },
         { maxNumSeqs: maxNumSeqs * 2 },
+        ...(problem.schedule ? [] : otherSchedules(problem, capacity, schedule)),
     ];
-    return others
-        .map((other) => ({ ...setting, ...other }))
+    const settings = others
+        .map((other) => (problem.schedule ? { ...setting, ...other } : withinSchedule({ ...setting, ...other })))
         .filter(
             (one) =>
-                one.min >= 1 &&
+                one.min >= least &&
                 one.min <= one.max &&
-                one.max <= maxReplicas &&
+                one.max <= problem.maxReplicas &&
                 one.maxNumSeqs >= 8 &&
                 one.maxNumSeqs <= 1024 &&
                 // A target that cannot be reached would never scale.
                 (one.metric !== "vllm:num_requests_running" || one.target < one.maxNumSeqs) &&
+                // Hours that want no more than the rest of the week are none.
+                (!one.schedule || problem.schedule || one.schedule.some((entry) => entry.min > one.min)) &&
                 JSON.stringify(one) !== JSON.stringify(setting),
         );
+    return [...new Map(settings.map((one) => [JSON.stringify(one), one])).values()];
+}
+
+/** Those that the demand suggests; once there is one, the same with a replica more or less at least, and none. */
+function otherSchedules(problem: Problem, capacity: Capacity, schedule?: ScheduleEntry[]): Partial<Setting>[] {
+    const { boot, maxReplicas } = problem;
+    if (!schedule) {
+        const suggested = suggestSchedules(capacity, boot.median, maxReplicas).map((one) => ({ schedule: one }));
+        // Asleep outside of its hours, where there are times to sleep.
+        return mayIdle(capacity) ? [...suggested, ...suggested.map((one) => ({ ...one, min: 0 }))] : suggested;
+    }
+    const changed = schedule.flatMap((entry, i) =>
+        [entry.min - 1, entry.min + 1]
+            .filter((min) => min >= 1 && min <= entry.max)
+            .map((min) => ({ schedule: schedule.with(i, { ...entry, min }) })),
+    );
+    return [{ schedule: undefined }, ...changed];
+}
+
+/** Entries that the search has made have the most of the rest of the week, and never less at least. */
+function withinSchedule(setting: Setting): Setting {
+    const { schedule, min, max } = setting;
+    if (!schedule) return setting;
+    return { ...setting, schedule: schedule.map((entry) => ({ ...entry, max, min: Math.max(entry.min, min) })) };
 }
 
 function unique(values: number[]): number[] {

@@ -18,6 +18,8 @@ export interface Request {
 export interface Traffic {
     name: string;
     seconds: number;
+    /** When it begins, in seconds after Monday 0:00 UTC: what a schedule goes by. */
+    begins: number;
     /** Tokens of each of a request's `blocks`. */
     blockTokens: number;
     /** Runs through all of them; the same for the same seed. */
@@ -46,23 +48,27 @@ export function inColumns(file: string, requests: TraceRequest[]): Trace {
     };
 }
 
+/** How much of the busiest hour's traffic each hour of the week has, from Monday 0:00 UTC on. */
+export type Week = readonly number[];
+
 /** A trace as it was recorded, or a multiple of it. */
 export interface Replay {
     /** Requests for each of the trace's; 0.5 leaves out every other one, by chance. */
     scale?: number;
     /** How long, in seconds; the trace is repeated. Default: once. */
     seconds?: number;
-    /** How much of the traffic each hour of the week has, from Monday 0:00 UTC on, 1 on average; absent: always as much. */
-    week?: readonly number[];
+    /** The trace is the busiest hour of this week; absent: always as much. */
+    week?: Week;
 }
 
-/** Repeats of a trace are not the same minute after minute: each is turned by a part of its length, and drawn anew. */
+/** Repeats are not the same request after request: each is multiplied, or left out, by chance. */
 export function replay(trace: Trace, { scale = 1, seconds, week }: Replay = {}): Traffic {
     const length = Math.max(1, trace.at[trace.at.length - 1] + 1);
     const all = seconds ?? length;
     return {
         name: trace.name,
         seconds: all,
+        begins: 0,
         blockTokens: trace.blockTokens,
         *requests(seed) {
             const random = seededRandom(seed);
@@ -72,7 +78,7 @@ export function replay(trace: Trace, { scale = 1, seconds, week }: Replay = {}):
             for (let start = 0, round = 0; start < all; start += length, round++) {
                 for (let i = 0; i < at.length; i++) {
                     const next = i + 1 < at.length ? at[i + 1] : length;
-                    const wanted = scale * (week === undefined ? 1 : week[hourOfWeek(start + at[i])]);
+                    const wanted = scale * (week === undefined ? 1 : factorAt(week, start + at[i]));
                     // Without a change of the rate the trace is left as it is, bursts and all.
                     const copies = once ? 1 : Math.floor(wanted) + (random() < wanted % 1 ? 1 : 0);
                     for (let copy = 0; copy < copies; copy++) {
@@ -89,24 +95,6 @@ export function replay(trace: Trace, { scale = 1, seconds, week }: Replay = {}):
             }
         },
     };
-}
-
-function hourOfWeek(seconds: number): number {
-    return Math.floor(seconds / 3600) % 168;
-}
-
-/** Traffic without a record. */
-export interface Shape {
-    /** Requests per second in the busiest hour. */
-    peak: number;
-    /** How the rate goes over day and week. */
-    shape: keyof typeof shapes;
-    /** Mean lengths, tokens; log-normal, as those of the published traces are. */
-    promptTokens: number;
-    answerTokens: number;
-    /** Share of the mean prompt that all begin with. */
-    prefix?: number;
-    seconds?: number;
 }
 
 /** Share of the peak in each hour of a day, UTC. */
@@ -130,32 +118,59 @@ export const shapes = {
     },
 } as const satisfies Record<string, { day: readonly number[]; weekend: number }>;
 
+/**
+ * The week of a shape.
+ * @param weekend factor of Saturday and Sunday; default: the shape's own
+ * @param shift hours by which everything comes later: -1 for people one time zone east of UTC
+ */
+export function weekOf(
+    shape: keyof typeof shapes,
+    { weekend, shift = 0 }: { weekend?: number; shift?: number } = {},
+): Week {
+    const { day, weekend: usual } = shapes[shape];
+    const hours = Array.from({ length: 168 }, (_, hour) => day[hour % 24] * (hour >= 120 ? (weekend ?? usual) : 1));
+    return hours.map((_, hour) => hours[(((hour - Math.round(shift)) % 168) + 168) % 168]);
+}
+
+/** The rate goes from hour to hour in a straight line. */
+function factorAt(week: Week, seconds: number): number {
+    const hour = seconds / 3600;
+    const [from, to] = [week[Math.floor(hour) % 168], week[Math.ceil(hour) % 168]];
+    return from + (to - from) * (hour % 1);
+}
+
+/** Traffic without a record. */
+export interface Shape {
+    /** How it is called. */
+    name: string;
+    /** Requests per second in the busiest hour. */
+    peak: number;
+    /** How the rate goes over the week. */
+    week: Week;
+    /** Mean lengths, tokens; log-normal, as those of the published traces are. */
+    promptTokens: number;
+    answerTokens: number;
+    /** Share of the mean prompt that all begin with. */
+    prefix?: number;
+    seconds?: number;
+}
+
 /** How far lengths spread: standard deviation of their logarithm. Of the Azure conversation trace: 1.2 and 0.9. */
 const promptSpread = 1;
 const answerSpread = 0.9;
 
-/** Arrivals of a Poisson process whose rate goes from hour to hour in a straight line. */
-export function shaped({ peak, shape, promptTokens, answerTokens, prefix = 0, seconds = 86_400 }: Shape): Traffic {
-    const { day, weekend } = shapes[shape];
-    const most = Math.max(1, weekend);
-    const rate = (at: number): number => {
-        const hour = at / 3600;
-        const [from, to] = [day[Math.floor(hour) % 24], day[Math.ceil(hour) % 24]];
-        const factor = Math.floor(hour / 24) % 7 >= 5 ? weekend : 1;
-        return factor * (from + (to - from) * (hour % 1));
-    };
+/** Arrivals of a Poisson process whose rate follows the week. */
+export function shaped({ name, peak, week, promptTokens, answerTokens, prefix = 0, seconds = 86_400 }: Shape): Traffic {
     return {
-        name: `${shape}, ${peak}/s at the peak`,
+        name,
         seconds,
+        begins: 0,
         blockTokens: 1,
         *requests(seed) {
             const random = seededRandom(seed);
             const commonTokens = Math.round(prefix * promptTokens);
             const request: Request = { at: 0, promptTokens: 0, answerTokens: 0, commonTokens };
-            for (let at = 0; ;) {
-                at += exponential(random) / (peak * most);
-                if (at >= seconds) return;
-                if (random() * most >= rate(at)) continue;
+            for (const at of arrivals((now) => peak * factorAt(week, now), peak * Math.max(...week), seconds, random)) {
                 request.at = at;
                 request.promptTokens = commonTokens + length(random, promptTokens - commonTokens, promptSpread);
                 request.answerTokens = length(random, answerTokens, answerSpread);
@@ -163,6 +178,20 @@ export function shaped({ peak, shape, promptTokens, answerTokens, prefix = 0, se
             }
         },
     };
+}
+
+/** Moments of a Poisson process of this rate, which is never above `most`, by thinning. */
+export function* arrivals(
+    rate: (at: number) => number,
+    most: number,
+    seconds: number,
+    random: () => number,
+): Iterable<number> {
+    for (let at = 0; ;) {
+        at += exponential(random) / most;
+        if (at >= seconds) return;
+        if (random() * most < rate(at)) yield at;
+    }
 }
 
 /** A length of this mean, at least one token. */

@@ -1,5 +1,6 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -29,10 +30,37 @@ function plan(...options: string[]): Promise<{ code: number; stdout: string; std
     });
 }
 
+/** Ends the command with Ctrl-C, which all of its processes get, once it has told of a setting that keeps the targets. */
+async function interrupted(...options: string[]): Promise<{ code: number | null; stdout: string }> {
+    const command = ["--import", "tsx", "plan/cli.ts", "--progress", ...options];
+    const child = spawn(process.execPath, command, { cwd: join(__dirname, "../.."), detached: true });
+    let stdout = "";
+    child.stdout.on("data", (data: Buffer) => (stdout += data.toString()));
+    let told = false;
+    child.stderr.on("data", (data: Buffer) => {
+        if (told || !data.toString().includes("best so far")) return;
+        told = true;
+        process.kill(-child.pid!, "SIGINT");
+    });
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, stdout };
+}
+
 describe("npm run plan", () => {
+    it("tells the best so far when it is interrupted", async () => {
+        const { code, stdout } = await interrupted("--trace", join(folder, "trace.csv"));
+        expect(code, stdout).toBe(130);
+        expect(stdout).toMatch(/pulumi config set --path models\.ministral\.scaling\.target \d+/);
+        expect(stdout).toContain("Ended early");
+        // What is looked at afterwards was not.
+        expect(stdout).toContain("not looked at");
+    });
+
     it("recommends settings that keep the targets, and says what they would cost and hang on", async () => {
         const file = join(folder, "plan.json");
-        const options = ["--trace", join(folder, "trace.csv"), "--price", "3", "--json-file", file];
+        const [html, svg] = [join(folder, "plan.html"), join(folder, "day.svg")];
+        const files = ["--json-file", file, "--html", html, "--svg", svg];
+        const options = ["--trace", join(folder, "trace.csv"), "--price", "3", ...files];
         const { code, stdout } = await plan(...options);
         expect(code, stdout).toBe(0);
         expect(stdout).toMatch(/pulumi config set --path models\.ministral\.scaling\.target \d+/);
@@ -44,6 +72,15 @@ describe("npm run plan", () => {
         expect(best.within).toBeGreaterThanOrEqual(problem.targets.withinTargets);
         expect(best.refused + best.lost).toBeLessThanOrEqual(problem.targets.errorBudget);
         expect(frontier.length).toBeGreaterThan(0);
+        // Both stand alone: nothing is fetched from anywhere.
+        for (const picture of [html, svg]) {
+            const text = readFileSync(picture, "utf8").replaceAll('xmlns="http://www.w3.org/2000/svg"', "");
+            expect(text).not.toMatch(/NaN|undefined|Infinity|https?:|<script/);
+            for (const shown of ["Requests", "asked for", "serving", "Time to first token"]) {
+                expect(text).toContain(shown);
+            }
+        }
+        expect(readFileSync(html, "utf8")).toContain(`scaling.target ${best.setting.target}`);
         // Nothing that knows what comes costs more than what does not.
         expect(yardsticks.clairvoyant.replicaHours).toBeLessThanOrEqual(best.replicaHours * 1.05);
     });
@@ -53,14 +90,29 @@ describe("npm run plan", () => {
         const { code, stdout } = await plan(...options);
         expect(code).toBe(1);
         expect(stdout).toContain("No setting meets the targets");
+        expect(stdout).toContain("6,000 requests in 0.3 h");
+    });
+
+    it("says what comes closest when all that was tried was far from the targets", async () => {
+        const options = ["--trace", join(folder, "trace.csv"), "--scale", "20", "--max-replicas", "2"];
+        const { code, stdout } = await plan(...options);
+        expect(code).toBe(1);
+        expect(stdout).toMatch(/with at most 2 replicas\n {2}Closest: 2 replicas, .* within, 95 % were asked for/);
     });
 
     it.each([
-        [[], "give either --trace FILE or --peak N"],
+        [[], "give --trace FILE, --peak N or --live"],
         [["--peak", "many"], "--peak many: give a number from 0.001 to 10000"],
         [["--peak", "3", "--shape", "moon"], "--shape moon: give one of flat, office, evening"],
         [["--peak", "3", "--gpu", "B9"], "--gpu B9: give one of H100, L40S, L4"],
         [["--trace", "nowhere.csv"], "nowhere.csv"],
+        [["--peak", "3", "--live"], "give --trace FILE, --peak N or --live"],
+        [["--live", "--days", "90"], "--days 90: give a number from"],
+        [["--peak", "3", "--schedule", "weekdays"], '--schedule "weekdays": give DAYS HH:MM-HH:MM MIN-MAX'],
+        [
+            ["--peak", "3", "--schedule", "mon 08:00-19:00 1-2", "--schedule", "mon-fri 18:00-20:00 1-2"],
+            '--schedule "mon-fri 18:00-20:00 1-2" and "mon 08:00-19:00 1-2" overlap',
+        ],
         [["--peak", "3", "--speed"], "--speed"],
     ])("refuses %j in a line", async (options, fault) => {
         const { code, stderr } = await plan(...options);
@@ -78,6 +130,7 @@ it("prints settings that the program takes", () => {
         max: 2,
         scaleDownSeconds: 300,
         maxNumSeqs: 256,
+        cooldownSeconds: 300,
     });
     const model: Record<string, any> = {};
     for (const line of lines) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { simulateFleet, type World } from "../../plan/fleet";
+import { simulateFleet } from "../../plan/fleet";
 import type { Request, Traffic } from "../../plan/traffic";
+import type { World } from "../../plan/world";
 import { ministral14bOnH100 as profile } from "../../sandbox/vllm/profiles";
 
 const targets = { timeToFirstToken: 1, interTokenLatency: 0.05 };
@@ -13,6 +14,7 @@ const world = (more: Partial<World> = {}): World => ({
     boot: { median: 300, spread: 0 },
     noGpu: { chance: 0, retry: 60 },
     scaleDown: "lost",
+    asleep: "refused",
     scaling: {
         metric: "vllm:num_requests_running",
         target: 10,
@@ -31,6 +33,7 @@ function steady(perSecond: number, from: number, to: number, seconds: number, mo
     return {
         name: "steady",
         seconds,
+        begins: 0,
         blockTokens: 16,
         *requests() {
             for (let i = 0; i < (to - from) * perSecond; i++) {
@@ -85,6 +88,59 @@ describe("the replicas of an app in virtual time", () => {
         const served = ({ intervals }: typeof later): number => intervals.reduce((sum, one) => sum + one.serving, 0);
         expect(served(later)).toBeLessThan(served(atOnce));
         expect(later.replicaSeconds).toBeLessThan(atOnce.replicaSeconds);
+    });
+
+    const sleepy = { ...world().scaling, replicasMin: 0 } as World["scaling"];
+    /** A request at the beginning, and a few from one hour on. */
+    const rare: Traffic = {
+        ...steady(1, 0, 1, 3 * hour),
+        *requests() {
+            for (const at of [0, hour, hour + 100, hour + 500]) {
+                yield { at, promptTokens: 200, answerTokens: 200, commonTokens: 0 };
+            }
+        },
+    };
+
+    it("sleeps after window and cooldown, and a request wakes it; those meanwhile are refused", () => {
+        const { refused, wakeUps, within, replicaSeconds } = simulateFleet(
+            world({ scaling: sleepy }),
+            rare,
+            targets,
+            1,
+        );
+        // Two in the 300 s of the boot; the one after it is answered.
+        expect({ refused, wakeUps, within }).toEqual({ refused: 2, wakeUps: 1, within: 2 });
+        // Idle for 600 s; then the boot, and 600 s more: an answer between two looks of the autoscaler is none to it.
+        expect(replicaSeconds).toBeGreaterThanOrEqual(600 + 300 + 600 - 15);
+        expect(replicaSeconds).toBeLessThanOrEqual(600 + 300 + 600 + 15);
+    });
+
+    it("or they are held, and answered late", () => {
+        const held = simulateFleet(world({ scaling: sleepy, asleep: "held" }), rare, targets, 1);
+        expect(held).toMatchObject({ refused: 0, wakeUps: 1, requests: 4, within: 2 });
+        expect(held.firstToken.count).toBe(4);
+        // The first waits for the boot, the second for what is left of it.
+        expect(held.firstToken.quantile(1) / 300).toBeCloseTo(1, 1);
+        expect(held.firstToken.quantile(0.7) / 200).toBeCloseTo(1, 1);
+        // One that never comes up again has them wait in vain.
+        const never = world({ scaling: sleepy, asleep: "held", boot: { median: 9 * hour, spread: 0 } });
+        expect(simulateFleet(never, rare, targets, 1)).toMatchObject({ refused: 3, within: 1 });
+    });
+
+    it("has the replicas of its schedule, and sleeps outside of it", () => {
+        const entry = { days: "mon", from: "01:00", to: "02:00", timeZone: "UTC", min: 2, max: 3 } as const;
+        const scaling = { ...sleepy, schedule: [entry] } as World["scaling"];
+        const { intervals } = simulateFleet(world({ scaling }), steady(0, 0, 0, 4 * hour), targets, 1);
+        const wanted = intervals.map((one) => one.wanted);
+        expect(wanted.slice(3, 11)).toEqual(Array(8).fill(0));
+        expect(wanted.slice(11, 23)).toEqual(Array(12).fill(2));
+        expect(wanted.at(-1)).toBe(0);
+        expect(intervals[12].serving).toBe(2);
+        // The next day has none.
+        const tuesday = { ...steady(0, 0, 0, 4 * hour), begins: 24 * hour };
+        expect(
+            Math.max(...simulateFleet(world({ scaling }), tuesday, targets, 1).intervals.map((one) => one.wanted)),
+        ).toBe(1);
     });
 
     it("what a replica has seen before it does not compute again", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { inColumns, replay, shaped, type Traffic } from "../../plan/traffic";
+import { inColumns, replay, shaped, weekOf, type Traffic } from "../../plan/traffic";
 
 const all = (traffic: Traffic, seed = 1) => Array.from(traffic.requests(seed), (request) => ({ ...request }));
 
@@ -31,7 +31,10 @@ describe("a shape", () => {
     it("has its peak in working hours, its lengths on average, and little at night and at weekends", () => {
         const week = 7 * 86_400;
         const office = all(
-            shaped({ peak: 1, shape: "office", promptTokens: 900, answerTokens: 250, prefix: 0.3, seconds: week }),
+            shaped({
+                ...{ name: "office", peak: 1, week: weekOf("office"), seconds: week },
+                ...{ promptTokens: 900, answerTokens: 250, prefix: 0.3 },
+            }),
         );
         const rate = (from: number): number => office.filter(({ at }) => at >= from && at < from + 3600).length / 3600;
         expect(rate(9.5 * 3600)).toBeCloseTo(1, 0);

@@ -4,10 +4,13 @@ import { facts, lengthsTable, phasesTable, replicasTable, sentence, timesTable }
 
 /** The report as one page that needs nothing from anywhere: no script, no font, no picture from outside. */
 
-const style = `
+/** The colours that `plot` draws with. */
+export const colours = `
 :root { --ink: #1f2933; --soft: #616e7c; --line: #d9dfe5; --paper: #fff; --blue: #2563a8; --orange: #c2610c; --red: #c0272d; --green: #2b7a4b; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e9ee; --soft: #9aa5b1; --line: #38424d; --paper: #161b21; --blue: #6ba6e8; --orange: #f0a35e; --red: #f2777c; --green: #74c69d; } }
-body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; max-width: 1160px; padding: 24px 20px 48px; }
+`;
+
+const style = `${colours}body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; max-width: 1160px; padding: 24px 20px 48px; }
 h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 32px 0 8px; }
 p { margin: 4px 0; } .soft { color: var(--soft); }
 .verdict { border-left: 4px solid var(--green); padding: 8px 14px; margin: 16px 0; background: color-mix(in srgb, var(--green) 8%, transparent); }
@@ -38,9 +41,14 @@ export function reportPage(report: Report): string {
         requests.errors > 0 ? section("Errors", wide(errorsTable(report))) : "",
         section("What this rests on", assumptions(report)),
     ];
+    return page(`Load test of ${target.model}`, sections);
+}
+
+/** A page of these sections, of which empty ones are left out. */
+export function page(title: string, sections: string[]): string {
     return (
         `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">` +
-        `<title>Load test of ${escaped(target.model)}</title><style>${style}</style></head>\n<body>\n${sections.filter(Boolean).join("\n")}\n</body></html>\n`
+        `<title>${escaped(title)}</title><style>${style}</style></head>\n<body>\n${sections.filter(Boolean).join("\n")}\n</body></html>\n`
     );
 }
 
@@ -65,10 +73,8 @@ function curves({ timeline, wallSeconds, replicas }: Report): string {
     // The middle of each bucket; the last one ends with the run.
     const points = (value: (bucket: (typeof timeline)[number]) => number | undefined): Curve["points"] =>
         timeline.map((bucket) => ({ t: Math.min(bucket.t + width / 2, wallSeconds), value: value(bucket) }));
-    const draw = (title: string, unit: string, drawn: Curve[]): string => {
-        const legend = drawn.map(({ name, colour }) => `<i style="background:var(${colour})"></i>${name}`);
-        return `<p class="legend"><b>${title}</b>${legend.join("")}</p>${plot(drawn, { unit, until: wallSeconds })}`;
-    };
+    const draw = (title: string, unit: string, drawn: Curve[]): string =>
+        legend(title, drawn) + plot(drawn, { unit, until: wallSeconds });
     const counts = replicas.map(({ t, ready }) => ({ t, value: ready }));
     const parts = [
         draw("Latency", "s", [
@@ -91,6 +97,12 @@ function curves({ timeline, wallSeconds, replicas }: Report): string {
         ]),
     ];
     return parts.join("\n");
+}
+
+/** What is above a plot. */
+export function legend(title: string, drawn: Curve[]): string {
+    const names = drawn.map(({ name, colour }) => `<i style="background:var(${colour})"></i>${name}`);
+    return `<p class="legend"><b>${title}</b>${names.join("")}</p>`;
 }
 
 function censored({ latencySeconds }: Report): string {
@@ -134,16 +146,16 @@ function assumptions(report: Report): string {
     return `<ul>${lines.map((line) => `<li>${escaped(line)}</li>`).join("")}</ul>`;
 }
 
-function section(title: string, body: string): string {
+export function section(title: string, body: string): string {
     return `<h2>${title}</h2>\n${body}`;
 }
 
-function wide([heads, ...rows]: string[][]): string {
+export function wide([heads, ...rows]: string[][]): string {
     const cells = (tag: string, row: string[]): string =>
         row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("");
     return `<div class="wide"><table><tr>${cells("th", heads)}</tr>${rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("")}</table></div>`;
 }
 
-function escaped(text: string): string {
+export function escaped(text: string): string {
     return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 }

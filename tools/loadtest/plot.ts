@@ -12,7 +12,10 @@ export interface Curve {
 
 const size = { width: 1000, height: 190, left: 62, right: 10, top: 8, bottom: 24 };
 
-/** Curves from zero to their largest value, over time from zero to `until` seconds; `unit` is written at the axis. */
+/**
+ * Curves from zero to their largest value, over time from zero to `until` seconds; `unit` is written at the axis. From three
+ * hours on, the time is written in hours.
+ */
 export function plot(curves: Curve[], { unit, until }: { unit: string; until: number }): string {
     const { width, height, left, right, top, bottom } = size;
     const known = curves.flatMap(({ points }) => points.flatMap(({ value }) => value ?? []));
@@ -25,18 +28,27 @@ export function plot(curves: Curve[], { unit, until }: { unit: string; until: nu
             `<line x1="${left}" x2="${width - right}" y1="${y(mark)}" y2="${y(mark)}" stroke="var(--line)"/>` +
             `<text x="${left - 8}" y="${y(mark) + 4}" text-anchor="end">${figure(mark)}${unit === "s" ? " s" : unit}</text>`,
     );
-    const times = ticks(until, 8)
-        .filter((t) => t <= until)
-        .map((t) => {
-            const anchor = t > 0.97 * until ? "end" : "middle";
-            return `<text x="${x(t)}" y="${height - 6}" text-anchor="${anchor}">${figure(t)} s</text>`;
-        });
+    const times = timeTicks(until).map(([t, text]) => {
+        const anchor = t > 0.97 * until ? "end" : "middle";
+        return `<text x="${x(t)}" y="${height - 6}" text-anchor="${anchor}">${text}</text>`;
+    });
     const lines = curves.map((curve) => {
         const d = path(curve, until, x, y);
         return `<path d="${d}" fill="none" stroke="var(${curve.colour})" stroke-width="2" stroke-linejoin="round" stroke-linecap="round"/>`;
     });
     const label = curves.map(({ name }) => name).join(", ");
     return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${label}">${[...grid, ...times, ...lines].join("")}</svg>`;
+}
+
+function timeTicks(until: number): [t: number, text: string][] {
+    const hours = until / 3600;
+    if (hours < 3) {
+        return ticks(until, 8)
+            .filter((t) => t <= until)
+            .map((t) => [t, `${figure(t)} s`]);
+    }
+    const step = [1, 2, 3, 6, 12, 24].find((one) => hours / one <= 14) ?? 24 * Math.ceil(hours / 24 / 14);
+    return Array.from({ length: Math.floor(hours / step + 1e-9) + 1 }, (_, i) => [3600 * i * step, `${i * step} h`]);
 }
 
 function path(

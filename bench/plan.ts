@@ -1,0 +1,140 @@
+// How fast the planner simulates, beside BLIS (inference-sim/inference-sim) on the same trace, and how its built-in figures
+// compare with a published benchmark. `npm run bench -- plan [--trace FILE] [--blis PROGRAM --blis-folder CHECKOUT]`
+// Of CPU time, not of time on the wall: other work on the machine does not count.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Batch } from "../plan/batch";
+import { simulateFleet } from "../plan/fleet";
+import { worldOf, type Problem } from "../plan/problem";
+import { inColumns, replay, shaped, weekOf, type Traffic } from "../plan/traffic";
+import { kvBlocks, ministral14bOnH100 as profile } from "../sandbox/vllm/profiles";
+import { readTrace, type TraceRequest } from "../tools/loadtest/trace";
+import { logNormal, seededRandom } from "../tools/random";
+
+const targets = { timeToFirstToken: 1, interTokenLatency: 0.05 };
+
+/** A fixed number of replicas of the built-in profile, with the limits that BLIS is given, too. */
+function simulateOurs(traffic: Traffic, replicas: number) {
+    const problem = {
+        ...{ profile, gpus: 1, gpuMemoryUtilization: 0.9, prefixCaching: false, boot: { median: 0, spread: 0 } },
+        ...{ noGpu: { chance: 0, retry: 60 }, scaleDown: "drained", asleep: "refused" },
+    } as Problem;
+    const world = worldOf(problem, { every: traffic.seconds, replicas: [replicas] });
+    return simulateFleet(world, traffic, targets, 1);
+}
+
+function cpuSeconds<Result>(work: () => Result): [seconds: number, Result] {
+    const before = process.cpuUsage();
+    const result = work();
+    const { user, system } = process.cpuUsage(before);
+    return [(user + system) / 1e6, result];
+}
+
+function tell(what: string, requests: number, seconds: number): void {
+    const rate = Math.round(requests / seconds).toLocaleString("en");
+    console.log(
+        `${what}: ${requests.toLocaleString("en")} requests in ${seconds.toFixed(2)} s of CPU, ${rate} a second`,
+    );
+}
+
+/** Seconds of CPU of a command, its start included. Throws with its last lines if it fails. */
+function cpuOf(command: string[], cwd: string): number {
+    const script = 'TIMEFORMAT="%U %S"; time "$@" > /dev/null';
+    const { status, stderr } = spawnSync("bash", ["-c", script, "-", ...command], { cwd, encoding: "utf8" });
+    if (status !== 0) throw new Error(`${command[0]} ended with ${status}:\n${stderr.slice(-2000)}`);
+    const times = stderr.trim().split("\n").at(-1)!.split(" ").map(Number);
+    return times[0] + times[1];
+}
+
+/** The trace in BLIS' format (TraceV2), and its run with one instance of a model of the same size on an H100. */
+function cpuOfBlis(program: string, checkout: string, requests: TraceRequest[]): number {
+    const folder = mkdtempSync(join(tmpdir(), "blis-"));
+    try {
+        const [header, data] = [join(folder, "header.yaml"), join(folder, "data.csv")];
+        writeFileSync(header, "trace_version: 2\ntime_unit: microseconds\nmode: generated\nwarm_up_requests: 0\n");
+        const columns =
+            "request_id,client_id,tenant_id,slo_class,session_id,round_index,prefix_group,prefix_length,streaming," +
+            "input_tokens,output_tokens,text_tokens,image_tokens,audio_tokens,video_tokens,reason_ratio,model,deadline_us," +
+            "server_input_tokens,arrival_time_us,send_time_us,first_chunk_time_us,last_chunk_time_us,num_chunks,status," +
+            "error_message,finish_reason";
+        const rows = requests.map(({ t, inputTokens: input, outputTokens: output }, i) => {
+            const at = Math.round(t * 1e6);
+            return `${i},c,,standard,,0,,0,true,${input},${output},${input},0,0,0,0,,0,${input},${at},${at},0,0,0,ok,,`;
+        });
+        writeFileSync(data, [columns, ...rows, ""].join("\n"));
+        const { maxNumSeqs, maxNumBatchedTokens } = profile.defaults;
+        const limits = {
+            ...{ model: "qwen/qwen3-14b", hardware: "H100", tp: 1, "trace-header": header, "trace-data": data },
+            ...{ "max-num-seqs": maxNumSeqs, "max-num-batched-tokens": maxNumBatchedTokens },
+            "total-kv-blocks": kvBlocks(profile, 1, 0.9, 16),
+        };
+        const flags = Object.entries(limits).flatMap(([name, value]) => [`--${name}`, String(value)]);
+        return cpuOf([program, "replay", ...flags], checkout);
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}
+
+/**
+ * Llama 3.1 8B in 16 bit reads as many bytes of weights for a step as Ministral 3 14B in 8 bit, so their steps should take
+ * alike. Published: 5,000 prompts of ShareGPT at once, at most 256 together, vLLM 0.6.0 with ten scheduler steps
+ * (LambdaLabsML/vllm-benchmark, benchmark_v0.md). Mean lengths are those of 1,000 such requests in vllm-project/vllm #17788.
+ */
+const published = { prompts: 5000, maxNumSeqs: 256, input: 217, output: 200, tokensPerSecond: 8088, tpotMs: 25.6 };
+
+function comparePublished(): void {
+    const { prompts, maxNumSeqs, input, output } = published;
+    const random = seededRandom(1);
+    const length = (mean: number): number => Math.min(1024, Math.max(4, Math.round(mean * logNormal(random, 1))));
+    const tpot: number[] = [];
+    let [end, tokens] = [0, 0];
+    const config = { ...profile.defaults, maxNumSeqs, blockSize: 16, numBlocks: kvBlocks(profile, 1, 0.9, 16) };
+    const batch = new Batch(
+        { ...config, step: { ...profile.step, spread: 0 } },
+        (_request, _at, first, last, count) => {
+            end = Math.max(end, last);
+            tokens += count;
+            if (count > 1) tpot.push((1000 * (last - first)) / (count - 1));
+        },
+    );
+    for (let i = 0; i < prompts; i++) batch.add(0, i, length(input), length(output));
+    batch.advance(Infinity);
+    const median = tpot.sort((a, b) => a - b)[Math.floor(tpot.length / 2)];
+    const rate = tokens / end;
+    const ratio = (ours: number, theirs: number): string => (ours / theirs).toFixed(2);
+    console.log(
+        "the built-in profile of an H100 beside a published benchmark of a model with as many bytes of weights:",
+    );
+    console.log(
+        `  ${Math.round(rate)} tokens/s, published ${published.tokensPerSecond}: ${ratio(rate, published.tokensPerSecond)}; ` +
+            `median time per token ${median.toFixed(1)} ms, published ${published.tpotMs}: ${ratio(median, published.tpotMs)}`,
+    );
+}
+
+function main(): void {
+    const text = { type: "string" } as const;
+    const { values } = parseArgs({ options: { trace: text, blis: text, "blis-folder": text } });
+    const day = shaped({
+        ...{ name: "a day", peak: 20, week: weekOf("flat"), promptTokens: 900, answerTokens: 250 },
+    });
+    const [seconds, { requests }] = cpuSeconds(() => simulateOurs(day, 3));
+    tell("a day at 20 a second on 3 replicas", requests, seconds);
+    console.log(`  memory at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
+    comparePublished();
+    if (values.trace === undefined) return;
+    const [ours, count] = cpuSeconds(() => {
+        const trace = readTrace(values.trace!);
+        simulateOurs(replay(inColumns(values.trace!, trace)), 1);
+        return trace.length;
+    });
+    tell("the trace on one replica, its reading included", count, ours);
+    if (values.blis === undefined) return;
+    const theirs = cpuOfBlis(values.blis, values["blis-folder"] ?? ".", readTrace(values.trace));
+    tell("the same with BLIS", count, theirs);
+    console.log(`  ${(theirs / ours).toFixed(1)} times as much CPU as ours`);
+}
+
+main();

@@ -1,0 +1,204 @@
+import { parseArgs } from "node:util";
+import { UsageError } from "../tools/loadtest/config";
+import { builtInProfiles, type Profile } from "../sandbox/vllm/profiles";
+import { readProfiles } from "../sandbox/vllm/profile-file";
+import { defaultModel } from "../src/settings/defaults";
+import { openTraffic, type Problem, type TrafficSource } from "./problem";
+import { overlap, parseEntry, type ScheduleEntry } from "./schedule";
+import { shapes, weekOf, type Week } from "./traffic";
+
+export const usage = `Usage: npm run plan -- TRAFFIC [OPTIONS]
+
+Traffic
+  --trace FILE           a recorded trace: Azure's, BurstGPT's (CSV) or Mooncake's (JSON lines)
+  --scale N              so many requests for each of it, default 1
+  --shape NAME           it is the busiest hour of such a week, below; default: all hours are like it
+  --days N               repeated for so long; default: once, with --shape 1
+or
+  --peak N               requests a second in the busiest hour
+  --shape NAME           ${Object.keys(shapes).join(", ")}; default flat
+  --prompt N             mean tokens of a prompt, default 900
+  --output N             mean tokens of an answer, default 250
+  --prefix SHARE         of the prompt that all begin with, default 0
+  --days N               from a Monday on, default 1
+or
+  --live                 what the stack's own model was asked for, from its Prometheus
+  --stack NAME           default: the selected one
+  --prometheus URL       default: through the cluster
+  --scale N              so many requests for each of them, default 1
+  --days N               the last ones, default 7
+
+  --weekend FACTOR       of the shape on Saturday and Sunday, default its own
+  --shift HOURS          by which the shape comes later than on the clock of UTC
+
+World
+  --model NAME           for the settings that are printed, default ministral
+  --gpu NAME             ${builtInProfiles.map(({ gpu }) => gpu).join(", ")}; default H100
+  --gpus N               of each replica, default 1
+  --profile FILE         measured figures of the engine in place of the built-in ones
+  --boot SECONDS         from the decision to the first request of a new replica, default 420
+  --no-gpu SHARE         of the tries that find no free GPU, default 0
+  --drained              a replica that goes answers what it has (default: it is lost, as with vLLM 0.13.0)
+  --held                 requests wait while an app that sleeps wakes up (default: they are refused)
+  --max-replicas N       default 10
+  --schedule ENTRY       hours with limits of their own, "mon-fri 08:00-19:00 2-4" (UTC), several times for several;
+                         default: schedules that the traffic suggests are tried
+  --price N              of one replica for an hour, in euros
+
+Targets (default: those of a model in the stack config)
+  --first-token SECONDS  --between-tokens SECONDS  --within SHARE  --failed SHARE
+
+  --seed N               default 1
+  --json                 the whole answer as JSON, on standard output
+  --json-file FILE       the same, into a file
+  --html FILE            the answer as a page with pictures
+  --progress             tells how far it is, also where nobody watches (default: in a terminal)
+  --svg FILE             one day of the recommended setting as a picture
+
+Exit code: 0, 1 (no setting meets the targets), 2 (could not start), 130 (Ctrl-C; the best so far is shown).`;
+
+const options = {
+    trace: { type: "string" },
+    live: { type: "boolean" },
+    stack: { type: "string" },
+    prometheus: { type: "string" },
+    scale: { type: "string" },
+    days: { type: "string" },
+    peak: { type: "string" },
+    shape: { type: "string" },
+    weekend: { type: "string" },
+    shift: { type: "string" },
+    prompt: { type: "string" },
+    output: { type: "string" },
+    prefix: { type: "string" },
+    model: { type: "string" },
+    gpu: { type: "string" },
+    gpus: { type: "string" },
+    profile: { type: "string" },
+    boot: { type: "string" },
+    "no-gpu": { type: "string" },
+    drained: { type: "boolean" },
+    held: { type: "boolean" },
+    "max-replicas": { type: "string" },
+    schedule: { type: "string", multiple: true },
+    price: { type: "string" },
+    "first-token": { type: "string" },
+    "between-tokens": { type: "string" },
+    within: { type: "string" },
+    failed: { type: "string" },
+    seed: { type: "string" },
+    json: { type: "boolean" },
+    "json-file": { type: "string" },
+    html: { type: "string" },
+    svg: { type: "string" },
+    progress: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+} as const;
+
+export type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+
+/** The options as they were typed. Throws a UsageError. */
+export function readValues(args?: string[]): Values {
+    try {
+        return parseArgs({ args, options }).values;
+    } catch (error) {
+        throw new UsageError((error as Error).message);
+    }
+}
+
+/** A number of the command line. Throws a UsageError that names the option. */
+export function number(values: Values, name: keyof Values, fallback: number, from = 0, to = Infinity): number {
+    const given = values[name];
+    if (given === undefined) return fallback;
+    const value = String(given).trim() === "" ? NaN : Number(String(given).replace(/\/s$/, ""));
+    if (!(value >= from && value <= to)) {
+        const range = to === Infinity ? `from ${from} on` : `from ${from} to ${to}`;
+        throw new UsageError(`--${name} ${String(given)}: give a number ${range}`);
+    }
+    return value;
+}
+
+/** The traffic of `--trace` or `--peak`. Throws a UsageError. */
+export function readTraffic(values: Values): TrafficSource {
+    const { trace, peak, shape } = values;
+    const week = shape === undefined && trace !== undefined ? undefined : readWeek(values);
+    if (trace !== undefined) {
+        const days = values.days !== undefined || week ? 86_400 * number(values, "days", 1, 0.01, 366) : undefined;
+        const source = { trace, scale: number(values, "scale", 1, 0.001, 1000), seconds: days, week };
+        openTraffic(source);
+        return source;
+    }
+    return {
+        shape: {
+            name: `${shape ?? "flat"}, ${peak} at the peak`,
+            peak: number(values, "peak", 1, 0.001, 10_000),
+            week: week!,
+            promptTokens: number(values, "prompt", 900, 1),
+            answerTokens: number(values, "output", 250, 1),
+            prefix: number(values, "prefix", 0, 0, 1),
+            seconds: 86_400 * number(values, "days", 1, 0.01, 366),
+        },
+    };
+}
+
+function readWeek(values: Values): Week {
+    const { shape = "flat" } = values;
+    if (!Object.hasOwn(shapes, shape)) {
+        throw new UsageError(`--shape ${shape}: give one of ${Object.keys(shapes).join(", ")}`);
+    }
+    const name = shape as keyof typeof shapes;
+    return weekOf(name, {
+        weekend: values.weekend === undefined ? undefined : number(values, "weekend", 1, 0, 10),
+        shift: number(values, "shift", 0, -24, 24),
+    });
+}
+
+function readSchedule({ schedule = [] }: Values): ScheduleEntry[] | undefined {
+    const entries = schedule.map((text) => {
+        try {
+            return parseEntry(text);
+        } catch (error) {
+            throw new UsageError(`--schedule "${text}": ${(error as Error).message}`);
+        }
+    });
+    entries.forEach((entry, i) => {
+        const other = entries.findIndex((earlier, j) => j < i && overlap(earlier, entry));
+        if (other >= 0) throw new UsageError(`--schedule "${schedule[i]}" and "${schedule[other]}" overlap`);
+    });
+    return entries.length > 0 ? entries : undefined;
+}
+
+function readProfile({ profile, gpu = "H100" }: Values): Profile {
+    const among = profile === undefined ? builtInProfiles : readProfiles(profile);
+    const found = profile === undefined ? among.find((one) => one.gpu === gpu) : among[0];
+    if (!found) throw new UsageError(`--gpu ${gpu}: give one of ${builtInProfiles.map((one) => one.gpu).join(", ")}`);
+    return found;
+}
+
+/** Everything that is asked, of a traffic. `targets` are those that no option names. Throws a UsageError. */
+export function readProblem(values: Values, traffic: TrafficSource, targets = defaultTargets()): Problem {
+    return {
+        traffic,
+        profile: readProfile(values),
+        gpus: number(values, "gpus", 1, 1, 8),
+        gpuMemoryUtilization: 0.9,
+        prefixCaching: true,
+        targets: {
+            timeToFirstToken: number(values, "first-token", targets.timeToFirstToken, 0.001),
+            interTokenLatency: number(values, "between-tokens", targets.interTokenLatency, 0.0001),
+            withinTargets: number(values, "within", targets.withinTargets, 0, 1),
+            errorBudget: number(values, "failed", targets.errorBudget, 0, 1),
+        },
+        boot: { median: number(values, "boot", 420), spread: 0.2 },
+        noGpu: { chance: number(values, "no-gpu", 0, 0, 0.99), retry: 60 },
+        scaleDown: values.drained ? "drained" : "lost",
+        asleep: values.held ? "held" : "refused",
+        maxReplicas: Math.floor(number(values, "max-replicas", 10, 1, 500)),
+        schedule: readSchedule(values),
+        seed: number(values, "seed", 1),
+    };
+}
+
+function defaultTargets(): Problem["targets"] {
+    return (defaultModel("ministral") as { targets: Problem["targets"] }).targets;
+}

@@ -1,5 +1,5 @@
 import { defaultModel } from "../../src/settings/defaults";
-import { chooseModel, credentialsOf, project, projectIdOf, readStack } from "../stack";
+import { chooseModel, credentialsOf, project, projectIdOf, readStack, stackSettings } from "../stack";
 import type { Targets } from "./measures";
 import type { AppAddress } from "./replicas";
 
@@ -16,6 +16,8 @@ export interface Target {
     targets?: Targets;
     /** Euros per hour of a replica. */
     replicaPrice?: number;
+    /** The stack's own cluster, and the monitoring's namespace in it. Throws an Error for people when there is none. */
+    cluster?: () => { kubeconfig: string; namespace: string };
 }
 
 /**
@@ -31,6 +33,11 @@ export async function stackTarget(stackName: string | undefined, model: string |
         model: served.model,
         app: appAddress((key) => stack.config[key]?.value, served.appId),
         ...modelConfig(stack.config[`${project}:models`]?.value, name),
+        cluster: () => {
+            const { kubeconfig } = stack.outputs;
+            if (kubeconfig === undefined) throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
+            return { kubeconfig, namespace: stackSettings(stack).monitoring.namespace };
+        },
     };
 }
 

@@ -24,7 +24,8 @@ export const scriptFile = "relay.cjs";
 export const configFile = "config.json";
 
 /** Node 22.21.1 on Alpine 3.22, the multi-platform index. */
-const image = "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdbe4df01bd2b257198eb51beb1f026c5";
+export const nodeImage =
+    "node:22.21.1-alpine3.22@sha256:b2358485e3e33bc3a33114d2b1bdb18cdbe4df01bd2b257198eb51beb1f026c5";
 
 /** A file of the relay as Node runs it: without its types. */
 function script(file: string): string {
@@ -55,7 +56,7 @@ export function relayDeployment<Text extends Input<string>>(model: string, files
     const labels = relayLabels(model);
     const container = {
         name: "relay",
-        image,
+        image: nodeImage,
         command: ["node", "--max-old-space-size=96", `${folder}/files/${scriptFile}`],
         args: [
             `--config=${folder}/files/${configFile}`,

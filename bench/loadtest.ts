@@ -1,152 +1,157 @@
 // How much CPU and memory load tools take, and how wrong their times are, against a server that knows the true ones.
-// `npm run bench -- loadtest [STREAMS,...] [VENVS]`: VENVS is a folder of Python environments, script/ (with openai) and
-// guidellm/; those that are there are measured too.
+// `npm run bench -- loadtest [STREAMS,...] [VENVS] [TIMES]`: VENVS is a folder of Python 3.12 environments, script/ (with
+// openai), guidellm/, aiperf/ and inference-perf/; those that are there are measured too. Prints medians of TIMES runs (1).
 import { fork, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Report } from "../tools/loadtest/report";
-
-interface Figures {
-    mean: number;
-    p50: number;
-    p95: number;
-    p99: number;
-}
-type Times = Partial<Record<"ttft" | "gaps" | "latency", Figures>>;
-
-interface Tool {
-    name: string;
-    command: (run: { url: string; streams: number; requests: number; dir: string }) => string[];
-    /** What it says of its times, in seconds. */
-    times: (output: string, dir: string) => Times;
-    /** What it says of itself. */
-    note?: (dir: string) => string;
-}
+import { toolsIn, type Figures, type Times, type Tool } from "./loadtest/tools";
 
 const root = resolve(__dirname, "..");
 const streamCounts = (process.argv[2] ?? "50,500,2000").split(",").map(Number);
-const venvs = process.argv[3];
+const tools = toolsIn(process.argv[3]);
+const times = Number(process.argv[4] ?? 1);
 const requestsAt = (streams: number): number => Math.max(3, Math.round(1000 / streams));
+/** Longer where streams are many: the server has one core at most, and is to send no more than 10,000 tokens a second. */
+const betweenTokensMs = (streams: number): number => Math.max(50, streams / 10);
 
-function ours(name: string, ramp: (streams: number) => number): Tool {
-    const report = (dir: string) => JSON.parse(readFileSync(join(dir, "report.json"), "utf8")) as Report;
-    return {
-        name,
-        command: ({ url, streams, requests, dir }) => [
-            ...[process.execPath, "--import", "tsx", join(root, "tools/loadtest/cli.ts"), "--url", url],
-            ...["--workers", String(streams), "--requests", String(requests), "--ramp", String(ramp(streams))],
-            ...["--json", join(dir, "report.json")],
-        ],
-        times: (_, dir) => {
-            const { ttftSeconds, interTokenSeconds, latencySeconds } = report(dir);
-            return { ttft: ttftSeconds!, gaps: interTokenSeconds!, latency: latencySeconds! };
-        },
-        note: (dir) => {
-            const { client, valid } = report(dir);
-            const { p50, p99 } = client.firstTokenDelayMs;
-            return `${valid ? "valid" : "says it was the limit"}: up to ${p50.toFixed(0)} ms late at p50, ${p99.toFixed(0)} at p99`;
-        },
-    };
+type Truth = Required<Times> & { rate: number; count: number };
+
+/** One run of a tool, or the medians of several. Errors are what it says less what the server recorded, in ms. */
+interface Result {
+    cpu: number;
+    mb: number;
+    rate: number;
+    errors: Partial<Record<keyof Times, number[]>>;
+    notes: string[];
 }
 
-const guidellm: Tool = {
-    name: "guidellm",
-    command: ({ url, streams, requests, dir }) => [
-        ...[join(venvs, "guidellm/bin/guidellm"), "run", "--disable-console"],
-        ...["--backend", `kind=openai_http,target=${url.replace(/\/v1$/, "")}`],
-        ...["--profile", `kind=concurrent,streams=${streams}`],
-        ...["--constraint", `kind=max_requests,count=${streams * requests}`],
-        ...["--data", `kind=json_file,path=${join(__dirname, "loadtest/prompts.jsonl")}`],
-        ...["--output", `kind=json,path=${join(dir, "guidellm.json")}`],
-    ],
-    times: (_, dir) => {
-        const { benchmarks } = JSON.parse(readFileSync(join(dir, "guidellm.json"), "utf8"));
-        const { metrics } = benchmarks[0];
-        const of = (name: string, unit: number): Figures => {
-            const { mean, percentiles } = metrics[name].successful;
-            const [p50, p95, p99] = ["p50", "p95", "p99"].map((key) => percentiles[key] / unit);
-            return { mean: mean / unit, p50, p95, p99 };
-        };
-        return {
-            ttft: of("time_to_first_token_ms", 1000),
-            gaps: of("inter_token_latency_ms", 1000),
-            latency: of("request_latency", 1),
-        };
-    },
-};
-
-const script: Tool = {
-    name: "script with openai",
-    command: ({ url, streams, requests }) => [
-        join(venvs, "script/bin/python"),
-        join(__dirname, "loadtest/script.py"),
-        ...[url, String(streams), String(requests)],
-    ],
-    times: (output) => JSON.parse(output.trim().split("\n").at(-1)!) as Times,
-};
-
-const tools = [
-    ours("ours, burst", () => 0),
-    ours("ours, ramp", (streams) => streams / 100),
-    ...(venvs && existsSync(join(venvs, "script")) ? [script] : []),
-    ...(venvs && existsSync(join(venvs, "guidellm")) ? [guidellm] : []),
-];
-
 async function main(): Promise<void> {
-    const server = fork(join(__dirname, "loadtest/server.ts"), { execArgv: ["--import", "tsx"] });
-    const port = await new Promise<number>((done) => server.once("message", done));
     const dir = mkdtempSync(join(tmpdir(), "bench-loadtest-"));
+    const head = [
+        "tool, streams",
+        "CPU s per 1,000",
+        "peak MB",
+        "requests/s",
+        "first token",
+        "between tokens",
+        "latency",
+    ];
     try {
-        console.log("errors in ms: what the tool says less what the server recorded; mean/p50/p95/p99");
+        console.log(`errors in ms at mean/p50/p95/p99; medians of ${times}; load average ${loadavg()[0].toFixed(1)}\n`);
+        console.log(row([...head, "true first token p50, s", "notes"]));
+        console.log(row(Array.from({ length: head.length + 2 }, () => "---")));
         for (const streams of streamCounts) {
-            for (const tool of tools) console.log(await measure(tool, streams, port, dir));
+            for (const tool of tools) console.log(await compare(tool, streams, dir));
         }
+        console.log(`\nload average at the end ${loadavg()[0].toFixed(1)}`);
     } finally {
-        server.kill();
         rmSync(dir, { recursive: true });
     }
 }
 
-async function measure(tool: Tool, streams: number, port: number, dir: string): Promise<string> {
-    const truth = async () => (await (await fetch(`http://127.0.0.1:${port}/truth`)).json()) as Required<Times>;
-    await truth(); // what came before is not counted
-    const requests = requestsAt(streams);
-    const own = join(dir, `${streams}-${readdirSync(dir).length}`);
-    mkdirSync(own);
-    const command = tool.command({ url: `http://127.0.0.1:${port}/v1`, streams, requests, dir: own });
-    const usageFile = join(own, "usage.json");
-    const began = performance.now();
-    const { output, errors } = await run(["python3", join(__dirname, "loadtest/measured.py"), usageFile, ...command]);
-    const seconds = (performance.now() - began) / 1000;
-    const { cpu, mb } = JSON.parse(readFileSync(usageFile, "utf8")) as { cpu: number; mb: number };
-    const true_ = await truth();
-    let times: Times;
-    try {
-        times = tool.times(output, own);
-    } catch {
-        return `${tool.name}, ${streams}: no result: ${errors.trim().split("\n").at(-1)}`;
+/** A row of the table. */
+async function compare(tool: Tool, streams: number, dir: string): Promise<string> {
+    const results: Result[] = [];
+    const truths: number[] = [];
+    for (let i = 0; i < times; i++) {
+        const own = join(dir, `${tool.name}-${streams}-${i}`.replace(/\W+/g, "-"));
+        mkdirSync(own);
+        const server = fork(join(__dirname, "loadtest/server.ts"), ["0", "40", String(betweenTokensMs(streams))], {
+            execArgv: ["--import", "tsx"],
+        });
+        const port = await new Promise<number>((done) => server.once("message", done));
+        try {
+            const { result, truth } = await measure(tool, streams, port, own);
+            results.push(result);
+            truths.push(truth.ttft.p50);
+        } catch (error) {
+            results.push({ cpu: NaN, mb: NaN, rate: NaN, errors: {}, notes: [(error as Error).message] });
+        } finally {
+            server.kill();
+        }
     }
-    const error = (key: keyof Times): string => {
-        const said = times[key];
-        if (!said) return "-";
-        return (["mean", "p50", "p95", "p99"] as const)
-            .map((at) => signed(1000 * (said[at] - true_[key][at])))
-            .join("/");
+    const { cpu, mb, rate, errors, notes } = medians(results);
+    const error = (key: keyof Times): string | undefined => errors[key]?.map(signed).join("/");
+    return row([
+        `${tool.name}, ${streams}`,
+        cpu.toFixed(1),
+        mb.toFixed(0),
+        rate.toFixed(0),
+        error("ttft") ?? "-",
+        error("gaps") ?? (errors.tpot ? `${error("tpot")} (of answers' means)` : "-"),
+        error("latency") ?? "-",
+        median(truths).toFixed(3),
+        [...new Set(notes)].join("; "),
+    ]);
+}
+
+async function measure(
+    tool: Tool,
+    streams: number,
+    port: number,
+    dir: string,
+): Promise<{ result: Result; truth: Truth }> {
+    const requests = requestsAt(streams);
+    const command = tool.command({ url: `http://127.0.0.1:${port}/v1`, streams, requests, dir });
+    const usageFile = join(dir, "usage.json");
+    const { output, errors } = await run(["python3", join(__dirname, "loadtest/measured.py"), usageFile, ...command]);
+    const { cpu, mb } = JSON.parse(readFileSync(usageFile, "utf8")) as { cpu: number; mb: number };
+    const truth = (await (await fetch(`http://127.0.0.1:${port}/truth`)).json()) as Truth;
+    let said: Times;
+    try {
+        said = tool.times(output, dir);
+    } catch {
+        throw new Error(`no result: ${errors.trim().split("\n").at(-1)}`);
+    }
+    const wrong = (Object.keys(said) as (keyof Times)[]).map((key) => [key, difference(said[key]!, truth[key])]);
+    const note = tool.note?.(dir);
+    const short = truth.count < streams * requests;
+    return {
+        result: {
+            cpu: cpu / ((streams * requests) / 1000),
+            mb,
+            rate: truth.rate,
+            errors: Object.fromEntries(wrong),
+            notes: [...(note ? [note] : []), ...(short ? [`${truth.count} of ${streams * requests} requests`] : [])],
+        },
+        truth,
     };
-    const thousands = (streams * requests) / 1000;
-    return [
-        `${tool.name}, ${streams} streams x ${requests}:`,
-        `CPU ${(cpu / thousands).toFixed(2)} s per 1,000, ${mb.toFixed(0)} MB, ${seconds.toFixed(1)} s in all;`,
-        `TTFT ${error("ttft")}, between tokens ${error("gaps")}, latency ${error("latency")}`,
-        `(true TTFT p50 ${(1000 * true_.ttft.p50).toFixed(0)}; load average ${loadavg()[0].toFixed(0)})`,
-        tool.note ? tool.note(own) : "",
-    ].join(" ");
+}
+
+function difference(said: Figures, truth: Figures): number[] {
+    return (["mean", "p50", "p95", "p99"] as const).map((at) => 1000 * (said[at] - truth[at]));
+}
+
+function medians(results: Result[]): Result {
+    const of = (value: (result: Result) => number): number => median(results.map(value).filter((one) => !isNaN(one)));
+    const errors = Object.fromEntries(
+        (["ttft", "gaps", "tpot", "latency"] as const).flatMap((key) => {
+            const all = results.flatMap(({ errors }) => (errors[key] ? [errors[key]] : []));
+            return all.length === 0 ? [] : [[key, all[0].map((_, i) => median(all.map((one) => one[i])))]];
+        }),
+    );
+    return {
+        cpu: of(({ cpu }) => cpu),
+        mb: of(({ mb }) => mb),
+        rate: of(({ rate }) => rate),
+        errors,
+        notes: results.flatMap(({ notes }) => notes),
+    };
+}
+
+function median(values: number[]): number {
+    const sorted = [...values].sort((a, b) => a - b);
+    return sorted.length === 0 ? NaN : sorted[Math.floor(sorted.length / 2)];
 }
 
 function signed(ms: number): string {
     const text = Math.abs(ms) < 1 ? ms.toFixed(1) : ms.toFixed(0);
     return ms > 0 ? `+${text}` : text;
+}
+
+function row(cells: string[]): string {
+    return `| ${cells.join(" | ")} |`;
 }
 
 function run([program, ...args]: string[]): Promise<{ output: string; errors: string }> {

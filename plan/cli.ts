@@ -1,7 +1,7 @@
 // `npm run plan`: how many replicas, which target, what will it cost, will users wait.
 import { writeFileSync } from "node:fs";
 import { duration, styled } from "../machine/terminal";
-import { UsageError } from "../tools/loadtest/config";
+import { UsageError } from "../tools/loadtest/usage-error";
 import { drawDay } from "./drawing";
 import { number, readProblem, readTraffic, readValues, usage, type Values } from "./options";
 import { plan, type Progress } from "./plan";

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { UsageError } from "../tools/loadtest/config";
+import { UsageError } from "../tools/loadtest/usage-error";
 import { builtInProfiles, type Profile } from "../sandbox/vllm/profiles";
 import { readProfiles } from "../sandbox/vllm/profile-file";
 import { defaultModel } from "../src/settings/defaults";

@@ -19,6 +19,8 @@ export interface Layout {
     prometheus: string;
     /** Report of the last load test that the console started. */
     console: string;
+    /** What the pods of load tests in the cluster mount and print. */
+    loadtest: string;
     /** The Helm chart that Pulumi.sandbox.yaml names. */
     chart: string;
     /** PULUMI_HOME: plugins. */
@@ -52,6 +54,7 @@ export function layoutOf(dir = join(checkout, ".sandbox")): Layout {
         kubernetes: join(dir, "kubernetes"),
         prometheus: join(dir, "prometheus"),
         console: join(dir, "console"),
+        loadtest: join(dir, "loadtest"),
         chart: join(dir, "chart/kube-prometheus-stack"),
         pulumiHome: join(dir, "pulumi/home"),
         pulumiState: join(dir, "pulumi/state"),

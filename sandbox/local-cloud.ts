@@ -90,6 +90,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
             clusterId,
             feed: await startMonitoringFeed({
                 dir: layout.prometheus,
+                loadtestDir: layout.loadtest,
                 kubeconfig: layout.kubeconfig,
                 bin: {
                     prometheus: bin.prometheus,

@@ -1,7 +1,7 @@
 // A server that answers chat completions as streams, at times that it decides and writes down: the truth that load tools
 // are held to. `node --import tsx bench/loadtest/server.ts`; sends its port to the parent. GET /truth gives the record and
 // begins a new one.
-// Arguments: port (0: any), least milliseconds to a first token.
+// Arguments: port (0: any), least milliseconds to a first token (40), milliseconds between tokens (50).
 import * as net from "node:net";
 import { quantile, Samples } from "../../tools/loadtest/statistics";
 import { randomOf } from "../../tools/random";
@@ -9,8 +9,9 @@ import { randomOf } from "../../tools/random";
 const model = "mock";
 /** Milliseconds. Every request is drawn its own. */
 const firstToken = { least: Number(process.argv[3] ?? 40), spread: 30 };
-const betweenTokens = 50;
-const mostTokens = 40;
+const betweenTokens = Number(process.argv[4] ?? 50);
+/** inference-perf asks for no more unless its prompts are made up. */
+const mostTokens = 30;
 
 interface Stream {
     socket: net.Socket;
@@ -26,6 +27,8 @@ interface Stream {
 
 const record = { ttft: new Samples(), gaps: new Samples(), latency: new Samples(), tpot: new Samples() };
 let requests = 0;
+/** When the first request of the record came, and when its last answer ended. */
+const span = { from: Infinity, to: 0 };
 /** Streams by the millisecond in which they have something to send. */
 const due = new Map<number, Stream[]>();
 let checked = Math.floor(performance.now());
@@ -74,6 +77,8 @@ function send(stream: Stream): void {
     }
     record.ttft.push((stream.first - stream.came) / 1000);
     record.latency.push((now - stream.came) / 1000);
+    span.from = Math.min(span.from, stream.came);
+    span.to = now;
     if (tokens > 1) record.tpot.push((now - stream.first) / 1000 / (tokens - 1));
 }
 
@@ -118,7 +123,10 @@ function answer(socket: net.Socket, path: string, body: string): void {
 }
 
 function takeTruth(): object {
-    const truth = Object.fromEntries(Object.entries(record).map(([name, samples]) => [name, figures(samples)]));
+    const rate = record.latency.length / ((span.to - span.from) / 1000);
+    const times = Object.entries(record).map(([name, samples]) => [name, figures(samples)]);
+    const truth = { ...Object.fromEntries(times), rate, count: record.latency.length };
+    Object.assign(span, { from: Infinity, to: 0 });
     for (const name of Object.keys(record) as (keyof typeof record)[]) record[name] = new Samples();
     return truth;
 }

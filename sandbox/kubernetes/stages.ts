@@ -1,10 +1,14 @@
+import { loadtestApp } from "../../tools/loadtest/in-cluster/manifests";
+
 /**
  * What kwok makes of nodes and pods, as its Stage objects (https://kwok.sigs.k8s.io/docs/user/stages-configuration): nodes
- * become ready and stay so, pods run, those of jobs complete, and what is deleted goes at once. Templates are Go's, of YAML.
+ * become ready and stay so, pods run, those of jobs complete, and what is deleted goes at once; of a load test's pods the last
+ * two are left to `loadtest-pods.ts`. Templates are Go's, of YAML.
  */
 
 const ready = '.status.conditions.[] | select( .type == "Ready" ) | .status';
 const deleted = ".metadata.deletionTimestamp";
+const app = ".metadata.labels.app";
 
 const nodeConditions = `
 conditions:
@@ -98,8 +102,17 @@ export const stages: object[] = [
             [deleted, "DoesNotExist"],
             [".status.phase", "In", "Running"],
             [".metadata.ownerReferences.[].kind", "In", "Job"],
+            [app, "NotIn", loadtestApp],
         ],
         { statusTemplate: completedPod },
     ),
-    stage("pod-delete", "Pod", [[deleted, "Exists"]], { delete: true }),
+    stage(
+        "pod-delete",
+        "Pod",
+        [
+            [deleted, "Exists"],
+            [app, "NotIn", loadtestApp],
+        ],
+        { delete: true },
+    ),
 ];

@@ -6,6 +6,7 @@ import type { PartStatus } from "../ovhcloud/status";
 import { LocalGrafana, type GrafanaState } from "../grafana/local-grafana";
 import type { GrafanaProgram } from "../grafana/program";
 import { LocalAlertmanager } from "./alertmanager";
+import { LoadtestPods } from "../kubernetes/loadtest-pods";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
 import { localConfig, type ApiServer, type LocalAddresses } from "./local-config";
@@ -15,6 +16,8 @@ import type { ReverseProxy } from "./reverse-proxy";
 export interface MonitoringFeedOptions {
     /** Holds config, data and logs of both programs. */
     dir: string;
+    /** Holds what the pods of load tests mount and print. */
+    loadtestDir: string;
     /** Kubeconfig file of the cluster. */
     kubeconfig: string;
     bin: { prometheus: string; prometheusOperator: string; alertmanager: string };
@@ -90,6 +93,8 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         log: (line) => closed || log(line),
     });
 
+    const loadtestPods = new LoadtestPods(cluster, { dir: options.loadtestDir, caFile: options.caFile });
+
     /** One look: starts what is missing, passes on what has changed. */
     async function look(): Promise<void> {
         const resource = await findPrometheus(cluster);
@@ -157,6 +162,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     const looking = (async () => {
         while (!closed) {
             if (performance.now() >= notBefore) await attempt("monitoring feed", look);
+            await attempt("pods of load tests", () => loadtestPods.look());
             // By itself: what is wrong with Grafana keeps nothing else from being looked at.
             await attempt("Grafana", () => grafana.look());
             await sleep(periodMs);
@@ -176,7 +182,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             closed = true;
             await looking;
             await Promise.all([prometheus?.stop(), operator?.stop()]);
-            await Promise.all([relays.stop(), alertmanager.stop(), grafana.stop()]);
+            await Promise.all([relays.stop(), alertmanager.stop(), grafana.stop(), loadtestPods.stop()]);
         },
     });
 }

@@ -1,43 +1,19 @@
 // One process of several of a load test; started by ChildRunner, told what to do through its pipe.
-import type { Outcome } from "./outcome";
-import { Results } from "./outcome";
-import { HereRunner, type FromChild, type ToChild } from "./processes";
+import type { FromChild, ToChild } from "./processes";
+import { Shard } from "./shard";
 
 /** Outcomes go to the parent in batches. */
 const batchMs = 200;
 
-let runner: HereRunner;
-let batch: Outcome[] = [];
-let cancelled = 0;
-const gaps = new Results();
-
+let shard: Shard;
 const tell = (message: FromChild): void => void process.send!(message);
 
-function flush(): void {
-    if (batch.length === 0 && cancelled === 0) return;
-    tell({ kind: "outcomes", outcomes: batch, cancelled, running: runner.running });
-    batch = [];
-    cancelled = 0;
-}
-
 async function heed(message: ToChild): Promise<void> {
-    if (message.kind === "stop") return runner?.stop(message.reason);
-    if (message.kind === "task") {
-        runner = new HereRunner(message.task, {
-            outcome: (outcome, between) => {
-                batch.push(outcome);
-                gaps.addGaps(outcome.phase, outcome.lengthClass, between);
-            },
-            cancelled: () => cancelled++,
-        });
-        await runner.prepare();
-        return tell({ kind: "ready" });
-    }
-    const timer = setInterval(flush, batchMs);
-    const end = await runner.run(message.beganAt);
-    clearInterval(timer);
-    flush();
-    tell({ kind: "end", end, gaps: gaps.gapContents() });
+    if (message.kind === "stop") return shard?.stop(message.reason);
+    if (message.kind === "run") return shard.run(message.beganAt);
+    shard = new Shard(message.task, tell, batchMs);
+    await shard.prepare();
+    tell({ kind: "ready" });
 }
 
 // The parent hears a terminal's Ctrl-C too, and says what is to be done.

@@ -1,21 +1,25 @@
 // `npm run loadtest`: the reference architecture's load test, and other loads.
+import { KubeConfig } from "@kubernetes/client-node";
 import { accessSync, constants, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { styled } from "../../machine/terminal";
 import { servedModels } from "./client";
 import { compareFiles } from "./compare";
-import { UsageError, type LoadConfig } from "./config";
+import type { LoadConfig } from "./config";
 import { Connector, type Endpoint } from "./connection";
 import { requestsCsv } from "./csv";
 import { reportPage } from "./html";
+import { JobRunner, type ClusterPlace } from "./in-cluster/job-runner";
+import { outputOfCluster, outputOfFiles } from "./in-cluster/pod-output";
 import { readOptions, usage } from "./options";
 import { ReplicaWatch } from "./replicas";
 import { makeReport, type Report } from "./report";
-import { LoadRun } from "./run";
+import { LoadRun, type Elsewhere } from "./run";
 import { ServerWatch } from "./server-metrics";
 import { stackTarget, urlTarget, type Target } from "./target";
 import { progressLines, reportText } from "./text";
+import { UsageError } from "./usage-error";
 
 /** How often the platform is asked for the replica count: 12 of the 60 requests a minute that OVHcloud allows. */
 const replicaPeriodMs = 5000;
@@ -43,7 +47,7 @@ async function main(): Promise<number> {
         ca: config.ca === undefined ? undefined : [...rootCertificates, readFileSync(config.ca, "utf8")],
     };
     const connector = new Connector(endpoint);
-    const run = new LoadRun(config, await chooseModel(connector, target.model), endpoint);
+    const run = new LoadRun(config, await chooseModel(connector, target.model), endpoint, inCluster(config, target));
     const interrupted = heedInterrupts(run);
     console.log(`${headline(config, run)} to ${connector.shown(run.model)} at ${target.baseUrl}\n`);
 
@@ -74,6 +78,19 @@ async function main(): Promise<number> {
     return interrupted() ? 130 : verdict(report, config.maxErrorRate);
 }
 
+/** Has pods of the stack's cluster send, where that is asked for. In the sandbox their output lies in files: no pod runs. */
+function inCluster({ inCluster: pods }: LoadConfig, { cluster }: Target): Elsewhere | undefined {
+    if (pods === undefined) return undefined;
+    const { kubeconfig, namespace } = cluster!();
+    const kubernetes = new KubeConfig();
+    kubernetes.loadFromString(kubeconfig);
+    const folder = process.env.OVH_SANDBOX_POD_LOGS;
+    const output: ClusterPlace["output"] = (ended) =>
+        folder ? outputOfFiles(folder, ended) : outputOfCluster(kubernetes, namespace);
+    const log = (line: string): void => console.error(line);
+    return (task, events) => new JobRunner(task, events, { kubernetes, namespace, pods, output, log });
+}
+
 /** Ctrl-C ends the run, and its report is made; whoever asks twice does not want to wait. Tells whether it came. */
 function heedInterrupts(run: LoadRun): () => boolean {
     let interrupted = false;
@@ -90,7 +107,9 @@ function heedInterrupts(run: LoadRun): () => boolean {
 /** The load in a few words. */
 function headline(config: LoadConfig, run: LoadRun): string {
     const { workers, rate, arrivals, burst, ramp, duration, trace, traceSpeed } = config;
-    const each = duration === undefined ? "" : ` for ${duration} s`;
+    const each =
+        (duration === undefined ? "" : ` for ${duration} s`) +
+        (config.inCluster === undefined ? "" : ` from ${config.inCluster} pods of the cluster`);
     if (trace !== undefined) return `${run.planned} requests of a trace, ${traceSpeed} times as fast as they were,`;
     if (rate) {
         const groups = burst > 1 ? ` in bursts of ${burst}` : "";

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { table } from "../../machine/terminal";
 import type { Block } from "./blocks";
-import { UsageError } from "./config";
 import { randomOf } from "../random";
 import type { Report } from "./report";
 import { bucketMiddle, histogramEntries, quantile } from "./statistics";
 import { seconds } from "./text";
+import { UsageError } from "./usage-error";
 
 /** What changed from one run to another, and whether that is more than one run differs from the next. */
 

@@ -2,11 +2,9 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
 import { distributionForms, parseDistribution, type Distribution } from "./distribution";
+import { UsageError } from "./usage-error";
 
 /** What a run can be told, in a file or by flags; docs/loadtest.md shows it as tables, which a test holds to this. */
-
-/** A setting that cannot be used: shown with a hint at the usage. */
-export class UsageError extends Error {}
 
 const longestDay = 86_400;
 
@@ -131,6 +129,9 @@ export const loadConfigSchema = z.strictObject({
     processes: number(1, 64, true)
         .optional()
         .describe("that send; one for each 1,000 streams at once, as far as there are cores"),
+    inCluster: number(1, 100, true)
+        .optional()
+        .describe("pods of the stack's monitoring cluster that send instead, each one process"),
 
     ttftTarget: number(0, longestDay)
         .optional()
@@ -171,7 +172,7 @@ export const groups: Record<string, LoadConfigKey[]> = {
         "temperature",
         "seed",
     ],
-    Client: ["timeout", "connectionAge", "processes"],
+    Client: ["timeout", "connectionAge", "processes", "inCluster"],
     Judgement: ["ttftTarget", "itlTarget", "replicaPrice", "maxErrorRate"],
     Result: ["json", "html", "csv", "withPrompts"],
 };
@@ -227,6 +228,8 @@ function contradictions(config: LoadConfig, given: object, shown: (key: string) 
     exclude("requests", "trace");
     exclude("inputTokens", "dataset", "trace");
     exclude("sweep", "trace");
+    exclude("inCluster", "url");
+    exclude("inCluster", "processes");
     only("app", "url");
     only("burst", "rate");
     only("arrivals", "rate");

@@ -8,7 +8,8 @@
  *     replicas.stop();
  *     for (const { start, ttft, failure } of run.results.outcomes) ...
  */
-export { loadConfig, UsageError, type LoadConfig } from "./config";
+export { loadConfig, type LoadConfig } from "./config";
+export { UsageError } from "./usage-error";
 export { ask, servedModels, type Answer, type ChatRequest, type Failure } from "./client";
 export { Connection, Connector, oneLine, type Endpoint } from "./connection";
 export { LoadRun } from "./run";

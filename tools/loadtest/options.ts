@@ -1,15 +1,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import {
-    flagName,
-    groups,
-    loadConfig,
-    loadConfigSchema,
-    readConfigFile,
-    UsageError,
-    written,
-    type LoadConfig,
-} from "./config";
+import { flagName, groups, loadConfig, loadConfigSchema, readConfigFile, written, type LoadConfig } from "./config";
+import { UsageError } from "./usage-error";
 
 /** The command line of the load test. */
 

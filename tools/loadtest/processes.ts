@@ -28,18 +28,25 @@ export interface TaskEnd {
     stopped?: string;
     /** When it first had nothing left to do, seconds from the start. */
     steadyUntil: number;
+    /** When its last request had ended, seconds from the start. */
+    seconds: number;
     /** Seconds that each of its connections took to open. */
     openings: number[];
-    self: ProcessReport;
+    processes: ProcessReport[];
+    /** Busy share of all cores of its machine; undefined: it is this machine. */
+    machineCpu?: number;
 }
 
-/** A process at work. */
+/** A task at work, in one process or in many. */
 export interface TaskRunner {
     /** Requests under way. */
     readonly running: number;
-    /** Resolves when it is ready to begin. */
-    prepare(): Promise<void>;
-    /** Begins the run at a moment of `process.hrtime`, which all processes of a machine share; resolves when all is done. */
+    /** Resolves when it is ready to begin; with a moment, in this process' milliseconds, when it begins by itself. */
+    prepare(): Promise<number | undefined>;
+    /**
+     * Begins the run at a moment of `process.hrtime`, which all processes of a machine share, unless it begins by itself.
+     * Resolves when all is done.
+     */
     run(beganAt: bigint): Promise<TaskEnd>;
     stop(reason: string): void;
 }
@@ -59,8 +66,8 @@ export class HereRunner implements TaskRunner {
         return this.load.running;
     }
 
-    prepare(): Promise<void> {
-        return this.load.prepare();
+    async prepare(): Promise<undefined> {
+        await this.load.prepare();
     }
 
     async run(beganAt: bigint): Promise<TaskEnd> {
@@ -70,8 +77,9 @@ export class HereRunner implements TaskRunner {
         return {
             stopped: load.stopped,
             steadyUntil: load.steadyUntil ?? load.now(),
+            seconds: load.now(),
             openings: [...connector.openingSeconds.values()],
-            self: observer.end(connector.mostOpen),
+            processes: [observer.end(connector.mostOpen)],
         };
     }
 
@@ -82,15 +90,25 @@ export class HereRunner implements TaskRunner {
 
 export type ToChild =
     { kind: "task"; task: Task } | { kind: "run"; beganAt: bigint } | { kind: "stop"; reason: string };
-export type FromChild =
-    | { kind: "ready" }
+/** What a process measures, in its order; the end comes last. */
+export type FromShard =
     | { kind: "outcomes"; outcomes: Outcome[]; cancelled: number; running: number }
     | {
           kind: "end";
           end: TaskEnd;
           gaps: { phase: number; lengthClass: string; content: HistogramContent }[];
-      }
-    | { kind: "fault"; message: string };
+      };
+export type FromChild = FromShard | { kind: "ready" } | { kind: "fault"; message: string };
+
+/** Hands on what was measured elsewhere. */
+export function handOn(message: FromShard, events: TaskEvents): void {
+    if (message.kind === "end") {
+        for (const { phase, lengthClass, content } of message.gaps) events.gaps(phase, lengthClass, content);
+        return;
+    }
+    for (const outcome of message.outcomes) events.outcome(outcome, []);
+    for (let i = 0; i < message.cancelled; i++) events.cancelled();
+}
 
 /** A process of its own. The task, with the token in it, goes there through a pipe, and stands in no argument. */
 export class ChildRunner implements TaskRunner {
@@ -117,16 +135,14 @@ export class ChildRunner implements TaskRunner {
         };
         let end: TaskEnd | undefined;
         this.child.on("message", (message: FromChild) => {
-            if (message.kind === "ready") isReady();
-            else if (message.kind === "outcomes") {
-                this.running = message.running;
-                for (const outcome of message.outcomes) events.outcome(outcome, []);
-                for (let i = 0; i < message.cancelled; i++) events.cancelled();
-            } else if (message.kind === "end") {
-                for (const { phase, lengthClass, content } of message.gaps) events.gaps(phase, lengthClass, content);
+            if (message.kind === "ready") return isReady();
+            if (message.kind === "fault") return failed(new Error(message.message));
+            handOn(message, events);
+            if (message.kind === "outcomes") this.running = message.running;
+            else {
                 end = message.end;
                 this.child.disconnect();
-            } else failed(new Error(message.message));
+            }
         });
         this.child.on("error", failed);
         this.child.on("exit", (code, signal) => {
@@ -136,8 +152,8 @@ export class ChildRunner implements TaskRunner {
         this.tell({ kind: "task", task });
     }
 
-    prepare(): Promise<void> {
-        return this.ready;
+    async prepare(): Promise<undefined> {
+        await this.ready;
     }
 
     run(beganAt: bigint): Promise<TaskEnd> {

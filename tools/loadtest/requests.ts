@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import type { Message } from "./client";
-import { UsageError, type LoadConfig } from "./config";
+import type { LoadConfig } from "./config";
 import { draw, type Distribution } from "./distribution";
 import { noiseImage } from "./images";
 import { randomOf } from "../random";
 import { traceBlockTokens, type TraceRequest } from "./trace";
 import { drawPrompt } from "./workload";
+import { UsageError } from "./usage-error";
 
 /** One question of a conversation. */
 export interface Question {

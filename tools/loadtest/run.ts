@@ -3,7 +3,7 @@ import type { Endpoint } from "./connection";
 import { tracePhases } from "./load";
 import { mostStreams } from "./load-connections";
 import { Results } from "./outcome";
-import { ChildRunner, HereRunner, type TaskEvents, type TaskRunner } from "./processes";
+import { ChildRunner, HereRunner, type Task, type TaskEvents, type TaskRunner } from "./processes";
 import { RequestSource } from "./requests";
 import { isOpenLoop, planPhases, requestsPerWorker, type Phase } from "./schedule";
 import { MachineObserver, processesFor, selfReport, type ProcessReport, type SelfReport } from "./self-report";
@@ -12,6 +12,9 @@ import { readTrace, type TraceRequest } from "./trace";
 
 /** Processes begin together so long after the last one is ready, milliseconds. */
 const startAheadMs = 50;
+
+/** Has processes of other machines do a task, all shares of it. */
+export type Elsewhere = (task: Omit<Task, "share">, events: TaskEvents) => TaskRunner;
 
 /**
  * One run: the load of a config against a model, by this process or by several. Everything can be read while it goes on.
@@ -35,6 +38,7 @@ export class LoadRun {
     private machineCpu = 0;
     private runners: TaskRunner[] = [];
     private beganAt = 0;
+    private lastEnd = 0;
     private endedAt?: number;
 
     /** Throws UsageError when a file that the config names cannot be used. */
@@ -42,6 +46,7 @@ export class LoadRun {
         readonly config: LoadConfig,
         readonly model: string,
         readonly endpoint: Endpoint,
+        private readonly elsewhere?: Elsewhere,
     ) {
         if (config.trace !== undefined) this.trace = readTrace(config.trace);
         new RequestSource(config, this.trace); // what cannot be read is said before any load
@@ -90,22 +95,17 @@ export class LoadRun {
         for (const step of steps) {
             if (this.stopped === undefined) await this.runStep(step);
         }
-        this.endedAt = performance.now();
-        this.machineCpu = this.machine.busy();
+        this.endedAt = this.lastEnd;
+        this.machineCpu ||= this.machine.busy();
     }
 
     private async runStep(config: LoadConfig): Promise<void> {
         const { model, endpoint, trace } = this;
         const phases = trace ? tracePhases(trace, config.traceSpeed) : planPhases(config);
-        const of = config.processes ?? processesFor(streamsOf(config, phases));
-        const events = this.events(this.phases.length);
-        this.runners = Array.from({ length: of }, (_, index) => {
-            const task = { config, model, endpoint, trace, share: { index, of } };
-            return of === 1 ? new HereRunner(task, events) : new ChildRunner(task, events);
-        });
-        await Promise.all(this.runners.map((runner) => runner.prepare()));
-        const aheadMs = of === 1 ? 0 : startAheadMs;
-        const beganAt = performance.now() + aheadMs;
+        this.runners = this.makeRunners({ config, model, endpoint, trace }, phases);
+        const [ownMoment] = await Promise.all(this.runners.map((runner) => runner.prepare()));
+        const aheadMs = this.runners.length === 1 ? 0 : startAheadMs;
+        const beganAt = ownMoment ?? performance.now() + aheadMs;
         if (this.beganAt === 0) this.beganAt = beganAt;
         this.offset = (beganAt - this.beganAt) / 1000;
         const { offset } = this;
@@ -119,9 +119,19 @@ export class LoadRun {
         });
         if (this.stopped !== undefined) for (const runner of this.runners) runner.stop(this.stopped);
         const ends = await Promise.all(runs);
-        this.processes.push(...ends.map(({ self }) => self));
+        this.processes.push(...ends.flatMap(({ processes }) => processes));
+        this.machineCpu = Math.max(this.machineCpu, ...ends.map(({ machineCpu = 0 }) => machineCpu));
         for (const { openings } of ends) for (const seconds of openings) this.connections.push(seconds);
         this.results.steadyUntil = offset + Math.min(...ends.map(({ steadyUntil }) => steadyUntil));
+        this.lastEnd = beganAt + 1000 * Math.max(...ends.map(({ seconds }) => seconds));
+    }
+
+    private makeRunners(task: Omit<Task, "share">, phases: Phase[]): TaskRunner[] {
+        const events = this.events(this.phases.length);
+        if (this.elsewhere) return [this.elsewhere(task, events)];
+        const of = task.config.processes ?? processesFor(streamsOf(task.config, phases));
+        if (of === 1) return [new HereRunner({ ...task, share: { index: 0, of } }, events)];
+        return Array.from({ length: of }, (_, index) => new ChildRunner({ ...task, share: { index, of } }, events));
     }
 
     private offset = 0;

@@ -1,6 +1,6 @@
 import { replicaPrice } from "../../src/prices/cost";
 import { defaultModel } from "../../src/settings/defaults";
-import { chooseModel, credentialsOf, project, projectIdOf, readStack } from "../stack";
+import { chooseModel, credentialsOf, project, projectIdOf, readStack, stackSettings } from "../stack";
 import type { Targets } from "./measures";
 import type { AppAddress } from "./replicas";
 
@@ -17,6 +17,8 @@ export interface Target {
     targets?: Targets;
     /** Euros per hour of a replica. */
     replicaPrice?: number;
+    /** The stack's own cluster, and the monitoring's namespace in it. Throws an Error for people when there is none. */
+    cluster?: () => { kubeconfig: string; namespace: string };
 }
 
 /**
@@ -33,6 +35,11 @@ export async function stackTarget(stackName: string | undefined, model: string |
         app: appAddress((key) => stack.config[key]?.value, served.appId),
         targets: targetsOf(stack.config[`${project}:models`]?.value, name),
         replicaPrice: stack.outputs.cost && replicaPrice(stack.outputs.cost, name),
+        cluster: () => {
+            const { kubeconfig } = stack.outputs;
+            if (kubeconfig === undefined) throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
+            return { kubeconfig, namespace: stackSettings(stack).monitoring.namespace };
+        },
     };
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UsageError } from "./config";
+import { UsageError } from "./usage-error";
 
 /** Requests of the past, as published traces hold them. */
 

@@ -14,7 +14,8 @@ import { proveScaling, type Proof, type ProofOptions } from "./run";
 const usage = `Usage: npm run prove-scaling [-- OPTIONS]
 
 Puts a load step on the model of a stack and watches: metric over target, decision, new replica, its first token, latency
-back under target; takes the load off and watches the scale-down. Prints and draws the timeline, and decides.
+back under target; takes the load off and watches the scale-down, in which no request may be lost. Prints and draws the
+timeline, and decides.
 It makes the platform start replicas, which cost money: it says how much at most, and asks.
 
   --stack NAME        stack to try (default: the selected stack)
@@ -31,7 +32,7 @@ It makes the platform start replicas, which cost money: it says how much at most
   --json FILE         write everything that was seen there
   --yes               do not ask
 
-Exit code: 0 (scaled and recovered), 1 (did not; the cause is named), 2 (the client was the limit), 3 (not begun).`;
+Exit code: 0 (scaled and recovered, no request lost), 1 (did not; the cause is named), 2 (the client was the limit), 3 (not begun).`;
 
 /** A proof that was not begun. */
 const notBegun = 3;
@@ -163,10 +164,6 @@ function print({ parts, verdict, lost, requests }: Proof): void {
     console.log(
         `\n${requests.length} requests; lost while it scaled up: ${lost.up}, while it scaled down: ${lost.down}`,
     );
-    if (lost.up + lost.down > 0) {
-        const why = "a replica that goes takes the requests under way along (vLLM before 0.18 cannot drain)";
-        console.log(styled("yellow", `  ${why}: clients must ask again`));
-    }
     const said =
         verdict.code === 0 ? styled("green", verdict.words) : styled("red", `${verdict.cause}: ${verdict.words}`);
     console.log(`\n${said}`);

@@ -70,6 +70,7 @@ export function drawProof(proof: Proof, model: Pick<ModelSettings, "scaling" | "
 }
 
 function titleOf({ verdict, moments }: Proof): string {
+    if (verdict.cause === "requests lost") return "Scaled and recovered, and lost requests";
     if (verdict.code !== 0) return `Not scaled and recovered: ${verdict.cause ?? "see below"}`;
     return `Scaled and recovered in ${(moments.recovered! - moments.loadOn).toFixed(0)} s`;
 }

@@ -44,7 +44,7 @@ export interface Proof {
     parts: Part[];
     seen: Observations;
     requests: ProofRequest[];
-    /** Requests that got no whole answer while replicas came, and while they went; not those that the end of the load cancelled. */
+    /** How many requests: see `Lost`. */
     lost: { up: number; down: number };
     /** Seconds of the whole proof. */
     seconds: number;
@@ -114,19 +114,20 @@ export async function proveScaling(input: ProofInput): Promise<Proof> {
     const enough = scaling.aggregation !== "AVERAGE" || options.workers / Math.max(ready, 1) > 1.1 * scaling.target;
     const limits = enough ? step.limits() : [];
     const asked = requests();
+    const lost = { up: failed(asked, loadOn, loadOff), down: failed(asked, loadOff, Infinity) };
     return {
-        verdict: verdictOf(model, seen, asked, found, limits),
+        verdict: verdictOf(model, seen, asked, found, lost, limits),
         moments: found,
         parts: partsOf(found, model, options.speed),
         seen,
         requests: asked,
-        lost: { up: failed(asked, loadOn, loadOff), down: failed(asked, loadOff, Infinity) },
+        lost: { up: lost.up.length, down: lost.down.length },
         seconds: now(),
     };
 }
 
-function failed(requests: ProofRequest[], from: number, to: number): number {
-    return requests.filter(({ end, failure }) => failure !== undefined && end >= from && end < to).length;
+function failed(requests: ProofRequest[], from: number, to: number): ProofRequest[] {
+    return requests.filter(({ end, failure }) => failure !== undefined && end >= from && end < to);
 }
 
 /** A closed loop that goes on until it is ended; its times are on the clock of the proof. */

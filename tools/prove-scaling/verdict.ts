@@ -15,10 +15,17 @@ export type Cause =
     | "no decision"
     | "replica did not come"
     | "not recovered"
-    | "not scaled down";
+    | "not scaled down"
+    | "requests lost";
+
+/** Requests that got no whole answer while replicas came, and while they went; not those that the end of the load cancelled. */
+export interface Lost {
+    up: ProofRequest[];
+    down: ProofRequest[];
+}
 
 export interface ProofVerdict {
-    /** 0: scaled and recovered. 1: did not. 2: the client was the limit. */
+    /** 0: scaled and recovered, and no request was lost. 1: did not. 2: the client was the limit. */
     code: 0 | 1 | 2;
     cause?: Cause | "client";
     /** In a sentence, with what to do. */
@@ -53,10 +60,12 @@ export function verdictOf(
     seen: Observations,
     requests: ProofRequest[],
     moments: Moments,
+    lost: Lost,
     clientLimits: string[],
 ): ProofVerdict {
     if (moments.recovered !== undefined && moments.down !== undefined) {
-        return did(0, undefined, "scaled up under load, recovered, and scaled down again");
+        if (lost.up.length + lost.down.length > 0) return lostRequests(model, lost);
+        return did(0, undefined, "scaled up under load, recovered, scaled down again, and lost no request");
     }
     const refused = requests.find(({ failure }) => failure?.status === 401 || failure?.status === 403);
     if (refused) {
@@ -72,6 +81,19 @@ export function verdictOf(
     const words =
         "it scaled up and recovered, and did not scale down in the time it was given: wait longer, or look at the metric";
     return did(1, "not scaled down", words);
+}
+
+/** A stack that scales at the cost of requests has not been proved. */
+function lostRequests({ name }: Model, { up, down }: Lost): ProofVerdict {
+    const kinds = [...new Set([...up, ...down].map(({ failure }) => failure!.kind))].join(", ");
+    const counts = `${up.length} while it scaled up, ${down.length} while it scaled down (${kinds})`;
+    const set = `pulumi config set --path models.${name}`;
+    const remedy =
+        down.length > 0
+            ? `a replica that goes takes its requests along unless it is drained: ${set}.drain true; where it is, answers take ` +
+              `longer than its grace period: ${set}.deploymentStrategy.terminationGracePeriodSeconds 300`
+            : "no replica went then: look at the app's log";
+    return did(1, "requests lost", `it scaled and recovered, and lost requests: ${counts}; ${remedy}`);
 }
 
 function undecided(model: Model, seen: Observations, moments: Moments, clientLimits: string[]): ProofVerdict {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { mask } from "../../packages/ai-deploy/src/errors/mask";
+import { wordsOf } from "../kubernetes-error";
 
 /** `warning`: nothing is broken, but somebody should know. `unknown`: it could not be looked at, for the reason given. */
 export type Verdict = "holds" | "warning" | "broken" | "unknown";
@@ -93,13 +94,6 @@ export class Findings {
         const found = this.all.find((one) => one.promise === promise);
         return found?.verdict === "holds" || found?.verdict === "warning";
     }
-}
-
-/** What an error says; of a Kubernetes client's, which quotes the whole answer, the answer's message. */
-function wordsOf({ message, ...more }: Error & { code?: number; body?: string }): string {
-    if (!message.startsWith("HTTP-Code: ")) return message;
-    const said = /"message\\?":\s*\\?"(.*?)\\?"[,}]/.exec(String(more.body ?? message))?.[1];
-    return `the cluster's API server answers ${more.code}: ${said ?? "nothing more"}`;
 }
 
 /** Tries for so long, by default 45 s: three scrape intervals. */

@@ -58,6 +58,7 @@ beforeAll(async () => {
     proxies = { prometheus: await proxy("Prometheus"), alertmanager: await proxy("Alertmanager") };
     feed = await startMonitoringFeed({
         dir,
+        loadtestDir: `${dir}/loadtest`,
         kubeconfig,
         bin: {
             prometheus: planes.bin.prometheus,

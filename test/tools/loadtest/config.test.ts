@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { groups, loadConfig, loadConfigSchema, UsageError } from "../../../tools/loadtest/config";
+import { groups, loadConfig, loadConfigSchema } from "../../../tools/loadtest/config";
+import { UsageError } from "../../../tools/loadtest/usage-error";
 import { readOptions, settingsOverview, usage } from "../../../tools/loadtest/options";
 
 let folder: string;

@@ -6,6 +6,8 @@ import { parse } from "../../settings/config";
 
 const model = { ...parse({}).models.ministral, name: "ministral" };
 
+const none = { up: [], down: [] };
+
 /** Replicas and state from a time on, and the metric of each replica. */
 function observed(
     platform: [t: number, state: string, ready: number, message?: string][],
@@ -49,7 +51,7 @@ describe("what was seen becomes moments", () => {
         });
         expect(moments.recovered).toBeGreaterThan(23);
         expect(moments.recovered).toBeLessThan(40);
-        expect(verdictOf(model, scaled, requests, moments, []).code).toBe(0);
+        expect(verdictOf(model, scaled, requests, moments, none, []).code).toBe(0);
     });
 
     it("the metric is aggregated over the replicas that were met lately", () => {
@@ -150,7 +152,19 @@ describe("the cause is named", () => {
             { code: 1, cause: "not scaled down" },
         ],
     ])("%s", (_, seen, requests, moments, limits, verdict) => {
-        expect(verdictOf(model, seen, requests, moments as never, limits)).toMatchObject(verdict);
+        expect(verdictOf(model, seen, requests, moments as never, none, limits)).toMatchObject(verdict);
+    });
+
+    it("requests lost: a stack that scaled is not proved by that, and the remedy is named", () => {
+        const request = { start: 55, end: 60, failure: { kind: "cut off" } };
+        const moments = { loadOn: 10, recovered: 30, loadOff: 50, down: 60 };
+        const verdict = verdictOf(model, scaled, [], moments, { up: [], down: [request, request] }, []);
+        expect(verdict).toMatchObject({ code: 1, cause: "requests lost" });
+        expect(verdict.words).toContain("2 while it scaled down (cut off)");
+        expect(verdict.words).toContain("pulumi config set --path models.ministral.drain true");
+        const up = verdictOf(model, scaled, [], moments, { up: [request], down: [] }, []);
+        expect(up).toMatchObject({ code: 1, cause: "requests lost" });
+        expect(up.words).not.toContain("drain");
     });
 
     it("before any load, when it cannot succeed", () => {

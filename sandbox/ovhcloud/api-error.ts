@@ -1,12 +1,13 @@
 import { HttpError } from "../http-server";
 
-/** An answer that is not a success, in OVHcloud's shape: `{class, message}`. */
+/** An answer that is not a success, in OVHcloud's shape: `{class, message, details?}`. */
 export class ApiError extends HttpError {
     constructor(
         status: number,
         readonly errorClass: string,
         message: string,
         headers: Record<string, string> = {},
+        readonly details?: Record<string, string>,
     ) {
         super(status, message, headers);
     }

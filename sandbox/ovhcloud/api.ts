@@ -1,7 +1,7 @@
 import type { HttpRequest } from "../http-server";
 import { ApiError, badRequest, notFound } from "./api-error";
 import type { Handlers } from "./apps";
-import { authenticate, type Credentials } from "./auth";
+import { authenticate, authorize, type Credentials } from "./auth";
 import { answerFaults, requestFaults, route } from "./contract";
 import type { RateLimit } from "./rate-limit";
 
@@ -17,22 +17,35 @@ export interface ApiOptions {
     limit: RateLimit;
 }
 
-/** The emulated API: one call, from authentication to the answer's value. Throws an ApiError. */
+/** What a call turns out to be, for the log of requests. */
+export interface CallMade {
+    /** Service account that made it; absent: none of them. */
+    account?: string;
+    /** IAM actions that it needs. */
+    actions: string[];
+}
+
+/**
+ * The emulated API: one call, from authentication to the answer's value. Throws an ApiError.
+ * @param made is filled in as far as the call gets
+ */
 export async function callApi(
     { credentials, projectId, handlers, readsAsOf, violation, limit }: ApiOptions,
     { method, url, incoming }: HttpRequest,
     body: string,
     staleMs: number | undefined,
+    made: CallMade,
 ): Promise<unknown> {
     const path = url.pathname.replace(/^\/(v1|1\.0)(?=\/)/, "");
     if (method === "GET" && path === "/auth/time") return Math.floor(Date.now() / 1000);
-    const way = authenticate(credentials, incoming.headers, method, url.href, body);
-    limit.take(way);
+    const caller = authenticate(credentials, incoming.headers, method, url.href, body);
+    made.account = caller.account?.name;
+    limit.take(caller.account?.name ?? caller.method);
     if (method === "GET" && path === "/auth/details") {
         return {
             account: "sandbox",
             description: "simulated",
-            method: way === "token" ? "oauth2" : "account",
+            method: caller.method === "token" ? "oauth2" : "account",
             roles: [],
             allowedRoutes: [{ method: "GET", path: "/*" }],
         };
@@ -41,6 +54,8 @@ export async function callApi(
     if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);
     const name = `${method} ${matched.template}`;
     if (matched.path.serviceName !== projectId) throw notFound("This service does not exist");
+    made.actions = matched.operation.actions;
+    authorize(caller, made.actions);
     const key = name.replace("/cloud/project/{serviceName}", "");
     const handler = (staleMs === undefined ? undefined : readsAsOf(staleMs)[key]) ?? handlers[key];
     if (!handler) throw new ApiError(501, "Server::NotImplemented", `${name} is not emulated in the sandbox`);

@@ -8,6 +8,8 @@ import { entry } from "../../packages/ai-deploy/src/values/json";
 interface Operation {
     method: string;
     template: string;
+    /** What an identity must be allowed, such as `publicCloudProject:apiovh:ai/app/get`. */
+    actions: string[];
     pattern: RegExp;
     parameters: string[];
     query: Record<string, ValidateFunction>;
@@ -71,6 +73,7 @@ function readOperations(): Operation[] {
             return {
                 method: method.toUpperCase(),
                 template,
+                actions: ((operation["x-iam-actions"] ?? []) as { name: string }[]).map(({ name }) => name),
                 pattern: new RegExp(`^${template.replace(/\{\w+\}/g, "([^/]+)")}$`),
                 parameters,
                 query: Object.fromEntries(

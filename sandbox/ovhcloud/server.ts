@@ -8,7 +8,7 @@ import { close, createHttpServer, listenNear, type HttpError, type HttpRequest }
 import type { OwnProfile } from "../vllm/profile-file";
 import { startReplica as startVllm } from "../vllm/replica";
 import { startVllmProcess, type RealEngine } from "../vllm/vllm-process";
-import { callApi, type ApiOptions } from "./api";
+import { callApi, type ApiOptions, type CallMade } from "./api";
 import { ApiError } from "./api-error";
 import { appHandlers, appReads, type Handlers, type Writing } from "./apps";
 import type { Credentials } from "./auth";
@@ -62,7 +62,7 @@ export interface OvhCloudOptions {
     log?: (line: string) => void;
 }
 
-export interface LoggedRequest {
+export interface LoggedRequest extends CallMade {
     /** Arrival, in milliseconds of `Date.now()`. */
     at: number;
     method: string;
@@ -218,7 +218,7 @@ async function serve(front: Front, request: HttpRequest, answer: ServerResponse)
     const { method, url } = request;
     const path = url.pathname;
     const body = await request.text();
-    const logged: LoggedRequest = { at: Date.now(), method, path, status: 0, effect: false };
+    const logged: LoggedRequest = { at: Date.now(), method, path, status: 0, effect: false, actions: [] };
     front.requests.push(logged);
     if (front.requests.length > maxLoggedRequests) front.requests.shift();
     const send: Send = (status, value, headers = {}) => {
@@ -237,7 +237,8 @@ async function serve(front: Front, request: HttpRequest, answer: ServerResponse)
         if (fault?.kind === "delay") await sleep(fault.delayMs ?? 1000);
         if (fault && refuseOnPurpose(fault, request, send)) return;
         const before = method === "GET" ? "" : fingerprint(front.store);
-        const value = await callApi(front.api, request, body, fault?.kind === "stale" ? fault.staleMs : undefined);
+        const staleMs = fault?.kind === "stale" ? fault.staleMs : undefined;
+        const value = await callApi(front.api, request, body, staleMs, logged);
         logged.effect = method !== "GET" && fingerprint(front.store) !== before;
         if (fault && failAfterwards(fault, request, send)) return;
         send(200, value);
@@ -284,5 +285,6 @@ function fingerprint({ state }: Store): string {
 function refusal(error: HttpError): object {
     // Of a refusal that no operation of the API made.
     const errorClass = error.status < 500 ? "Client::BadRequest" : "Server::InternalServerError";
-    return { class: error instanceof ApiError ? error.errorClass : errorClass, message: error.message };
+    if (!(error instanceof ApiError)) return { class: errorClass, message: error.message };
+    return { class: error.errorClass, message: error.message, details: error.details };
 }

@@ -2,6 +2,7 @@ import { advisoryWarning } from "../vllm/advisories";
 import { vllmVersionOf, vllmVersions } from "../vllm/versions";
 import { storageClasses } from "./checks/monitoring";
 import { weightsWarnings } from "./checks/server";
+import { isEverywhere } from "./formats";
 import type { Settings } from "./schema";
 
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
@@ -28,7 +29,7 @@ export function settingsWarnings({
         );
     }
     const { access, allowedSources } = monitoring.grafana;
-    if (access !== "internal" && allowedSources.some((source) => source === "0.0.0.0/0" || source === "::/0")) {
+    if (access !== "internal" && allowedSources.some(isEverywhere)) {
         const plain = access === "loadBalancer" ? ", and its password travels there unencrypted" : "";
         warnings.push(`monitoring.grafana.allowedSources: Grafana's login page is open to the whole internet${plain}`);
     }

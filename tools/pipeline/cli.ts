@@ -18,7 +18,7 @@ const usage = `Usage: npm run -s pipeline -- COMMAND [OPTIONS]
       --refresh               looks first for what has changed outside Pulumi
       --cost FILE             puts this Markdown, the difference of the cost, into the report
   comment FILE...             reports of previews as one comment, printed as Markdown
-      --publish NUMBER        also keeps it as the one comment on this pull request
+      --pull-request NUMBER   also keeps it as the one comment there
   drift FILE                  the report of a preview with --refresh as the body of an issue, printed as Markdown
       --publish               also opens or renews the issue, or closes it when nothing has drifted
 
@@ -36,13 +36,10 @@ async function main(): Promise<number> {
             "policy-pack": { type: "string" },
             refresh: { type: "boolean", default: false },
             cost: { type: "string" },
-            // A number with `comment`, nothing with `drift`.
-            publish: { type: "string" },
+            "pull-request": { type: "string" },
+            publish: { type: "boolean", default: false },
             help: { type: "boolean", short: "h", default: false },
         },
-        args: process.argv
-            .slice(2)
-            .flatMap((arg, i, all) => (arg === "--publish" && all[0] === "drift" ? ["--publish", "issue"] : [arg])),
     });
     const [command, ...files] = positionals;
     if (options.help) {
@@ -64,9 +61,9 @@ async function main(): Promise<number> {
             return report.ok ? 0 : 1;
         }
         case "comment":
-            return comment(files, options.publish);
+            return comment(files, options["pull-request"]);
         case "drift":
-            return drift(files, options.publish !== undefined);
+            return drift(files, options.publish);
         default:
             throw new Error(
                 `${command === undefined ? "no command is given" : `there is no command "${command}"`}\n\n${usage}`,
@@ -91,7 +88,7 @@ async function comment(files: string[], pullRequest: string | undefined): Promis
     console.log(body);
     if (pullRequest !== undefined) {
         if (!/^[1-9]\d*$/.test(pullRequest)) {
-            throw new Error(`--publish ${pullRequest}: give the pull request's number`);
+            throw new Error(`--pull-request ${pullRequest}: give the pull request's number`);
         }
         console.error(`comment ${await forgeOfJob(process.env).keepComment(Number(pullRequest), marker, body)}`);
     }

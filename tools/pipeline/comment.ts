@@ -68,7 +68,7 @@ function section(report: Report, short = false): string[] {
         ...(short ? [] : steps(report)),
         ...violations(report),
         ...advisories(report),
-        ...(cost === undefined ? [] : ["**Cost**", "", cost.trim()]),
+        ...(cost === undefined ? [] : ["**Cost**", cost.trim()]),
         ...(short ? [] : folded("What the program warns of", report.warnings)),
     ];
     const nothing = ok && consequences.length === 0 && report.violations.length === 0;

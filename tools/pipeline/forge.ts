@@ -190,5 +190,5 @@ export function forgeOfJob(env: Record<string, string | undefined>): Forge {
         }
         return gitLab(CI_API_V4_URL, CI_PROJECT_ID, PIPELINE_TOKEN);
     }
-    throw new ForgeError("this is no job of GitHub Actions or GitLab CI: leave --publish out, and it is printed");
+    throw new ForgeError("this is no job of GitHub Actions or GitLab CI: leave the option out, and it is printed only");
 }

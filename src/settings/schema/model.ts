@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { exactImage } from "../formats";
 import { probe, readinessProbe } from "./probe";
 import { count, decimal, path, text, written } from "./values";
 import { vllm } from "./vllm";
@@ -119,7 +120,7 @@ export const modelSchema = z.strictObject({
      * @change rolls
      */
     image: text(
-        /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest(@|$))[\w.-]+(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/,
+        exactImage,
         'name an exact version, such as "vllm/vllm-openai:v0.13.0"',
     ),
     /**

@@ -1,16 +1,16 @@
 /**
  * Records what the real engine says and which calls it makes, on a local OVHcloud, with the program of this checkout:
  *
- *     node --import tsx test/ci/record.ts
+ *     node --import tsx test/tools/pipeline/record.ts
  *
- * It writes `recordings/*.jsonl`, a log of the engine's events per preview, and `../access/calls.json`, the IAM actions that
+ * It writes `recordings/*.jsonl`, a log of the engine's events per preview, and `test/access/calls.json`, the IAM actions that
  * each actor's calls needed, with the first step that needed them. About ten minutes.
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Actor } from "../../access/actors";
-import { checkout } from "../../sandbox/layout";
-import { openSandboxStage, type Stage } from "../engine/stage";
+import type { Actor } from "../../../access/actors";
+import { checkout } from "../../../sandbox/layout";
+import { openSandboxStage, type Stage } from "../../engine/stage";
 
 const calls: Partial<Record<Actor, Record<string, string>>> = {};
 let seen = 0;
@@ -22,7 +22,7 @@ function noteCalls(stage: Stage, actor: Actor, step: string): void {
         (calls[actor] ??= {})[action] ??= step;
     }
     seen = requests.length;
-    writeFileSync(join(__dirname, "../access/calls.json"), `${JSON.stringify(sorted(calls), undefined, 4)}\n`);
+    writeFileSync(join(__dirname, "../../access/calls.json"), `${JSON.stringify(sorted(calls), undefined, 4)}\n`);
 }
 
 function sorted(all: typeof calls): object {
@@ -89,6 +89,8 @@ async function up(stage: Stage, step: string): Promise<void> {
 async function record(): Promise<void> {
     const stage = await openSandboxStage();
     try {
+        // An older version, which a later step leaves.
+        stage.configure({ "cluster.version": "1.33" });
         await preview(stage, "preview", "first");
         await up(stage, "up");
         await preview(stage, "preview", "nothing");
@@ -98,13 +100,15 @@ async function record(): Promise<void> {
             region: { "models.ministral.region": "BHS" },
             "another-model": { "models.qwen.model": "Qwen/Qwen3-8B", "models.ministral.replicas.max": 2 },
             retention: { "monitoring.retention": "30d" },
+            "node-flavor": { "cluster.nodePool.flavor": "b3-16" },
+            "open-grafana": { "monitoring.grafana.allowedSources": ["0.0.0.0/0"] },
             refused: { "models.ministral.replicas.min": 9, "models.ministral.replicas.max": 2 },
         };
         for (const [name, values] of Object.entries(changes)) {
             stage.configure(values);
-            await preview(stage, "preview", name);
+            await preview(stage, "preview", name, "--policy-pack", join(checkout, "policies"));
             stage.configure(Object.fromEntries(Object.keys(values).map((key) => [key, undefined])));
-            stage.configure({ "models.qwen": undefined });
+            stage.configure({ "models.qwen": undefined, "monitoring.grafana.allowedSources": ["203.0.113.0/24"] });
         }
         await stage.cloud.api.deleteApp(stage.cloud.api.apps()[0].id);
         await preview(stage, "drift", "drift", "--refresh");
@@ -119,12 +123,23 @@ async function record(): Promise<void> {
             "desiredState STOPPED": { "models.ministral.desiredState": "STOPPED" },
             "desiredState RUNNING": { "models.ministral.desiredState": undefined },
             "tokens.clientRotation": { "models.ministral.tokens.clientRotation": "2026-11-26" },
+            "tokens.overlapSeconds 0": {
+                "models.ministral.tokens.clientRotation": "2026-11-27",
+                "models.ministral.tokens.overlapSeconds": 0,
+            },
             "nodePool.nodes": { "cluster.nodePool.nodes": 4 },
             "nodePool.flavor": { "cluster.nodePool.flavor": "b3-16" },
+            "cluster.version": { "cluster.version": "1.34" },
             "cluster.updatePolicy": { "cluster.updatePolicy": "MINIMAL_DOWNTIME" },
             "cluster.name": { "cluster.name": "another-name" },
             region: { "models.ministral.region": "BHS" },
             "an app that fails": { "models.ministral.vllm.extraArgs": ["--no-such-option"] },
+            "cluster.network": {
+                "models.ministral.vllm.extraArgs": undefined,
+                "cluster.network": "private",
+                "cluster.private.vlanId": 100,
+            },
+            "private.routeThroughGateway": { "cluster.private.routeThroughGateway": false },
         };
         for (const [step, values] of Object.entries(steps)) {
             stage.configure(values);

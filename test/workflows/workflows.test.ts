@@ -40,8 +40,9 @@ describe.each(files)("%s", (file) => {
     it("calls what exists", () => {
         const text = readFileSync(join(folder, file), "utf8");
         expect(unknownCalls(text)).toEqual([]);
-        for (const [, name] of text.matchAll(/npm run (?:-s )?([\w:-]+)/g))
+        for (const [, name] of text.matchAll(/npm run (?:-s )?([\w:-]+)/g)) {
             expect(Object.keys(scripts)).toContain(name);
+        }
     });
 
     it("pins each action by its commit", () => {

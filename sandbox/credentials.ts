@@ -1,3 +1,8 @@
+import { actionPrefix, actions, actors, type Actor } from "../access/actors";
+
+/** The token of the service account of an actor, as `OVH_ACCESS_TOKEN`. */
+export const tokenOf = (actor: Actor): string => `sandbox-${actor}-token`;
+
 /** The keys that the emulated API accepts. They open nothing but this machine's sandbox. */
 export const sandboxCredentials = {
     applicationKey: "sandbox-application-key",
@@ -7,6 +12,12 @@ export const sandboxCredentials = {
     readerConsumerKey: "sandbox-reader-consumer-key",
     /** The console's own: what it looks at does not count for the stack's rate limit. */
     accessToken: "sandbox-access-token",
+    /** Of those who call OVHcloud for a stack, each with its own rights. */
+    accounts: actors.map((actor) => ({
+        name: actor,
+        accessToken: tokenOf(actor),
+        actions: actions[actor].map((action) => actionPrefix + action),
+    })),
 };
 
 /** The only Public Cloud project there is; the same as in Pulumi.sandbox.yaml. */

@@ -8,10 +8,10 @@ import { entry } from "../../packages/ai-deploy/src/values/json";
 interface Operation {
     method: string;
     template: string;
+    /** What an identity must be allowed, such as `publicCloudProject:apiovh:ai/app/get`. */
+    actions: string[];
     pattern: RegExp;
     parameters: string[];
-    /** What a service account has to be allowed. */
-    actions: string[];
     query: Record<string, ValidateFunction>;
     body?: { required: boolean; validate: ValidateFunction };
     answer?: ValidateFunction;
@@ -73,9 +73,9 @@ function readOperations(): Operation[] {
             return {
                 method: method.toUpperCase(),
                 template,
+                actions: ((operation["x-iam-actions"] ?? []) as { name: string }[]).map(({ name }) => name),
                 pattern: new RegExp(`^${template.replace(/\{\w+\}/g, "([^/]+)")}$`),
                 parameters,
-                actions: ((operation["x-iam-actions"] ?? []) as { name: string }[]).map(({ name }) => name),
                 query: Object.fromEntries(
                     inQuery.map(({ name, schema }) => [
                         name,

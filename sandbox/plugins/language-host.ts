@@ -2,6 +2,7 @@
  * The host of Node.js programs for Pulumi's engine, where the CLI was built from its Go module: the released CLI comes
  * with one of its own. Runs the program with the SDK that it depends on.
  */
+import { status, type ServerWritableStream } from "@grpc/grpc-js";
 import { LanguageRuntimeService } from "@pulumi/pulumi/proto/language_grpc_pb";
 import * as rpc from "@pulumi/pulumi/proto/language_pb";
 import { PluginInfo } from "@pulumi/pulumi/proto/plugin_pb";
@@ -75,6 +76,36 @@ async function run(request: rpc.RunRequest): Promise<rpc.RunResponse> {
     return failure === undefined ? response : response.setError(failure);
 }
 
+/** Runs a policy pack: it serves the engine, so its port travels back with what it prints. */
+function runPlugin(call: ServerWritableStream<rpc.RunPluginRequest, rpc.RunPluginResponse>): void {
+    const request = call.request;
+    const folder = request.getInfo()?.getProgramDirectory() || request.getProgram();
+    const fail = (what: string): void => void call.destroy(Object.assign(new Error(what), { code: status.UNKNOWN }));
+    if (request.getKind() !== "analyzer") return fail(`the sandbox runs no plugin of the kind "${request.getKind()}"`);
+    let runner: string;
+    try {
+        runner = createRequire(join(folder, "package.json")).resolve("@pulumi/pulumi/cmd/run-policy-pack");
+    } catch {
+        return fail(`the policy pack in ${folder} does not find @pulumi/pulumi: run npm ci there`);
+    }
+    const own = Object.fromEntries(request.getEnvList().map((line) => line.split(/=(.*)/s).slice(0, 2)));
+    const pack = spawn(process.execPath, [runner, ...request.getArgsList(), folder], {
+        cwd: folder,
+        env: { ...process.env, ...own },
+        stdio: ["ignore", "pipe", "pipe"],
+    });
+    programs.add(pack);
+    pack.stdout.on("data", (text: Buffer) => call.write(new rpc.RunPluginResponse().setStdout(text)));
+    pack.stderr.on("data", (text: Buffer) => call.write(new rpc.RunPluginResponse().setStderr(text)));
+    pack.on("error", (error) => fail(`the policy pack cannot be started: ${error.message}`));
+    pack.on("close", (code) => {
+        programs.delete(pack);
+        call.write(new rpc.RunPluginResponse().setExitcode(code ?? 1));
+        call.end();
+    });
+    call.on("cancelled", () => pack.kill("SIGKILL"));
+}
+
 servePlugin(LanguageRuntimeService, {
     handshake: method(() => new rpc.LanguageHandshakeResponse()),
     getPluginInfo: method(() => new PluginInfo().setVersion(version)),
@@ -82,6 +113,7 @@ servePlugin(LanguageRuntimeService, {
     getRequiredPackages: method(() => new rpc.GetRequiredPackagesResponse()),
     getRequiredPlugins: method(() => new rpc.GetRequiredPluginsResponse()),
     run: method(run),
+    runPlugin,
     // Only a notice: the engine lets what runs come to its end, then ends this process.
     cancel: method(() => new Empty()),
 });

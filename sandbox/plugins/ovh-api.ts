@@ -1,16 +1,25 @@
 import { sign } from "../../packages/ai-deploy/src/api/authentication";
 import type { Credentials } from "../../packages/ai-deploy/src/api/credentials";
 
+interface ErrorBody {
+    class?: string;
+    message?: string;
+    details?: Record<string, string>;
+}
+
 /** The API's refusal, in the words of OVHcloud's library for Go, which the real plugin is made with. */
 export class OvhApiError extends Error {
     constructor(
         readonly status: number,
-        { class: errorClass, message }: { class?: string; message?: string },
+        { class: errorClass, message, details = {} }: ErrorBody,
         readonly queryId: string,
     ) {
+        const { unauthorizedActionsByAuthentication, unauthorizedActionsByIAM } = details;
+        const missing = [unauthorizedActionsByAuthentication, unauthorizedActionsByIAM].filter(Boolean).join(", ");
+        const lacking = missing ? ` (missing IAM permissions: ${missing})` : "";
         const named = errorClass ? `${errorClass}: ` : "";
         super(
-            `OVHcloud API error (status code ${status}): ${named}${JSON.stringify(message ?? "")}` +
+            `OVHcloud API error (status code ${status}): ${named}${JSON.stringify((message ?? "") + lacking)}` +
                 (queryId ? ` (X-OVH-Query-Id: ${queryId})` : ""),
         );
     }
@@ -52,7 +61,7 @@ export class OvhApi {
         };
         if (text !== "") headers["Content-Type"] = "application/json;charset=utf-8";
         const answer = await exchange(method, url, headers, text);
-        if (answer.status >= 400) throw new OvhApiError(answer.status, answer.body as object, answer.queryId);
+        if (answer.status >= 400) throw new OvhApiError(answer.status, answer.body as ErrorBody, answer.queryId);
         return answer.body as T;
     }
 

@@ -1,5 +1,12 @@
 import { isIP } from "node:net";
 
+/** An image by an exact version, a digest, or both. */
+export const exactImage =
+    /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest(@|$))[\w.-]+(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/;
+
+/** Whether an address range is the whole internet. */
+export const isEverywhere = (cidr: string): boolean => cidr === "0.0.0.0/0" || cidr === "::/0";
+
 /** Reads a duration as Prometheus writes it ("15d", "1h30m"), in seconds; undefined when it is none or zero. */
 export function durationSeconds(text: string): number | undefined {
     const match = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text);

@@ -4,6 +4,7 @@ import { hoursWarnings } from "./checks/hours";
 import { storageClasses } from "./checks/monitoring";
 import { weightsWarnings } from "./checks/server";
 import { sleepWarnings } from "./checks/sleep";
+import { isEverywhere } from "./formats";
 import type { Settings } from "./schema";
 
 /** What is allowed and may yet surprise: a sentence each, which `pulumi preview` shows. */
@@ -32,7 +33,7 @@ export function settingsWarnings({
         );
     }
     const { access, allowedSources } = monitoring.grafana;
-    if (access !== "internal" && allowedSources.some((source) => source === "0.0.0.0/0" || source === "::/0")) {
+    if (access !== "internal" && allowedSources.some(isEverywhere)) {
         const plain = access === "loadBalancer" ? ", and its password travels there unencrypted" : "";
         warnings.push(`monitoring.grafana.allowedSources: Grafana's login page is open to the whole internet${plain}`);
     }

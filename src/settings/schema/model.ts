@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { hours, lease } from "./hours";
+import { exactImage } from "../formats";
 import { probe, readinessProbe } from "./probe";
 import { count, decimal, path, text, written } from "./values";
 import { vllm } from "./vllm";
@@ -120,10 +121,7 @@ export const modelSchema = z.strictObject({
      * @example pulumi config set --path models.ministral.image vllm/vllm-openai:v0.33.0
      * @change rolls
      */
-    image: text(
-        /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest(@|$))[\w.-]+(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/,
-        'name an exact version, such as "vllm/vllm-openai:v0.13.0"',
-    ),
+    image: text(exactImage, 'name an exact version, such as "vllm/vllm-openai:v0.13.0"'),
     /**
      * AI Deploy region; independent of the cluster's.
      * @default `"GRA"`

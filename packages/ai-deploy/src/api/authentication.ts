@@ -139,8 +139,12 @@ function whatOf({ operation, message }: NoAnswerError | ApiError): string {
 export function messageOf(text: string): string {
     const said = parse(text);
     if (typeof said !== "object" || said === null) return text || "no message";
-    const { message, error_description: description, errorCode } = said as Record<string, unknown>;
-    return [message ?? description, errorCode].filter((part) => typeof part === "string").join(" ") || "no message";
+    const { message, error_description: description, errorCode, details } = said as Record<string, unknown>;
+    // A refusal by IAM, in the words of OVHcloud's library for Go.
+    const { unauthorizedActionsByIAM: lacking } = (details ?? {}) as Record<string, unknown>;
+    const missing = typeof lacking === "string" && lacking !== "" ? `(missing IAM permissions: ${lacking})` : undefined;
+    const parts = [message ?? description, errorCode, missing];
+    return parts.filter((part) => typeof part === "string").join(" ") || "no message";
 }
 
 export function queryIdOf({ headers }: Answer): string | undefined {

@@ -50,6 +50,9 @@ function advice(error: RequestError, named: Named): string {
     }
     const hint = hintFor(error.said, named);
     if (hint) return hint;
+    if (/missing IAM permissions/.test(error.said)) {
+        return "Add what is missing to the policy of the service account, or use one that may do this (docs/deploying.md, Rights).";
+    }
     if (error.status === 401 || error.status === 403) {
         return "OVHcloud refuses these credentials: they need GET, POST, PUT and DELETE on /cloud/project/PROJECT/ai/*, and the endpoint they were made for.";
     }

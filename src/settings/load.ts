@@ -4,6 +4,7 @@ import { readStackFile } from "./stack-file";
 import { parseSettings, SettingsError, type RawConfig } from "./parse";
 import type { SettingsChecks } from "./checks/config";
 import type { Settings } from "./schema";
+import { scheduledWeeks } from "./weeks";
 import { settingsWarnings } from "./warnings";
 
 /** The settings of the stack, secrets marked. */
@@ -35,6 +36,7 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
         if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
         const warnings = [...settingsWarnings(settings), ...checks.flatMap((check) => check.warnings(settings))];
         for (const warning of warnings) void pulumi.log.warn(warning);
+        for (const week of scheduledWeeks(settings.models, new Date())) void pulumi.log.info(week);
         return {
             ...settings,
             huggingFaceToken: pulumi.secret(huggingFaceToken),

@@ -114,9 +114,12 @@ describe("Alertmanager's configuration", () => {
         // What is true whether the app runs or not is still told.
         const children = /"(.+)"/.exec(down.target_matchers[0])![1].split("|");
         const told = alertNames.filter((name) => name.startsWith("Vllm") && !children.includes(name));
-        expect(told).toEqual(["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected"]);
+        expect(told).toEqual(["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected", ...ofController]);
     });
 });
+
+/** Of schedules, leases and the limit of spend: true whether the app runs or not. */
+const ofController: string[] = alertNames.filter((name) => /Controller|Lease|Spend/.test(name));
 
 describe("a real Alertmanager with it", () => {
     let alertmanager: RealAlertmanager;
@@ -170,6 +173,7 @@ describe("a real Alertmanager with it", () => {
         const children = alertNames
             .filter((name) => name.startsWith("Vllm"))
             .filter((name) => !["VllmEndpointDown", "VllmCertificateExpiring", "VllmTokenRejected"].includes(name))
+            .filter((name) => !ofController.includes(name))
             .map((name) => of("ministral", name));
         expect(children).toHaveLength(12);
         const jobs = [targetDown("vllm-ministral"), targetDown("vllm-ministral-direct")];
@@ -177,6 +181,17 @@ describe("a real Alertmanager with it", () => {
         expect(new Set(left)).toEqual(new Set([down, ...others]));
         // Without the cause they are told.
         expect(await told([...children, ...jobs], "up")).toHaveLength(children.length + jobs.length);
+    });
+
+    it("tells nothing of an app that its controller has stopped but that, and that it cannot keep it", async () => {
+        const stopped = of("ministral", "VllmStoppedByController", "info");
+        const left = [of("ministral", "VllmControllerFailing"), of("qwen", "VllmEndpointDown", "page")];
+        const silent = [
+            of("ministral", "VllmEndpointDown", "page"),
+            of("ministral", "VllmMetricsStale"),
+            targetDown("vllm-ministral"),
+        ];
+        expect(new Set(await told([stopped, ...left, ...silent], "stopped"))).toEqual(new Set([stopped, ...left]));
     });
 
     it("tells of a token that is refused, and not of what only seems to be down", async () => {

@@ -1,4 +1,4 @@
-import { modelRules, stackRules, type RuleGroup, type WatchedModel } from "../../src/monitoring/rules";
+import { controllerRules, modelRules, stackRules, type RuleGroup, type WatchedModel } from "../../src/monitoring/rules";
 
 /** The reference architecture: up to three replicas, each of them seen by the relay. */
 export const relayed: WatchedModel = {
@@ -28,7 +28,11 @@ export const single: WatchedModel = {
     relayed: false,
 };
 
+/** One that the controller keeps, until a lease ends, with a limit of spend. */
+export const kept: WatchedModel = { ...relayed, name: "kept", controlled: { lease: true } };
+
 /** All rules of a stack of these models, as Prometheus works on them. */
 export function allRules(models: WatchedModel[], runbooks = "docs/operations"): RuleGroup[] {
-    return [...models.map((model) => modelRules(model, runbooks)), stackRules(runbooks)];
+    const spend = models.some(({ controlled }) => controlled) ? [controllerRules("stop", runbooks)] : [];
+    return [...models.map((model) => modelRules(model, runbooks)), ...spend, stackRules(runbooks)];
 }

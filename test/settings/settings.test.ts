@@ -21,10 +21,13 @@ describe("defaults", () => {
             "projectId",
             "huggingFaceToken",
             "models",
+            "limits",
             "cluster",
             "monitoring",
             "alerting",
             "grafanaTlsKey",
+            "controllerClientId",
+            "controllerClientSecret",
         ]);
         for (const [key, declared] of Object.entries(config)) {
             expect(declared, key).toMatchObject({ type: expect.stringMatching(/^(string|object)$/) });

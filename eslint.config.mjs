@@ -59,10 +59,11 @@ export default tseslint.config(
     apart(["tools/**"], "sandbox", "plan", "bench", "test"),
     apart(["sandbox/**"], "plan", "bench", "test"),
     apart(["plan/**"], "bench", "test"),
-    // inference, cluster, monitoring -> settings -> vllm
-    inner("vllm", "settings", "inference", "cluster", "monitoring"),
-    inner("settings", "inference", "cluster", "monitoring"),
-    inner("inference", "cluster", "monitoring"),
-    inner("cluster", "inference", "monitoring"),
-    inner("monitoring", "inference"),
+    // controller -> inference, cluster, monitoring -> settings -> vllm, hours
+    inner("hours", "vllm", "settings", "inference", "cluster", "monitoring", "controller"),
+    inner("vllm", "settings", "inference", "cluster", "monitoring", "controller"),
+    inner("settings", "inference", "cluster", "monitoring", "controller"),
+    inner("inference", "cluster", "monitoring", "controller"),
+    inner("cluster", "inference", "monitoring", "controller"),
+    inner("monitoring", "inference", "controller"),
 );

@@ -10,7 +10,7 @@ export function oauth2Client(api: () => OvhApi): ResourceType {
     const path = (id: string): string => `/me/api/oauth2/client/${encodeURIComponent(id)}`;
     return {
         required: ["description", "flow"],
-        optional: ["callbackUrls"],
+        optional: ["callbackUrls", "name"],
         chosen: [],
         outputs: ["clientId", "clientSecret", "identity"],
         secrets: ["clientSecret"],
@@ -47,7 +47,7 @@ export function policy(api: () => OvhApi): ResourceType {
     });
     return {
         required: ["identities", "resources"],
-        optional: ["allows", "description"],
+        optional: ["allows", "description", "name"],
         chosen: [],
         outputs: ["createdAt", "owner", "readOnly"],
         replaceOn: [],

@@ -110,8 +110,11 @@ async function exchange(what: string, url: string, request: RequestInit): Promis
         if (value === notJson) throw new ApiFailure("answer", `${what}: the answer is not JSON`);
         return value;
     }
-    const { message, error } = (value ?? {}) as { message?: unknown; error?: unknown };
-    const said = [message, error].find((one) => typeof one === "string") as string | undefined;
+    const { message, error } = (typeof value === "object" && value ? value : {}) as {
+        message?: unknown;
+        error?: unknown;
+    };
+    const said = [message, error].find((one) => typeof one === "string");
     throw new ApiFailure(kindOf(status, what), `${what}: ${status} ${said?.slice(0, 200) ?? "without a message"}`);
 }
 

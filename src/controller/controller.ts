@@ -169,8 +169,10 @@ export class Controller {
             { model, kind },
             this.counts.changes.get(`${model} ${kind}`) ?? 0,
         ]);
-        if (lease)
-            series.push(["vllm_controller_lease_end_timestamp_seconds", { model }, Date.parse(lease.until) / 1000]);
+        if (lease) {
+            const end = Date.parse(lease.until) / 1000;
+            series.push(["vllm_controller_lease_end_timestamp_seconds", { model }, end]);
+        }
         if (!known) return series;
         const { wanted, applied, replicas, seen } = known;
         const limits = wanted.state === "stopped" ? { min: 0, max: 0 } : wanted.limits;

@@ -94,7 +94,7 @@ export class ModelController extends pulumi.ComponentResource {
             period,
             models: kept,
             spend,
-        })) as pulumi.Output<ControllerConfig>;
+        }));
     }
 
     /** The OAuth2 client that is given, or one that may do what the controller does with this project's apps, and nothing else. */

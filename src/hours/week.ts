@@ -60,13 +60,13 @@ export function describeWeek(name: string, model: Scheduled, now: Date, price?: 
     const hours = replicaHours(shares);
     const always = replicaHours([{ ...highest(model), hours: minutesOfWeek / 60 }]);
     const held = entryAt(schedule, now);
-    const money = (amount: number): string => `${Math.round(amount * price!)} euros`;
+    const money = (amount: number): string => String(Math.round(amount * price!));
     const total = `${tidy(hours.min)} to ${tidy(hours.max)} replica-hours`;
     const cost =
         price === undefined
             ? `${total}; no price is known`
-            : `${total}, ${money(hours.min)} to ${money(hours.max)}, and ${money(always.min)} to ` +
-              `${money(always.max)} if the busiest hours were all week`;
+            : `${total}, ${money(hours.min)} to ${money(hours.max)} euros, and ${money(always.min)} to ` +
+              `${money(always.max)} euros if the busiest hours were all week`;
     return [
         `models.${name}.schedule, a week:`,
         ...lines,

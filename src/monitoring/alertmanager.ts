@@ -101,6 +101,12 @@ export function alertmanagerConfig({ receivers, routes }: AlertingSettings): Rec
                 [`alertname =~ "VllmEndpointDown|${childrenOfDown.join("|")}"`],
                 ["model"],
             ),
+            // Whoever is stopped on purpose is down, and nobody has to do anything about it.
+            inhibit(
+                [`alertname = "VllmStoppedByController"`],
+                [`alertname =~ "VllmEndpointDown|VllmTokenRejected|TargetDown|${childrenOfDown.join("|")}"`],
+                ["model"],
+            ),
             // The chart's alert says the same of each of the model's jobs.
             inhibit(
                 [`alertname =~ "VllmEndpointDown|VllmTokenRejected"`],

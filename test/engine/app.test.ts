@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sandboxCredentials, sandboxProjectId } from "../../sandbox/credentials";
 import { openStage, type Stage } from "./stage";
 
 const token = "hf_engine_test_canary";
@@ -47,6 +48,36 @@ describe.sequential("one app, real engine", () => {
         await succeed(stage.up());
         expect(stage.writes().slice(before)).toEqual([`PUT /ai/app/${id}/scalingstrategy`]);
         expect(theApp().id).toBe(id);
+        await succeed(stage.previewNothing());
+    });
+
+    it("limits that something else may set are no drift, any others are", async () => {
+        const { id } = theApp();
+        const { automatic } = stage.cloud.api.stored()[0].spec.scalingStrategy as { automatic: object };
+        const strategy = (replicasMin: number, replicasMax: number) => ({
+            automatic: { ...automatic, replicasMin, replicasMax },
+        });
+        /** As the controller of a schedule, or a colleague, does. */
+        const set = async (body: object): Promise<void> => {
+            const path = `/cloud/project/${sandboxProjectId}/ai/app/${id}/scalingstrategy`;
+            const answer = await fetch(stage.cloud.api.url + path, {
+                method: "PUT",
+                headers: { authorization: `Bearer ${sandboxCredentials.accessToken}` },
+                body: JSON.stringify(body),
+            });
+            expect(answer.status, await answer.text()).toBe(200);
+        };
+        stage.configure({ otherScalings: JSON.stringify([strategy(2, 4)]) });
+        await succeed(stage.up());
+        await set(strategy(2, 4));
+        await succeed(stage.refreshNothing());
+        await succeed(stage.previewNothing());
+        await set(strategy(2, 5));
+        expect((await stage.previewNothing()).code).not.toBe(0);
+        await succeed(stage.up());
+        expect(stage.cloud.api.stored()[0].spec.scalingStrategy.automatic).toMatchObject({ replicasMax: 3 });
+        stage.configure({ otherScalings: undefined });
+        await succeed(stage.up());
         await succeed(stage.previewNothing());
     });
 

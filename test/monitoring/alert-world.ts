@@ -53,6 +53,7 @@ export class AlertWorld {
         };
         this.add("kubelet_volume_stats_available_bytes", claim, steady(40e9));
         this.add("kubelet_volume_stats_capacity_bytes", claim, steady(50e9));
+        if (model.controlled) this.keptBy({ job: "model-controller", instance: "vllm-controller:9400" });
         if (!model.relayed) return;
         const relay = { job: "replica-relay", instance: "vllm-relay:9400", model: model.name };
         if (model.replicas.min > 0) this.scraped(target(`${job}-direct`));
@@ -75,6 +76,19 @@ export class AlertWorld {
         for (const phase of phases) this.add("vllm_relay_phase", { ...own, phase }, steady(Number(phase === "awake")));
         this.add("vllm_relay_app_replicas", own, steady(this.replicas));
         this.add("vllm_relay_state_age_seconds", own, steady(5));
+    }
+
+    /** What its controller tells: all is as wanted, and little is spent. */
+    private keptBy(controller: Record<string, string>): void {
+        const own = { ...controller, model: this.model.name };
+        this.scraped(controller);
+        this.add("vllm_controller_applied", own, steady(1));
+        this.add("vllm_controller_last_success_timestamp_seconds", own, growing(60));
+        this.add("vllm_controller_lease_end_timestamp_seconds", own, steady(30 * 86400));
+        for (const why of ["lease", "spend"]) this.add("vllm_controller_stopped", { ...own, why }, steady(0));
+        this.add("vllm_controller_spend_euros", { ...own, month: "1970-01" }, steady(100));
+        this.add("vllm_controller_spend_limit_euros", controller, steady(1000));
+        this.add("vllm_controller_spend_known", controller, steady(1));
     }
 
     /** What Prometheus notes of each scrape. */

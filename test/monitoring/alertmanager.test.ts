@@ -47,13 +47,9 @@ function run(...args: string[]): string {
 }
 
 /** Alerts that are true whether the app answers or not. */
-const ofOtherCauses = [
-    "VllmCertificateExpiring",
-    "VllmTokenRejected",
-    "VllmNotWaking",
-    "VllmSleepUnknown",
-    "VllmUnused",
-];
+const ofOtherCauses: string[] = alertNames.filter((name) =>
+    /^Vllm(CertificateExpiring|TokenRejected|NotWaking|SleepUnknown|Unused|.*(Controller|Lease|Spend))/.test(name),
+);
 
 describe("Alertmanager's configuration", () => {
     it.each<[string, AlertingSettings]>([
@@ -186,6 +182,17 @@ describe("a real Alertmanager with it", () => {
         expect(new Set(left)).toEqual(new Set([down, ...others]));
         // Without the cause they are told.
         expect(await told([...children, ...jobs], "up")).toHaveLength(children.length + jobs.length);
+    });
+
+    it("tells nothing of an app that its controller has stopped but that, and that it cannot keep it", async () => {
+        const stopped = of("ministral", "VllmStoppedByController", "info");
+        const left = [of("ministral", "VllmControllerFailing"), of("qwen", "VllmEndpointDown", "page")];
+        const silent = [
+            of("ministral", "VllmEndpointDown", "page"),
+            of("ministral", "VllmMetricsStale"),
+            targetDown("vllm-ministral"),
+        ];
+        expect(new Set(await told([stopped, ...left, ...silent], "stopped"))).toEqual(new Set([stopped, ...left]));
     });
 
     it("tells of a token that is refused, and not of what only seems to be down", async () => {

@@ -6,7 +6,7 @@ import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, growing, replicaName, steady } from "./alert-world";
 import { evaluated, firingAlerts, promtool, type Firing, type InputSeries } from "./promtool";
-import { allRules, direct, relayed, single, sleeper } from "./watched-models";
+import { allRules, direct, kept, relayed, single, sleeper } from "./watched-models";
 
 const runbooks = join(__dirname, "../../docs/operations");
 
@@ -30,6 +30,8 @@ const asleep = (from: number, wakes?: number, serves?: number) =>
     new AlertWorld(sleeper, 1).sleeps(from, wakes, serves);
 const page = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "page", ...more });
 const ticket = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "ticket", ...more });
+const info = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "info", ...more });
+const keptWorld = () => new AlertWorld(kept, 2);
 const fast = { window: "fast" };
 const slow = { window: "slow" };
 /** Present for 4 minutes, gone for 4, and so on. */
@@ -444,6 +446,80 @@ const cases: Case[] = [
         at: "60m",
     },
     {
+        alert: "VllmControllerFailing",
+        what: "the app is not as wanted",
+        world: keptWorld().set("vllm_controller_applied", steady(0)),
+        fires: [ticket("VllmControllerFailing")],
+    },
+    {
+        alert: "VllmControllerFailing",
+        what: "it looked at the app long ago: OVHcloud's API refuses it, or is down",
+        world: keptWorld().set("vllm_controller_last_success_timestamp_seconds", steady(60)),
+        fires: [ticket("VllmControllerFailing")],
+    },
+    {
+        alert: "VllmControllerFailing",
+        what: "it does not run; what is spent is not known then either",
+        world: ["applied", "last_success_timestamp_seconds", "stopped", "spend_known", "spend_euros"].reduce(
+            (world, name) => world.set(`vllm_controller_${name}`, "1x5 stale"),
+            keptWorld(),
+        ),
+        at: "50m",
+        fires: [ticket("VllmControllerFailing"), ticket("VllmSpendUnknown")],
+    },
+    {
+        alert: "VllmControllerFailing",
+        what: "a stop, or a change of hours, takes a few minutes",
+        world: keptWorld().set("vllm_controller_applied", "1x22 0x6 1x400"),
+    },
+    {
+        alert: "VllmLeaseEnding",
+        what: "it ends today",
+        world: keptWorld().set("vllm_controller_lease_end_timestamp_seconds", steady(36_000)),
+        fires: [info("VllmLeaseEnding")],
+    },
+    {
+        alert: "VllmLeaseEnding",
+        what: "it has ended, and the app is stopped",
+        world: keptWorld()
+            .set("vllm_controller_lease_end_timestamp_seconds", steady(600))
+            .set("vllm_controller_stopped", steady(0), { why: "spend" }),
+    },
+    {
+        alert: "VllmStoppedByController",
+        what: "its lease has ended",
+        world: keptWorld().set("vllm_controller_stopped", steady(1), { why: "lease" }),
+        fires: [info("VllmStoppedByController")],
+    },
+    {
+        alert: "VllmStoppedByController",
+        what: "the app is down, and that is nobody's wish",
+        world: keptWorld().set("vllm_controller_stopped", steady(0)),
+    },
+    {
+        alert: "VllmSpendLimitReached",
+        what: "the month has cost what it may",
+        world: keptWorld().set("vllm_controller_spend_euros", steady(1000)),
+        fires: [ticket("VllmSpendLimitReached")],
+    },
+    {
+        alert: "VllmSpendLimitReached",
+        what: "a little is left",
+        world: keptWorld().set("vllm_controller_spend_euros", steady(999)),
+    },
+    {
+        alert: "VllmSpendUnknown",
+        what: "Prometheus does not answer the controller",
+        world: keptWorld().set("vllm_controller_spend_known", steady(0)),
+        at: "60m",
+        fires: [ticket("VllmSpendUnknown")],
+    },
+    {
+        alert: "VllmSpendUnknown",
+        what: "it did not for ten minutes",
+        world: keptWorld().set("vllm_controller_spend_known", "1x15 0x10 1x400"),
+    },
+    {
         alert: "PrometheusDiskFilling",
         what: "little is left",
         world: world().set("kubelet_volume_stats_available_bytes", steady(2e9)),
@@ -587,6 +663,7 @@ it.each([
     ["several behind one address", direct, 1],
     ["one, without the relay", single, 1],
     ["one that may sleep, and is kept awake", sleeper, 1],
+    ["one that the controller keeps", kept, 2],
 ])("idle for seven hours, nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas);
     expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();
@@ -616,7 +693,7 @@ it.each([
 });
 
 describe("the rules of a stack", () => {
-    const all = allRules([relayed, direct, single, sleeper], "https://runbooks.example.org");
+    const all = allRules([relayed, direct, single, sleeper, kept], "https://runbooks.example.org");
     const alerts = all.flatMap(({ rules }) => rules).filter((rule): rule is AlertRule => "alert" in rule);
 
     it("are accepted by promtool, with several models", async () => {

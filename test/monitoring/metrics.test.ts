@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { engineFamilies, httpFamilies, processFamilies, type FamilySpec } from "../../sandbox/vllm/metric-families";
-import { platformMetrics, recordedMetrics, relayMetrics, scrapeMetrics } from "../../src/monitoring/metrics";
+import { ownMetrics as controllerOwnMetrics } from "../../src/controller/controller";
+import {
+    controllerMetrics,
+    platformMetrics,
+    recordedMetrics,
+    relayMetrics,
+    scrapeMetrics,
+} from "../../src/monitoring/metrics";
 import {
     conditionalMetrics,
     dashboardMetrics,
@@ -54,6 +61,7 @@ describe("the catalogue", () => {
         platformMetrics,
         recordedMetrics,
         relayMetrics,
+        controllerMetrics,
     ];
 
     it("names nothing twice, and says of each what it means", () => {
@@ -100,6 +108,12 @@ describe("the catalogue", () => {
                 .map(({ name }) => name)
                 .sort(),
         );
+    });
+
+    it("is what the controller exports of itself", () => {
+        const exported = Object.entries(controllerOwnMetrics).filter(([name]) => name.startsWith("vllm_controller_"));
+        const known = Object.values<Metric>(controllerMetrics).map(({ name, type }) => [name, type]);
+        expect(exported.map(([name, [type]]) => [name, type]).sort()).toEqual(known.sort());
     });
 
     it("lets no expression be written that some version or type does not allow", () => {

@@ -4,6 +4,7 @@ import { choices, marks } from "../../src/monitoring/dashboards/panels";
 import {
     platformMetrics,
     recordedMetrics,
+    controllerMetrics,
     relayMetrics,
     scrapeMetrics,
     targetLabels,
@@ -29,8 +30,8 @@ const expressions: [where: string, expr: string][] = [
     ...choices.map(({ name, series }): [string, string] => [`choice ${name}`, series]),
 ];
 
-const always: Metric[] = [platformMetrics, recordedMetrics, relayMetrics, scrapeMetrics].flatMap((group) =>
-    Object.values<Metric>(group),
+const always: Metric[] = [controllerMetrics, platformMetrics, recordedMetrics, relayMetrics, scrapeMetrics].flatMap(
+    (group) => Object.values<Metric>(group),
 );
 
 describe.each(vllmVersions)("against the metrics of vLLM %s", (version) => {

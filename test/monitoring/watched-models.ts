@@ -1,4 +1,11 @@
-import { modelRules, spendRules, stackRules, type RuleGroup, type WatchedModel } from "../../src/monitoring/rules";
+import {
+    controllerRules,
+    modelRules,
+    spendRules,
+    stackRules,
+    type RuleGroup,
+    type WatchedModel,
+} from "../../src/monitoring/rules";
 
 /** The reference architecture: up to three replicas, each of them seen by the relay. */
 export const relayed: WatchedModel = {
@@ -31,10 +38,14 @@ export const single: WatchedModel = {
 /** One that sleeps when nobody asks. */
 export const sleeper: WatchedModel = { ...relayed, name: "sleeper", replicas: { min: 0, max: 3 } };
 
+/** One that the controller keeps, until a lease ends, with a limit of spend. */
+export const kept: WatchedModel = { ...relayed, name: "kept", controlled: { lease: true } };
+
 /** All rules of a stack of these models, as Prometheus works on them. */
 export function allRules(models: WatchedModel[], runbooks = "docs/operations"): RuleGroup[] {
     return [
         ...models.map((model) => modelRules(model, runbooks)),
+        ...(models.some(({ controlled }) => controlled) ? [controllerRules("stop", runbooks)] : []),
         stackRules(runbooks),
         // Of two replicas of the one that has a price, all the time.
         spendRules({ eurosPerMonth: 4000, fixedPrice: 0.5 }, runbooks),

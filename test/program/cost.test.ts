@@ -65,6 +65,23 @@ describe.each([{ preview: true }, { preview: false }])("with preview $preview", 
         ]);
     });
 
+    it("a limit of a month that is acted on is one of what is spent: what could be is not refused", async () => {
+        const limits = { eurosPerMonth: 100, action: "stop" };
+        const stack = await deploy({ stack: "dev", config: { ...config, limits }, preview });
+        expect(stack.resources.some(({ name }) => name === "monitoring-spend-rules")).toBe(true);
+    });
+
+    it("a model's week is told with its price", async () => {
+        const schedule = [{ days: "mon-fri", from: "08:00", to: "18:00", timeZone: "Europe/Paris", min: 2, max: 4 }];
+        const models = { ministral: { schedule } };
+        const { value } = await (await deploy({ stack: "dev", config: { ...config, models }, preview })).output("cost");
+        const [replica] = (value as Cost).items;
+        expect(replica.count).toEqual({ min: 1, max: 4 });
+        expect(said.info.join("\n")).toMatch(
+            /models\.ministral\.schedule, a week:\n[^]* replica-hours, \d+ to \d+ euros/,
+        );
+    });
+
     it("a limit that is too low refuses, before the first resource", async () => {
         const limits = { eurosPerHour: 5 };
         const refused = await deploy({ stack: "dev", config: { ...config, limits }, preview }).catch(

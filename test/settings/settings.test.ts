@@ -21,12 +21,15 @@ describe("defaults", () => {
             "projectId",
             "huggingFaceToken",
             "models",
+            "limits",
             "cluster",
             "monitoring",
             "alerting",
             "limits",
             "prices",
             "grafanaTlsKey",
+            "controllerClientId",
+            "controllerClientSecret",
         ]);
         for (const [key, declared] of Object.entries(config)) {
             expect(declared, key).toMatchObject({ type: expect.stringMatching(/^(string|object)$/) });

@@ -19,15 +19,16 @@ export function controllerAlerts(model: WatchedModel, runbooks: string): AlertRu
                 `${applied} == 0 or on () time() - ${lastSuccess} > 600 ` +
                 `or on () absent(${gauge(controller.applied, about(model))})`,
             for: "10m",
-            summary: `${name} is not as its schedule, its lease or the limit of spend wants it, and may cost more than it should.`,
+            summary: `${name} is not as its hours, its lease or the limit of spend want it, and may cost too much.`,
             description: "The controller does not run, cannot ask OVHcloud's API, or something else changes the app.",
         }),
         ...(model.controlled.lease
             ? [
                   alert("VllmLeaseEnding", "info", {
                       expr: `${leaseEnd} - time() < 86400 and on () ${leaseEnd} - time() > 0`,
-                      summary: `The lease of ${name} ends in {{ $value | humanizeDuration }}: its app is stopped then.`,
-                      description: "The command that extends it is in the runbook.",
+                      summary: `The lease of ${name} ends within a day, and its app is stopped then.`,
+                      description:
+                          "It ends in {{ $value | humanizeDuration }}. The command that extends it is in the runbook.",
                   }),
               ]
             : []),
@@ -54,8 +55,8 @@ export function spendLimitAlert(action: SpendAction, runbooks: string): AlertRul
             expr:
                 `${aggregate("sum", [], gauge(controller.spend, {}))} >= ` +
                 `on () ${aggregate("max", [], gauge(controller.spendLimit, {}))}`,
-            summary: "This month's limit of spend is reached: {{ $value | humanize }} euros.",
-            description: consequence[action],
+            summary: "The models have cost as much this month as they may: the limit of spend is reached.",
+            description: `They have cost {{ $value | humanize }} euros. ${consequence[action]}`,
         }),
         alert("VllmSpendUnknown", "ticket", {
             expr: `${known} == 0 or on () absent(${gauge(controller.spendKnown, {})})`,

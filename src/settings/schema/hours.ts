@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { daysOf, isTimeZone, minuteOf } from "../../hours/schedule";
-import { count, text } from "./values";
+import { count } from "./values";
 
 /** Which of a model's replicas run when, and until when any does. */
 
 const time = (rule: string) => z.string().refine((value) => minuteOf(value) !== undefined, rule);
+
+const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
 /** An entry of the schedule. */
 export const hours = z.strictObject({
@@ -70,8 +72,10 @@ export const lease = z.strictObject({
      * @change live; a later one starts an app that its end has stopped
      * @cost nothing is billed for the app after it
      */
-    until: text(
-        /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)$/,
-        "give date and time with an offset, such as 2030-06-30T18:00:00+02:00",
-    ).refine((value) => !Number.isNaN(Date.parse(value)), "give a date that there is"),
+    until: z
+        .string()
+        .refine(
+            (value) => dateTime.test(value) && !Number.isNaN(Date.parse(value)),
+            "give date and time with an offset, such as 2030-06-30T18:00:00+02:00",
+        ),
 });

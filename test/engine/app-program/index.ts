@@ -35,6 +35,7 @@ const app = new App("app", {
             },
         },
     },
+    otherScalings: config.getObject("otherScalings"),
     adoptionLabel: config.get("adoptionLabel") ?? "engine-test-1",
 });
 

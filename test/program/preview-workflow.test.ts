@@ -25,15 +25,21 @@ beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "preview-workflow-"));
     writeFileSync(join(folder, "gh"), gh);
     chmodSync(join(folder, "gh"), 0o755);
-    writeFileSync(join(folder, "preview.txt"), "no changes\n");
+    writeFileSync(join(folder, "comment.md"), "no changes\n");
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What the job does to a pull request that has these comments. */
 function commentWith(comments: object[]): string {
     writeFileSync(join(folder, "comments.json"), JSON.stringify(comments));
-    const script = jobs["sandbox-comment"].steps.find(({ run }) => run)!.run!;
-    const env = { ...process.env, PATH: `${folder}:${process.env.PATH}`, GITHUB_REPOSITORY: "o/r", PR: "7" };
+    const script = jobs.comment.steps.find(({ run }) => run)!.run!;
+    const env = {
+        ...process.env,
+        PATH: `${folder}:${process.env.PATH}`,
+        GITHUB_REPOSITORY: "o/r",
+        PR: "7",
+        OF: "preview (sandbox)",
+    };
     execFileSync("bash", ["-eo", "pipefail", "-c", script], { cwd: folder, env });
     return readFileSync(join(folder, "changed"), "utf8").trim();
 }

@@ -135,7 +135,9 @@ describe("OVHcloud's list", () => {
         writeFileSync(join(folder, "cache"), "a file in the place of the folder");
         const prices = await find();
         expect(prices.find(h100, "GRA")).toBe(0.0333);
-        expect(prices.remarks.join()).toMatch(/cannot be kept in .*cache \((EEXIST|ENOTDIR)\), and is asked for each time/);
+        expect(prices.remarks.join()).toMatch(
+            /cannot be kept in .*cache \((EEXIST|ENOTDIR)\), and is asked for each time/,
+        );
     });
 
     it("of a simulated OVHcloud on this machine is not kept", async () => {

@@ -1,8 +1,9 @@
 import type { Cost, Range } from "./cost";
 import type { PriceList } from "./price-list";
 
-/** An amount for people: with cents, from a thousand on without. */
+/** An amount for people: with cents, from a thousand on without; one of less than a cent is not shown as nothing. */
 export function money(amount: number): string {
+    if (amount !== 0 && Math.abs(amount) < 0.01) return String(Number(amount.toPrecision(2)));
     const digits = Math.abs(amount) >= 1000 ? 0 : 2;
     return amount.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }

@@ -146,7 +146,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             const answer = await fetch(`${stage.prometheusUrl}/api/v1/rules`);
             const { data } = (await answer.json()) as { data: { groups: { name: string; rules: Rule[] }[] } };
             return data.groups
-                .filter(({ name }) => name === "vllm-ministral" || name === "monitoring")
+                .filter(({ name }) => ["vllm-ministral", "monitoring", "spend"].includes(name))
                 .flatMap((group) => group.rules);
         };
         while ((await rules()).some(({ health }) => health === "unknown")) await sleep(1000);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fixedPrice, replicaPrice } from "../../src/prices/cost";
 import { limitFaults, limitWarnings } from "../../src/prices/limits";
-import { costLine } from "../../src/prices/text";
+import { costLine, money } from "../../src/prices/text";
 import type { LimitsSettings } from "../../src/settings";
 import { ministral, parse, toSet } from "../settings/config";
 import { configSet } from "../settings/pulumi-config";
@@ -93,6 +93,15 @@ describe("a price that is not found", () => {
             "limits.eurosPerHour is not checked: no price is known",
         ]);
     });
+});
+
+it.each([
+    [1234.5, "1,235"],
+    [12.345, "12.35"],
+    [0, "0.00"],
+    [0.00444, "0.0044"],
+])("%d is written %s", (amount, text) => {
+    expect(money(amount)).toBe(text);
 });
 
 describe("the line of preview and up", () => {

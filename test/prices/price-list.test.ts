@@ -133,9 +133,11 @@ describe("OVHcloud's list", () => {
 
     it("is used though it cannot be kept, and that is said", async () => {
         writeFileSync(join(folder, "cache"), "a file in the place of the folder");
-        const { find: price, remarks } = await find();
-        expect(price(h100, "GRA")).toBe(0.0333);
-        expect(remarks.join()).toMatch(/cannot be kept in .*cache \((EEXIST|ENOTDIR)\), and is asked for each time/);
+        const prices = await find();
+        expect(prices.find(h100, "GRA")).toBe(0.0333);
+        expect(prices.remarks.join()).toMatch(
+            /cannot be kept in .*cache \((EEXIST|ENOTDIR)\), and is asked for each time/,
+        );
     });
 
     it("of a simulated OVHcloud on this machine is not kept", async () => {

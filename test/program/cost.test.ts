@@ -91,6 +91,6 @@ describe.each([{ preview: true }, { preview: false }])("with preview $preview", 
         expect((refused as Error).message).toMatch(
             /has 1 fault, so nothing was changed:\n {2}ovhcloud-llm-serving:limits\.eurosPerHour: 5; the stack can cost 6\.41 .*replicas\.max 2/,
         );
-        expect((refused as unknown as Deployment).resources).toEqual([]);
+        expect((refused as Deployment).resources).toEqual([]);
     });
 });

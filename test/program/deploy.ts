@@ -102,7 +102,10 @@ export async function deploy(options: Options): Promise<Deployment> {
         currentKubeconfig: (_project: string, id: string) => Promise.resolve(`kubeconfig of ${id}`),
     }));
     const prices = options.prices ?? emulated();
-    vi.doMock("../../src/prices/price-list", () => ({ findPrices: () => Promise.resolve(prices) }));
+    vi.doMock("../../src/prices/price-list", async (original) => ({
+        ...(await original<object>()),
+        findPrices: () => Promise.resolve(prices),
+    }));
     await pulumi.runtime.setMocks(
         {
             newResource: ({ type, name, inputs, id, provider }) => {

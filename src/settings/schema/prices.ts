@@ -10,7 +10,7 @@ const subsidiaries = [
 export const pricesSchema = z.strictObject({
     /**
      * The company of OVHcloud's that bills the project, whose price list is asked for.
-     * @default none: `FR`; `CA` with the endpoint ovh-ca, `US` with ovh-us
+     * @default none: that of France; of Canada and the United States with the endpoints ovh-ca and ovh-us
      * @example pulumi config set --path prices.subsidiary DE
      * @change live
      */

@@ -1,5 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { actionPrefix, actions, actors, type Actor } from "../../access/actors";
+import { rightsTable } from "../../access/rights-table";
+import { checkout } from "../../sandbox/layout";
 import structure from "../../sandbox/ovhcloud/ai-deploy.structure.json";
 import calls from "./calls.json";
 
@@ -31,4 +35,9 @@ it("only deployments may make, change or delete", () => {
     expect(writes("preview")).toEqual(["kube/kubeconfig/create"]);
     expect(writes("drift")).toEqual(["kube/kubeconfig/create"]);
     expect(writes("schedule")).toEqual(["ai/app/scalingstrategy/edit", "ai/app/stop"]);
+});
+
+it("docs/deploying.md lists them", () => {
+    const plain = (text: string): string => text.replace(/ +/g, " ").replace(/-{3,}/g, "---");
+    expect(plain(readFileSync(join(checkout, "docs/deploying.md"), "utf8"))).toContain(plain(rightsTable()));
 });

@@ -175,6 +175,18 @@ describe("files", () => {
         expect(() => readEvents('{"sequence":0}\n{"sequence')).toThrow(/line 2 .*run it again/);
     });
 
+    it("what the log holds for debugging, secrets among it, is in no report", () => {
+        const said = (severity: string) =>
+            JSON.stringify({ diagnosticEvent: { message: `${severity}-canary`, severity } });
+        const events = readEvents(["debug", "info#err", "info", "warning", "error"].map(said).join("\n"));
+        expect(JSON.stringify(events)).not.toMatch(/debug-canary|info#err-canary/);
+        expect([events.remarks, events.warnings, events.errors]).toEqual([
+            ["info-canary"],
+            ["warning-canary"],
+            ["error-canary"],
+        ]);
+    });
+
     it("a log without its end is no complete preview", () => {
         expect(readEvents('{"preludeEvent":{}}\n').complete).toBe(false);
     });

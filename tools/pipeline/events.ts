@@ -131,7 +131,8 @@ function violationOf({ resourceUrn, message, policyName, policyPackName, enforce
         policy: policyName,
         pack: policyPackName,
         level: enforcementLevel === "mandatory" ? "mandatory" : "advisory",
-        message: message.trim(),
+        // The engine begins it with the policy's description.
+        message: message.trim().replace(/^[^\n]*\n(?=.)/, ""),
         ...(isStack ? {} : { resource: label(resourceUrn) }),
     };
 }

@@ -26,7 +26,9 @@ describe.each(actors)("%s", (actor) => {
 /** By record.ts of the pipeline's tests, with the real engine; the schedule's controller is no program of Pulumi. */
 describe.each(["preview", "drift", "deploy"] as const)("%s, beside the calls that it was seen to make", (actor) => {
     it("may do no more and no less", () => {
-        expect(granted(actor)).toEqual(Object.keys((calls as Record<string, object>)[actor] ?? {}).sort());
+        // The nightly look is a preview after a refresh: what a preview may have to ask, it may have to ask as well.
+        const seen = actor === "drift" ? { ...calls.preview, ...calls.drift } : calls[actor];
+        expect(granted(actor)).toEqual(Object.keys(seen).sort());
     });
 });
 

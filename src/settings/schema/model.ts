@@ -119,10 +119,7 @@ export const modelSchema = z.strictObject({
      * @example pulumi config set --path models.ministral.image vllm/vllm-openai:v0.33.0
      * @change rolls
      */
-    image: text(
-        exactImage,
-        'name an exact version, such as "vllm/vllm-openai:v0.13.0"',
-    ),
+    image: text(exactImage, 'name an exact version, such as "vllm/vllm-openai:v0.13.0"'),
     /**
      * AI Deploy region; independent of the cluster's.
      * @default `"GRA"`

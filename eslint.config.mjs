@@ -55,6 +55,8 @@ export default tseslint.config(
     // plan -> sandbox -> tools -> machine, and all of them -> src -> packages; never the reverse.
     apart(["packages/**"], "src", "machine", "tools", "sandbox", "plan", "bench", "test"),
     apart(["index.ts", "src/**"], "machine", "tools", "sandbox", "plan", "bench", "test"),
+    apart(["access/**"], "src", "packages", "policies", "machine", "tools", "sandbox", "plan", "bench", "test"),
+    apart(["policies/**"], "machine", "tools", "sandbox", "plan", "bench", "test"),
     apart(["machine/**"], "src", "packages", "tools", "sandbox", "plan", "bench", "test"),
     apart(["tools/**"], "sandbox", "plan", "bench", "test"),
     apart(["sandbox/**"], "plan", "bench", "test"),

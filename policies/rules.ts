@@ -95,16 +95,16 @@ export const descriptions: Record<keyof typeof rules | "spend-limit" | "advisori
     advisories: "No image has a known security advisory without an exception that still runs",
 };
 
-/** The advisories of an app's image that no exception covers on this day. */
+/** The advisories of an app's image that no exception covers on this day, in one sentence. */
 export function openAdvisories({ type, props }: Resource, exceptions: readonly Exception[], today: string): string[] {
     if (type !== app) return [];
     const { image } = props as { image: string };
-    return advisoriesOf(image).flatMap(({ id, what, fixed }) => {
+    const open = advisoriesOf(image).flatMap(({ id, fixed }) => {
         const exception = exceptions.find((one) => one.id === id);
         if (exception && exception.until >= today) return [];
-        const ended = exception ? `; the exception ended on ${exception.until}` : "";
-        return [`"${image}" has ${id} (${what}), mended in ${fixed}${ended}`];
+        return [`${id} (${exception ? `the exception ended on ${exception.until}, ` : ""}mended in ${fixed})`];
     });
+    return open.length === 0 ? [] : [`"${image}" has known security advisories: ${open.join(", ")}`];
 }
 
 /** Why the apps of a stack are too many; undefined when they are not. */

@@ -39,7 +39,7 @@ const columns: Record<Effect, string> = {
 function overview(reports: Report[]): string {
     const titles = ["stack", ...effects.map((effect) => columns[effect]), "interrupts", "policies", "advisories"];
     const rows = reports.map((report) => [
-        `**${inline(report.stack)}**${report.ok ? "" : " **failed**"}`,
+        `**${inline(report.stack)}**${report.ok ? "" : isRefused(report) ? " **refused**" : " **failed**"}`,
         ...effects.map((effect) => count(report, effect)),
         report.consequences.some(({ effect, interrupts }) => interrupts && effect !== "created") ? "**yes**" : "no",
         policies(report),
@@ -82,8 +82,18 @@ function spaced(line: string, index: number, lines: string[]): string[] {
     return index > 0 && !(isEntry && lines[index - 1].startsWith("- ")) ? ["", line] : [line];
 }
 
-function failure({ errors }: Report): string[] {
-    const said = errors.length > 0 ? errors.join("\n\n") : "It said nothing; see the job's log.";
+/** Whether nothing but a policy has ended the preview: the plan is known then. */
+function isRefused({ ok, errors, violations }: Report): boolean {
+    return (
+        !ok &&
+        violations.some(({ level }) => level === "mandatory") &&
+        errors.every((text) => text === "preview failed")
+    );
+}
+
+function failure(report: Report): string[] {
+    if (isRefused(report)) return ["A policy refuses this, and `up` would refuse it as well."];
+    const said = report.errors.length > 0 ? report.errors.join("\n\n") : "It said nothing; see the job's log.";
     return ["The preview failed, so what it would change is not known:", block(said)];
 }
 
@@ -111,11 +121,19 @@ function steps({ consequences }: Report): string[] {
 
 function violations({ violations: found }: Report): string[] {
     if (found.length === 0) return [];
+    // Of one policy at one resource the first is shown, and how many there are.
+    const groups = new Map<string, typeof found>();
+    for (const one of found) {
+        const key = JSON.stringify([one.policy, one.level, one.resource]);
+        groups.set(key, [...(groups.get(key) ?? []), one]);
+    }
     return [
         "**Policies**",
-        ...found.map(({ policy, level, resource, message }) => {
+        ...[...groups.values()].map(([{ policy, level, resource, message }, ...others]) => {
             const verdict = level === "mandatory" ? "refused" : "warned";
-            return `- ${verdict} by ${code(policy)}${resource ? ` at ${code(resource)}` : ""}: ${inline(message)}`;
+            const where = resource ? ` at ${code(resource)}` : "";
+            const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+            return `- ${verdict} by ${code(policy)}${where}: ${inline(message)}${more}`;
         }),
     ];
 }

@@ -118,9 +118,11 @@ interface Metadata {
 }
 
 function takeDiagnostic(events: Events, { message, severity }: Diagnostic): void {
+    // Of others the log holds what no screen shows: the messages for debugging have secrets in clear.
+    const lists: Record<string, string[]> = { error: events.errors, warning: events.warnings, info: events.remarks };
+    const list = Object.hasOwn(lists, severity) ? lists[severity] : undefined;
     const text = message.trim();
-    const list = { error: events.errors, warning: events.warnings }[severity] ?? events.remarks;
-    if (text !== "" && !list.includes(text)) list.push(text);
+    if (text !== "" && list && !list.includes(text)) list.push(text);
 }
 
 function violationOf({ resourceUrn, message, policyName, policyPackName, enforcementLevel }: PolicyEvent): Violation {
@@ -129,7 +131,8 @@ function violationOf({ resourceUrn, message, policyName, policyPackName, enforce
         policy: policyName,
         pack: policyPackName,
         level: enforcementLevel === "mandatory" ? "mandatory" : "advisory",
-        message: message.trim(),
+        // The engine begins it with the policy's description.
+        message: message.trim().replace(/^[^\n]*\n(?=.)/, ""),
         ...(isStack ? {} : { resource: label(resourceUrn) }),
     };
 }

@@ -21,6 +21,7 @@ export interface PreviewOptions {
  */
 export async function previewStack(options: PreviewOptions): Promise<Report> {
     const { stack, policyPack, refresh, cost } = options;
+    // Readable to its owner alone, since the log has secrets in clear, and gone before this returns.
     const folder = mkdtempSync(join(tmpdir(), "preview-"));
     const log = join(folder, "events.jsonl");
     try {

@@ -78,6 +78,8 @@ describe("policies", () => {
         const text = previewComment([recordedReport("open-grafana")]);
         expect(text).toMatch(/refused by `private-grafana` at `Service monitoring-grafana`: .*whole internet/);
         expect(text).toMatch(/\*\*\d refused\*\*/);
+        expect(text).toContain("A policy refuses this");
+        expect(text).not.toContain("is not known");
         // It is the policy that stops it, and the plan is known all the same.
         expect(recordedReport("open-grafana").ok).toBe(false);
         expect(recordedReport("open-grafana").consequences).not.toEqual([]);
@@ -87,6 +89,12 @@ describe("policies", () => {
         const found = recordedReport("target").violations.filter(({ policy }) => policy === "advisories-warned");
         expect(found.map(({ level }) => level)).toContain("advisory");
         expect(recordedReport("target").ok).toBe(true);
+    });
+
+    it("many of one policy at one resource take one line", () => {
+        const violation = { policy: "p", level: "advisory" as const, resource: "App a", message: "first" };
+        const text = previewComment([{ ...recordedReport("nothing"), violations: [violation, violation, violation] }]);
+        expect(text).toMatch(/^- warned by `p` at `App a`: first \(and 2 more\)$/m);
     });
 
     it("without a pack it says that none was asked", () => {
@@ -173,6 +181,18 @@ describe("drift", () => {
 describe("files", () => {
     it("a log that was cut off is an error that says so", () => {
         expect(() => readEvents('{"sequence":0}\n{"sequence')).toThrow(/line 2 .*run it again/);
+    });
+
+    it("what the log holds for debugging, secrets among it, is in no report", () => {
+        const said = (severity: string) =>
+            JSON.stringify({ diagnosticEvent: { message: `${severity}-canary`, severity } });
+        const events = readEvents(["debug", "info#err", "info", "warning", "error"].map(said).join("\n"));
+        expect(JSON.stringify(events)).not.toMatch(/debug-canary|info#err-canary/);
+        expect([events.remarks, events.warnings, events.errors]).toEqual([
+            ["info-canary"],
+            ["warning-canary"],
+            ["error-canary"],
+        ]);
     });
 
     it("a log without its end is no complete preview", () => {

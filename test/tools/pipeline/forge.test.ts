@@ -17,7 +17,9 @@ beforeEach(async () => {
         let text = "";
         request.on("data", (part: Buffer) => (text += part.toString()));
         request.on("end", () => {
-            if (refuse) return void answer.writeHead(refuse).end('{"message":"Resource not accessible by integration"}');
+            if (refuse) {
+                return void answer.writeHead(refuse).end('{"message":"Resource not accessible by integration"}');
+            }
             if (request.method === "GET") {
                 const page = Number(url.searchParams.get("page") ?? 1);
                 const list = lists[url.pathname];

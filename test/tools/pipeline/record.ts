@@ -42,11 +42,13 @@ function shortened(value: unknown): unknown {
     if (Array.isArray(value)) return value.map(shortened);
     if (typeof value !== "object" || value === null) return value;
     const ids = ["urn", "parent", "provider"];
+    // No report reads what resources give.
+    const isRead = ([key]: [string, unknown]): boolean => key !== "outputs";
     const cut = ([key, inner]: [string, unknown]): [string, unknown] => [
         key,
         ids.includes(key) ? inner : shortened(inner),
     ];
-    return Object.fromEntries(Object.entries(value).map(cut));
+    return Object.fromEntries(Object.entries(value).filter(isRead).map(cut));
 }
 
 /** Of the engine's events those that a report reads, without the folder of the stage. */

@@ -40,7 +40,7 @@ export function frontier(results: Result[]): Result[] {
 
 /**
  * A grid first, the cheap end before the dear one, then the neighbours of the best until none is better: each value a step up
- * and down. The grid follows from what one replica can take. What is clearly too late or too dear is given up on the way.
+ * and down. The grid follows from what one replica can take; without a setting that will do, from twice as many replicas. What is clearly too late or too dear is given up on the way.
  * @param tell told of the best so far, and how many settings will be run, as far as that is known
  */
 export async function search(
@@ -52,17 +52,24 @@ export async function search(
     const results: Result[] = [];
     const run = new Set<string>();
     let best: Result | undefined;
-    const all = grid(problem, capacity);
+    let peak = Math.min(problem.maxReplicas, peakReplicas(capacity));
+    let all = grid(problem, capacity, peak);
     const late = margin.late * (1 - problem.targets.withinTargets) * requestsOf(capacity);
     const add = async (settings: Setting[]): Promise<void> => {
         const fresh = settings.filter((setting) => !run.has(JSON.stringify(setting)));
-        tell({ best, expected: Math.max(all.length + aRound, run.size + fresh.length) });
+        tell({ best, expected: Math.max(all.length, run.size + fresh.length) + aRound });
         for (const setting of fresh) run.add(JSON.stringify(setting));
         const replicaSeconds = best ? margin.cost * 3600 * best.replicaHours : Infinity;
         results.push(...(await evaluate(fresh, { late, replicaSeconds })));
         best = cheapest(problem, results);
     };
-    for (let i = 0; i < all.length; i += atOnce) await add(all.slice(i, i + atOnce));
+    for (;;) {
+        for (let i = 0; i < all.length; i += atOnce) await add(all.slice(i, i + atOnce));
+        if (best || peak === problem.maxReplicas) break;
+        // Traffic that comes in bursts needs more than its mean tells.
+        peak = Math.min(problem.maxReplicas, 2 * peak);
+        all = grid(problem, capacity, peak);
+    }
     for (let before: Result | undefined; best && best !== before;) {
         before = best;
         await add(neighbours(problem, capacity, best.setting));
@@ -84,8 +91,8 @@ export function peakReplicas({ demand, rate }: Capacity): number {
     return Math.max(1, Math.ceil(Math.max(...demand) / rate));
 }
 
-function grid(problem: Problem, capacity: Capacity): Setting[] {
-    const peak = Math.min(problem.maxReplicas, peakReplicas(capacity));
+/** @param peak replicas that the busiest times are taken to need */
+function grid(problem: Problem, capacity: Capacity, peak: number): Setting[] {
     const { maxNumSeqs } = problem.profile.defaults;
     const least = [...(mayIdle(capacity) ? [0] : []), ...spaced(1, peak, 4)];
     const most = unique([peak, Math.min(problem.maxReplicas, Math.ceil(1.5 * peak) + 1)]);

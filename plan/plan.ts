@@ -2,7 +2,7 @@ import { findCapacity, type Capacity } from "./capacity";
 import { timeline, type Result } from "./evaluate";
 import { Pool, type Task } from "./pool";
 import { maySleep, openTraffic, type Problem, type Setting } from "./problem";
-import { cheapest, frontier, keeps, neighbours, peakReplicas, search } from "./search";
+import { bestOf, frontier, keeps, neighbours, peakReplicas, search } from "./search";
 import type { Interval } from "./world";
 
 /** What is recommended for a problem, and what to make of it. */
@@ -127,7 +127,7 @@ async function fixed(problem: Problem, capacity: Capacity, pool: Pool): Promise<
     for (let from = Math.max(1, peakReplicas(capacity) - 1); from <= problem.maxReplicas; from += 4) {
         const counts = [from, from + 1, from + 2, from + 3].filter((count) => count <= problem.maxReplicas);
         const results = await pool.runAll(counts.map((count) => ({ setting: always(problem, count) })));
-        const kept = cheapest(problem, results);
+        const kept = bestOf(problem, results);
         if (kept) return kept;
     }
     return undefined;

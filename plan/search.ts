@@ -15,7 +15,7 @@ export interface Found {
     results: Result[];
     /** Settings run, those included that were given up. */
     run: number;
-    /** The cheapest that keeps the targets; absent when none does. */
+    /** By `bestOf`; absent when none keeps the targets. */
     best?: Result;
 }
 
@@ -24,11 +24,16 @@ export function keeps({ targets }: Problem, { within, refused, lost }: Result): 
     return within >= targets.withinTargets && refused + lost <= targets.errorBudget;
 }
 
-/** The cheapest first; among those that cost the same, the one that serves more in time. */
-export function cheapest(problem: Problem, results: Result[]): Result | undefined {
-    return results
-        .filter((result) => keeps(problem, result))
-        .sort((a, b) => a.replicaHours - b.replicaHours || b.within - a.within)[0];
+/** What may be paid beyond the cheapest for being further from the edge, where a little more traffic changes a lot. */
+const tolerance = 1.02;
+
+/** Of those that keep the targets and cost hardly more than the cheapest, the one that serves the most in time. */
+export function bestOf(problem: Problem, results: Result[]): Result | undefined {
+    const kept = results.filter((result) => keeps(problem, result));
+    const least = Math.min(...kept.map(({ replicaHours }) => replicaHours));
+    return kept
+        .filter(({ replicaHours }) => replicaHours <= tolerance * least)
+        .sort((a, b) => b.within - a.within || a.replicaHours - b.replicaHours)[0];
 }
 
 /** Results that nothing else beats in both: dearer ones serve more in time. The cheapest first. */
@@ -61,7 +66,7 @@ export async function search(
         for (const setting of fresh) run.add(JSON.stringify(setting));
         const replicaSeconds = best ? margin.cost * 3600 * best.replicaHours : Infinity;
         results.push(...(await evaluate(fresh, { late, replicaSeconds })));
-        best = cheapest(problem, results);
+        best = bestOf(problem, results);
     };
     for (;;) {
         for (let i = 0; i < all.length; i += atOnce) await add(all.slice(i, i + atOnce));
@@ -170,7 +175,8 @@ function otherSchedules(problem: Problem, capacity: Capacity, schedule?: Schedul
 function withinSchedule(setting: Setting): Setting {
     const { schedule, min, max } = setting;
     if (!schedule) return setting;
-    return { ...setting, schedule: schedule.map((entry) => ({ ...entry, max, min: Math.max(entry.min, min) })) };
+    const within = (count: number): number => Math.min(max, Math.max(min, count));
+    return { ...setting, schedule: schedule.map((entry) => ({ ...entry, max, min: within(entry.min) })) };
 }
 
 function unique(values: number[]): number[] {

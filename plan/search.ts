@@ -124,15 +124,19 @@ function mayIdle({ demand, demandEvery }: Capacity): boolean {
 export function neighbours(problem: Problem, capacity: Capacity, setting: Setting): Setting[] {
     const { target, min, max, maxNumSeqs, schedule } = setting;
     const least = mayIdle(capacity) ? 0 : 1;
-    const others: Partial<Setting>[] = [
+    // Of a fixed number of replicas, target and windows change nothing.
+    const whenScaling: Partial<Setting>[] = [
         { target: Math.max(1, Math.round(target * 0.85)) },
         { target: Math.max(target + 1, Math.round(target * 1.15)) },
+        ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
+        ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
+    ];
+    const others: Partial<Setting>[] = [
+        ...(min < max || schedule ? whenScaling : []),
         { min: min - 1 },
         { min: min + 1 },
         { max: max - 1 },
         { max: max + 1 },
-        ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
-        ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
         { maxNumSeqs: Math.round(maxNumSeqs / 2) },
         { maxNumSeqs: maxNumSeqs * 2 },
         ...(problem.schedule ? [] : otherSchedules(problem, capacity, schedule)),

@@ -81,7 +81,7 @@ function cpuOfBlis(program: string, checkout: string, requests: TraceRequest[]):
 /**
  * Llama 3.1 8B in 16 bit reads as many bytes of weights for a step as Ministral 3 14B in 8 bit, so their steps should take
  * alike. Published: 5,000 prompts of ShareGPT at once, at most 256 together, vLLM 0.6.0 with ten scheduler steps
- * (LambdaLabsML/vllm-benchmark, benchmark_v0.md). Mean lengths are those of 1,000 such requests in vllm-project/vllm #17788.
+ * (LambdaLabsML/vllm-benchmark, benchmark_v0.md; its table names neither precision nor GPU). Mean lengths are those of 1,000 such requests in vllm-project/vllm #17788.
  */
 const published = { prompts: 5000, maxNumSeqs: 256, input: 217, output: 200, tokensPerSecond: 8088, tpotMs: 25.6 };
 

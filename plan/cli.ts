@@ -11,11 +11,7 @@ import { planText, type Price } from "./text";
 
 /** What is asked, and the model whose settings are printed. Throws an Error for people. */
 async function readRequest(values: Values): Promise<{ problem: Problem; model: string }> {
-    const { trace, peak, live } = values;
-    if ([trace, peak, live].filter((one) => one !== undefined).length !== 1) {
-        throw new UsageError("give --trace FILE, --peak N or --live");
-    }
-    if (!live) return { problem: readProblem(values, readTraffic(values)), model: values.model ?? "ministral" };
+    if (!values.live) return { problem: readProblem(values, readTraffic(values)), model: values.model ?? "ministral" };
     const days = number(values, "days", 7, 1 / 24, 30);
     const scale = number(values, "scale", 1, 0.001, 1000);
     // Of no use without a stack, and slow to load.

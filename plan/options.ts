@@ -97,13 +97,19 @@ const options = {
 
 export type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
 
-/** The options as they were typed. Throws a UsageError. */
+/** The options as they were typed. Throws a UsageError, also when they name no traffic, or two. */
 export function readValues(args?: string[]): Values {
+    let values: Values;
     try {
-        return parseArgs({ args, options }).values;
+        ({ values } = parseArgs({ args, options }));
     } catch (error) {
         throw new UsageError((error as Error).message);
     }
+    const { trace, peak, live, help } = values;
+    if (!help && [trace, peak, live].filter((one) => one !== undefined).length !== 1) {
+        throw new UsageError("give --trace FILE, --peak N or --live");
+    }
+    return values;
 }
 
 /** A number of the command line. Throws a UsageError that names the option. */

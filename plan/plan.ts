@@ -2,7 +2,7 @@ import { findCapacity, type Capacity } from "./capacity";
 import { timeline, type Result } from "./evaluate";
 import { Pool, type Task } from "./pool";
 import { maySleep, openTraffic, type Problem, type Setting } from "./problem";
-import { cheapest, frontier, keeps, neighbours, peakReplicas, search } from "./search";
+import { bestOf, frontier, keeps, neighbours, peakReplicas, search } from "./search";
 import type { Interval } from "./world";
 
 /** What is recommended for a problem, and what to make of it. */
@@ -122,10 +122,15 @@ function always({ profile }: Problem, count: number): Setting {
     };
 }
 
+/** The fewest that keep the targets; four counts at a time, since bursts may need many more than the mean tells. */
 async function fixed(problem: Problem, capacity: Capacity, pool: Pool): Promise<Result | undefined> {
-    const from = Math.max(1, peakReplicas(capacity) - 1);
-    const counts = Array.from({ length: Math.max(0, problem.maxReplicas - from + 1) }, (_, i) => from + i).slice(0, 4);
-    return cheapest(problem, await pool.runAll(counts.map((count) => ({ setting: always(problem, count) }))));
+    for (let from = Math.max(1, peakReplicas(capacity) - 1); from <= problem.maxReplicas; from += 4) {
+        const counts = [from, from + 1, from + 2, from + 3].filter((count) => count <= problem.maxReplicas);
+        const results = await pool.runAll(counts.map((count) => ({ setting: always(problem, count) })));
+        const kept = bestOf(problem, results);
+        if (kept) return kept;
+    }
+    return undefined;
 }
 
 /** Head rooms over the demand that are tried, in this order; two at a time, since most often an early one will do. */

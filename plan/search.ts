@@ -15,7 +15,7 @@ export interface Found {
     results: Result[];
     /** Settings run, those included that were given up. */
     run: number;
-    /** The cheapest that keeps the targets; absent when none does. */
+    /** By `bestOf`; absent when none keeps the targets. */
     best?: Result;
 }
 
@@ -24,11 +24,16 @@ export function keeps({ targets }: Problem, { within, refused, lost }: Result): 
     return within >= targets.withinTargets && refused + lost <= targets.errorBudget;
 }
 
-/** The cheapest first; among those that cost the same, the one that serves more in time. */
-export function cheapest(problem: Problem, results: Result[]): Result | undefined {
-    return results
-        .filter((result) => keeps(problem, result))
-        .sort((a, b) => a.replicaHours - b.replicaHours || b.within - a.within)[0];
+/** What may be paid beyond the cheapest for being further from the edge, where a little more traffic changes a lot. */
+const tolerance = 1.02;
+
+/** Of those that keep the targets and cost hardly more than the cheapest, the one that serves the most in time. */
+export function bestOf(problem: Problem, results: Result[]): Result | undefined {
+    const kept = results.filter((result) => keeps(problem, result));
+    const least = Math.min(...kept.map(({ replicaHours }) => replicaHours));
+    return kept
+        .filter(({ replicaHours }) => replicaHours <= tolerance * least)
+        .sort((a, b) => b.within - a.within || a.replicaHours - b.replicaHours)[0];
 }
 
 /** Results that nothing else beats in both: dearer ones serve more in time. The cheapest first. */
@@ -40,7 +45,7 @@ export function frontier(results: Result[]): Result[] {
 
 /**
  * A grid first, the cheap end before the dear one, then the neighbours of the best until none is better: each value a step up
- * and down. The grid follows from what one replica can take. What is clearly too late or too dear is given up on the way.
+ * and down. The grid follows from what one replica can take; without a setting that will do, from twice as many replicas. What is clearly too late or too dear is given up on the way.
  * @param tell told of the best so far, and how many settings will be run, as far as that is known
  */
 export async function search(
@@ -52,17 +57,24 @@ export async function search(
     const results: Result[] = [];
     const run = new Set<string>();
     let best: Result | undefined;
-    const all = grid(problem, capacity);
+    let peak = Math.min(problem.maxReplicas, peakReplicas(capacity));
+    let all = grid(problem, capacity, peak);
     const late = margin.late * (1 - problem.targets.withinTargets) * requestsOf(capacity);
     const add = async (settings: Setting[]): Promise<void> => {
         const fresh = settings.filter((setting) => !run.has(JSON.stringify(setting)));
-        tell({ best, expected: Math.max(all.length + aRound, run.size + fresh.length) });
+        tell({ best, expected: Math.max(all.length, run.size + fresh.length) + aRound });
         for (const setting of fresh) run.add(JSON.stringify(setting));
         const replicaSeconds = best ? margin.cost * 3600 * best.replicaHours : Infinity;
         results.push(...(await evaluate(fresh, { late, replicaSeconds })));
-        best = cheapest(problem, results);
+        best = bestOf(problem, results);
     };
-    for (let i = 0; i < all.length; i += atOnce) await add(all.slice(i, i + atOnce));
+    for (;;) {
+        for (let i = 0; i < all.length; i += atOnce) await add(all.slice(i, i + atOnce));
+        if (best || peak === problem.maxReplicas) break;
+        // Traffic that comes in bursts needs more than its mean tells.
+        peak = Math.min(problem.maxReplicas, 2 * peak);
+        all = grid(problem, capacity, peak);
+    }
     for (let before: Result | undefined; best && best !== before;) {
         before = best;
         await add(neighbours(problem, capacity, best.setting));
@@ -84,8 +96,8 @@ export function peakReplicas({ demand, rate }: Capacity): number {
     return Math.max(1, Math.ceil(Math.max(...demand) / rate));
 }
 
-function grid(problem: Problem, capacity: Capacity): Setting[] {
-    const peak = Math.min(problem.maxReplicas, peakReplicas(capacity));
+/** @param peak replicas that the busiest times are taken to need */
+function grid(problem: Problem, capacity: Capacity, peak: number): Setting[] {
     const { maxNumSeqs } = problem.profile.defaults;
     const least = [...(mayIdle(capacity) ? [0] : []), ...spaced(1, peak, 4)];
     const most = unique([peak, Math.min(problem.maxReplicas, Math.ceil(1.5 * peak) + 1)]);
@@ -112,15 +124,19 @@ function mayIdle({ demand, demandEvery }: Capacity): boolean {
 export function neighbours(problem: Problem, capacity: Capacity, setting: Setting): Setting[] {
     const { target, min, max, maxNumSeqs, schedule } = setting;
     const least = mayIdle(capacity) ? 0 : 1;
-    const others: Partial<Setting>[] = [
+    // Of a fixed number of replicas, target and windows change nothing.
+    const whenScaling: Partial<Setting>[] = [
         { target: Math.max(1, Math.round(target * 0.85)) },
         { target: Math.max(target + 1, Math.round(target * 1.15)) },
+        ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
+        ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
+    ];
+    const others: Partial<Setting>[] = [
+        ...(min < max || schedule ? whenScaling : []),
         { min: min - 1 },
         { min: min + 1 },
         { max: max - 1 },
         { max: max + 1 },
-        ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
-        ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
         { maxNumSeqs: Math.round(maxNumSeqs / 2) },
         { maxNumSeqs: maxNumSeqs * 2 },
         ...(problem.schedule ? [] : otherSchedules(problem, capacity, schedule)),
@@ -163,7 +179,8 @@ function otherSchedules(problem: Problem, capacity: Capacity, schedule?: Schedul
 function withinSchedule(setting: Setting): Setting {
     const { schedule, min, max } = setting;
     if (!schedule) return setting;
-    return { ...setting, schedule: schedule.map((entry) => ({ ...entry, max, min: Math.max(entry.min, min) })) };
+    const within = (count: number): number => Math.min(max, Math.max(min, count));
+    return { ...setting, schedule: schedule.map((entry) => ({ ...entry, max, min: within(entry.min) })) };
 }
 
 function unique(values: number[]): number[] {

@@ -76,7 +76,7 @@ export function question({ capacity }: Plan, { targets, profile, gpus }: Problem
         `${percent(targets.withinTargets, 0)} of them with the first token within ${targets.timeToFirstToken} s ` +
             `and ${1000 * targets.interTokenLatency} ms between tokens`,
         `One replica (${profile.name}${gpus > 1 ? `, ${gpus} GPUs` : ""}) takes ${capacity.rate.toFixed(2)} a second, ` +
-            `${capacity.running.toFixed(0)} at once: ${enough} for the busiest minutes`,
+            `${capacity.running.toFixed(0)} at once: ${enough} for the busiest minutes, did requests come evenly`,
     ];
 }
 

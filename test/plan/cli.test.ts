@@ -4,7 +4,9 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readProblem, readTraffic, readValues } from "../../plan/options";
 import { configLines } from "../../plan/text";
+import { UsageError } from "../../tools/loadtest/config";
 import { parse } from "../settings/config";
 
 let folder: string;
@@ -72,6 +74,10 @@ describe("npm run plan", () => {
         expect(best.within).toBeGreaterThanOrEqual(problem.targets.withinTargets);
         expect(best.refused + best.lost).toBeLessThanOrEqual(problem.targets.errorBudget);
         expect(frontier.length).toBeGreaterThan(0);
+        const lines = stdout.split("\n").filter((line) => line.includes("pulumi config set"));
+        const model = modelOf(lines.map((line) => line.trim()));
+        expect(model.scaling.target).toBe(best.setting.target);
+        expect(parse({ models: { ministral: model } }).models.ministral).toMatchObject(model);
         // Both stand alone: nothing is fetched from anywhere.
         for (const picture of [html, svg]) {
             const text = readFileSync(picture, "utf8").replaceAll('xmlns="http://www.w3.org/2000/svg"', "");
@@ -100,26 +106,59 @@ describe("npm run plan", () => {
         expect(stdout).toMatch(/with at most 2 replicas\n {2}Closest: 2 replicas, .* within, 95 % were asked for/);
     });
 
-    it.each([
-        [[], "give --trace FILE, --peak N or --live"],
-        [["--peak", "many"], "--peak many: give a number from 0.001 to 10000"],
-        [["--peak", "3", "--shape", "moon"], "--shape moon: give one of flat, office, evening"],
-        [["--peak", "3", "--gpu", "B9"], "--gpu B9: give one of H100, L40S, L4"],
-        [["--trace", "nowhere.csv"], "nowhere.csv"],
-        [["--peak", "3", "--live"], "give --trace FILE, --peak N or --live"],
-        [["--live", "--days", "90"], "--days 90: give a number from"],
-        [["--peak", "3", "--schedule", "weekdays"], '--schedule "weekdays": give DAYS HH:MM-HH:MM MIN-MAX'],
-        [
-            ["--peak", "3", "--schedule", "mon 08:00-19:00 1-2", "--schedule", "mon-fri 18:00-20:00 1-2"],
-            '--schedule "mon-fri 18:00-20:00 1-2" and "mon 08:00-19:00 1-2" overlap',
-        ],
-        [["--peak", "3", "--speed"], "--speed"],
-    ])("refuses %j in a line", async (options, fault) => {
-        const { code, stderr } = await plan(...options);
+    it("refuses what it cannot do in a line", async () => {
+        const { code, stderr } = await plan("--live", "--days", "90");
         expect(code).toBe(2);
-        expect(stderr).toContain(fault);
-        expect(stderr).not.toMatch(/^\s+at /m);
+        expect(stderr).toBe("--days 90: give a number from 0.041666666666666664 to 30\nSee npm run plan -- --help\n");
     });
+});
+
+it.each([
+    [[], "give --trace FILE, --peak N or --live"],
+    [["--peak", "3", "--live"], "give --trace FILE, --peak N or --live"],
+    [["--peak", "many"], "--peak many: give a number from 0.001 to 10000"],
+    [["--peak", ""], "--peak : give a number from 0.001 to 10000"],
+    [["--peak", "3", "--shape", "moon"], "--shape moon: give one of flat, office, evening"],
+    [["--peak", "3", "--gpu", "B9"], "--gpu B9: give one of H100, L40S, L4"],
+    [["--trace", "nowhere.csv"], "nowhere.csv"],
+    [["--peak", "3", "--schedule", "weekdays"], '--schedule "weekdays": give DAYS HH:MM-HH:MM MIN-MAX'],
+    [
+        ["--peak", "3", "--schedule", "mon 08:00-19:00 1-2", "--schedule", "mon-fri 18:00-20:00 1-2"],
+        '--schedule "mon-fri 18:00-20:00 1-2" and "mon 08:00-19:00 1-2" overlap',
+    ],
+    [["--peak", "3", "--speed"], "--speed"],
+])("refuses %j", (options, fault) => {
+    const read = () => {
+        const values = readValues(options);
+        return readProblem(values, readTraffic(values));
+    };
+    expect(read).toThrow(UsageError);
+    expect(read).toThrow(fault);
+});
+
+/** The model that these lines set, as it would be in a stack file. */
+function modelOf(lines: string[]): Record<string, any> {
+    const model: Record<string, any> = {};
+    for (const line of lines) {
+        const [, path, value] = /^pulumi config set --path models\.ministral\.(\S+) (\S+)$/.exec(line)!;
+        const keys = path.split(".");
+        const last = keys.pop()!;
+        const at = keys.reduce((map, key) => (map[key] ??= {}), model);
+        at[last] = isNaN(Number(value)) ? value : Number(value);
+    }
+    return model;
+}
+
+it("prints hours and sleep as the settings have them", () => {
+    const entry = { days: "mon-fri", from: "07:45", to: "19:00", timeZone: "UTC", min: 2, max: 4 } as const;
+    const lines = configLines("chat", {
+        ...{ metric: "vllm:num_requests_running", target: 16, min: 0, max: 2, scaleDownSeconds: 300 },
+        ...{ maxNumSeqs: 256, cooldownSeconds: 900, schedule: [entry] },
+    });
+    expect(lines).toContain("pulumi config set --path models.chat.replicas.min 0");
+    expect(lines).toContain("pulumi config set --path models.chat.scaling.cooldownSeconds 900");
+    expect(lines).toContain("pulumi config set --path 'models.chat.schedule[0].days' mon-fri");
+    expect(lines).toContain("pulumi config set --path 'models.chat.schedule[0].max' 4");
 });
 
 it("prints settings that the program takes", () => {
@@ -132,13 +171,6 @@ it("prints settings that the program takes", () => {
         maxNumSeqs: 256,
         cooldownSeconds: 300,
     });
-    const model: Record<string, any> = {};
-    for (const line of lines) {
-        const [, path, value] = /^pulumi config set --path models\.ministral\.(\S+) (\S+)$/.exec(line)!;
-        const keys = path.split(".");
-        const last = keys.pop()!;
-        const at = keys.reduce((map, key) => (map[key] ??= {}), model);
-        at[last] = isNaN(Number(value)) ? value : Number(value);
-    }
+    const model = modelOf(lines);
     expect(parse({ models: { ministral: model } }).models.ministral).toMatchObject(model);
 });

@@ -19,7 +19,6 @@ export const tools = [
     "pulumi-resource-kubernetes",
 ] as const;
 
-/** In the order of building, first the smallest: see `buildTools`. */
 export type Tool = (typeof tools)[number];
 
 export interface Recipe {
@@ -42,7 +41,7 @@ export interface Recipe {
     copy?: { module: string; files: string[] };
     /** Folder to keep beside the program, from a module of the build list. */
     keep?: { module: string; folder: string };
-    /** CPU seconds that a build takes with empty caches, in this order: roughly, from times on two cores (2026-11). */
+    /** CPU seconds of it in a build of all with empty caches: roughly, from the times of 2026-11. */
     cpuSeconds: number;
 }
 
@@ -95,7 +94,7 @@ export const recipes: Record<Tool, Recipe> = {
         version: "3.7.3",
         from: "3.5.0",
         below: "4.0.0",
-        cpuSeconds: 66,
+        cpuSeconds: 60,
     },
     kwok: {
         ...apart,
@@ -104,7 +103,7 @@ export const recipes: Record<Tool, Recipe> = {
         from: "0.7.0",
         below: "1.0.0",
         set: { "sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0" },
-        cpuSeconds: 112,
+        cpuSeconds: 15,
     },
     pulumi: {
         module: "pulumi",
@@ -115,23 +114,23 @@ export const recipes: Record<Tool, Recipe> = {
         below: "4.0.0",
         tags: "osusergo,grpcnotrace",
         set: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v3.274.1" },
-        cpuSeconds: 288,
+        cpuSeconds: 310,
     },
-    "kube-apiserver": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-apiserver", cpuSeconds: 284 },
+    "kube-apiserver": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-apiserver", cpuSeconds: 290 },
     "kube-controller-manager": {
         ...kubernetes,
         package: "k8s.io/kubernetes/cmd/kube-controller-manager",
-        cpuSeconds: 84,
+        cpuSeconds: 90,
     },
-    "kube-scheduler": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-scheduler", cpuSeconds: 6 },
+    "kube-scheduler": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-scheduler", cpuSeconds: 10 },
     kubectl: {
         ...kubernetes,
         versionArgs: ["version", "--client"],
         package: "k8s.io/kubernetes/cmd/kubectl",
-        cpuSeconds: 34,
+        cpuSeconds: 40,
     },
-    prometheus: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/prometheus", cpuSeconds: 196 },
-    promtool: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/promtool", cpuSeconds: 6 },
+    prometheus: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/prometheus", cpuSeconds: 110 },
+    promtool: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/promtool", cpuSeconds: 10 },
     "prometheus-operator": {
         ...apart,
         package: "github.com/prometheus-operator/prometheus-operator/cmd/operator",
@@ -145,10 +144,10 @@ export const recipes: Record<Tool, Recipe> = {
             module: "github.com/prometheus-operator/prometheus-operator",
             folder: "example/prometheus-operator-crd",
         },
-        cpuSeconds: 142,
+        cpuSeconds: 25,
     },
-    alertmanager: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/alertmanager", cpuSeconds: 90 },
-    amtool: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/amtool", cpuSeconds: 40 },
+    alertmanager: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/alertmanager", cpuSeconds: 25 },
+    amtool: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/amtool", cpuSeconds: 10 },
     "pulumi-resource-kubernetes": {
         ...cluster,
         package: "./pulumi-resource-kubernetes",
@@ -165,7 +164,7 @@ export const recipes: Record<Tool, Recipe> = {
                 "cmd/pulumi-resource-kubernetes/terraform-mapping.json",
             ],
         },
-        cpuSeconds: 622,
+        cpuSeconds: 110,
     },
 };
 

@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Each of these starts real processes (an engine, a control plane, a Prometheus, a browser), and waits a lot. */
 const real = [
@@ -12,12 +13,29 @@ const tools = ["alertmanager", "alerts", "alerts-in-time", "any-config", "chart-
     (name) => `test/monitoring/${name}.test.ts`,
 );
 
+/**
+ * Those of test/engine that take minutes, the longest first. Left to itself vitest begins with the largest files, and ends with
+ * minutes of a small one that runs alone.
+ */
+const longest = ["cluster", "kill", "halves", "first-minutes", "stack", "over-time", "faults", "gated", "interrupted"];
+
+class LongestFirst extends BaseSequencer {
+    override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+        const place = ({ moduleId }: TestSpecification): number => {
+            const found = longest.findIndex((name) => moduleId.endsWith(`/test/engine/${name}.test.ts`));
+            return found === -1 ? longest.length : found;
+        };
+        return (await super.sort(files)).sort((left, right) => place(left) - place(right));
+    }
+}
+
 export default defineConfig({
     // Before .js: "../../index" is the program, not what compiles it for Pulumi.
     resolve: { extensions: [".ts", ".mts", ".js", ".mjs", ".json"] },
     test: {
         pool: "forks",
         reporters: ["default"],
+        sequence: { sequencer: LongestFirst },
         projects: [
             {
                 extends: true,

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { basename, join } from "node:path";
 import { requireSpace } from "../disk-space";
@@ -12,9 +12,6 @@ type Log = (line: string) => void;
 
 /** Go's caches while tools are built, some 15 GB for all of them; 1 GB stays. */
 const buildMegabytes = 16_000;
-
-/** Builds of one module after the other leave a core idle while the last program is linked. */
-const atATime = 2;
 
 const modules = join(__dirname, "go");
 
@@ -32,8 +29,9 @@ function buildKey(tool: Tool): string {
     const hash = createHash("sha256").update(
         JSON.stringify([buildArgs(recipe), recipe.package, recipe.copy, recipe.keep, process.platform, process.arch]),
     );
-    for (const file of readdirSync(join(modules, recipe.module)).sort()) {
-        hash.update(readFileSync(join(modules, recipe.module, file)));
+    const module = join(modules, recipe.module);
+    for (const file of readdirSync(module, { recursive: true, encoding: "utf8" }).sort()) {
+        if (statSync(join(module, file)).isFile()) hash.update(file).update(readFileSync(join(module, file)));
     }
     return hash.digest("hex").slice(0, 12);
 }
@@ -46,22 +44,19 @@ export async function buildTools(tools: Tool[], log: Log): Promise<void> {
     const total = tools.reduce((sum, tool) => sum + recipes[tool].cpuSeconds, 0);
     const minutes = Math.ceil(total / availableParallelism() / 60);
     log(`building ${tools.join(", ")} from Go modules, once; about ${minutes} min on this machine when it is idle`);
-    const queue = [...new Set(tools.map((tool) => recipes[tool].module))].map((module) =>
-        tools.filter((tool) => recipes[tool].module === module),
-    );
-    // The first one alone: with it the standard library is compiled, which two would both do.
-    await buildModule(queue.shift()!, log);
-    await Promise.all(
-        Array.from({ length: atATime }, async () => {
-            for (let next = queue.shift(); next; next = queue.shift()) await buildModule(next, log);
-        }),
-    );
+    // One after the other: Go uses all processors for each, and what two modules share would be compiled by both at once.
+    for (const module of new Set(tools.map((tool) => recipes[tool].module))) {
+        await buildModule(
+            tools.filter((tool) => recipes[tool].module === module),
+            log,
+        );
+    }
     for (const dir of Object.values(goCaches())) removeFromCache(dir);
 }
 
 /** Builds tools of one module. Go compiles what they share once, and links one while it compiles another. */
 async function buildModule(tools: Tool[], log: Log): Promise<void> {
-    const { module, copy } = recipes[tools[0]];
+    const { module } = recipes[tools[0]];
     const started = performance.now();
     const seconds = (): number => Math.round((performance.now() - started) / 1000);
     mkdirSync(join(cacheDir(), "work"), { recursive: true });
@@ -72,11 +67,7 @@ async function buildModule(tools: Tool[], log: Log): Promise<void> {
         // In a copy: a build writes nothing into the checkout.
         const source = join(work, "source");
         cpSync(join(modules, module), source, { recursive: true });
-        for (const file of copy?.files ?? []) {
-            const copied = join(source, basename(file));
-            cpSync(join(await moduleDir(copy!.module, source), file), copied);
-            chmodSync(copied, 0o644);
-        }
+        for (const tool of tools) await copyInto(source, recipes[tool]);
         const made = join(work, "made");
         mkdirSync(made);
         const args = [...sharedArgs(recipes[tools[0]]), ...tools.flatMap((tool) => linkerArgs(recipes[tool]))];
@@ -95,7 +86,7 @@ async function keep(tool: Tool, { source, made, work }: { source: string; made: 
     const recipe = recipes[tool];
     const folder = join(work, `${tool}.kept`);
     mkdirSync(folder);
-    renameSync(join(made, programName(recipe)), join(folder, tool));
+    renameSync(join(made, basename(recipe.package)), join(folder, tool));
     if (recipe.keep) {
         const kept = join(folder, basename(recipe.keep.folder));
         cpSync(join(await moduleDir(recipe.keep.module, source), recipe.keep.folder), kept, { recursive: true });
@@ -106,9 +97,13 @@ async function keep(tool: Tool, { source, made, work }: { source: string; made: 
     renameSync(folder, toolDir(tool));
 }
 
-/** As Go names a program: by the last part of its package, which for `.` is that of its module. */
-function programName(recipe: Recipe): string {
-    return recipe.package === "." ? recipe.module : basename(recipe.package);
+/** Copies what a package embeds and its module does not have from another module. */
+async function copyInto(source: string, { copy, package: path }: Recipe): Promise<void> {
+    for (const file of copy?.files ?? []) {
+        const copied = join(source, path, basename(file));
+        cpSync(join(await moduleDir(copy!.module, source), file), copied);
+        chmodSync(copied, 0o644);
+    }
 }
 
 /** What decides what a program does, and so names its folder in the cache. */
@@ -117,7 +112,7 @@ function buildArgs(recipe: Recipe): string[] {
 }
 
 function sharedArgs({ tags }: Recipe): string[] {
-    return ["build", "-trimpath", "-mod=readonly", ...(tags ? ["-tags", tags] : [])];
+    return ["build", "-trimpath", "-mod=readonly", "-tags", tags];
 }
 
 /** Of this program alone, where several are built at once. */

@@ -19,13 +19,12 @@ export const tools = [
     "pulumi-resource-kubernetes",
 ] as const;
 
-/** In the order of building, first the smallest: see `buildTools`. */
 export type Tool = (typeof tools)[number];
 
 export interface Recipe {
     /** Folder below `go/` that holds the module. */
     module: string;
-    /** Package to build, `.` for the module's own. */
+    /** Package to build; its last part is how Go names the program. */
     package: string;
     /** The version that the module pins. */
     version: string;
@@ -34,21 +33,32 @@ export interface Recipe {
     /** Versions from PATH that fit: at least `from`, below `below`. */
     from: string;
     below: string;
-    tags?: string;
+    /** The same for all of a module. */
+    tags: string;
     /** Linker's `-X` settings. */
     set?: Record<string, string>;
-    /** Files to copy beside main.go before the build, from a module of the build list. */
+    /** Files to copy beside the package's main.go before the build, from a module of the build list. */
     copy?: { module: string; files: string[] };
     /** Folder to keep beside the program, from a module of the build list. */
     keep?: { module: string; folder: string };
-    /** CPU seconds that a build takes with empty caches, in this order: roughly, from times on two cores (2026-11). */
+    /** CPU seconds of it in a build of all with empty caches: roughly, from the times of 2026-11. */
     cpuSeconds: number;
 }
 
-const kubernetes = {
-    module: "kubernetes",
-    version: "1.34.4",
+/** What is built of Kubernetes, or of its client: of all that they share, Go compiles one version once. */
+const cluster = {
+    module: "cluster",
+    // Prometheus refuses the operator's config without Kubernetes discovery; the other kinds are not needed.
+    tags: "remove_all_sd,enable_kubernetes_sd,grpcnotrace",
     versionArgs: ["--version"],
+};
+
+/** Those that do not compile with all that `cluster` needs. What they share with it is of the same versions. */
+const apart = { ...cluster, module: "apart" };
+
+const kubernetes = {
+    ...cluster,
+    version: "1.34.4",
     from: "1.31.0",
     below: "2.0.0",
     // Without a version Helm refuses charts: "kubeVersion ... incompatible with v0.0.0-master".
@@ -59,32 +69,19 @@ const kubernetes = {
     },
 };
 
-const kwok = {
-    module: "kwok",
-    version: "0.8.0",
-    versionArgs: ["--version"],
-    from: "0.7.0",
-    below: "1.0.0",
-    set: { "sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0" },
-};
-
 const prometheus = {
-    module: "prometheus",
+    ...cluster,
     version: "3.16.0",
-    versionArgs: ["--version"],
     from: "3.5.0",
     below: "4.0.0",
-    // The server refuses the operator's config without Kubernetes discovery; the other kinds are not needed.
-    tags: "netgo,remove_all_sd,enable_kubernetes_sd",
     set: { "github.com/prometheus/common/version.Version": "3.16.0" },
 };
 
 const alertmanager = {
-    module: "alertmanager",
+    ...apart,
     // The newest whose module holds the pages of its web interface, without which it does not compile. Debian's 0.25 is
     // too old: it does not read a webhook's address from a file.
     version: "0.31.1",
-    versionArgs: ["--version"],
     from: "0.27.0",
     below: "1.0.0",
     set: { "github.com/prometheus/common/version.Version": "0.31.1" },
@@ -92,46 +89,54 @@ const alertmanager = {
 
 export const recipes: Record<Tool, Recipe> = {
     etcd: {
-        module: "etcd",
-        package: ".",
-        version: "3.6.16",
-        versionArgs: ["--version"],
+        ...cluster,
+        package: "./etcd",
+        version: "3.7.3",
         from: "3.5.0",
         below: "4.0.0",
-        cpuSeconds: 66,
+        cpuSeconds: 60,
     },
-    kwok: { ...kwok, package: "sigs.k8s.io/kwok/cmd/kwok", cpuSeconds: 112 },
+    kwok: {
+        ...apart,
+        package: "sigs.k8s.io/kwok/cmd/kwok",
+        version: "0.8.0",
+        from: "0.7.0",
+        below: "1.0.0",
+        set: { "sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0" },
+        cpuSeconds: 15,
+    },
     pulumi: {
         module: "pulumi",
         package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-        version: "3.259.0",
+        version: "3.274.1",
         versionArgs: ["version"],
         from: "3.216.0",
         below: "4.0.0",
         tags: "osusergo,grpcnotrace",
-        set: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v3.259.0" },
-        cpuSeconds: 288,
+        set: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v3.274.1" },
+        cpuSeconds: 310,
     },
-    "kube-apiserver": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-apiserver", cpuSeconds: 284 },
+    "kube-apiserver": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-apiserver", cpuSeconds: 290 },
     "kube-controller-manager": {
         ...kubernetes,
         package: "k8s.io/kubernetes/cmd/kube-controller-manager",
-        cpuSeconds: 84,
+        cpuSeconds: 90,
     },
-    "kube-scheduler": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-scheduler", cpuSeconds: 6 },
+    "kube-scheduler": { ...kubernetes, package: "k8s.io/kubernetes/cmd/kube-scheduler", cpuSeconds: 10 },
     kubectl: {
         ...kubernetes,
         versionArgs: ["version", "--client"],
         package: "k8s.io/kubernetes/cmd/kubectl",
-        cpuSeconds: 34,
+        cpuSeconds: 40,
     },
-    prometheus: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/prometheus", cpuSeconds: 196 },
-    promtool: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/promtool", cpuSeconds: 6 },
+    prometheus: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/prometheus", cpuSeconds: 110 },
+    promtool: { ...prometheus, package: "github.com/prometheus/prometheus/cmd/promtool", cpuSeconds: 10 },
     "prometheus-operator": {
-        module: "prometheus-operator",
+        ...apart,
         package: "github.com/prometheus-operator/prometheus-operator/cmd/operator",
         // The newest that the module proxies serve. Never from PATH, since the CRDs must be of the same version.
         version: "0.85.0",
+        versionArgs: undefined,
         from: "0.85.0",
         below: "0.86.0",
         set: { "github.com/prometheus/common/version.Version": "0.85.0" },
@@ -139,15 +144,16 @@ export const recipes: Record<Tool, Recipe> = {
             module: "github.com/prometheus-operator/prometheus-operator",
             folder: "example/prometheus-operator-crd",
         },
-        cpuSeconds: 142,
+        cpuSeconds: 25,
     },
-    alertmanager: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/alertmanager", cpuSeconds: 90 },
-    amtool: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/amtool", cpuSeconds: 40 },
+    alertmanager: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/alertmanager", cpuSeconds: 25 },
+    amtool: { ...alertmanager, package: "github.com/prometheus/alertmanager/cmd/amtool", cpuSeconds: 10 },
     "pulumi-resource-kubernetes": {
-        module: "pulumi-kubernetes",
-        package: ".",
+        ...cluster,
+        package: "./pulumi-resource-kubernetes",
         // A commit of January 2026, the newest that builds as a module.
         version: "4.25.0",
+        versionArgs: undefined,
         from: "4.25.0",
         below: "5.0.0",
         set: { "main.version": "4.25.0" },
@@ -158,7 +164,7 @@ export const recipes: Record<Tool, Recipe> = {
                 "cmd/pulumi-resource-kubernetes/terraform-mapping.json",
             ],
         },
-        cpuSeconds: 622,
+        cpuSeconds: 110,
     },
 };
 

@@ -237,11 +237,8 @@ echo "a/package" >&2
 while [ "$1" != -o ]; do shift; done
 out="$2"; shift 2
 for package; do
-    case "$package" in
-        .) name=$(cat name);;
-        *) name=\${package##*/};;
-    esac
-    echo "built with $GOGC $GOFLAGS" > "$out/$name"
+    echo "built with $GOGC $GOFLAGS" > "$out/\${package##*/}"
+    if [ -d "$package" ]; then cat "$package"/*.json >> "$GO_NOTES"; fi
 done
 `;
     const notes = (): string[] => readFileSync(join(dir, "notes"), "utf8").trim().split("\n");
@@ -264,8 +261,10 @@ done
                 ]),
             ),
         );
-        expect(notes()).toHaveLength(3);
-        expect(notes()[0]).toMatch(/ k8s\.io\/kubernetes\/cmd\/kube-apiserver k8s\.io\/kubernetes\/cmd\/kubectl$/);
+        expect(notes()).toHaveLength(2);
+        expect(notes()[0]).toMatch(
+            / k8s\.io\/kubernetes\/cmd\/kube-apiserver k8s\.io\/kubernetes\/cmd\/kubectl [^ ]+\/cmd\/promtool$/,
+        );
         expect(notes()[0]).toContain("-ldflags=k8s.io/kubernetes/cmd/kubectl=-s -w -X k8s.io/component-base/version");
         // What a user has set for the collector holds; flags that would change the program do not.
         expect(readFileSync(bin.kubectl, "utf8")).toBe("built with 77 -gcflags=all=-dwarf=false\n");
@@ -273,7 +272,21 @@ done
         expect(notes()[0]).toContain(join(dir, "cache/work/"));
         expect(readdirSync(join(dir, "cache/work"))).toEqual([]);
         await ensure("kubectl");
-        expect(notes()).toHaveLength(3);
+        expect(notes()).toHaveLength(2);
+    });
+
+    it("takes what a program embeds, and what is kept beside one, from their modules", async () => {
+        const module = join(dir, "module");
+        for (const { copy, keep } of Object.values(recipes)) {
+            for (const file of [...(copy?.files ?? []), ...(keep ? [join(keep.folder, "kept.yaml")] : [])]) {
+                mkdirSync(dirname(join(module, file)), { recursive: true });
+                writeFileSync(join(module, file), `${basename(file)}\n`, { mode: 0o444 });
+            }
+        }
+        vi.stubEnv("GO_MODULE_DIR", module);
+        const { bin } = await ensure("pulumi-resource-kubernetes", "prometheus-operator");
+        expect(notes()).toEqual(expect.arrayContaining(["schema.json", "terraform-mapping.json"]));
+        expect(readdirSync(prometheusOperatorCrds(bin))).toEqual(["kept.yaml"]);
     });
 
     it("asks for a Go that is new enough", async () => {
@@ -327,30 +340,52 @@ it("a folder of the cache that Go has made read-only can be removed", async () =
     expect(existsSync(join(dir, "cache"))).toBe(false);
 });
 
-/** Where the module of a tool pins its version. */
-const pinnedIn: Record<string, string> = {
-    alertmanager: "github.com/prometheus/alertmanager",
+const goModule = (name: string): string =>
+    readFileSync(join(__dirname, "../../../sandbox/toolchain/go", name, "go.mod"), "utf8");
+
+/** Of which Go module each tool is. */
+const madeOf: Record<Tool, string> = {
     etcd: "go.etcd.io/etcd/server/v3",
-    kubernetes: "k8s.io/kubernetes",
     kwok: "sigs.k8s.io/kwok",
-    prometheus: "github.com/prometheus/prometheus",
-    "prometheus-operator": "github.com/prometheus-operator/prometheus-operator",
     pulumi: "github.com/pulumi/pulumi/pkg/v3",
-    "pulumi-kubernetes": "github.com/pulumi/pulumi-kubernetes/provider/v4",
+    "kube-apiserver": "k8s.io/kubernetes",
+    "kube-controller-manager": "k8s.io/kubernetes",
+    "kube-scheduler": "k8s.io/kubernetes",
+    kubectl: "k8s.io/kubernetes",
+    prometheus: "github.com/prometheus/prometheus",
+    promtool: "github.com/prometheus/prometheus",
+    "prometheus-operator": "github.com/prometheus-operator/prometheus-operator",
+    alertmanager: "github.com/prometheus/alertmanager",
+    amtool: "github.com/prometheus/alertmanager",
+    "pulumi-resource-kubernetes": "github.com/pulumi/pulumi-kubernetes/provider/v4",
 };
 
 it.each(tools)("%s is downloaded and built in the version that its Go module pins", (tool) => {
     const { module, version } = recipes[tool];
-    const text = readFileSync(join(__dirname, "../../../sandbox/toolchain/go", module, "go.mod"), "utf8");
-    const line = text.split("\n").find((one) => one.includes(`${pinnedIn[module]} v`))!;
+    const line = goModule(module)
+        .split("\n")
+        .find((one) => one.includes(`${madeOf[tool]} v`))!;
     const [, pinned] = / v(\d+\.\d+\.\d+)/.exec(line)!;
     // Prometheus 3.16.0 is v0.316.0 as a module; the Kubernetes plugin has no version of its own as one.
     const asModule: Record<string, string> = {
-        prometheus: version.replace(
+        "github.com/prometheus/prometheus": version.replace(
             /^(\d+)\.(\d+)/,
             (_, major: string, minor: string) => `0.${major}${minor.padStart(2, "0")}`,
         ),
-        "pulumi-kubernetes": "4.0.0",
+        "github.com/pulumi/pulumi-kubernetes/provider/v4": "4.0.0",
     };
-    expect(pinned).toBe(asModule[module] ?? version);
+    expect(pinned).toBe(asModule[madeOf[tool]] ?? version);
+});
+
+it("what two modules share is of one version, so that it is compiled once", () => {
+    const versions = (name: string): Map<string, string> =>
+        new Map([...goModule(name).matchAll(/^\t(\S+) (v\S+)/gm)].map(([, module, version]) => [module, version]));
+    const [cluster, apart] = [versions("cluster"), versions("apart")];
+    // What keeps the two apart.
+    for (const module of ["alertmanager", "prometheus"]) apart.delete(`github.com/prometheus/${module}`);
+    apart.delete("github.com/KimMachineGun/automemlimit");
+    const others = [...apart].filter(([module, version]) => (cluster.get(module) ?? version) !== version);
+    expect(others.map(([module]) => `in apart: go get ${module}@${cluster.get(module)}`)).toEqual([]);
+    const replaced = (name: string): string[] => goModule(name).match(/^replace k8s\.io.*/gm)!;
+    expect(replaced("apart")).toEqual(replaced("cluster").filter((line) => !line.includes("/cri-")));
 });

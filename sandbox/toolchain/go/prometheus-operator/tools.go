@@ -1,6 +1,0 @@
-//go:build tools
-
-// Package tools names the commands this module builds.
-package tools
-
-import _ "github.com/prometheus-operator/prometheus-operator/cmd/operator"

@@ -77,6 +77,12 @@ export async function runCost(args: string[]): Promise<number> {
     return isFine && apps.length === 0 ? 0 : 1;
 }
 
+/** What a stack would cost by its config, against what is deployed, as Markdown. Rejects with an Error for people. */
+export async function costChange(name: string): Promise<string> {
+    const stack = await readStack(name);
+    return costDifference(stack.outputs.cost, costOf(stackSettings(stack), await stackPrices(stack)));
+}
+
 /** Midnight here, where no time is given. */
 function dateOf(text: string): Date {
     const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text);

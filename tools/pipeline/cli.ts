@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { costChange } from "../cost/run";
 import { driftIssue, marker, previewComment } from "./comment";
 import { forgeOfJob } from "./forge";
 import { previewStack } from "./preview";
@@ -13,10 +14,9 @@ const usage = `Usage: npm run -s pipeline -- COMMAND [OPTIONS]
 
   stacks --base REF           the stacks that the commits since REF can change, as JSON; the sandbox is none of them
   preview --stack NAME --out FILE
-                              pulumi preview, written to FILE as a report
+                              pulumi preview and what it changes of the cost, written to FILE as a report
       --policy-pack DIR       also asks these policies
       --refresh               looks first for what has changed outside Pulumi
-      --cost FILE             puts this Markdown, the difference of the cost, into the report
   comment FILE...             reports of previews as one comment, printed as Markdown
       --pull-request NUMBER   also keeps it as the one comment there
   drift FILE                  the report of a preview with --refresh as the body of an issue, printed as Markdown
@@ -35,7 +35,6 @@ async function main(): Promise<number> {
             out: { type: "string" },
             "policy-pack": { type: "string" },
             refresh: { type: "boolean", default: false },
-            cost: { type: "string" },
             "pull-request": { type: "string" },
             publish: { type: "boolean", default: false },
             help: { type: "boolean", short: "h", default: false },
@@ -51,12 +50,11 @@ async function main(): Promise<number> {
             return stacks(required(options.base, "--base"));
         case "preview": {
             const out = required(options.out, "--out");
-            const report = await previewStack({
-                stack: required(options.stack, "--stack"),
-                policyPack: options["policy-pack"],
-                refresh: options.refresh,
-                cost: options.cost === undefined ? undefined : readFileSync(options.cost, "utf8"),
-            });
+            const stack = required(options.stack, "--stack");
+            const { refresh, "policy-pack": policyPack } = options;
+            // Of what has changed outside Pulumi nobody asks what it costs.
+            const cost = refresh ? undefined : await costChange(stack).catch((error: Error) => `Not known: ${error.message}`);
+            const report = await previewStack({ stack, policyPack, refresh, cost });
             writeFileSync(out, `${JSON.stringify(report, undefined, 4)}\n`);
             return report.ok ? 0 : 1;
         }

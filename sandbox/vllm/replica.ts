@@ -239,13 +239,14 @@ export function startReplica(options: ReplicaOptions): Replica {
         let atRest = 0;
         options.log(`[drain] SIGTERM: the server has up to ${seconds} s to answer what it has`);
         while (running && atRest < looksAtRest && performance.now() < end && !over.aborted) {
-            if (hung && (await silent()))
-                return fatal.abort(new CommandError(killedCode, "the server does not answer"));
+            if (hung && (await silent())) {
+                fatal.abort(new CommandError(killedCode, "the server does not answer"));
+                return;
+            }
             const { running: batch, waiting } = running.serving.load;
-            atRest = batch + waiting === 0 ? atRest + 1 : 0;
+            atRest = batch + waiting + answering.size === 0 ? atRest + 1 : 0;
             await sleep(lookEveryMs);
         }
-        return undefined;
     }
 
     /** Whether a server that hangs goes on hanging until three looks have had no answer. */

@@ -58,11 +58,11 @@ describe("a model in a folder", () => {
     it("of object storage needs no hub, and is there at once when the platform has it", async () => {
         for (const isCached of [false, true]) {
             const folders = [{ path: "/weights", isCached }];
-            const { replica, log, get } = await readyReplica([], { command, folders, hubRefuses: true });
-            const { data } = (await (await get("/v1/models")).json()) as { data: { id: string; root: string }[] };
+            const own = await readyReplica([], { command, folders, hubRefuses: true });
+            const { data } = (await (await own.get("/v1/models")).json()) as { data: { id: string; root: string }[] };
             expect(data[0]).toMatchObject({ id: command[4], root: "/weights" });
-            expect(log.join("\n")).toContain(`come from ${isCached ? "the platform's cache" : "object storage"}`);
-            await replica.stop();
+            expect(own.log.join("\n")).toContain(`come from ${isCached ? "the platform's cache" : "object storage"}`);
+            await own.replica.stop();
         }
     });
 

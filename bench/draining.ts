@@ -50,7 +50,9 @@ interface Subject {
 async function start({ vllm, model, flags, drain }: Options): Promise<Subject> {
     const realEngine = vllm === undefined ? undefined : { command: vllm, model, dir: "/nowhere/but-a-mark" };
     const cloud = await startTestCloud({ realEngine, speed: 60, balancing: "round-robin" });
-    process.on("exit", () => void cloud.close());
+    // Real engines are processes of their own, which would stay.
+    const end = (): void => void cloud.close().then(() => process.exit(1));
+    process.once("SIGINT", end).once("SIGTERM", end);
     const server = { model: served, image, port: 8000, gpus: 1, drain, vllm: { extraArgs: flags } };
     const { id } = await cloud.api("POST", "/ai/app", {
         ...appBody({ command: containerCommand(server), image }),
@@ -138,17 +140,18 @@ async function main(): Promise<number> {
     const replicas = () => cloud.app(id).replicas;
     try {
         const path = `/ai/app/${id}`;
-        const scaleDown = () => cloud.api("PUT", `${path}/scalingstrategy`, { fixed: { replicas: 1 } });
-        const [scaled, rolled] = [
-            await change(subject, options, scaleDown, () => replicas().length === 1),
-            await change(
-                subject,
-                options,
-                () => cloud.api("PUT", path, { url: `${image}-next` }),
-                () => replicas().length === 1 && replicas()[0].index > 1,
-            ),
-        ];
-        for (const [name, { ends, underWay }] of Object.entries({ "scale-down": scaled, rollout: rolled })) {
+        const changes: Record<string, { make: () => Promise<unknown>; isMade: () => boolean }> = {
+            "scale-down": {
+                make: () => cloud.api("PUT", `${path}/scalingstrategy`, { fixed: { replicas: 1 } }),
+                isMade: () => replicas().length === 1,
+            },
+            rollout: {
+                make: () => cloud.api("PUT", path, { url: `${image}-next` }),
+                isMade: () => replicas().length === 1 && replicas()[0].index > 1,
+            },
+        };
+        for (const [name, { make, isMade }] of Object.entries(changes)) {
+            const { ends, underWay } = await change(subject, options, make, isMade);
             console.log(`${name}: ${underWay} under way at the replica that went; ${JSON.stringify(ends)}`);
         }
     } finally {

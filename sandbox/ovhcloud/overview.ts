@@ -5,7 +5,7 @@ import type { Store, StoredApp } from "./store";
 export interface AppSummary {
     id: string;
     name: string;
-    /** The `--model` of the command, or an empty text. */
+    /** What the command serves, or an empty text. */
     model: string;
     state: string;
     replicas: number;
@@ -54,7 +54,14 @@ function identity(app: StoredApp): Pick<AppStatus, "id" | "name" | "model" | "ur
     return {
         id: app.id,
         name: app.spec.name as string,
-        model: /(?:--model[= ]|vllm serve )(\S+)/.exec((app.spec.command ?? []).join(" "))?.[1] ?? "",
+        model: servedBy((app.spec.command ?? []).join(" ")),
         url: `https://127.0.0.1:${app.port}`,
     };
+}
+
+/** The name that requests give, else the model itself. */
+function servedBy(command: string): string {
+    const [, name] =
+        /--served-model-name[= ](\S+)/.exec(command) ?? /(?:--model[= ]|vllm serve )(\S+)/.exec(command) ?? [];
+    return name ?? "";
 }

@@ -197,6 +197,7 @@ export class Replicas {
             profiles: machines.profiles,
             minor: releaseOf(app),
             hubRefuses: this.fault("hf-401") !== undefined,
+            folders: this.folders(),
         });
         slot.replica = replica;
         this.log(slot.index, `Image ${app.spec.image} is there: the container starts`);
@@ -226,6 +227,17 @@ export class Replicas {
             if (slot.stopping) return;
             this.hooks.lost(slot, reason ?? `the command ended with exit code ${code}`);
         });
+    }
+
+    /** The app's folders of object storage. Once a replica has served, the platform has those that it is to cache. */
+    private folders(): { path: string; isCached: boolean }[] {
+        const volumes = (this.app.spec.volumes ?? []) as Record<string, any>[];
+        return volumes
+            .filter(({ volumeSource, dataStore }) => volumeSource?.dataStore ?? dataStore)
+            .map(({ mountPath, cache }) => ({
+                path: String(mountPath),
+                isCached: cache === true && this.slots.some(({ wasReady }) => wasReady),
+            }));
     }
 
     /** A fault of the app that acts now. */

@@ -152,8 +152,8 @@ function readArguments(words: string[], served: boolean, minor: number): ServerA
         if (given !== 1) throw valueError(`--${flag} ${given}: the sandbox simulates one engine behind one API server`);
     }
     if (isOn("headless")) throw valueError("--headless: the sandbox simulates servers, and this starts none");
-    // A repository (`owner/name`, or a name alone); no folder of a simulated volume holds a model.
-    if (!/^[\w.-]+(\/[\w.-]+)?$/.test(args.model)) {
+    // A repository (`owner/name`, or a name alone), or a folder, of which the replica knows whether it is there.
+    if (!/^[\w.-]+(\/[\w.-]+)?$|^\//.test(args.model)) {
         throw valueError(`Invalid repository ID or local directory specified: '${args.model}'.`);
     }
     return args;

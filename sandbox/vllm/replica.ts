@@ -38,6 +38,8 @@ export interface ReplicaOptions {
     minor?: number;
     /** The Hugging Face hub refuses the token, whatever it is. */
     hubRefuses?: boolean;
+    /** Folders of object storage; whether the platform has their files in its cache already. */
+    folders?: { path: string; isCached: boolean }[];
 }
 
 /** What is wrong with a replica by faults that last. */
@@ -237,13 +239,14 @@ export function startReplica(options: ReplicaOptions): Replica {
         let atRest = 0;
         options.log(`[drain] SIGTERM: the server has up to ${seconds} s to answer what it has`);
         while (running && atRest < looksAtRest && performance.now() < end && !over.aborted) {
-            if (hung && (await silent()))
-                return fatal.abort(new CommandError(killedCode, "the server does not answer"));
+            if (hung && (await silent())) {
+                fatal.abort(new CommandError(killedCode, "the server does not answer"));
+                return;
+            }
             const { running: batch, waiting } = running.serving.load;
-            atRest = batch + waiting === 0 ? atRest + 1 : 0;
+            atRest = batch + waiting + answering.size === 0 ? atRest + 1 : 0;
             await sleep(lookEveryMs);
         }
-        return undefined;
     }
 
     /** Whether a server that hangs goes on hanging until three looks have had no answer. */
@@ -360,7 +363,9 @@ async function boot(
     signal: AbortSignal,
     enter: (phase: Phase) => void,
 ): Promise<BootPlan> {
-    const profile = profileFor(args.model, options.gpuModel, options.profiles);
+    const folder = options.folders?.find(({ path }) => args.model === path || args.model.startsWith(`${path}/`));
+    const isFolder = args.model.startsWith("/");
+    const profile = profileFor(isFolder ? args.servedModelNames[0] : args.model, options.gpuModel, options.profiles);
     const gpus = options.gpus ?? 1;
     const { boot: seconds, memory } = profile;
     const pass = (simulated: number): Promise<unknown> =>
@@ -380,10 +385,21 @@ async function boot(
     if (args.withoutEffect.length > 0) {
         say(`[sandbox] without effect in the simulation: ${args.withoutEffect.join(", ")}`);
     }
+    const download = folder?.isCached ? 0 : seconds.download;
+    if (folder) {
+        // The platform does it before the container starts; in the same time as the hub would take, unless it has it.
+        const from = folder.isCached ? "the platform's cache" : "object storage";
+        say(`[sandbox] the files in ${folder.path} come from ${from}`);
+        enter("downloading");
+        await pass(download);
+        enter("starting");
+    }
     await pass(seconds.start);
 
-    if (options.hubRefuses) throw gated(args.model);
-    checkAccess(args.model, args.hfToken ?? env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN ?? "");
+    if (!isFolder) {
+        if (options.hubRefuses) throw gated(args.model);
+        checkAccess(args.model, args.hfToken ?? env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN ?? "");
+    } else if (!folder) throw valueError(`Invalid repository ID or local directory specified: '${args.model}'.`);
     const longest = args.maxPositions ?? profile.maxModelLen;
     const maxModelLen = args.maxModelLen ?? longest;
     if (maxModelLen > longest && env.VLLM_ALLOW_LONG_MAX_MODEL_LEN !== "1") throw tooLong(maxModelLen, longest);
@@ -398,11 +414,11 @@ async function boot(
     sayEngine(`[core.py] Initializing a V1 LLM engine (v${vllmVersion}) with config: model='${args.model}'`);
     sayEngine(`[gpu_model_runner.py] Starting to load model ${args.model}...`);
 
-    enter("downloading");
-    await pass(seconds.download);
-    sayEngine(
-        `[weight_utils.py] Time spent downloading weights for ${args.model}: ${seconds.download.toFixed(6)} seconds`,
-    );
+    if (!folder) {
+        enter("downloading");
+        await pass(download);
+        sayEngine(`[weight_utils.py] Time spent downloading weights for ${args.model}: ${download.toFixed(6)} seconds`);
+    }
     if (args.startFault) {
         const { engine, server } = args.startFault;
         if (engine) options.log(logLine("EngineCore_DP0", "ERROR", `[core.py] ${engine}`));

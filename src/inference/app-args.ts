@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
 import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
 import { cooldownSeconds, maySleep, type ModelSettings } from "../settings";
-import { containerCommand, graceSeconds } from "../vllm/command-line";
+import { containerCommand, graceSeconds, weightsPath } from "../vllm/command-line";
 
 type TokenArgs = ConstructorParameters<typeof Token>[1];
 
@@ -32,11 +32,14 @@ export function appArgs(model: ModelSettings, context: AppContext): AppArgs {
         // Never open to all: /metrics and most of vLLM's own paths ask for no key, only the platform's gateway does.
         unsecureHttp: false,
         envVars: { ...(context.env ?? model.env), HF_TOKEN: context.huggingFaceToken },
-        volumes: model.volumes.map(({ path, permission, name, dataStore }) => ({
-            mountPath: path,
-            permission,
-            volumeSource: dataStore ? { dataStore } : { standalone: name ? { name } : {} },
-        })),
+        volumes: [
+            ...model.volumes.map(({ path, permission, name, dataStore }) => ({
+                mountPath: path,
+                permission,
+                volumeSource: dataStore ? { dataStore } : { standalone: name ? { name } : {} },
+            })),
+            ...(model.weights ? [weightsVolume(model.weights)] : []),
+        ],
         livenessProbe: { port: model.port, ...liveness },
         readinessProbe: { port: model.port, ...readiness },
         scalingStrategy: scalingStrategy(model),
@@ -49,6 +52,16 @@ export function appArgs(model: ModelSettings, context: AppContext): AppArgs {
         settingNames: settingNames(context.name),
         // What watches the model is not to wait for it: see `Model.awaitRunning`.
         waitUntilRunning: false,
+    };
+}
+
+/** The model's files, which the platform keeps for the next replica. */
+function weightsVolume({ dataStore: alias, container }: NonNullable<ModelSettings["weights"]>) {
+    return {
+        mountPath: weightsPath,
+        permission: "RO" as const,
+        cache: true,
+        volumeSource: { dataStore: { alias, container } },
     };
 }
 

@@ -76,23 +76,40 @@ function quoted(key: string): string {
     return key.includes("[") ? `'${key}'` : key;
 }
 
-function volumeFaults(name: string, { region, volumes }: ModelSettings, limits: ProjectLimits): Fault[] {
-    return volumes.flatMap(({ dataStore }, index) => {
-        if (!dataStore) return [];
-        const key = `models.${name}.volumes[${index}].dataStore`;
-        const { alias, container } = dataStore;
-        const aliases = limits.dataStores(region);
-        if (aliases && !aliases.includes(alias)) {
-            return [
-                missing(`${key}.alias`, alias, aliases, `the project has no data store in ${region}: make one first`),
-            ];
-        }
-        const containers = aliases && limits.containers(region, alias);
-        if (!containers || containers.includes(container)) return [];
-        return [
-            missing(`${key}.container`, container, containers, `the data store "${alias}" is empty: make it first`),
-        ];
-    });
+function volumeFaults(name: string, { region, volumes, weights }: ModelSettings, limits: ProjectLimits): Fault[] {
+    const at = `models.${name}`;
+    return [
+        ...volumes.flatMap(({ dataStore }, index) => {
+            if (!dataStore) return [];
+            const { alias, container } = dataStore;
+            const key = `${at}.volumes[${index}].dataStore`;
+            return storeFaults(region, { alias, container }, [`${key}.alias`, `${key}.container`], limits);
+        }),
+        ...(weights
+            ? storeFaults(
+                  region,
+                  { alias: weights.dataStore, container: weights.container },
+                  [`${at}.weights.dataStore`, `${at}.weights.container`],
+                  limits,
+              )
+            : []),
+    ];
+}
+
+/** Whether a data store is in the region, and has the container; by the keys that name them. */
+function storeFaults(
+    region: string,
+    { alias, container }: { alias: string; container: string },
+    [aliasKey, containerKey]: [string, string],
+    limits: ProjectLimits,
+): Fault[] {
+    const aliases = limits.dataStores(region);
+    if (aliases && !aliases.includes(alias)) {
+        return [missing(aliasKey, alias, aliases, `the project has no data store in ${region}: make one first`)];
+    }
+    const containers = aliases && limits.containers(region, alias);
+    if (!containers || containers.includes(container)) return [];
+    return [missing(containerKey, container, containers, `the data store "${alias}" is empty: make it first`)];
 }
 
 /** Names that a message lists at most. */

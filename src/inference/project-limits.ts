@@ -13,9 +13,10 @@ export async function findProjectLimits(
     const client = connected();
     const ask = async <T>(path: string): Promise<T | undefined> =>
         client?.glance<T>(`/cloud/project/${projectId}/ai/${path}`).catch(() => undefined);
-    const stores = Object.values(models).flatMap(({ region, volumes }) =>
-        volumes.flatMap(({ dataStore }) => (dataStore ? [{ region, alias: dataStore.alias }] : [])),
-    );
+    const stores = Object.values(models).flatMap(({ region, volumes, weights }) => [
+        ...volumes.flatMap(({ dataStore }) => (dataStore ? [{ region, alias: dataStore.alias }] : [])),
+        ...(weights ? [{ region, alias: weights.dataStore }] : []),
+    ]);
     const [quota, dataStores, containers] = await Promise.all([
         ask<Quota>("capabilities/quota"),
         answers(

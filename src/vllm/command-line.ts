@@ -10,6 +10,8 @@ export interface ServerSettings {
     image: string;
     port: number;
     gpus: number;
+    /** Whether the model's files lie in a volume at `weightsPath`. */
+    weights?: object;
     /** Whether a replica that goes answers what it has, within its grace period. */
     drain: boolean;
     deploymentStrategy?: { terminationGracePeriodSeconds?: number };
@@ -29,6 +31,9 @@ export interface ServerSettings {
         extraArgs: string[];
     };
 }
+
+/** Where the volume with a model's files is mounted. */
+export const weightsPath = "/weights";
 
 /**
  * The container's command: vLLM's OpenAI-compatible server, started by a shell, so that every word of it is quoted.
@@ -66,13 +71,13 @@ function commandLine(words: string[]): string {
     return words.map(shellWord).join(" ");
 }
 
-function vllmArguments({ model, port, gpus, vllm }: ServerSettings): string[] {
+function vllmArguments({ model, port, gpus, vllm, weights }: ServerSettings): string[] {
     const option = (name: string, value: string | number | undefined) =>
         value === undefined ? [] : [name, String(value)];
     const prefixCaching = vllm.enablePrefixCaching ? "--enable-prefix-caching" : "--no-enable-prefix-caching";
     return [
         ...["python3", "-m", "vllm.entrypoints.openai.api_server"],
-        ...["--model", model],
+        ...["--model", weights ? weightsPath : model],
         ...option("--tokenizer_mode", vllm.tokenizerMode),
         ...option("--load_format", vllm.loadFormat),
         ...option("--config_format", vllm.configFormat),
@@ -80,7 +85,8 @@ function vllmArguments({ model, port, gpus, vllm }: ServerSettings): string[] {
         ...option("--tool-call-parser", vllm.toolCallParser),
         // vLLM caches prefixes by default, so leaving it out would not switch it off.
         ...(vllm.enablePrefixCaching === undefined ? [] : [prefixCaching]),
-        ...option("--served-model-name", vllm.servedModelName),
+        // Requests name the model and not its folder.
+        ...option("--served-model-name", vllm.servedModelName ?? (weights && model)),
         ...option("--max-model-len", vllm.maxModelLen),
         ...option("--max-num-seqs", vllm.maxNumSeqs),
         ...option("--gpu-memory-utilization", vllm.gpuMemoryUtilization),

@@ -47,6 +47,34 @@ describe("appArgs", () => {
         ]);
     });
 
+    it("mounts the model's files, serves them under the model's name, and lets the platform keep them", () => {
+        const args = appArgs(model({ drain: false, weights: { dataStore: "GRA", container: "w" } }), context);
+        expect((args.volumes as object[]).at(-1)).toEqual({
+            mountPath: "/weights",
+            permission: "RO",
+            cache: true,
+            volumeSource: { dataStore: { alias: "GRA", container: "w" } },
+        });
+        const [, , line] = args.command as string[];
+        expect(line).toMatch(/ --model \/weights .*--served-model-name mistralai\/Ministral-3-14B-Instruct-2512$/);
+        const named = model({
+            drain: false,
+            weights: { dataStore: "GRA", container: "w" },
+            vllm: { servedModelName: "chat" },
+        });
+        expect((appArgs(named, context).command as string[])[2]).toMatch(/--served-model-name chat$/);
+    });
+
+    it("asks for the grace period in any case, since taking it away would replace the app", () => {
+        const grace = (settings: object) => appArgs(model({ ...settings }), context).deploymentStrategy;
+        expect(grace({})).toEqual({ terminationGracePeriodSeconds: 120 });
+        expect(grace({ drain: false })).toEqual({ terminationGracePeriodSeconds: 30 });
+        expect(grace({ deploymentStrategy: { maxSurge: 1, terminationGracePeriodSeconds: 60 } })).toEqual({
+            maxSurge: "1",
+            terminationGracePeriodSeconds: 60,
+        });
+    });
+
     it("hands on what the model says of its life", () => {
         const adopt = "00000000-0000-4000-8000-000000000001";
         const timeouts = { createSeconds: 3600, updateSeconds: 900, deleteSeconds: 300 };

@@ -121,6 +121,14 @@ describe("volumes", () => {
         if (command) expect(faults(configSet(config, command), limits({ stores: there }))).toEqual([]);
     });
 
+    it("of weights are looked for like others", () => {
+        const weights = (dataStore: string, container: string) => ministral({ weights: { dataStore, container } });
+        const found = (config: Config) => faults(config, limits({ stores })).map(({ key }) => key);
+        expect(found(weights("other", "weights"))).toEqual(["models.ministral.weights.dataStore"]);
+        expect(found(weights("GRA", "models"))).toEqual(["models.ministral.weights.container"]);
+        expect(found(weights("GRA", "weights"))).toEqual([]);
+    });
+
     it("that exist are taken, and so are those of which nothing is known", () => {
         expect(faults(volume("GRA"), limits({ stores }))).toEqual([]);
         expect(faults(volume("other"), limits({}))).toEqual([]);
@@ -169,7 +177,10 @@ describe("what OVHcloud says", () => {
             permission: "RO",
             dataStore: { alias, container: "weights" },
         }));
-        const away = { model: "Qwen/Qwen3-8B", region: "BHS", volumes: [volumes[0]] };
+        const away = {
+            ...{ model: "Qwen/Qwen3-8B", region: "BHS", volumes: [] },
+            weights: { dataStore: "mine", container: "weights" },
+        };
         const found = await fresh.findProjectLimits("p", parse({ models: { ministral: { volumes }, away } }).models);
         vi.doUnmock("pulumi-ovh-ai-deploy");
         expect(found.gpus).toBeUndefined();

@@ -97,6 +97,22 @@ describe("a model's life", () => {
             "deploymentStrategy",
             /raise one/,
         ],
+        ["a drain in words", { drain: "no" }, "drain", /true or false|boolean/],
+        [
+            "weights and a path",
+            { weights: { dataStore: "GRA", container: "w" }, model: "/models/a" },
+            "weights",
+            /keep one of weights and "\/models\/a"/,
+        ],
+        [
+            "a volume where the weights are",
+            {
+                weights: { dataStore: "GRA", container: "w" },
+                volumes: [{ path: "/weights", permission: "RW" }],
+            },
+            "volumes[0].path",
+            /another path/,
+        ],
         ["a label of the provider", { labels: { "pulumi-made-as": "x" } }, "labels.pulumi-made-as", /are taken/],
     ])("%s is refused by the key as one types it", (_what, settings, key, fix) => {
         expect(faultsOf(ministral(settings))).toEqual([

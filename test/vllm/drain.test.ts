@@ -14,6 +14,10 @@ const server = `
 const [port, pages] = [Number(process.argv[1]), JSON.parse(process.argv[2])];
 let looks = 0;
 require("node:http").createServer((request, answer) => {
+    if (request.url === "/slow") {
+        answer.write("answered");
+        return setTimeout(() => answer.end(" late"), 8000);
+    }
     if (request.url !== "/metrics") return answer.end("answered");
     const page = pages[Math.min(looks++, pages.length - 1)];
     if (page === "cut") return request.socket.destroy();
@@ -67,10 +71,19 @@ describe.concurrent("a server that is drained", () => {
         await listens;
         child.kill("SIGTERM");
         child.kill("SIGTERM");
-        expect(await (await fetch(`${url}/late`)).text()).toBe("answered");
+        expect(await (await fetch(`${url}/late`, { headers: { connection: "close" } })).text()).toBe("answered");
         const { code, said } = await ended;
         expect(said).toContain("looks: 13");
         expect(code).toBe(7);
+    });
+
+    it("is not at rest while somebody is connected, whatever its metrics say", async () => {
+        const { child, url, listens, ended } = await start(60, [0]);
+        await listens;
+        const answer = (await fetch(`${url}/slow`)).text();
+        child.kill("SIGTERM");
+        expect(await answer).toBe("answered late");
+        expect(await ended).toMatchObject({ code: 7 });
     });
 
     it("is told to end when the time is over, though it is not at rest", async () => {

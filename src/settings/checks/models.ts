@@ -1,3 +1,4 @@
+import { weightsPath } from "../../vllm/command-line";
 import { isMap } from "../defaults";
 import type { ModelSettings } from "../schema";
 import { readModels, type CrossFault, type ReadModel } from "./config";
@@ -41,9 +42,12 @@ function replicaFaults({ settings: { replicas, deploymentStrategy }, at }: ReadM
     return faults;
 }
 
-function volumeFaults({ settings: { volumes = [] }, at }: ReadModel): CrossFault[] {
+function volumeFaults({ settings: { volumes = [], weights }, at }: ReadModel): CrossFault[] {
     const paths = volumes.map(({ path }) => path);
     return volumes.flatMap(({ path, name, dataStore }, index) => [
+        ...(weights && path === weightsPath
+            ? [{ path: at("volumes", index, "path"), fix: "give it another path: the weights are mounted there" }]
+            : []),
         ...(paths.indexOf(path) < index
             ? [{ path: at("volumes", index, "path"), fix: "give each volume a path of its own" }]
             : []),

@@ -10,8 +10,12 @@ export function serverFaults(model: ReadModel): CrossFault[] {
     return [...weightsFaults(model), ...optionFaults(model), ...variableFaults(model)];
 }
 
-/** Weights in object storage are streamed by one loader only. */
-function weightsFaults({ name, settings: { model, vllm }, at }: ReadModel): CrossFault[] {
+/** Weights come from one place, and those that object storage streams by one loader only. */
+function weightsFaults({ name, settings: { model, vllm, weights }, at }: ReadModel): CrossFault[] {
+    if (weights && model && /^(\/|s3:|gs:)/.test(model)) {
+        const fix = `keep one of weights and "${model}": with weights, model is the name that requests give, owner/name`;
+        return [{ path: at("weights"), fix }];
+    }
     const format = vllm?.loadFormat;
     if (!model || !format || !/^(s3|gs):/.test(model) || /^(auto|runai_streamer(_sharded)?)$/.test(format)) return [];
     const fix = `weights in object storage are streamed: pulumi config set --path models.${name}.vllm.loadFormat runai_streamer`;

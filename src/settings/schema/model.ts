@@ -53,6 +53,26 @@ const volume = z.strictObject({
         .optional(),
 });
 
+/**
+ * Weights from object storage in place of the Hugging Face hub: a container with the files of `model`, mounted read-only and
+ * kept in the platform's cache, so that a new replica finds them there. How to fill it, and what it saves: docs/cold-starts.md.
+ */
+const weights = z.strictObject({
+    /**
+     * The data store's alias in the project (`ovhai datastore list`). It has to be in the app's region.
+     * @default none
+     * @change replaces the app
+     * @cost the object storage that it names
+     */
+    dataStore: z.string().min(1),
+    /**
+     * Container, or bucket, of the data store, with the files of this model and nothing else.
+     * @default none
+     * @change replaces the app
+     */
+    container: z.string().min(1),
+});
+
 /** How a change rolls over an app's replicas; what is absent stays with the platform's default. Taking it away replaces the app. */
 const deploymentStrategy = z.strictObject({
     /**
@@ -285,6 +305,7 @@ export const modelSchema = z.strictObject({
      * pulumi config set --path 'models.ministral.volumes[1].dataStore.prefix' prompts/
      */
     volumes: z.array(volume),
+    weights: weights.optional(),
     /** How the platform tells that a replica lives, and that it serves. */
     probes: z.strictObject({
         /** A replica that fails it is ended and started again. */

@@ -1,18 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { containerCommand } from "../../../src/vllm/command-line";
+import { fastProfile } from "../vllm/replica";
 import { appBody, startTestCloud, type TestCloud } from "./cloud";
 
 let cloud: TestCloud;
 afterEach(() => cloud.close());
 
+/** Answers that last, without the work of many tokens: some 100 ms each. */
+const slow = { ...fastProfile, step: { ...fastProfile.step, base: 0.1 } };
 const image = "vllm/vllm-openai:v0.13.0";
 const streams = 200;
 
 /** An app with the program's own command line, behind its gateway, with so many replicas that serve. */
 async function appOf(replicas: number): Promise<{ id: string; token: string }> {
-    // As for a connection that has been kept, which the default balancing takes for the replica's own.
-    cloud = await startTestCloud({ balancing: "round-robin" });
+    cloud = await startTestCloud({ balancing: "round-robin", profiles: [slow] });
     const server = { model: "Qwen/Qwen3-14B", image, port: 8000, gpus: 1, drain: true, vllm: { extraArgs: [] } };
     const { id } = await cloud.api("POST", "/ai/app", {
         ...appBody({ command: containerCommand(server), image }),
@@ -21,9 +23,18 @@ async function appOf(replicas: number): Promise<{ id: string; token: string }> {
     });
     const { status } = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read" });
     await cloud.until(id, "all serve", ({ availableReplicas }) => availableReplicas === replicas);
-    // Answers that last, without the work of many tokens: some 100 ms each.
-    await cloud.control("POST", `apps/${id}/faults`, { kind: "slow", factor: 10 });
     return { id, token: status.value };
+}
+
+/** Begins so many streams, of which the first token comes once all of them are under way. */
+async function beginStreams(id: string, token: string, count: number): Promise<Promise<string>[]> {
+    await cloud.control("POST", `apps/${id}/faults`, { kind: "stall" });
+    const begun = Array.from({ length: count }, () => stream(id, token, 100));
+    // As the gateway counts: the gauges of an engine that makes no step stay as they were.
+    const underWay = (): number => cloud.app(id).replicas.reduce((sum, { requests }) => sum + requests, 0);
+    await cloud.until(id, "all under way", () => underWay() === count);
+    await cloud.control("DELETE", `apps/${id}/faults`);
+    return begun;
 }
 
 /** How the streams ended: "whole", or what was wrong, each with its number. */
@@ -45,12 +56,12 @@ const counted = async (all: Promise<string>[]): Promise<Ends> => {
     return ends;
 };
 
-/** Sends one request after the other, at most 20 ms apart, until `over`. */
+/** Sends one request after the other, 100 ms apart, until `over`. */
 async function goOnAsking(id: string, token: string, over: () => boolean): Promise<Promise<string>[]> {
     const sent: Promise<string>[] = [];
     while (!over()) {
         sent.push(stream(id, token, 10));
-        await sleep(20);
+        await sleep(100);
     }
     return sent;
 }
@@ -58,12 +69,10 @@ async function goOnAsking(id: string, token: string, over: () => boolean): Promi
 describe("no request is lost", () => {
     it("by a scale-down, those included that the gateway still sends to the replica that goes", async () => {
         const { id, token } = await appOf(2);
-        // So that the gateway takes half a second to learn of it.
-        await cloud.control("POST", "speed", { speed: 4 });
-        const underWay = Array.from({ length: streams }, () => stream(id, token, 100));
-        await cloud.until(id, "both busy", ({ replicas }) =>
-            replicas.every(({ running }) => running >= 0.45 * streams),
-        );
+        // So that the gateway takes a second to learn of it.
+        await cloud.control("POST", "speed", { speed: 2 });
+        const underWay = await beginStreams(id, token, streams);
+        expect(cloud.app(id).replicas.map(({ requests }) => requests)).toEqual([streams / 2, streams / 2]);
         await cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, { fixed: { replicas: 1 } });
         const goes = (): boolean => cloud.app(id).replicas.some(({ phase }) => phase === "draining");
         await cloud.until(id, "one goes", goes);
@@ -77,8 +86,7 @@ describe("no request is lost", () => {
     it("by the rollout of an image", async () => {
         const { id, token } = await appOf(1);
         await cloud.control("POST", "speed", { speed: 300 });
-        const underWay = Array.from({ length: streams }, () => stream(id, token, 100));
-        await cloud.until(id, "busy", ({ replicas }) => replicas[0].running >= 0.9 * streams);
+        const underWay = await beginStreams(id, token, streams);
         await cloud.api("PUT", `/ai/app/${id}`, { url: `${image}-next` });
         const isNew = (): boolean => {
             const { replicas } = cloud.app(id);
@@ -91,8 +99,7 @@ describe("no request is lost", () => {
 
     it("by a stop, which is over when all is answered", async () => {
         const { id, token } = await appOf(1);
-        const underWay = Array.from({ length: 20 }, () => stream(id, token, 30));
-        await cloud.until(id, "busy", ({ replicas }) => replicas[0].running === 20);
+        const underWay = await beginStreams(id, token, 20);
         await cloud.api("PUT", `/ai/app/${id}/stop`);
         expect(await counted(underWay)).toEqual({ whole: 20 });
         const stopped = await cloud.until(id, "stopped", ({ state }) => state === "STOPPED");

@@ -52,6 +52,25 @@ describe("a command line that vLLM would not start with", () => {
     });
 });
 
+describe("a model in a folder", () => {
+    const command = ["vllm", "serve", "/weights", "--served-model-name", "mistralai/Ministral-3-14B-Instruct-2512"];
+
+    it("of object storage needs no hub, and is there at once when the platform has it", async () => {
+        for (const isCached of [false, true]) {
+            const folders = [{ path: "/weights", isCached }];
+            const own = await readyReplica([], { command, folders, hubRefuses: true });
+            const { data } = (await (await own.get("/v1/models")).json()) as { data: { id: string; root: string }[] };
+            expect(data[0]).toMatchObject({ id: command[4], root: "/weights" });
+            expect(own.log.join("\n")).toContain(`come from ${isCached ? "the platform's cache" : "object storage"}`);
+            await own.replica.stop();
+        }
+    });
+
+    it("that nothing is mounted at is refused", async () => {
+        expect(await ending(command)).toMatchObject({ code: 1, text: expect.stringContaining("local directory") });
+    });
+});
+
 describe("boot", () => {
     it("never logs a key or a token", async () => {
         const { log, replica } = await readyReplica(["--api-key", "made-up-key", "--hf-token", "hf_made_up"]);

@@ -322,6 +322,8 @@ describe("a stack is verified", () => {
         world.app.spec.scalingStrategy!.automatic!.cooldownPeriodSeconds = 300;
         world.app.status.state = "STANDBY";
         world.app.status.availableReplicas = 0;
+        const loaded = ["VllmNotWaking", "VllmSleepUnknown"];
+        world.rules.push(...loaded.map((name) => ({ name, type: "alerting", health: "ok" })));
         world.targets = world.targets.filter(({ labels }) => !labels.job.endsWith("-direct"));
         const findings = await world.verify();
         expect(findings.filter(({ verdict }) => verdict === "broken").map(findingLine)).toEqual([]);

@@ -129,7 +129,8 @@ export class AppRun {
     /** Replaces what runs by what the spec says now: new replicas first, the old ones serve until one is ready. */
     restart(): void {
         this.replicas.generation++;
-        this.roll();
+        // Nothing runs that could be replaced: what wakes it next is new.
+        if (this.app.state !== "STANDBY") this.roll();
     }
 
     private roll(): void {

@@ -85,7 +85,6 @@ function settingNames(name: string): Record<string, string> {
         scalingStrategy: `${at}.scaling`,
         "scalingStrategy.automatic.replicasMin": `${at}.replicas.min`,
         "scalingStrategy.automatic.replicasMax": `${at}.replicas.max`,
-        "scalingStrategy.automatic.cooldownPeriodSeconds": `${at}.scaling.cooldownSeconds`,
         command: `${at}.vllm`,
         "--max-model-len": `${at}.vllm.maxModelLen`,
         "--gpu-memory-utilization": `${at}.vllm.gpuMemoryUtilization`,

@@ -3,13 +3,11 @@ import type { WatchedModel } from "../../src/monitoring/rules";
 import { AlertWorld, growing, steady } from "./alert-world";
 import { deliveries, timelines, type Timeline } from "./alerts-in-time";
 import type { InputSeries } from "./promtool";
-import { allRules, relayed, single } from "./watched-models";
+import { allRules, relayed, single, sleeper } from "./watched-models";
 
 /**
  * What people are told, in its order, when something happens to a model: rules evaluated by promtool, minute by minute, and
  * what fires given to a real Alertmanager with the stack's configuration.
- *
- * An app that sleeps (STANDBY) is none of the stories: `replicas.min` of 0 is refused, so nothing makes it sleep.
  */
 interface Story {
     what: string;
@@ -106,6 +104,19 @@ const stories: Story[] = [
         series: busy(single, 1).unreachable(onset, onset + 8, "connection").series,
         told: ["page: VllmEndpointDown", "page over"],
         paged: 5,
+    },
+    {
+        what: "a model falls asleep, is woken ten minutes later and serves after eight more",
+        model: sleeper,
+        series: new AlertWorld(sleeper, 1).traffic().sleeps(onset, onset + 10, onset + 18).series,
+        told: [],
+    },
+    {
+        what: "a model that slept is asked, and no GPU is free",
+        model: sleeper,
+        series: new AlertWorld(sleeper, 1).traffic().sleeps(onset - 10, onset, onset + 200).series,
+        told: ["page: VllmNotWaking"],
+        paged: 17,
     },
     {
         what: "one of two replicas goes, and one is enough",

@@ -11,7 +11,7 @@ import { vllmMetrics } from "../../src/vllm/metrics";
 import { modelRules, spendRules, stackRules } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob, scrapeJob, type ScrapeJob } from "../../src/monitoring/scrape-jobs";
 import { monitoringChecks } from "../../src/monitoring/settings-checks";
-import { parseSettings, SettingsError, type Settings } from "../../src/settings";
+import { maySleep, parseSettings, SettingsError, type Settings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
 import { renderedJob } from "./rendered-job";
 
@@ -66,9 +66,9 @@ const model = fc.record(
         model: fc.constantFrom("Qwen/Qwen3-8B", "/hub/model"),
         image: fc.oneof(fc.constant("vllm/vllm-openai:v0.13.0"), joined(text, ":v1"), joined("registry/", text, ":v1")),
         region: fc.stringMatching(/^[A-Z][A-Z0-9-]{0,6}$/),
-        replicas: fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 95 })).map(([min, more]) => ({
+        replicas: fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 95 })).map(([min, more]) => ({
             min,
-            max: min + more,
+            max: Math.max(1, min + more),
         })),
         scaling: fc.record(
             {
@@ -131,12 +131,12 @@ const config = fc.record({
 
 /** The settings that this config is, or undefined where it is refused. */
 function accepted(raw: Record<string, unknown>): Settings | undefined {
-    const values = { projectId: "0123456789abcdef", huggingFaceToken: "hf_x", ...raw };
+    const values = { projectId: "0123456789abcdef", huggingFaceToken: "hf_x", appReaderKey: "a:b:c", ...raw };
     const written = Object.entries(values).map(([key, value]) => [
         key,
         typeof value === "string" ? value : JSON.stringify(value),
     ]);
-    const secretKeys = new Set(["huggingFaceToken", "alerting"]);
+    const secretKeys = new Set(["huggingFaceToken", "alerting", "appReaderKey"]);
     try {
         return parseSettings({ values: Object.fromEntries(written) as Record<string, string>, secretKeys }, "test", [
             monitoringChecks,
@@ -162,7 +162,7 @@ function* acceptedConfigs(): Generator<Settings> {
 function watched(name: string, { models, monitoring, alerting, limits }: Settings) {
     const settings = models[name];
     const { region, image, replicas, scaling, targets, scrape, desiredState } = settings;
-    const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
+    const relayed = monitoring.replicaMetrics === "relay" && (replicas.max > 1 || maySleep(settings));
     const rules = modelRules(
         {
             ...{ name, app: "11111111-2222-4333-8444-555555555555", region, image, replicas, scaling, targets },
@@ -177,7 +177,7 @@ function watched(name: string, { models, monitoring, alerting, limits }: Setting
     };
     const relay = `vllm-relay-${name}.monitoring.svc:9400`;
     const jobs: ScrapeJob[] = relayed
-        ? [relayedJob(args, relay), probeJob(args), relayJob(args, relay)]
+        ? [relayedJob(args, relay), ...(maySleep(settings) ? [] : [probeJob(args)]), relayJob(args, relay)]
         : [scrapeJob(args)];
     return { rules, jobs };
 }
@@ -217,6 +217,7 @@ describe(`${wanted} configs that the settings accept`, () => {
             true,
         );
         expect(models.some(({ scaling }) => scaling.metric === "and")).toBe(true);
+        expect(models.some(maySleep)).toBe(true);
         expect(all.some(({ alerting }) => odd(alerting.runbooks))).toBe(true);
     });
 

@@ -19,7 +19,9 @@ describe("replica relay", () => {
         const relays = stack.resources.filter(({ type }) => type.endsWith(":Deployment"));
         expect(relays.map(({ name }) => name)).toEqual(["ministral-relay", "qwen-relay"]);
         const files = stack.find("ConfigMap", "ministral-relay").inputs.data as Record<string, string>;
-        expect(Object.keys(files).sort()).toEqual(["completion-probe.js", "config.json", "relay.cjs"]);
+        expect(Object.keys(files).sort()).toEqual([
+            ...["app-state.js", "completion-probe.js", "config.json", "relay.cjs", "sleep.js"],
+        ]);
         expect(files).toMatchObject(relayScripts());
         const { value } = await stack.output("models");
         const url: string = value.ministral.appUrl;
@@ -35,6 +37,50 @@ describe("replica relay", () => {
             "vllm-relay-ministral.monitoring.svc:9400",
         ]);
         expect(stack.find("ScrapeConfig", "single-job").inputs.spec.scheme).toBe("HTTPS");
+    });
+
+    it("of a model that may sleep reads its state with a key that is nowhere in clear, and nothing else asks it", async () => {
+        const appReaderKey = "a-key:a-made-up-secret:a-consumer-key";
+        const models = { ministral: { replicas: { min: 0, max: 1 }, scaling: { cooldownSeconds: 120 } } };
+        const stack = await deploy({
+            stack: "dev",
+            config: { ...config, models, appReaderKey },
+            secretKeys: ["huggingFaceToken", "appReaderKey"],
+        });
+        expect(stack.find("App").inputs.scalingStrategy.automatic).toMatchObject({
+            replicasMin: 0,
+            cooldownPeriodSeconds: 120,
+        });
+        const { value } = await stack.output("models");
+        const { data } = stack.find("ConfigMap", "ministral-relay").inputs as { data: Record<string, string> };
+        expect(JSON.parse(data["config.json"])).toMatchObject({
+            replicas: { min: 0, max: 1 },
+            sleep: { after: 420, project: config.projectId, app: value.ministral.appId },
+        });
+        const key = stack.find("Secret", "ministral-app-reader-key");
+        expect(key.inputs.stringData).toEqual({ key: appReaderKey });
+        expect(key.secrets).toContain("stringData");
+        const { spec } = stack.find("Deployment", "ministral-relay").inputs.spec.template;
+        expect(spec.volumes).toContainEqual({
+            name: "key",
+            secret: { secretName: "vllm-relay-app-reader-ministral", defaultMode: 0o440 },
+        });
+        expect(stack.find("Deployment", "ministral-relay").dependsOn).toContain("Secret ministral-app-reader-key");
+        // None at the app's own address.
+        const jobs = stack.resources.filter(({ type }) => type.endsWith(":ScrapeConfig"));
+        expect(jobs.map(({ name }) => name).sort()).toEqual(["ministral-job", "ministral-relay-job"]);
+        for (const { inputs } of jobs) {
+            expect(inputs.spec.staticConfigs[0].targets).toEqual(["vllm-relay-ministral.monitoring.svc:9400"]);
+        }
+        const others = stack.resources.filter((one) => one !== key);
+        expect(JSON.stringify(others)).not.toContain("a-made-up-secret");
+    });
+
+    it("of one that never sleeps needs no key", async () => {
+        const stack = await deploy({ stack: "dev", config });
+        expect(stack.resources.filter(({ name }) => name.includes("app-reader"))).toEqual([]);
+        const { data } = stack.find("ConfigMap", "ministral-relay").inputs as { data: Record<string, string> };
+        expect(JSON.parse(data["config.json"]).sleep).toBeUndefined();
     });
 
     it("runs without any privilege, from the ConfigMap, with the token's Secret mounted", async () => {

@@ -9,7 +9,7 @@ export const toSet = {
 };
 
 /** Parses config written as it would be in a stack file, over what has to be set. */
-export function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken"]): Settings {
+export function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken", "appReaderKey"]): Settings {
     const values = Object.entries({ ...toSet, ...config })
         .filter(([, value]) => value !== undefined)
         .map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]);

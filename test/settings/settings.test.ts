@@ -5,6 +5,9 @@ import { SettingsError, type Fault } from "../../src/settings";
 import { faultsOf, ministral, monitoring, parse, toSet } from "./config";
 import { readProjectFile, stackFiles } from "./files";
 
+/** What a model needs to sleep. */
+const readable = { appReaderKey: "a-key:a-secret:a-consumer-key" };
+
 describe("defaults", () => {
     it("are the reference architecture once the three values are set", () => {
         const settings = parse({});
@@ -28,6 +31,7 @@ describe("defaults", () => {
             "limits",
             "prices",
             "grafanaTlsKey",
+            "appReaderKey",
             "controllerClientId",
             "controllerClientSecret",
         ]);
@@ -239,6 +243,64 @@ describe("faults", () => {
             "models.ministral.replicas.max",
             "0",
             /^give at least 1$/,
+        ],
+        [
+            "sleep without a key that reads its state",
+            ministral({ replicas: { min: 0 } }),
+            "appReaderKey",
+            "not set",
+            /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
+        ],
+        [
+            "a cooldown of a model that never sleeps",
+            ministral({ scaling: { cooldownSeconds: 60 } }),
+            "models.ministral.scaling.cooldownSeconds",
+            "60",
+            /^leave it out: only a model with replicas\.min of 0/,
+        ],
+        [
+            "a cooldown of more than an hour",
+            { ...ministral({ replicas: { min: 0 }, scaling: { cooldownSeconds: 3601 } }), ...readable },
+            "models.ministral.scaling.cooldownSeconds",
+            "3601",
+            /at most 3600/,
+        ],
+        [
+            "sleep by a metric that is 0 while requests run",
+            {
+                ...ministral({ replicas: { min: 0 }, scaling: { metric: "vllm:num_requests_waiting", target: 5 } }),
+                ...readable,
+            },
+            "models.ministral.scaling.metric",
+            '"vllm:num_requests_waiting"',
+            /^give vllm:num_requests_running/,
+        ],
+        [
+            "sleep as soon as one of several replicas idles",
+            { ...ministral({ replicas: { min: 0 }, scaling: { aggregation: "MIN" } }), ...readable },
+            "models.ministral.scaling.aggregation",
+            '"MIN"',
+            /AVERAGE, MAX or SUM/,
+        ],
+        [
+            "sleep between two looks",
+            {
+                ...ministral({
+                    replicas: { min: 0 },
+                    scaling: { scaleDownStabilizationSeconds: 60, cooldownSeconds: 10 },
+                }),
+                ...readable,
+            },
+            "models.ministral.scaling.cooldownSeconds",
+            "10",
+            /^give at least 60: /,
+        ],
+        [
+            "sleep and a scrape that would prevent it",
+            { ...ministral({ replicas: { min: 0 } }), ...readable, ...monitoring({ replicaMetrics: "direct" }) },
+            "monitoring.replicaMetrics",
+            '"direct"',
+            /scraped directly it would never sleep/,
         ],
         [
             "min above max",

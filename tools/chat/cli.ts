@@ -5,6 +5,7 @@ import { rootCertificates } from "node:tls";
 import { parseArgs } from "node:util";
 import { styled } from "../../machine/terminal";
 import { Connector, servedModels, stackTarget, urlTarget } from "../loadtest";
+import { awaken } from "../wake";
 import { askModel, ChatError, figures, type Message } from "./chat";
 
 const usage = `Usage: npm run chat [-- OPTIONS] ["QUESTION"]
@@ -16,6 +17,7 @@ that one and ends; a question can also come through a pipe. Without, a conversat
   --model NAME      which model of the stack, when it has several; with --url: the id that requests name
   --url URL         instead of a stack: OpenAI base URL; the token is taken from OPENAI_API_KEY
   --ca FILE         also trust this certificate authority (PEM)
+  --wake            wake a model that is asleep, and wait for it: that takes minutes, and is billed
   --system TEXT     what the model is told first
   --max-tokens N    per answer, default 1024
 
@@ -29,6 +31,7 @@ async function main(): Promise<number> {
             model: { type: "string" },
             url: { type: "string" },
             ca: { type: "string" },
+            wake: { type: "boolean", default: false },
             system: { type: "string" },
             "max-tokens": { type: "string", default: "1024" },
             help: { type: "boolean", short: "h", default: false },
@@ -50,6 +53,11 @@ async function main(): Promise<number> {
         baseUrl: target.baseUrl,
         token: target.token,
         ca: options.ca === undefined ? undefined : [...rootCertificates, readFileSync(options.ca, "utf8")],
+    });
+    await awaken(target.app, {
+        wake: options.wake,
+        knock: () => servedModels(connector),
+        log: (line) => console.error(styled("dim", line)),
     });
     const [first] = await servedModels(connector);
     const model = target.model ?? first;

@@ -4,6 +4,7 @@ import { accessSync, constants, readFileSync, renameSync, statSync, writeFileSyn
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { styled } from "../../machine/terminal";
+import { awaken } from "../wake";
 import { servedModels } from "./client";
 import { compareFiles } from "./compare";
 import type { LoadConfig } from "./config";
@@ -47,6 +48,7 @@ async function main(): Promise<number> {
         ca: config.ca === undefined ? undefined : [...rootCertificates, readFileSync(config.ca, "utf8")],
     };
     const connector = new Connector(endpoint);
+    await awaken(target.app, { wake: false, knock: () => servedModels(connector), log: console.log });
     const run = new LoadRun(config, await chooseModel(connector, target.model), endpoint, inCluster(config, target));
     const interrupted = heedInterrupts(run);
     console.log(`${headline(config, run)} to ${connector.shown(run.model)} at ${target.baseUrl}\n`);

@@ -73,7 +73,7 @@ async function main(): Promise<number> {
     };
     const speed = number("speed", Number(process.env.OVH_SANDBOX_SPEED) || 1);
     const options: ProofOptions = {
-        workers: number("workers", Math.ceil(1.6 * settings.scaling.target * settings.replicas.min)),
+        workers: number("workers", Math.ceil(1.6 * settings.scaling.target * Math.max(1, settings.replicas.min))),
         baseline: number("baseline", 2),
         baselineSeconds: number("baseline-seconds", 30),
         maxTokens: number("max-tokens", 256),
@@ -134,7 +134,7 @@ async function agreed(
 ): Promise<boolean> {
     const seconds = options.baselineSeconds + options.patienceSeconds + options.downPatienceSeconds;
     const hours = (seconds * options.speed) / 3600;
-    const added = replicas.max - replicas.min;
+    const added = replicas.max - Math.max(1, replicas.min);
     const cost =
         costOfReplica === undefined
             ? `what ${added} more replica(s) cost in that time (the stack's output \`cost\` has no price of them in euros)`

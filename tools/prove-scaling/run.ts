@@ -60,7 +60,7 @@ export async function proveScaling(input: ProofInput): Promise<Proof> {
     const now = (): number => (performance.now() - began) / 1000;
     const { status } = await readApp(api, appId);
     const ready = status.availableReplicas ?? 0;
-    const early = hopeless(model, ready);
+    const early = hopeless(model, ready, status.state);
     if (early) return empty(early);
 
     const observer = new Observer({

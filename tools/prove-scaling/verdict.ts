@@ -1,10 +1,12 @@
 import type { ModelSettings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
+import { wakeCommand } from "../verify/app";
 import type { Observations } from "./observe";
 import { scalingValue, type Moments, type ProofRequest } from "./timeline";
 
 /** Why a stack did not scale, or did not recover. */
 export type Cause =
+    | "asleep"
     | "target above max-num-seqs"
     | "metric missing"
     | "token"
@@ -38,8 +40,11 @@ type Model = Pick<ModelSettings, "scaling" | "replicas" | "targets" | "probes" |
 const tolerance = 0.1;
 
 /** What can be told before any load: a proof that cannot succeed is not begun. Undefined when nothing speaks against it. */
-export function hopeless(model: Model, ready: number): ProofVerdict | undefined {
+export function hopeless(model: Model, ready: number, state = "RUNNING"): ProofVerdict | undefined {
     const { scaling, replicas, name } = model;
+    if (state === "STANDBY") {
+        return did(1, "asleep", `${name} is asleep, and a proof of its waking is none of its scaling: ${wakeCommand}`);
+    }
     const most = maxNumSeqs(model);
     if (scaling.metric === "vllm:num_requests_running" && scaling.target * (1 + tolerance) >= most) {
         const set = `pulumi config set --path models.${name}.scaling.target ${Math.floor(most * 0.7)}`;

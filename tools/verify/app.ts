@@ -3,7 +3,7 @@ import { comparableInputs, comparableLive, isAsWanted, type Field } from "../../
 import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/app/live";
 import type { AppInputs } from "../../packages/ai-deploy/src/app/args";
 import { appArgs } from "../../src/inference/app-args";
-import type { ModelSettings } from "../../src/settings";
+import { maySleep, type ModelSettings } from "../../src/settings";
 import { advisoriesRead, imageHoles } from "../../src/vllm/advisories";
 import type { ModelOutput } from "../stack";
 import { caution, eventually, expect, unseen, type Check } from "./check";
@@ -21,6 +21,9 @@ export interface AiDeploy {
     client: Pick<OvhClient, "get">;
     projectId: string;
 }
+
+/** How to wake a model, in the words of a fix. */
+export const wakeCommand = "npm run chat -- --wake hello";
 
 /** The path of an app in OVHcloud's API. */
 export function appPath(projectId: string, appId: string): string {
@@ -51,6 +54,9 @@ export async function checkRunning(
             eventually(async () => {
                 const { spec, status } = await readApp(api, output.appId);
                 const fine = stopped ? status.state === "STOPPED" : servingStates.includes(status.state);
+                if (status.state === "STANDBY" && maySleep(settings)) {
+                    unseen("it is asleep, as it may be, and is not woken to be looked at", wakeCommand);
+                }
                 const message = status.info?.message ? `: ${status.info.message}` : "";
                 expect(fine, `app ${output.appId} is ${status.state}${message}`, wayOut(status.state, name));
                 return `${spec.name} ${output.appId}, ${status.availableReplicas ?? 0} replica(s)`;
@@ -69,7 +75,7 @@ export function runs(name: string, { desiredState }: Pick<ModelSettings, "desire
 
 function wayOut(state: string, name: string): string {
     if (state === "STOPPED") return "start it: pulumi up";
-    if (state === "STANDBY") return "it is asleep: npm run chat -- hello wakes it";
+    if (state === "STANDBY") return `set replicas.min back, or wake it: ${wakeCommand}`;
     if (state === "QUEUED") return "it waits for a GPU: try another region or flavor, or wait";
     return `look at its log: ovhai app logs, or models.${name} in the control panel; then pulumi up`;
 }

@@ -1,7 +1,7 @@
 import { jobName, probeJobName } from "../../src/monitoring/scrape-jobs";
 import { relayMetrics } from "../../src/monitoring/metrics";
 import { durationSeconds } from "../../src/settings/formats";
-import type { MonitoringSettings } from "../../src/settings";
+import { maySleep, type ModelSettings, type MonitoringSettings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
 import { dashboardMetrics } from "../../src/vllm/metrics";
 import type { Prometheus } from "../prometheus";
@@ -56,8 +56,13 @@ export async function checkScraped(
             }, patienceSeconds);
             return "all";
         },
-        { needs: [scraped(name)] },
+        { needs: [scraped(name), ...ofAwake(name, settings)] },
     );
+}
+
+/** A model that may sleep tells of itself only while it runs. */
+function ofAwake(name: string, settings: ModelSettings): string[] {
+    return maySleep(settings) ? [runs(name, settings)] : [];
 }
 
 /** Checks how a model is scraped: job, labels, freshness, every replica. */
@@ -71,8 +76,9 @@ export async function checkScrapeJobs(
     if (settings.desiredState === "STOPPED") return;
     const needs = [scraped(name)];
     const interval = durationSeconds(monitoring.scrapeInterval)!;
-    const relayed = monitoring.replicaMetrics === "relay" && settings.replicas.max > 1;
-    const jobs = relayed ? [jobName(name), probeJobName(name)] : [jobName(name)];
+    const sleeper = maySleep(settings);
+    const relayed = monitoring.replicaMetrics === "relay" && (settings.replicas.max > 1 || sleeper);
+    const jobs = relayed && !sleeper ? [jobName(name), probeJobName(name)] : [jobName(name)];
 
     await check(
         `${name}: scrape jobs as configured`,
@@ -93,7 +99,7 @@ export async function checkScrapeJobs(
             // The one that goes by the public address.
             const direct = targets.find(({ labels }) => labels.job === jobs.at(-1))!;
             expect(
-                direct.scrapeUrl === `${output.appUrl}/metrics`,
+                direct.scrapeUrl === `${output.appUrl}/metrics` || sleeper,
                 `job ${jobs.at(-1)} scrapes ${direct.scrapeUrl}, not ${output.appUrl}/metrics`,
                 "pulumi up",
             );
@@ -145,6 +151,6 @@ export async function checkScrapeJobs(
             expect(reachable, `the target ${target} is never passed: a replica runs ${most} at once at most`, lower);
             return `${metric} is ${Number(value.toPrecision(3))}, the target ${target}`;
         },
-        { needs },
+        { needs: [...needs, ...ofAwake(name, settings)] },
     );
 }

@@ -37,8 +37,8 @@ export interface AppState {
     replicas: number;
 }
 
-/** Seconds that one answer may take. */
-const timeout = 5;
+/** Seconds that one answer may take: a scrape waits for it, and is to have time left for the replicas. */
+const timeout = 2;
 /** Many times what an app is. */
 const maxBytes = 1_000_000;
 
@@ -82,7 +82,7 @@ export class StateReader {
     }
 }
 
-const wrongKey = ": the key appReader may not read this app";
+const wrongKey = ": appReaderKey may not read this app";
 
 /** Rejects when there is no whole answer in time. */
 function get(url: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {

@@ -781,17 +781,20 @@ async function replicasPage(
     { sampler, probe, sleep }: Parts,
     timeout: number,
 ): Promise<[status: number, text: string]> {
+    const began = performance.now();
     if (sleep && !(await sleep.mayAsk())) {
         sampler.rest();
         // No replica, and no outage either, unless it is down.
         return [sleep.phase === "down" ? 503 : 200, `# not asked: the app is ${sleep.phase}\n`];
     }
-    // A part of the scraper's patience, so that what was seen by then still reaches it.
-    const patience = timeout * 0.8;
+    // A part of the scraper's patience, so that what was seen by then still reaches it; less what the API has taken of it.
+    const spent = (performance.now() - began) / 1000;
+    const patience = Math.max(timeout * 0.8 - spent, timeout * 0.2);
     const { page, round } = await sampler.scrape(
         patience > 0 ? Math.min(patience, sampler.config.interval) : defaultSeconds,
     );
-    sleep?.saw(round.started, sampler.work(), probe?.work ?? { underWay: 0, ended: 0 });
+    // Of a round that met nobody the replicas are those of before.
+    if (round.seen.size > 0) sleep?.saw(round.started, sampler.work(), probe?.work ?? { underWay: 0, ended: 0 });
     return page === undefined ? [503, `no replica answers: ${describe(round)}\n`] : [200, page];
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { FaultRule } from "../../../sandbox/ovhcloud/faults";
 import type { LoggedRequest } from "../../../sandbox/ovhcloud/server";
-import { appInputs as inputsOf } from "./inputs";
+import { appInputs as inputsOf, autoscaling } from "./inputs";
 import { startTestCloud, type TestCloud } from "../cloud";
 import { startCloudAndProvider } from "../cloud-and-provider";
 import { stub } from "../../../packages/ai-deploy/src/resources";
@@ -93,6 +93,32 @@ describe("create", () => {
         expect(stack.resource!.id).toBe(id);
         await stack.up(appInputs());
         expect(theApp()).toMatchObject({ id, state: "RUNNING" });
+    });
+
+    it("one that sleeps is up: changes are taken and leave it asleep, a minimum of 1 wakes it, and it can be deleted", async () => {
+        const sleepy = (changes: Bag = {}) => ({
+            scalingStrategy: autoscaling({ replicasMin: 0, replicasMax: 1, cooldownPeriodSeconds: 60, ...changes }),
+        });
+        const { stack, id } = await upStack(sleepy());
+        const until = async (state: string) => {
+            while (theApp().state !== state) await sleep(5);
+        };
+        await until("STANDBY");
+        expect(await stack.preview(appInputs(sleepy()))).toBe("same");
+        await stack.up(appInputs({ ...sleepy({ cooldownPeriodSeconds: 90 }), image: "vllm/vllm-openai:v0.13.1" }));
+        expect(theApp()).toMatchObject({ id, state: "STANDBY" });
+        expect(stack.resource!.outputs.state).toBe("STANDBY");
+        await stack.up(
+            appInputs({
+                ...sleepy({ replicasMin: 1, cooldownPeriodSeconds: undefined }),
+                image: "vllm/vllm-openai:v0.13.1",
+            }),
+        );
+        await until("RUNNING");
+        await stack.up(appInputs({ ...sleepy(), image: "vllm/vllm-openai:v0.13.1" }));
+        await until("STANDBY");
+        await stack.destroy();
+        expect(cloud.api.apps()).toEqual([]);
     });
 
     it("wanted stopped, it ends stopped", async () => {

@@ -23,7 +23,15 @@ import { configSet, readSetCommand } from "../../settings/pulumi-config";
 
 const documented = documentedSettings();
 const settings = documented.filter(({ type }) => type);
-const secretKeys = ["huggingFaceToken", "models", "alerting", "monitoring", "grafanaTlsKey", "controllerClientSecret"];
+const secretKeys = [
+    "huggingFaceToken",
+    "models",
+    "alerting",
+    "monitoring",
+    "grafanaTlsKey",
+    "appReaderKey",
+    "controllerClientSecret",
+];
 const commandsOf = ({ tags }: DocumentedSetting) => tags.example?.split("\n") ?? [];
 /** The config after these commands. */
 function after(config: Record<string, unknown>, lines: string[]): Record<string, unknown> {

@@ -315,6 +315,24 @@ const cases: [what: string, breakIt: (world: World) => void, promise: string, ve
 ];
 
 describe("a stack is verified", () => {
+    it("whose model sleeps, as it may: it is not asked, and nothing is broken for it", async () => {
+        const world = servers.make();
+        world.settings.models.ministral.replicas.min = 0;
+        world.app.spec.scalingStrategy!.automatic!.replicasMin = 0;
+        world.app.spec.scalingStrategy!.automatic!.cooldownPeriodSeconds = 300;
+        world.app.status.state = "STANDBY";
+        world.app.status.availableReplicas = 0;
+        const loaded = ["VllmNotWaking", "VllmSleepUnknown"];
+        world.rules.push(...loaded.map((name) => ({ name, type: "alerting", health: "ok" })));
+        world.targets = world.targets.filter(({ labels }) => !labels.job.endsWith("-direct"));
+        const findings = await world.verify();
+        expect(findings.filter(({ verdict }) => verdict === "broken").map(findingLine)).toEqual([]);
+        const serving = findings.filter(({ group }) => group === "Serving");
+        expect(serving.map(({ verdict }) => verdict)).toEqual(serving.map(() => "unknown"));
+        const [runs] = findings.filter(({ promise }) => promise === "ministral: app is RUNNING");
+        expect(runs).toMatchObject({ verdict: "unknown", fix: "npm run chat -- --wake hello" });
+    });
+
     it("that is well: every promise holds, and there are enough of them", async () => {
         const findings = await look(() => undefined);
         expect(findings.filter(({ verdict }) => verdict !== "holds")).toEqual([]);

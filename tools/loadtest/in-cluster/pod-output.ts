@@ -31,7 +31,8 @@ export function outputOfCluster(kubernetes: KubeConfig, namespace: string): PodO
                 const lines = createInterface({ input: answer, crlfDelay: Infinity });
                 lines.on("line", line);
                 lines.once("close", resolve);
-                answer.on("error", () => lines.close()); // cut off: who reads on sees what is missing
+                // Cut off, which it tells as its own error: who reads on sees what is missing.
+                for (const one of [answer, lines]) one.on("error", () => lines.close());
             });
             call.setTimeout(silentMs, () => call.destroy());
             call.on("error", reject);

@@ -4,7 +4,7 @@ import { wordsOf } from "../../kubernetes-error";
 import { handOn, type Task, type TaskEnd, type TaskEvents, type TaskRunner } from "../processes";
 import { FrameReader } from "./frames";
 import { leaseSeconds, loadtestApp, loadtestJob, loadtestParts } from "./manifests";
-import type { FromPod } from "./pod";
+import { toldToEnd, type FromPod } from "./messages";
 import type { PodOutput } from "./pod-output";
 
 export interface ClusterPlace {
@@ -243,8 +243,9 @@ export class JobRunner implements TaskRunner {
             return;
         }
         state.end = message.end;
-        // One that gives up, gives up for all.
-        if (message.end.stopped !== undefined) this.stop(message.end.stopped);
+        // One that gives up, gives up for all. One that was told to end by the cluster did so for a reason that is still to be found.
+        const { stopped } = message.end;
+        if (stopped !== undefined && stopped !== toldToEnd) this.stop(stopped);
         this.wake();
     }
 
@@ -270,7 +271,7 @@ export class JobRunner implements TaskRunner {
     private sum(): TaskEnd {
         const ends = this.states.flatMap(({ end }) => end ?? []);
         return {
-            stopped: this.stopped,
+            stopped: this.stopped ?? ends.find(({ stopped }) => stopped !== undefined)?.stopped,
             steadyUntil: ends.length === 0 ? this.lastEnd : Math.min(...ends.map(({ steadyUntil }) => steadyUntil)),
             seconds: Math.max(this.lastEnd, ...ends.map(({ seconds }) => seconds)),
             openings: ends.flatMap(({ openings }) => openings),

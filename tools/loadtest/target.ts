@@ -35,7 +35,8 @@ export async function stackTarget(stackName: string | undefined, model: string |
         ...modelConfig(stack.config[`${project}:models`]?.value, name),
         cluster: () => {
             const { kubeconfig } = stack.outputs;
-            if (kubeconfig === undefined) throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
+            if (kubeconfig === undefined)
+                throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
             return { kubeconfig, namespace: stackSettings(stack).monitoring.namespace };
         },
     };

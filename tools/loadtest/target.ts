@@ -35,8 +35,9 @@ export async function stackTarget(stackName: string | undefined, model: string |
         ...modelConfig(stack.config[`${project}:models`]?.value, name),
         cluster: () => {
             const { kubeconfig } = stack.outputs;
-            if (kubeconfig === undefined)
+            if (kubeconfig === undefined) {
                 throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
+            }
             return { kubeconfig, namespace: stackSettings(stack).monitoring.namespace };
         },
     };

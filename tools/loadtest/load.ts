@@ -103,6 +103,9 @@ export class Load {
     /** Resolves when every request has ended, or soon after `stop`. `beganAt`: the start, in this process' milliseconds. */
     async run(beganAt = performance.now()): Promise<void> {
         this.beganAt = beganAt;
+        // Not by `until`, whose clock stands at 0 before the start.
+        const ahead = Math.max(0, beganAt - performance.now());
+        await sleep(ahead, undefined, { signal: this.end.signal }).catch(() => undefined);
         if (isOpenLoop(this.config)) await this.followSchedule();
         else await Promise.all(this.ready.map((place) => this.work(place.shift, place.connection)));
         this.connections.close();

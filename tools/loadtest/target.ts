@@ -37,7 +37,9 @@ export async function stackTarget(stackName: string | undefined, model: string |
         replicaPrice: stack.outputs.cost && replicaPrice(stack.outputs.cost, name),
         cluster: () => {
             const { kubeconfig } = stack.outputs;
-            if (kubeconfig === undefined) throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
+            if (kubeconfig === undefined) {
+                throw new Error("the stack has no output `kubeconfig`: run `pulumi up` first");
+            }
             return { kubeconfig, namespace: stackSettings(stack).monitoring.namespace };
         },
     };

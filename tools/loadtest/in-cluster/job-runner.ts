@@ -4,7 +4,7 @@ import { wordsOf } from "../../kubernetes-error";
 import { handOn, type Task, type TaskEnd, type TaskEvents, type TaskRunner } from "../processes";
 import { FrameReader } from "./frames";
 import { leaseSeconds, loadtestApp, loadtestJob, loadtestParts } from "./manifests";
-import type { FromPod } from "./pod";
+import { toldToEnd, type FromPod } from "./messages";
 import type { PodOutput } from "./pod-output";
 
 export interface ClusterPlace {
@@ -49,6 +49,8 @@ export class JobRunner implements TaskRunner {
     private readonly createdAt = performance.now();
     private renewedAt = this.createdAt;
     private beganAt?: number;
+    /** Of the requests that are known of, seconds from the start. */
+    private lastEnd = 0;
     private stopped?: string;
     private stoppedAt?: number;
     private wake = (): void => undefined;
@@ -108,9 +110,9 @@ export class JobRunner implements TaskRunner {
     /** Ends the pods' load; what they have measured is still read. */
     stop(reason: string): void {
         if (this.stopped !== undefined) return;
-        this.wake();
         this.stopped = reason;
         this.stoppedAt = performance.now();
+        this.wake();
         // Its pods go first.
         void this.batch
             .deleteNamespacedJob({ name: this.name, namespace: this.place.namespace, propagationPolicy: "Foreground" })
@@ -226,7 +228,7 @@ export class JobRunner implements TaskRunner {
         try {
             message = state.reader.read(line);
         } catch (error) {
-            return this.stop(`of a pod: ${(error as Error).message}`);
+            return this.stop(`a pod cannot be followed: ${(error as Error).message}`);
         }
         if (message === undefined) return;
         if (message.kind === "began") {
@@ -236,8 +238,14 @@ export class JobRunner implements TaskRunner {
         }
         handOn(message, this.events);
         state.running = message.kind === "outcomes" ? message.running : 0;
-        if (message.kind === "outcomes") return;
+        if (message.kind === "outcomes") {
+            for (const { end } of message.outcomes) this.lastEnd = Math.max(this.lastEnd, end);
+            return;
+        }
         state.end = message.end;
+        // One that gives up, gives up for all. One that was told to end by the cluster did so for a reason that is still to be found.
+        const { stopped } = message.end;
+        if (stopped !== undefined && stopped !== toldToEnd) this.stop(stopped);
         this.wake();
     }
 
@@ -264,8 +272,8 @@ export class JobRunner implements TaskRunner {
         const ends = this.states.flatMap(({ end }) => end ?? []);
         return {
             stopped: this.stopped ?? ends.find(({ stopped }) => stopped !== undefined)?.stopped,
-            steadyUntil: ends.length === 0 ? 0 : Math.min(...ends.map(({ steadyUntil }) => steadyUntil)),
-            seconds: Math.max(0, ...ends.map(({ seconds }) => seconds)),
+            steadyUntil: ends.length === 0 ? this.lastEnd : Math.min(...ends.map(({ steadyUntil }) => steadyUntil)),
+            seconds: Math.max(this.lastEnd, ...ends.map(({ seconds }) => seconds)),
             openings: ends.flatMap(({ openings }) => openings),
             processes: ends.flatMap(({ processes }) => processes),
             machineCpu: Math.max(0, ...ends.map(({ machineCpu = 0 }) => machineCpu)),

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { nodeImage } from "../../../src/monitoring/pod";
 import { UsageError } from "../usage-error";
-import type { PodTask } from "./pod";
+import type { PodTask } from "./messages";
 
 /** The objects of a load test that runs in the cluster: one Job, and what its pods mount, which goes with it. */
 

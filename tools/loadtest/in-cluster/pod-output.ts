@@ -1,7 +1,6 @@
 import type { KubeConfig } from "@kubernetes/client-node";
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { get, type RequestOptions } from "node:https";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
@@ -28,10 +27,15 @@ export function outputOfCluster(kubernetes: KubeConfig, namespace: string): PodO
                     reject(new Error(`the cluster's API server answers ${answer.statusCode} to the log of pod ${pod}`));
                     return;
                 }
-                const lines = createInterface({ input: answer, crlfDelay: Infinity });
-                lines.on("line", line);
-                lines.once("close", resolve);
-                answer.on("error", () => lines.close()); // cut off: who reads on sees what is missing
+                // Half a line is none: it comes whole when it is read again.
+                let rest = "";
+                answer.setEncoding("utf8").on("data", (part: string) => {
+                    const lines = (rest + part).split("\n");
+                    rest = lines.pop()!;
+                    lines.forEach(line);
+                });
+                answer.on("error", () => resolve()); // cut off
+                answer.on("end", resolve);
             });
             call.setTimeout(silentMs, () => call.destroy());
             call.on("error", reject);

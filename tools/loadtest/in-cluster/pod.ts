@@ -3,19 +3,11 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import type { FromShard, Task } from "../processes";
 import { MachineObserver } from "../self-report";
 import { Shard } from "../shard";
 import { joinBarrier, openBarrier } from "./barrier";
 import { frameWriter } from "./frames";
-
-/** What the file holds: the task, and the number of pods. */
-export interface PodTask extends Omit<Task, "share"> {
-    pods: number;
-}
-
-/** `began`: the start is so many milliseconds away. */
-export type FromPod = FromShard | { kind: "began"; inMs: number };
+import { toldToEnd, type FromPod, type PodTask } from "./messages";
 
 /** Outcomes go to the output in batches: its lines are read from afar. */
 const batchMs = 1000;
@@ -42,7 +34,7 @@ async function main(): Promise<void> {
         batchMs,
     );
     let begun = false;
-    process.on("SIGTERM", () => (begun ? shard.stop("the pod was told to end") : process.exit(143)));
+    process.on("SIGTERM", () => (begun ? shard.stop(toldToEnd) : process.exit(143)));
     const barrier = index === 0 ? await openBarrier(host, Number(port), pods) : await joinBarrier(host, Number(port));
     // First all are there, then all open connections: none waits on those that it has opened.
     await barrier.pass();

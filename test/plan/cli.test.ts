@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readProblem, readTraffic, readValues } from "../../plan/options";
 import { configLines } from "../../plan/text";
-import { UsageError } from "../../tools/loadtest/config";
+import { UsageError } from "../../tools/loadtest/usage-error";
 import { parse } from "../settings/config";
 
 let folder: string;

@@ -53,7 +53,9 @@ async function main(): Promise<number> {
             const stack = required(options.stack, "--stack");
             const { refresh, "policy-pack": policyPack } = options;
             // Of what has changed outside Pulumi nobody asks what it costs.
-            const cost = refresh ? undefined : await costChange(stack).catch((error: Error) => `Not known: ${error.message}`);
+            const cost = refresh
+                ? undefined
+                : await costChange(stack).catch((error: Error) => `Not known: ${error.message}`);
             const report = await previewStack({ stack, policyPack, refresh, cost });
             writeFileSync(out, `${JSON.stringify(report, undefined, 4)}\n`);
             return report.ok ? 0 : 1;

@@ -57,8 +57,11 @@ export async function callApi(
             allowedRoutes: [{ method: "GET", path: "/*" }],
         };
     }
-    // Of the account, which no policy of a project can give.
-    const ofIam = caller.account ? undefined : iam.call(method, path, parse(body) as object | undefined);
+    // Of the account itself, which no policy of a project can give.
+    if (caller.account && /^\/(me|v2\/iam)\//.test(path)) {
+        throw new ApiError(403, "Client::Forbidden", "User not granted for this request");
+    }
+    const ofIam = iam.call(method, path, parse(body) as object | undefined);
     if (ofIam) return ofIam.answer;
     const matched = route(method, path);
     if (!matched) throw notFound(`${method} ${path} is not an operation of this API`);

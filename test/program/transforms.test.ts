@@ -36,7 +36,7 @@ it("the transforms have the last word on what each component makes", async () =>
     const dashboards = stack.resources.filter(({ name }) => name.startsWith("monitoring-dashboard-"));
     expect(dashboards.length).toBeGreaterThan(1);
     for (const { inputs } of dashboards) expect(inputs.immutable).toBe(true);
-    expect(stack.find("PrometheusRule").inputs.metadata).toMatchObject({
+    expect(stack.find("PrometheusRule", "ministral-rules").inputs.metadata).toMatchObject({
         labels: { team: "own" },
         name: "vllm-ministral",
     });

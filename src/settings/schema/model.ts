@@ -61,6 +61,9 @@ const weights = z.strictObject({
     /**
      * The data store's alias in the project (`ovhai datastore list`). It has to be in the app's region.
      * @default none
+     * @example
+     * pulumi config set --path models.ministral.weights.dataStore my-store
+     * pulumi config set --path models.ministral.weights.container my-weights
      * @change replaces the app
      * @cost the object storage that it names
      */
@@ -68,6 +71,9 @@ const weights = z.strictObject({
     /**
      * Container, or bucket, of the data store, with the files of this model and nothing else.
      * @default none
+     * @example
+     * pulumi config set --path models.ministral.weights.dataStore my-store
+     * pulumi config set --path models.ministral.weights.container my-weights
      * @change replaces the app
      */
     container: z.string().min(1),

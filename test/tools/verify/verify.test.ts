@@ -233,7 +233,9 @@ const cases: [what: string, breakIt: (world: World) => void, promise: string, ve
         "a target over max-num-seqs",
         (w) => {
             w.settings.models.ministral.vllm.maxNumSeqs = 40;
-            w.app.spec.command = [...w.app.spec.command!.slice(0, 2), `${w.app.spec.command![2]} --max-num-seqs 40`];
+            w.app.spec.command = w.app.spec.command!.map((word) =>
+                word.replace(" --shutdown-timeout", " --max-num-seqs 40$&"),
+            );
         },
         "ministral: the metric that scaling follows is there, and its target can be reached",
         "broken",

@@ -1,37 +1,14 @@
+import { daysOf, spansOf, type Hours } from "../src/hours/schedule";
 import type { Capacity } from "./capacity";
 
-/** Hours of some days with limits of their own, as `models.NAME.schedule` has them. */
-export interface ScheduleEntry {
-    /** `mon-fri`, `sat,sun`, `mon-wed,fri`. */
-    days: string;
-    /** `HH:MM`; `to` may be `24:00`, and when it is not after `from`, it is of the next day. */
-    from: string;
-    to: string;
-    /** The clock that traffic has here. */
+/** An entry of `models.NAME.schedule`, on the clock that traffic has here. */
+export interface ScheduleEntry extends Hours {
     timeZone: "UTC";
-    min: number;
-    max: number;
 }
 
-const dayNames = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const day = 86_400;
 const week = 7 * day;
 const quarter = 900;
-
-/** The days that a text names, 0 for Monday; undefined when it is none. */
-function daysOf(text: string): number[] | undefined {
-    const found = text.split(",").flatMap((part) => {
-        const [first, last = first, ...rest] = part.split("-").map((name) => dayNames.indexOf(name));
-        if (first < 0 || last < first || rest.length > 0) return [undefined];
-        return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-    });
-    return found.every((one) => one !== undefined) ? found : undefined;
-}
-
-function secondsOf(clock: string): number {
-    const [hours, minutes] = clock.split(":").map(Number);
-    return 3600 * hours + 60 * minutes;
-}
 
 function clockOf(seconds: number): string {
     const two = (number: number): string => String(number).padStart(2, "0");
@@ -40,14 +17,8 @@ function clockOf(seconds: number): string {
 
 /** The entry of this moment, in seconds after Monday 0:00 UTC. */
 export function entryAt(schedule: readonly ScheduleEntry[], moment: number): ScheduleEntry | undefined {
-    return schedule.find(({ days, from, to }) => {
-        const begin = secondsOf(from);
-        const length = secondsOf(to) - begin;
-        return daysOf(days)!.some((one) => {
-            const since = (((moment - one * day - begin) % week) + week) % week;
-            return since < (length > 0 ? length : length + day);
-        });
-    });
+    const minute = (((moment % week) + week) % week) / 60;
+    return schedule.find((entry) => spansOf(entry).some(({ start, end }) => start <= minute && minute < end));
 }
 
 /**

@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readProblem, readTraffic, readValues } from "../../plan/options";
+import type { Setting } from "../../plan/problem";
 import { configLines } from "../../plan/text";
 import { UsageError } from "../../tools/loadtest/usage-error";
 import { parse } from "../settings/config";
+import { configSet } from "../settings/pulumi-config";
 
 let folder: string;
 beforeAll(() => {
@@ -75,7 +77,7 @@ describe("npm run plan", () => {
         expect(best.refused + best.lost).toBeLessThanOrEqual(problem.targets.errorBudget);
         expect(frontier.length).toBeGreaterThan(0);
         const lines = stdout.split("\n").filter((line) => line.includes("pulumi config set"));
-        const model = modelOf(lines.map((line) => line.trim()));
+        const { ministral: model } = configOf(lines.map((line) => line.trim())).models;
         expect(model.scaling.target).toBe(best.setting.target);
         expect(parse({ models: { ministral: model } }).models.ministral).toMatchObject(model);
         // Both stand alone: nothing is fetched from anywhere.
@@ -136,41 +138,32 @@ it.each([
     expect(read).toThrow(fault);
 });
 
-/** The model that these lines set, as it would be in a stack file. */
-function modelOf(lines: string[]): Record<string, any> {
-    const model: Record<string, any> = {};
-    for (const line of lines) {
-        const [, path, value] = /^pulumi config set --path models\.ministral\.(\S+) (\S+)$/.exec(line)!;
-        const keys = path.split(".");
-        const last = keys.pop()!;
-        const at = keys.reduce((map, key) => (map[key] ??= {}), model);
-        at[last] = isNaN(Number(value)) ? value : Number(value);
-    }
-    return model;
+/** The config that these lines set. */
+function configOf(lines: string[]): Record<string, any> {
+    return lines.reduce((config, line) => configSet(config, line), {});
 }
 
-it("prints hours and sleep as the settings have them", () => {
-    const entry = { days: "mon-fri", from: "07:45", to: "19:00", timeZone: "UTC", min: 2, max: 4 } as const;
-    const lines = configLines("chat", {
-        ...{ metric: "vllm:num_requests_running", target: 16, min: 0, max: 2, scaleDownSeconds: 300 },
-        ...{ maxNumSeqs: 256, cooldownSeconds: 900, schedule: [entry] },
-    });
-    expect(lines).toContain("pulumi config set --path models.chat.replicas.min 0");
-    expect(lines).toContain("pulumi config set --path models.chat.scaling.cooldownSeconds 900");
-    expect(lines).toContain("pulumi config set --path 'models.chat.schedule[0].days' mon-fri");
-    expect(lines).toContain("pulumi config set --path 'models.chat.schedule[0].max' 4");
-});
+describe("prints settings that the program takes", () => {
+    const office = { days: "mon-fri", from: "07:45", to: "19:00", timeZone: "UTC", min: 2, max: 4 } as const;
+    const setting: Setting = {
+        ...{ metric: "vllm:num_requests_running", target: 16, min: 1, max: 2, scaleDownSeconds: 300 },
+        ...{ maxNumSeqs: 256, cooldownSeconds: 900 },
+    };
 
-it("prints settings that the program takes", () => {
-    const lines = configLines("ministral", {
-        metric: "vllm:num_requests_running",
-        target: 16,
-        min: 1,
-        max: 2,
-        scaleDownSeconds: 300,
-        maxNumSeqs: 256,
-        cooldownSeconds: 300,
+    it("always on", () => {
+        const config = configOf(configLines("ministral", setting));
+        expect(config.models.ministral.scaling.cooldownSeconds).toBeUndefined();
+        expect(parse(config).models.ministral).toMatchObject(config.models.ministral);
     });
-    const model = modelOf(lines);
-    expect(parse({ models: { ministral: model } }).models.ministral).toMatchObject(model);
+
+    it("asleep when nobody asks, with hours", () => {
+        const config = configOf(configLines("ministral", { ...setting, min: 0, schedule: [office] }));
+        expect(config.models.ministral).toMatchObject({
+            replicas: { min: 0, max: 2 },
+            scaling: { cooldownSeconds: 900 },
+            schedule: [office],
+        });
+        const { ministral } = parse({ ...config, appReaderKey: "made-up-key:made-up-secret:made-up-consumer" }).models;
+        expect(ministral).toMatchObject(config.models.ministral);
+    });
 });

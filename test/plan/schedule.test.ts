@@ -28,7 +28,7 @@ describe("an entry of a schedule", () => {
         ["mon-fri 24:00-08:00 2-4"],
         ["mon-fri 08:00-19:00 2"],
         ["mon-fri 08:00-19:00 4-2"],
-        ["fri-mon 08:00-19:00 2-4"],
+        ["fry-mon 08:00-19:00 2-4"],
         ["mon-fri 08:00-19:00 2-4 UTC"],
     ])("%s is none", (text) => {
         expect(() => parseEntry(text)).toThrow("such as mon-fri 08:00-19:00 2-4");

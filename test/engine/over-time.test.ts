@@ -131,7 +131,8 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
         const before = { prometheus: await prometheusUid(), claims: await claims() };
         stage.configure({ "monitoring.chart.path": stage.layout.chart, "monitoring.storage.prometheus": "60Gi" });
         const { steps, announced, said } = await upAsAnnounced();
-        expect(steps).toEqual(["update Release monitoring"]);
+        // A larger volume costs more, which the rules on spend count in.
+        expect(steps).toEqual(["update PrometheusRule monitoring-spend-rules", "update Release monitoring"]);
         expect(announced).toMatch(
             /chart 87\.21\.0-sandbox -> 88\.5\.3-sandbox, and with it the custom resource definit/,
         );

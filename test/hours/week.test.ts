@@ -41,8 +41,6 @@ describe("a week in words", () => {
     it("names no money where no price is known", () => {
         const text = describeWeek("chat", { replicas: { min: 1, max: 1 }, schedule: [office] }, now);
         expect(text).not.toMatch(/euros/);
-        expect(text).toMatch(
-            /at other times: 1 replica\n {2}223 to 443 replica-hours; no price is known/,
-        );
+        expect(text).toMatch(/at other times: 1 replica\n {2}223 to 443 replica-hours; no price is known/);
     });
 });

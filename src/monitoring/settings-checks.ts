@@ -48,7 +48,7 @@ function nameFaults(models: ReadModel[]): CrossFault[] {
 /** Only through the relay is a model that sleeps let alone. */
 function sleepFaults(models: ReadModel[], monitoring: unknown): CrossFault[] {
     const { replicaMetrics } = (monitoring ?? {}) as { replicaMetrics?: unknown };
-    const sleeper = models.find(({ settings: { replicas } }) => replicas && maySleep({ replicas }));
+    const sleeper = models.find(({ settings: { replicas, schedule } }) => replicas && maySleep({ replicas, schedule }));
     if (!sleeper || replicaMetrics !== "direct") return [];
     const fix = `give relay, or "${sleeper.name}" a replicas.min of 1: scraped directly it would never sleep`;
     return [{ path: ["monitoring", "replicaMetrics"], fix }];

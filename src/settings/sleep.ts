@@ -1,3 +1,4 @@
+import { replicaRange } from "../hours/schedule";
 import type { ModelSettings } from "./schema";
 
 /** Seconds. The platform's scale-down window where none is set (OVHcloud's documentation), and KEDA's cooldown. */
@@ -13,7 +14,10 @@ export function secondsToSleep({ scaling }: Pick<ModelSettings, "scaling">): num
     return (scaling.scaleDownStabilizationSeconds ?? defaults.scaleDown) + cooldownSeconds({ scaling });
 }
 
-/** Whether its last replica goes when nobody asks. */
-export function maySleep({ replicas }: Pick<ModelSettings, "replicas">): boolean {
-    return replicas.min === 0;
+/** Whether its last replica goes when nobody asks, at some hour at least. */
+export function maySleep({
+    replicas,
+    schedule = [],
+}: Pick<ModelSettings, "replicas"> & Partial<ModelSettings>): boolean {
+    return replicaRange({ replicas, schedule }).min === 0;
 }

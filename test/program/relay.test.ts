@@ -39,6 +39,23 @@ describe("replica relay", () => {
         expect(stack.find("ScrapeConfig", "single-job").inputs.spec.scheme).toBe("HTTPS");
     });
 
+    it("of a model that sleeps at some hours alone is told so, too", async () => {
+        const weekend = { days: "sat,sun", from: "00:00", to: "24:00", timeZone: "UTC", min: 0, max: 1 };
+        const stack = await deploy({
+            stack: "dev",
+            config: {
+                ...config,
+                models: { ministral: { schedule: [weekend] } },
+                appReaderKey: "a-key:a-secret:a-consumer",
+            },
+            secretKeys: ["huggingFaceToken", "appReaderKey"],
+        });
+        const { data } = stack.find("ConfigMap", "ministral-relay").inputs as { data: Record<string, string> };
+        expect(JSON.parse(data["config.json"])).toMatchObject({ replicas: { min: 0 }, sleep: { after: 600 } });
+        const jobs = stack.resources.filter(({ name, type }) => /:ScrapeConfig$/.test(type) && /direct/.test(name));
+        expect(jobs).toEqual([]);
+    });
+
     it("of a model that may sleep reads its state with a key that is nowhere in clear, and nothing else asks it", async () => {
         const appReaderKey = "a-key:a-made-up-secret:a-consumer-key";
         const models = { ministral: { replicas: { min: 0, max: 1 }, scaling: { cooldownSeconds: 120 } } };

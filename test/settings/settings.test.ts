@@ -251,6 +251,15 @@ describe("faults", () => {
             /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
         ],
         [
+            "hours of sleep without a key that reads its state",
+            ministral({
+                schedule: [{ days: "sat,sun", from: "00:00", to: "24:00", timeZone: "UTC", min: 0, max: 1 }],
+            }),
+            "appReaderKey",
+            "not set",
+            /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
+        ],
+        [
             "a cooldown of a model that never sleeps",
             ministral({ scaling: { cooldownSeconds: 60 } }),
             "models.ministral.scaling.cooldownSeconds",

@@ -17,15 +17,17 @@ const appReaderKeyFix =
  */
 export function sleepFaults(models: ReadModel[], keyGiven: boolean): CrossFault[] {
     const faults = models.flatMap(modelFaults);
-    const sleepers = models.some(({ settings: { replicas } }) => replicas && maySleep({ replicas }));
+    const sleepers = models.some(
+        ({ settings: { replicas, schedule } }) => replicas && maySleep({ replicas, schedule }),
+    );
     return sleepers && !keyGiven ? [...faults, { path: ["appReaderKey"], fix: appReaderKeyFix }] : faults;
 }
 
-function modelFaults({ settings: { replicas, scaling }, at }: ReadModel): CrossFault[] {
+function modelFaults({ settings: { replicas, schedule, scaling }, at }: ReadModel): CrossFault[] {
     if (!replicas || !scaling) return [];
-    if (!maySleep({ replicas })) {
+    if (!maySleep({ replicas, schedule })) {
         if (scaling.cooldownSeconds === undefined) return [];
-        const fix = "leave it out: only a model with replicas.min of 0 goes to sleep";
+        const fix = "leave it out: only a model with replicas.min of 0, or hours with a min of 0, goes to sleep";
         return [{ path: at("scaling", "cooldownSeconds"), fix }];
     }
     return [...metricFaults(scaling, at), ...timeFaults(scaling, at)];
@@ -60,9 +62,10 @@ function timeFaults(scaling: ModelSettings["scaling"], at: ReadModel["at"]): Cro
 /** What a model that may sleep saves and what its users wait for: a sentence for `pulumi preview`. */
 export function sleepWarnings(name: string, model: ModelSettings): string[] {
     if (!maySleep(model) || model.desiredState === "STOPPED") return [];
-    const { flavor, probes } = model;
+    const { flavor, probes, replicas, schedule } = model;
+    const key = replicas.min === 0 ? "replicas.min" : `schedule[${schedule.findIndex(({ min }) => min === 0)}].min`;
     return [
-        `models.${name}.replicas.min: 0: after ${secondsToSleep(model)} s without a request ${name} sleeps and is not billed. The ` +
+        `models.${name}.${key}: 0: after ${secondsToSleep(model)} s without a request ${name} sleeps and is not billed. The ` +
             `first request then waits for a boot, ${probes.readiness.initialDelaySeconds ?? 0} s and more, or is refused ` +
             `meanwhile; while no ${flavor} is free, and popular flavors run out, nobody is served (docs/scaling.md)`,
     ];

@@ -38,7 +38,7 @@ World
   --profile FILE         measured figures of the engine in place of the built-in ones
   --boot SECONDS         from the decision to the first request of a new replica, default 420
   --no-gpu SHARE         of the tries that find no free GPU, default 0
-  --drained              a replica that goes answers what it has (default: it is lost, as with vLLM 0.13.0)
+  --drained              a replica that goes answers what it has as it does unless drain is false (default: it is lost)
   --held                 requests wait while an app that sleeps wakes up (default: they are refused)
   --max-replicas N       default 10
   --schedule ENTRY       hours with limits of their own, "mon-fri 08:00-19:00 2-4" (UTC), several times for several;

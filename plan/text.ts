@@ -1,4 +1,5 @@
 import { styled, table } from "../machine/terminal";
+import { shellPath } from "../src/settings/formats";
 import type { Result } from "./evaluate";
 import type { Plan } from "./plan";
 import { maySleep, type Problem, type Setting } from "./problem";
@@ -46,11 +47,7 @@ export function configLines(model: string, setting: Setting): string[] {
             Object.entries(entry).map(([key, value]): [string, string | number] => [`schedule[${i}].${key}`, value]),
         ),
     ];
-    return values.map(([key, value]) => {
-        const path = `models.${model}.${key}`;
-        // A shell would take the brackets for a pattern.
-        return `pulumi config set --path ${path.includes("[") ? `'${path}'` : path} ${value}`;
-    });
+    return values.map(([key, value]) => `pulumi config set --path ${shellPath(`models.${model}.${key}`)} ${value}`);
 }
 
 export function sentence(setting: Setting): string {

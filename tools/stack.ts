@@ -128,7 +128,7 @@ export async function pulumi(args: string[], stack?: string): Promise<string> {
     } catch (error) {
         const { code, stdout, stderr } = error as { code?: string | number; stdout?: string; stderr?: string };
         if (code === "ENOENT") {
-            throw new PulumiError(`pulumi is not on the PATH: install it, or give --url; ${sandboxHint}`);
+            throw new PulumiError(`pulumi is not on the PATH: install it; ${sandboxHint}`);
         }
         // Not the error's message, which would repeat what was run.
         const failed = new PulumiError(`pulumi ${args[0]} failed (${sandboxHint}):\n${(stderr ?? "").trim()}`);

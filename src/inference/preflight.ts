@@ -1,6 +1,6 @@
 import { replicaRange } from "../hours/schedule";
 import type { Fault, ModelSettings } from "../settings";
-import { nearest } from "../settings/formats";
+import { nearest, shellPath } from "../settings/formats";
 
 type Models = Record<string, ModelSettings>;
 
@@ -47,7 +47,7 @@ function quotaFaults(name: string, model: ModelSettings, models: Models, quota: 
         const key = `models.${name}.${setting}`;
         const way =
             right > 0
-                ? `give at most ${right}: pulumi config set --path ${quoted(key)} ${right}, or ${askForMore}`
+                ? `give at most ${right}: pulumi config set --path ${shellPath(key)} ${right}, or ${askForMore}`
                 : askForMore;
         return [{ key, found: String(value), fix: `${way}: the project may use ${quota} GPUs at once` }];
     };
@@ -69,11 +69,6 @@ function quotaFaults(name: string, model: ModelSettings, models: Models, quota: 
         `the models before it always use ${used} of the ${quota} GPUs that the project may use: pulumi config set --path ${key} ` +
         `STOPPED, or ${askForMore}`;
     return [{ key, found: JSON.stringify(desiredState), fix }];
-}
-
-/** A key as a shell takes it. */
-function quoted(key: string): string {
-    return key.includes("[") ? `'${key}'` : key;
 }
 
 function volumeFaults(name: string, { region, volumes, weights }: ModelSettings, limits: ProjectLimits): Fault[] {

@@ -4,6 +4,9 @@ import { isIP } from "node:net";
 export const exactImage =
     /^[^\s:@]+(:\d+\/[^\s:@]+)?(:(?!latest(@|$))[\w.-]+(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/;
 
+/** A setting's path as a shell takes it, which would read brackets as a pattern. */
+export const shellPath = (path: string): string => (path.includes("[") ? `'${path}'` : path);
+
 /** Whether an address range is the whole internet. */
 export const isEverywhere = (cidr: string): boolean => cidr === "0.0.0.0/0" || cidr === "::/0";
 

@@ -8,6 +8,17 @@ export const toSet = {
     monitoring: { grafana: { allowedSources: ["198.51.100.7/32"] } },
 };
 
+/** Every key that may be encrypted. */
+export const secretKeys = [
+    "huggingFaceToken",
+    "models",
+    "alerting",
+    "monitoring",
+    "grafanaTlsKey",
+    "appReaderKey",
+    "controllerClientSecret",
+];
+
 /** Parses config written as it would be in a stack file, over what has to be set. */
 export function parse(config: Record<string, unknown>, secretKeys = ["huggingFaceToken", "appReaderKey"]): Settings {
     const values = Object.entries({ ...toSet, ...config })

@@ -1,20 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../src/settings";
 import { documentedSettings, type DocumentedSetting } from "../../tools/docs/settings-page";
-import { faultsOf, toSet } from "./config";
+import { faultsOf, secretKeys, toSet } from "./config";
 import { configSet, readSetCommand } from "./pulumi-config";
 
 /** Of another kind, out of any range, misspelt. */
 const wrong = ["-1", "0", "1000000000", "0.123", "true", "'no such value'", "x", "free-", "RUNING", "max", "mistrall"];
-const secretKeys = [
-    "huggingFaceToken",
-    "models",
-    "alerting",
-    "monitoring",
-    "grafanaTlsKey",
-    "appReaderKey",
-    "controllerClientSecret",
-];
 const documented = documentedSettings();
 
 /** The example that sets a setting, its own or its group's, and the key in it. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { comparableInputs, comparableLive, isAsWanted, type Field } from "../../packages/ai-deploy/src/app/comparable";
 import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/app/live";
@@ -94,6 +95,20 @@ const parts: { what: string; fields: Field[] }[] = [
     { what: "the platform asks for a token", fields: ["unsecureHttp"] },
 ];
 
+/** A part of an app for people. */
+function shown(field: Field, value: unknown): string {
+    // Names alone: values of variables may be secrets.
+    if (field === "envVars") return Object.keys(value as object).join(", ");
+    return JSON.stringify(field === "command" ? (value as string[]).map(shownWord) : value);
+}
+
+/** A word of a command; of a program in it, such as the one that drains, only whether it is the same. */
+function shownWord(word: string): string {
+    if (!word.includes("\n")) return word;
+    const digest = createHash("sha256").update(word).digest("hex").slice(0, 8);
+    return `(program of ${word.trimEnd().split("\n").length} lines, sha256 ${digest})`;
+}
+
 /** Whether the platform holds the app that is configured, a line for each part of it. */
 export async function checkConfigured(
     check: Check,
@@ -117,9 +132,6 @@ export async function checkConfigured(
                 live ??= await readApp(api, output.appId);
                 const wanted = comparableInputs(inputs(live));
                 const is = comparableLive(live, inputs(live));
-                // Names alone: values of variables may be secrets.
-                const shown = (field: Field, value: unknown): string =>
-                    field === "envVars" ? Object.keys(value as object).join(", ") : JSON.stringify(value);
                 const wrong = fields.filter((field) => !isAsWanted(field, is, wanted));
                 const said = wrong.map(
                     (field) => `${field} is ${shown(field, is[field])}, configured is ${shown(field, wanted[field])}`,

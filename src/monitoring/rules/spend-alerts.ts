@@ -1,3 +1,4 @@
+import { hoursPerMonth } from "../../prices/cost";
 import { recordedMetrics as recorded } from "../metrics";
 import { gauge } from "../promql";
 import { alertsOf, type AlertRule } from "./rule";
@@ -9,8 +10,6 @@ export interface Spend {
     fixedPrice?: number;
 }
 
-/** Of a month, a twelfth of a year. */
-const hoursPerMonth = 730;
 /** Samples of a day, and the minutes between them. */
 const [samples, minutes] = [288, 5];
 

@@ -18,20 +18,11 @@ import {
 } from "../../../src/settings/defaults";
 import { documentedSettings, settingsPage, type DocumentedSetting } from "../../../tools/docs/settings-page";
 import { deploy } from "../../program/deploy";
-import { faultsOf, parse, toSet } from "../../settings/config";
+import { faultsOf, parse, secretKeys, toSet } from "../../settings/config";
 import { configSet, readSetCommand } from "../../settings/pulumi-config";
 
 const documented = documentedSettings();
 const settings = documented.filter(({ type }) => type);
-const secretKeys = [
-    "huggingFaceToken",
-    "models",
-    "alerting",
-    "monitoring",
-    "grafanaTlsKey",
-    "appReaderKey",
-    "controllerClientSecret",
-];
 const commandsOf = ({ tags }: DocumentedSetting) => tags.example?.split("\n") ?? [];
 /** The config after these commands. */
 function after(config: Record<string, unknown>, lines: string[]): Record<string, unknown> {

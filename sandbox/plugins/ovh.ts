@@ -494,8 +494,11 @@ async function waitFor(path: string, { pending, target, timeoutSeconds }: Wait):
     let state = "";
     // The first look is late, since after a call the state is the one before for a moment.
     for (let pause = 5000; ; pause = pause === 5000 ? 3000 : Math.min(pause * 2, 10_000)) {
-        await sleep(Math.min(poll ?? pause, deadline - performance.now()));
-        if (performance.now() >= deadline) {
+        const left = deadline - performance.now();
+        const next = poll ?? pause;
+        await sleep(Math.min(next, left));
+        // Not by the clock: a timer may end a moment early, and there would be one look more.
+        if (next >= left) {
             const last = state && `last state: '${state}', `;
             const text = durationText(timeoutSeconds);
             throw new Error(`timeout while waiting for state to become '${wanted}' (${last}timeout: ${text})`);

@@ -1,5 +1,4 @@
 export { alertingFaults } from "./checks/alerting";
-export { loadSettings, type StackSettings } from "./load";
 export { parseSettings, SettingsError, type Fault, type RawConfig } from "./parse";
 export { readModels, type Config, type CrossFault, type ReadModel, type SettingsChecks } from "./checks/config";
 export { alertingSchema, monitoringSchema } from "./schema";

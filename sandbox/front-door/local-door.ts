@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -73,10 +73,10 @@ export async function startDoor({
     const child = await startChild({
         program,
         args: [
-            `--config-path=${join(folders.files, bootstrapFile)}`,
+            ...["--config-path", join(folders.files, bootstrapFile)],
             "--disable-hot-restart",
-            "--concurrency=2",
-            "--log-level=warning",
+            ...["--concurrency", "2"],
+            ...["--log-level", "warning"],
         ],
         logFile,
     });
@@ -124,7 +124,8 @@ async function untilReady(url: string, child: Child, logFile: string): Promise<v
         if (answer?.ok) return;
         if (child.exit !== undefined || performance.now() > end) {
             await child.stop();
-            throw new Error(`the front door does not start (${child.exit ?? "it is not ready"}), see ${logFile}`);
+            const said = readFileSync(logFile, "utf8").trim().split("\n").slice(-3).join("\n");
+            throw new Error(`the front door does not start (${child.exit ?? "it is not ready"}): ${said}`);
         }
         await sleep(100);
     }

@@ -128,10 +128,15 @@ function bootstrap(config: DoorConfig) {
 
 const counted = [
     ...[
-        "cluster.app.upstream_rq",
+        "cluster.app.upstream_rq_active",
+        "cluster.app.upstream_rq_retry",
         "cluster.app.upstream_cx_connect_fail",
-        "cluster.app.circuit_breakers",
-        "http.door.downstream_rq",
+        "cluster.app.circuit_breakers.default.remaining_retries",
+        "http.door.downstream_rq_active",
+        "http.door.downstream_rq_total",
+        "http.door.downstream_rq_2xx",
+        "http.door.downstream_rq_4xx",
+        "http.door.downstream_rq_5xx",
         "http.door.downstream_cx_active",
         "vhost.app.route",
         "server.uptime",
@@ -303,7 +308,13 @@ function appCluster({ url, maxWaiting }: DoorConfig) {
         },
         circuit_breakers: {
             thresholds: [
-                { max_retries: maxWaiting, max_requests: many, max_connections: many, max_pending_requests: many },
+                {
+                    max_retries: maxWaiting,
+                    max_requests: many,
+                    max_connections: many,
+                    max_pending_requests: many,
+                    track_remaining: true,
+                },
             ],
         },
         typed_extension_protocol_options: {

@@ -40,10 +40,11 @@ export function doorDeployment<Text extends Input<string>>(
         image: envoyImage,
         command: ["envoy"],
         args: [
-            `--config-path=${filesFolder}/${bootstrapFile}`,
+            // Apart: Envoy takes no `=`.
+            ...["--config-path", `${filesFolder}/${bootstrapFile}`],
             // Of no use where a pod takes the place of another one.
             "--disable-hot-restart",
-            "--concurrency=2",
+            ...["--concurrency", "2"],
         ],
         ports: [
             { name: "door", containerPort: doorPort },

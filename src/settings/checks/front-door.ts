@@ -72,8 +72,8 @@ function certificateFaults({ frontDoor, at }: Door, key: unknown, now: Date): Cr
     if (frontDoor.certificate === undefined) return [];
     const path = at("frontDoor", "certificate");
     const certificate = readCertificate(frontDoor.certificate);
-    if (!certificate)
-        return [{ path, found: "no certificate that could be read", fix: "give the chain as PEM, its own first" }];
+    if (!certificate) {
+        {return [{ path, found: "no certificate that could be read", fix: "give the chain as PEM, its own first" }];}
     if (new Date(certificate.validTo) < now) {
         return [{ path, found: `a certificate that ended on ${certificate.validTo}`, fix: "give one that holds" }];
     }

@@ -37,7 +37,7 @@ function clientFaults(
     const keyless = [...new Set(clients)]
         .filter((name) => !Object.hasOwn(keys, name))
         .map((name) => {
-            const fix = `give its key: pulumi config set --secret --path clientKeys.${name} <key>, such as openssl rand -hex 24 writes`;
+            const fix = `give its key: openssl rand -hex 24 | pulumi config set --secret --path clientKeys.${name}`;
             return { path: ["clientKeys", name], fix };
         });
     const strangers = Object.keys(requestsPerMinute)
@@ -73,7 +73,8 @@ function certificateFaults({ frontDoor, at }: Door, key: unknown, now: Date): Cr
     const path = at("frontDoor", "certificate");
     const certificate = readCertificate(frontDoor.certificate);
     if (!certificate) {
-        {return [{ path, found: "no certificate that could be read", fix: "give the chain as PEM, its own first" }];}
+        return [{ path, found: "no certificate that could be read", fix: "give the chain as PEM, its own first" }];
+    }
     if (new Date(certificate.validTo) < now) {
         return [{ path, found: `a certificate that ended on ${certificate.validTo}`, fix: "give one that holds" }];
     }

@@ -67,5 +67,5 @@ export default tseslint.config(
     inner("settings", "inference", "cluster", "monitoring", "controller"),
     inner("inference", "cluster", "monitoring", "controller"),
     inner("cluster", "inference", "monitoring", "controller"),
-    inner("monitoring", "inference", "controller"),
+    inner("monitoring", "inference", "controller", "front-door"),
 );

@@ -1,6 +1,7 @@
 import { Authorization } from "pulumi-ovh-ai-deploy";
 import { Cluster } from "./src/cluster/cluster";
 import { ModelController } from "./src/controller/model-controller";
+import { FrontDoor } from "./src/front-door/front-door";
 import { Model } from "./src/inference/model";
 import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
@@ -63,6 +64,27 @@ const watched = served.map(
         }),
 );
 
+// One address that stays and waits, for the models that ask for it.
+const frontDoors = Object.fromEntries(
+    served.flatMap(([name, model]) => {
+        const { frontDoor } = model.settings;
+        if (!frontDoor) return [];
+        const args = {
+            model: name,
+            settings: frontDoor,
+            url: model.url,
+            token: model.clientToken,
+            clientKeys: settings.clientKeys ?? {},
+            tlsKey: settings.frontDoorTlsKey,
+            scrape: settings.monitoring,
+            monitoring,
+            cluster,
+            transform: transforms.frontDoor,
+        };
+        return [[name, new FrontDoor(`${name}-front-door`, args)]];
+    }),
+);
+
 // Only where a model has a schedule or a lease, or spend has a limit that is acted on.
 const kept = served.flatMap(([name, model]) => {
     const price = cost.then((known) => replicaPrice(known, name));
@@ -95,7 +117,10 @@ for (const [, model] of served) model.awaitRunning([monitoring, ...watched, ...c
 const main = served.find(([name]) => name === "ministral") ?? served[0];
 export const { appId, appUrl, openAiBaseUrl, platformMonitoringUrl, clientToken } = main[1].outputs();
 export const models = Object.fromEntries(
-    served.map(([name, model]) => [name, { ...model.outputs(), scrapeJob: jobName(name) }]),
+    served.map(([name, model]) => {
+        const door = frontDoors[name] && { frontDoorUrl: frontDoors[name].openAiBaseUrl };
+        return [name, { ...model.outputs(), ...door, scrapeJob: jobName(name) }];
+    }),
 );
 export const { grafanaUrl, grafanaPassword, grafanaPortForward } = monitoring;
 export const { kubeconfig } = cluster;

@@ -1,5 +1,6 @@
 import type { ClusterTransforms } from "./src/cluster/cluster";
 import type { ModelControllerTransforms } from "./src/controller/model-controller";
+import type { FrontDoorTransforms } from "./src/front-door/front-door";
 import type { ModelTransforms } from "./src/inference/model";
 import type { ModelMonitoringTransforms } from "./src/monitoring/model-monitoring";
 import type { MonitoringTransforms } from "./src/monitoring/monitoring";
@@ -18,4 +19,5 @@ export const transforms: {
     monitoring?: MonitoringTransforms;
     modelMonitoring?: ModelMonitoringTransforms;
     controller?: ModelControllerTransforms;
+    frontDoor?: FrontDoorTransforms;
 } = {};

@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Each of these starts real processes (an engine, a control plane, a Prometheus, a browser), and waits a lot. */
 const real = [
     "test/engine/**/*.test.ts",
+    "test/front-door/*.test.ts",
     "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
     "test/tools/dashboards/render.test.ts",
 ];

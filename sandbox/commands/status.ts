@@ -58,7 +58,8 @@ function printRunning(layout: Layout, running: RunningDaemon, installed: Install
         ...(installed?.grafana && { Grafana: info.grafana }),
         kubeconfig: layout.kubeconfig,
     };
-    console.log(table(Object.entries(addresses)));
+    const doors = running.status.parts.flatMap(({ name, url }) => (url === undefined ? [] : [[name, url]]));
+    console.log(table([...Object.entries(addresses), ...doors]));
     const apps = running.status.apps.map(({ id, name, state, availableReplicas, url }) => {
         return [id, name, state, String(availableReplicas), url];
     });

@@ -1,9 +1,10 @@
+import { doorApp } from "../../src/front-door/manifests";
 import { loadtestApp } from "../../tools/loadtest/in-cluster/manifests";
 
 /**
  * What kwok makes of nodes and pods, as its Stage objects (https://kwok.sigs.k8s.io/docs/user/stages-configuration): nodes
  * become ready and stay so, pods run, those of jobs complete, and what is deleted goes at once; of a load test's pods the last
- * two are left to `loadtest-pods.ts`. Templates are Go's, of YAML.
+ * two are left to `loadtest-pods.ts`, and of front doors' all of it to `front-door-pods.ts`. Templates are Go's, of YAML.
  */
 
 const ready = '.status.conditions.[] | select( .type == "Ready" ) | .status';
@@ -92,6 +93,7 @@ export const stages: object[] = [
             [deleted, "DoesNotExist"],
             [".status.phase", "In", "Pending"],
             [ready, "NotIn", "True"],
+            [app, "NotIn", doorApp],
         ],
         { statusTemplate: runningPod },
     ),
@@ -111,7 +113,7 @@ export const stages: object[] = [
         "Pod",
         [
             [deleted, "Exists"],
-            [app, "NotIn", loadtestApp],
+            [app, "NotIn", loadtestApp, doorApp],
         ],
         { delete: true },
     ),

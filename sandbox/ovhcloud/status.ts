@@ -39,6 +39,8 @@ export interface PartStatus {
     exit?: string;
     /** Path of its log. */
     log: string;
+    /** Where people reach it, of a front door. */
+    url?: string;
 }
 
 export interface AppStatus {

@@ -6,7 +6,9 @@ import type { PartStatus } from "../ovhcloud/status";
 import { LocalGrafana, type GrafanaState } from "../grafana/local-grafana";
 import type { GrafanaProgram } from "../grafana/program";
 import { LocalAlertmanager } from "./alertmanager";
+import { FrontDoorPods } from "../kubernetes/front-door-pods";
 import { LoadtestPods } from "../kubernetes/loadtest-pods";
+import { ensureEnvoy } from "../toolchain/envoy";
 import { startChild, type Child } from "./child";
 import { findPrometheus, readClusterFiles, type ClusterFiles } from "./cluster-files";
 import { localConfig, type ApiServer, type LocalAddresses } from "./local-config";
@@ -94,6 +96,13 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
     });
 
     const loadtestPods = new LoadtestPods(cluster, { dir: options.loadtestDir, caFile: options.caFile });
+    const frontDoors = new FrontDoorPods(cluster, {
+        dir: join(dir, "front-doors"),
+        caFile: options.caFile,
+        speed: options.speed,
+        envoy: () => ensureEnvoy(log),
+        log: (line) => closed || log(line),
+    });
 
     /** One look: starts what is missing, passes on what has changed. */
     async function look(): Promise<void> {
@@ -117,13 +126,14 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         await alertmanager.look();
         const files = await readClusterFiles(cluster, resource);
         if (!files) return;
-        const wanted = JSON.stringify(files);
+        const doors = frontDoors.addresses();
+        const wanted = JSON.stringify([files, doors]);
         if (prometheus && wanted === applied && !relayEnded) return;
         relayEnded = false;
         writeMounted(dir, files);
         await relays.update(files.relays);
         const leftOut = writeConfig(dir, files, {
-            relays: relays.addresses(),
+            relays: { ...relays.addresses(), ...doors },
             prometheus: `127.0.0.1:${options.proxies.prometheus.port}`,
             alertmanager: alertmanager.address,
             apiServer,
@@ -163,6 +173,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
         while (!closed) {
             if (performance.now() >= notBefore) await attempt("monitoring feed", look);
             await attempt("pods of load tests", () => loadtestPods.look());
+            await attempt("pods of front doors", () => frontDoors.look());
             // By itself: what is wrong with Grafana keeps nothing else from being looked at.
             await attempt("Grafana", () => grafana.look());
             await sleep(periodMs);
@@ -175,6 +186,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             ...[...children].map(([name, { child, log: file }]) => ({ name, exit: child.exit, log: file })),
             ...alertmanager.parts(),
             ...relays.parts(),
+            ...frontDoors.parts(),
             ...grafana.parts(),
         ],
         grafana: () => grafana.state,
@@ -183,6 +195,7 @@ export function startMonitoringFeed(options: MonitoringFeedOptions): Promise<Mon
             await looking;
             await Promise.all([prometheus?.stop(), operator?.stop()]);
             await Promise.all([relays.stop(), alertmanager.stop(), grafana.stop(), loadtestPods.stop()]);
+            await frontDoors.stop();
         },
     });
 }

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { cacheDir } from "./cache";
 import { download, type Limits, type Progress } from "./download";
 import { lastLayer } from "./image";
-import { recipes } from "./recipes";
+import { envoyVersions, recipes, type Tool } from "./recipes";
 import type { Release, ReleaseFile } from "./releases";
 import pinned from "./sha256.json";
 import { versionIn } from "./versions";
@@ -18,13 +18,15 @@ export interface GetOptions {
     limits?: Partial<Limits>;
 }
 
+type AnyRelease = Release<Tool | "envoy">;
+
 const mega = 1e6;
 
 /** Between two lines on how far downloads are. */
 const progressMilliseconds = 5000;
 
 /** The folder of a release's tools; there once it has been downloaded. */
-export function releaseDir(release: Release): string {
+export function releaseDir(release: AnyRelease): string {
     const key = createHash("sha256")
         .update(JSON.stringify([release.files, process.arch]))
         .digest("hex")
@@ -36,7 +38,7 @@ export function releaseDir(release: Release): string {
  * Downloads releases into the cache, all at a time. What cannot be had is left out, and a line says why. Hosts that do not
  * answer one short question are not asked again.
  */
-export async function getReleases(releases: Release[], options: GetOptions): Promise<void> {
+export async function getReleases(releases: AnyRelease[], options: GetOptions): Promise<void> {
     const silent = await silentHosts(releases);
     const wanted = releases.filter((release) => !release.files.some((file) => silent.has(hostOf(file))));
     if (silent.size > 0) {
@@ -67,7 +69,7 @@ export async function getReleases(releases: Release[], options: GetOptions): Pro
 }
 
 /** Hosts that do not answer, with the reason. */
-async function silentHosts(releases: Release[]): Promise<Map<string, string>> {
+async function silentHosts(releases: AnyRelease[]): Promise<Map<string, string>> {
     const files = new Map(releases.flatMap((release) => release.files).map((file) => [hostOf(file), file.url]));
     const answers = await Promise.all(
         [...files].map(async ([host, url]) => {
@@ -82,7 +84,7 @@ function hostOf({ url }: ReleaseFile): string {
     return url.split("/")[2];
 }
 
-async function getRelease(release: Release, options: GetOptions, progress: Map<string, Progress>): Promise<void> {
+async function getRelease(release: AnyRelease, options: GetOptions, progress: Map<string, Progress>): Promise<void> {
     mkdirSync(join(cacheDir(), "work"), { recursive: true });
     const work = mkdtempSync(join(cacheDir(), "work", `${release.name}-`));
     try {
@@ -91,7 +93,8 @@ async function getRelease(release: Release, options: GetOptions, progress: Map<s
         for (const file of release.files) await getFile(file, { made, work, options, progress });
         for (const tool of release.tools) {
             chmodSync(join(made, tool), 0o755);
-            requireRuns(join(made, tool), recipes[tool].versionArgs, release.version);
+            const { versionArgs } = tool === "envoy" ? envoyVersions : recipes[tool];
+            requireRuns(join(made, tool), versionArgs, release.version);
         }
         rmSync(releaseDir(release), { recursive: true, force: true });
         mkdirSync(dirname(releaseDir(release)), { recursive: true });

@@ -168,6 +168,9 @@ export const recipes: Record<Tool, Recipe> = {
     },
 };
 
+/** Of the front doors' proxy, which is run for stacks that have one: the version that the program deploys, and those that fit. */
+export const envoyVersions = { version: "1.40.0", versionArgs: ["--version"], from: "1.40.0", below: "2.0.0" };
+
 /** The oldest Go that can build all of them. */
 export const oldestGo = "1.26.0";
 

@@ -4,14 +4,14 @@
  * documentation and scripts. What cannot be had is built from Go, and a line says why.
  */
 import { version as kubernetesPlugin } from "@pulumi/kubernetes/package.json";
-import { recipes, type Tool } from "./recipes";
+import { envoyVersions, recipes, type Tool } from "./recipes";
 
 /** One publication: its files make up one folder, in which the tools lie by their names. */
-export interface Release {
+export interface Release<Program extends string = Tool> {
     /** For people. */
     name: string;
     version: string;
-    tools: Tool[];
+    tools: Program[];
     files: ReleaseFile[];
 }
 
@@ -155,6 +155,15 @@ function kubernetesProvider(target: string): Release {
         tools: ["pulumi-resource-kubernetes"],
         files: [githubAsset("pulumi/pulumi-kubernetes", tag, file, take)],
     };
+}
+
+/** For Linux alone. */
+export function envoyRelease(platform: string, arch: string): Release<"envoy"> | undefined {
+    const cpu = { x64: "x86_64", arm64: "aarch_64" }[arch];
+    if (!cpu || platform !== "linux") return undefined;
+    const { version } = envoyVersions;
+    const file = githubAsset("envoyproxy/envoy", `v${version}`, `envoy-${version}-linux-${cpu}`, { envoy: "" });
+    return { name: "envoy", version, tools: ["envoy"], files: [file] };
 }
 
 function githubAsset(repository: string, tag: string, file: string, take: ReleaseFile["take"]): ReleaseFile {

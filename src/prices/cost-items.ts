@@ -30,7 +30,7 @@ export function costItems({ models, cluster, monitoring }: BilledSettings): Cost
         ...Object.entries(models).map(([name, model]) => replicas(name, model)),
         ...clusterItems(cluster),
         ...volumes(monitoring, cluster.region),
-        ...networkItems(cluster, monitoring),
+        ...networkItems(cluster, monitoring, models),
     ];
 }
 
@@ -80,15 +80,25 @@ function gibibytes(size: string): number {
 }
 
 /** A public load balancer needs a gateway on its network, of which a private network has one anyway. */
-function networkItems({ network, region }: ClusterSettings, { grafana: { access } }: MonitoringSettings): CostItem[] {
+function networkItems(
+    { network, region }: ClusterSettings,
+    { grafana: { access } }: MonitoringSettings,
+    models: BilledSettings["models"],
+): CostItem[] {
     const item = (what: string, planCode: string): CostItem => ({
         ...{ what, planCode, region },
         ...{ unitsPerHour: 1, count: { min: 1, max: 1 } },
     });
-    const balanced = access === "loadBalancer";
+    const balanced = [
+        ...(access === "loadBalancer" ? [""] : []),
+        ...Object.entries(models).flatMap(([name, { frontDoor }]) =>
+            frontDoor?.access === "loadBalancer" ? [` of ${name}'s front door`] : [],
+        ),
+    ];
+    const gateway = balanced.length > 0 || network === "private";
     return [
-        ...(balanced ? [item("load balancer S", "octavia-loadbalancer.loadbalancer-s.hour.consumption")] : []),
-        ...(balanced || network === "private" ? [item("gateway S", "gateway.gateway-s.hour.consumption")] : []),
-        ...(balanced ? [item("floating IP", "floatingip.floatingip.hour.consumption")] : []),
+        ...balanced.map((of) => item(`load balancer S${of}`, "octavia-loadbalancer.loadbalancer-s.hour.consumption")),
+        ...(gateway ? [item("gateway S", "gateway.gateway-s.hour.consumption")] : []),
+        ...balanced.map((of) => item(`floating IP${of}`, "floatingip.floatingip.hour.consumption")),
     ];
 }

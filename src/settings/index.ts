@@ -5,6 +5,7 @@ export { alertingSchema, monitoringSchema } from "./schema";
 export type {
     AlertingSettings,
     ClusterSettings,
+    FrontDoorSettings,
     LimitsSettings,
     ModelSettings,
     MonitoringSettings,

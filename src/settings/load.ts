@@ -9,11 +9,13 @@ import { settingsWarnings } from "./warnings";
 /** The settings of the stack, secrets marked. */
 export interface StackSettings extends Omit<
     Settings,
-    "huggingFaceToken" | "grafanaTlsKey" | "appReaderKey" | "controllerClientSecret"
+    "huggingFaceToken" | "grafanaTlsKey" | "appReaderKey" | "clientKeys" | "frontDoorTlsKey" | "controllerClientSecret"
 > {
     huggingFaceToken: pulumi.Output<string>;
     grafanaTlsKey?: pulumi.Output<string>;
     appReaderKey?: pulumi.Output<string>;
+    clientKeys?: pulumi.Output<Record<string, string>>;
+    frontDoorTlsKey?: pulumi.Output<string>;
     controllerClientSecret?: pulumi.Output<string>;
     /** True when a value inside `models` is encrypted; which one is not told, so all their variables are then secret. */
     modelsHoldSecrets: boolean;
@@ -32,7 +34,8 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
     const unusable = credentialsFault();
     try {
         const parsed = parseSettings(config, pulumi.getProject(), checks);
-        const { huggingFaceToken, grafanaTlsKey, appReaderKey, controllerClientSecret, ...settings } = parsed;
+        const { huggingFaceToken, grafanaTlsKey, appReaderKey, controllerClientSecret, ...rest } = parsed;
+        const { clientKeys, frontDoorTlsKey, ...settings } = rest;
         if (unusable) throw new pulumi.RunError(`${unusable}\nNothing was changed.`);
         const warnings = [...settingsWarnings(settings), ...checks.flatMap((check) => check.warnings(settings))];
         for (const warning of warnings) void pulumi.log.warn(warning);
@@ -41,6 +44,8 @@ export function loadSettings(...checks: SettingsChecks[]): StackSettings {
             huggingFaceToken: pulumi.secret(huggingFaceToken),
             ...(grafanaTlsKey && { grafanaTlsKey: pulumi.secret(grafanaTlsKey) }),
             ...(appReaderKey && { appReaderKey: pulumi.secret(appReaderKey) }),
+            ...(clientKeys && { clientKeys: pulumi.secret(clientKeys) }),
+            ...(frontDoorTlsKey && { frontDoorTlsKey: pulumi.secret(frontDoorTlsKey) }),
             ...(controllerClientSecret && { controllerClientSecret: pulumi.secret(controllerClientSecret) }),
             modelsHoldSecrets: config.secretKeys.has("models"),
             monitoringHoldsSecrets: config.secretKeys.has("monitoring"),

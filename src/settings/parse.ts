@@ -55,11 +55,12 @@ const texts = [
     "huggingFaceToken",
     "grafanaTlsKey",
     "appReaderKey",
+    "frontDoorTlsKey",
     "controllerClientId",
     "controllerClientSecret",
 ];
 /** Those of them that are secrets. */
-const secretTexts = ["huggingFaceToken", "grafanaTlsKey", "appReaderKey", "controllerClientSecret"];
+const secretTexts = ["huggingFaceToken", "grafanaTlsKey", "appReaderKey", "frontDoorTlsKey", "controllerClientSecret"];
 
 /**
  * Turns stack config into settings: defaults filled in, everything checked, also by what `checks` know of it. Touches nothing
@@ -177,7 +178,8 @@ function secretPaths(given: Record<string, unknown>): string[][] {
             .filter(([variable, value]) => isSecretVariable(variable, value))
             .map(([variable]) => ["models", name, "env", variable]),
     );
-    return [...single, ...inside, ...variables];
+    const keys = isMap(given.clientKeys) ? Object.keys(given.clientKeys).map((name) => ["clientKeys", name]) : [];
+    return [...single, ...keys, ...inside, ...variables];
 }
 
 /** Whether a variable holds a secret, by what it is called or by how the value begins. */
@@ -331,7 +333,7 @@ const notSet = "not set";
 function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string>): string {
     const value = valueAt(root, path);
     if (value === undefined) return notSet;
-    const secret = secretTexts.includes(String(path[0]));
+    const secret = [...secretTexts, "clientKeys"].includes(String(path[0]));
     // Known by their names too: these can be in plain text by mistake, and are not to be repeated then.
     const ofReceiver = path[0] === "alerting" && path[1] === "receivers";
     // A kind of receiver that there is not is a word, which no secret is.

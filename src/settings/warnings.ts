@@ -1,5 +1,6 @@
 import { advisoryWarning } from "../vllm/advisories";
 import { vllmVersionOf, vllmVersions } from "../vllm/versions";
+import { frontDoorWarnings } from "./checks/front-door";
 import { hoursWarnings } from "./checks/hours";
 import { storageClasses } from "./checks/monitoring";
 import { weightsWarnings } from "./checks/server";
@@ -25,6 +26,7 @@ export function settingsWarnings({
         ...Object.entries(models).flatMap(([name, model]) => weightsWarnings(name, model)),
         ...Object.entries(models).flatMap(([name, model]) => sleepWarnings(name, model)),
         ...hoursWarnings(models, new Date()),
+        ...Object.entries(models).flatMap(([name, model]) => frontDoorWarnings(name, model, new Date())),
     );
     if (!storageClasses.includes(monitoring.storage.class)) {
         warnings.push(

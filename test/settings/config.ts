@@ -16,6 +16,8 @@ export const secretKeys = [
     "monitoring",
     "grafanaTlsKey",
     "appReaderKey",
+    "clientKeys",
+    "frontDoorTlsKey",
     "controllerClientSecret",
 ];
 

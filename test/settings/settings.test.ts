@@ -28,9 +28,11 @@ describe("defaults", () => {
             "monitoring",
             "alerting",
             "appReaderKey",
+            "clientKeys",
             "limits",
             "prices",
             "grafanaTlsKey",
+            "frontDoorTlsKey",
             "controllerClientId",
             "controllerClientSecret",
         ]);

@@ -10,6 +10,8 @@ export interface Config {
     alerting: unknown;
     grafanaTlsKey?: unknown;
     appReaderKey?: unknown;
+    clientKeys?: unknown;
+    frontDoorTlsKey?: unknown;
     controllerClientId?: unknown;
     controllerClientSecret?: unknown;
 }

@@ -2,6 +2,7 @@ import { isMap } from "../defaults";
 import { alertingFaults } from "./alerting";
 import { clusterFaults } from "./cluster";
 import { readModels, type Config, type CrossFault } from "./config";
+import { frontDoorFaults } from "./front-door";
 import { controllerFaults } from "./hours";
 import { modelsFaults } from "./models";
 import { monitoringFaults } from "./monitoring";
@@ -13,6 +14,7 @@ export function crossChecks(config: Config): CrossFault[] {
         ...modelsFaults(config.models),
         ...sleepFaults(readModels(config.models), config.appReaderKey !== undefined),
         ...controllerFaults(config),
+        ...frontDoorFaults(readModels(config.models), config, new Date()),
         ...clusterFaults(config.cluster),
         ...monitoringFaults(
             config.monitoring,

@@ -17,7 +17,7 @@ import { limitsSchema } from "./limits";
 import { modelSchema } from "./model";
 import { monitoringSchema } from "./monitoring";
 import { pricesSchema } from "./prices";
-import { ownName, pem, text } from "./values";
+import { clientKey, ownName, pem, text } from "./values";
 
 export const settingsSchema = z.strictObject({
     /**
@@ -74,6 +74,21 @@ export const settingsSchema = z.strictObject({
         "give an application key, its secret and the consumer key, with colons between them",
     ).optional(),
     /**
+     * Keys of the consumers that front doors let in, by name; encrypted. A consumer may have one key for several models.
+     * @default none
+     * @example
+     * pulumi config set --secret --path clientKeys.search made-up-key-of-search
+     * pulumi config set --path 'models.ministral.frontDoor.clients[0]' search
+     * @change live: the doors take it in within a minute or two
+     */
+    clientKeys: z.record(ownName("consumer"), clientKey).optional(),
+    /**
+     * Private key of every `frontDoor.certificate`, PEM; encrypted.
+     * @default none
+     * @change live
+     */
+    frontDoorTlsKey: pem("(.+ )?PRIVATE KEY").optional(),
+    /**
      * OAuth2 client of OVHcloud as which the controller of schedules, leases and limits asks, in place of one that the stack
      * makes; with `controllerClientSecret`. What it has to be allowed: docs/hours.md.
      * @default none: the stack makes one, with a policy for what the controller does and nothing else
@@ -98,6 +113,7 @@ export type Settings = z.output<typeof settingsSchema>;
 export { alertingSchema, receiverSchema, type AlertingSettings, type Receiver } from "./alerting";
 export { clusterSchema, type ClusterSettings } from "./cluster";
 export type { LimitsSettings } from "./limits";
+export { frontDoor as frontDoorSchema, type FrontDoorSettings } from "./front-door";
 export { modelSchema, type ModelSettings } from "./model";
 export { monitoringSchema, type MonitoringSettings } from "./monitoring";
 export type { PricesSettings } from "./prices";

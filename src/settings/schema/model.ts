@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { frontDoor } from "./front-door";
 import { hours, lease } from "./hours";
 import { exactImage } from "../formats";
 import { probe, readinessProbe } from "./probe";
@@ -438,6 +439,7 @@ export const modelSchema = z.strictObject({
      */
     desiredState: z.enum(["RUNNING", "STOPPED"]),
     deploymentStrategy: deploymentStrategy.optional(),
+    frontDoor: frontDoor.optional(),
     /**
      * A replica that goes, by a scale-down, a change or a stop, answers what it has before it ends, within
      * `deploymentStrategy.terminationGracePeriodSeconds`: docs/draining.md. Without, vLLM 0.13.0 drops it all at once.

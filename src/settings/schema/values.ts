@@ -51,6 +51,13 @@ export const path = text(/^\/\S*$/, "give a path that starts with /");
 /** A name of the stack's own for something in a map. */
 export const ownName = (of: string) =>
     text(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/, `use lower-case letters, digits and hyphens for a ${of}'s name`);
+/** What a client sends as `Authorization: Bearer KEY`. */
+export const clientKey = z
+    .string()
+    .regex(
+        /^[\w.~+/=-]{16,256}$/,
+        "give 16 to 256 letters, digits and . _ ~ + / = -, such as openssl rand -hex 24 writes",
+    );
 /** A text that goes where Alertmanager and Prometheus take `{{ }}` for a template. */
 export const plain = (pattern: RegExp, rule: string) =>
     text(pattern, rule).refine((value) => !value.includes("{{"), 'leave out "{{", it would be run as a template');

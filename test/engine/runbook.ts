@@ -25,7 +25,7 @@ export function runbookSections(): Section[] {
 
 /**
  * Does what a section says, line by line as a person would, up to the first that fails.
- * @param values what stands in the place of words such as `APP_ID`
+ * @param values what stands in the place of words such as `CLUSTER_ID`
  */
 export function followRunbook(stage: Stage, heading: string, values: Record<string, string> = {}): Promise<PulumiRun> {
     const section = runbookSections().find((one) => one.heading === heading);

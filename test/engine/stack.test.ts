@@ -261,7 +261,7 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
 
     it("a renamed stack, and one whose state lies elsewhere, are the same stack", async () => {
         await succeed(followRunbook(stage, "Rename the stack"));
-        await succeed(stage.pulumi(["stack", "rename", "test", "--stack", "renamed"]));
+        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
         await succeed(followRunbook(stage, "Move the state"));
     });
 
@@ -304,8 +304,11 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const kept = () => ({ apps: stage.cloud.api.apps().map(({ id }) => id), clusters: stage.cloud.api.clusters() });
         const before = kept();
         await succeed(stage.pulumi(["stack", "rm", "--force", "--yes", "--preserve-config", "--stack", "test"]));
-        const [APP_ID] = before.apps;
-        const values = { APP_ID, PROJECT_ID: sandboxProjectId, CLUSTER_ID: before.clusters[0] };
+        const values = {
+            "00000000-0000-4000-8000-000000000000": before.apps[0],
+            PROJECT_ID: sandboxProjectId,
+            CLUSTER_ID: before.clusters[0],
+        };
         await succeed(followRunbook(stage, "The state is lost", values));
         expect(kept()).toEqual(before);
         await succeed(stage.previewNothing());

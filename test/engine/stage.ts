@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -166,7 +166,10 @@ export async function openStage(options: StageOptions): Promise<Stage> {
                     resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
                 );
             });
-            config = (parse(readFileSync(configFile, "utf8")) as { config: Record<string, unknown> }).config;
+            // Of a stack that was renamed it has another name.
+            if (existsSync(configFile)) {
+                config = (parse(readFileSync(configFile, "utf8")) as { config: Record<string, unknown> }).config;
+            }
             return ran;
         },
         initStack,
@@ -211,6 +214,7 @@ function withPulumiOf(layout: Layout, program: string, configFile: string): stri
 own='${join(layout.bin, "pulumi")}'
 stack=(--stack test --non-interactive --color never)
 config=(--config-file '${configFile}' --cwd '${program}')
+[[ " $* " == *" --stack "* ]] && stack=(--non-interactive --color never)
 case "$1 $2" in
 "stack init") exec "$own" "$@" --non-interactive ;;
 "up "* | "refresh "* | "destroy "* | "import "*) exec "$own" "$@" --yes "\${stack[@]}" "\${config[@]}" ;;

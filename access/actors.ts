@@ -32,8 +32,8 @@ export const actions: Record<Actor, readonly string[]> = {
     preview,
     /** `pulumi preview --refresh`, nightly. */
     drift,
-    /** Changes how many replicas there are by the hour, and stops apps whose lease has ended. */
-    schedule: ["ai/app/get", "ai/app/scalingstrategy/edit", "ai/app/stop"],
+    /** Changes how many replicas there are by the hour, stops apps, by their lease or a limit of spend, and starts these again. */
+    schedule: ["ai/app/get", "ai/app/scalingstrategy/edit", "ai/app/start", "ai/app/stop"],
     /** `pulumi up` and `pulumi destroy`. */
     deploy: [
         ...drift,

@@ -21,7 +21,7 @@ if (!["eu", "ca", "us"].includes(plate)) {
 const uses: Record<Actor, string> = {
     preview: "pulumi preview of pull requests: looks, and fetches the cluster's kubeconfig",
     drift: "the nightly look for drift: looks, and fetches the cluster's kubeconfig",
-    schedule: "changes the scaling of apps by the hour, and stops them",
+    schedule: "changes the scaling of apps by the hour, stops them and starts them again",
     deploy: "pulumi up and destroy",
 };
 

@@ -10,6 +10,8 @@ export interface ServerSettings {
     image: string;
     port: number;
     gpus: number;
+    /** Commit, tag or branch of the repository. */
+    revision?: string;
     /** Whether the model's files lie in a volume at `weightsPath`. */
     weights?: object;
     /** Whether a replica that goes answers what it has, within its grace period. */
@@ -71,13 +73,14 @@ function commandLine(words: string[]): string {
     return words.map(shellWord).join(" ");
 }
 
-function vllmArguments({ model, port, gpus, vllm, weights }: ServerSettings): string[] {
+function vllmArguments({ model, revision, port, gpus, vllm, weights }: ServerSettings): string[] {
     const option = (name: string, value: string | number | undefined) =>
         value === undefined ? [] : [name, String(value)];
     const prefixCaching = vllm.enablePrefixCaching ? "--enable-prefix-caching" : "--no-enable-prefix-caching";
     return [
         ...["python3", "-m", "vllm.entrypoints.openai.api_server"],
         ...["--model", weights ? weightsPath : model],
+        ...option("--revision", revision),
         ...option("--tokenizer_mode", vllm.tokenizerMode),
         ...option("--load_format", vllm.loadFormat),
         ...option("--config_format", vllm.configFormat),

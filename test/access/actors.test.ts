@@ -23,7 +23,7 @@ describe.each(actors)("%s", (actor) => {
     });
 });
 
-/** By record.ts of the pipeline's tests, with the real engine; the schedule's controller is no program of Pulumi. */
+/** By record.ts of the pipeline's tests, with the real engine; the schedule's calls: test/controller/controller.test.ts. */
 describe.each(["preview", "drift", "deploy"] as const)("%s, beside the calls that it was seen to make", (actor) => {
     it("may do no more and no less", () => {
         // The nightly look is a preview after a refresh: what a preview may have to ask, it may have to ask as well.
@@ -36,7 +36,7 @@ it("only deployments may make, change or delete", () => {
     const writes = (actor: Actor): string[] => actions[actor].filter((action) => !/\/get$/.test(action));
     expect(writes("preview")).toEqual(["kube/kubeconfig/create"]);
     expect(writes("drift")).toEqual(["kube/kubeconfig/create"]);
-    expect(writes("schedule")).toEqual(["ai/app/scalingstrategy/edit", "ai/app/stop"]);
+    expect(writes("schedule")).toEqual(["ai/app/scalingstrategy/edit", "ai/app/start", "ai/app/stop"]);
 });
 
 it("docs/deploying.md lists them", () => {

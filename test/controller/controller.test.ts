@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { actionPrefix, actions } from "../../access/actors";
 import { OvhApi } from "../../src/controller/api";
 import type { LimitsSettings, ModelSettings } from "../../src/settings";
 import { startTestCloud, type TestCloud } from "../ai-deploy/cloud";
@@ -267,6 +268,12 @@ describe("its credential", () => {
             const call = (api as any).call(method, path, method === "GET" ? undefined : {}) as Promise<unknown>;
             await expect(call, `${method} ${path}`).rejects.toThrow(/403 User not granted/);
         }
+    });
+
+    it("uses all four of them, which is what the stack access gives to the schedule", () => {
+        const made = cloud.api.requests().filter(({ account, status }) => account !== undefined && status < 400);
+        const seen = new Set(made.flatMap((call) => call.actions));
+        expect([...seen].sort()).toEqual(actions.schedule.map((action) => actionPrefix + action).sort());
     });
 
     it("is in no line of the log and on no page, whatever fails", async () => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { endProcesses, sandboxProcesses } from "../../sandbox/processes";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
+import { followRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -43,8 +44,7 @@ async function interruptWhen(status: string, signal: NodeJS.Signals): Promise<Pu
 }
 
 async function upEndsWell(): Promise<string> {
-    await stage.cancel();
-    const { code, stdout, stderr } = await stage.up();
+    const { code, stdout, stderr } = await followRunbook(stage, "An up that hangs or was killed");
     expect(code, stdout + stderr).toBe(0);
     expect((await revisions()).at(-1)).toBe("deployed");
     const preview = await stage.previewNothing();

@@ -107,7 +107,7 @@ export async function runKills(options: {
 }
 
 /** Starts the work, kills the victim when the API has seen that many requests, and waits for everybody's end. */
-async function killAt(stage: Stage, work: Stage["up"], victim: Victim, request: number): Promise<void> {
+export async function killAt(stage: Stage, work: Stage["up"], victim: Victim, request: number): Promise<void> {
     const before = stage.cloud.api.requests().length;
     let pid = 0;
     let over = false;

@@ -1,12 +1,13 @@
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { sandboxProjectId, tokenOf } from "../../sandbox/credentials";
 import { checkout } from "../../sandbox/layout";
 import type { Report } from "../../tools/loadtest/report";
 import type { StackOutputs } from "../../tools/stack";
@@ -15,6 +16,7 @@ import { alertNames } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
 import { defaultModel } from "../../src/settings/defaults";
 import { renderedJob } from "../monitoring/rendered-job";
+import { followRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -170,11 +172,8 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         });
         const before = await seen();
         const writes = stage.writes().length;
-        stage.configure({
-            "monitoring.grafana.passwordRotation": "2026-12-01",
-            "models.ministral.tokens.scrapeRotation": "2026-12-01",
-        });
-        await succeed(stage.up());
+        await succeed(followRunbook(stage, "Change Grafana's password"));
+        await succeed(followRunbook(stage, "Rotate the tokens"));
         const after = await seen();
         expect(after.admin.data!["admin-password"]).not.toBe(before.admin.data!["admin-password"]);
         expect(after.tokens.data!.token).not.toBe(before.tokens.data!.token);
@@ -188,20 +187,19 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
                 .writes()
                 .slice(from)
                 .filter((call) => !call.startsWith("POST /kube/"));
-        expect(calls(writes)).toEqual(["POST /ai/token"]);
+        expect(calls(writes)).toEqual(["POST /ai/token", "POST /ai/token"]);
         // Meanwhile both work, and there is nothing to do.
         await succeed(stage.previewNothing());
         const rotated = stage.writes().length;
-        stage.configure({ "models.ministral.tokens.overlapSeconds": 0 });
-        await succeed(stage.up());
-        expect(calls(rotated)).toEqual([expect.stringMatching(/^DELETE \/ai\/token\/[^/]+$/)]);
+        await succeed(followRunbook(stage, "End the old tokens at once"));
+        const deletion = expect.stringMatching(/^DELETE \/ai\/token\/[^/]+$/) as string;
+        expect(calls(rotated)).toEqual([deletion, deletion]);
     });
 
     it("a new scaling target leaves app and cluster alone", async () => {
         const [app] = stage.cloud.api.apps();
         const before = stage.writes().length;
-        stage.configure({ "models.ministral.scaling.target": 40 });
-        await succeed(stage.up());
+        await succeed(followRunbook(stage, "Change the scaling target"));
         expect(
             stage
                 .writes()
@@ -209,6 +207,62 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
                 .filter((call) => !call.startsWith("POST /kube/")),
         ).toEqual([`PUT /ai/app/${app.id}/scalingstrategy`]);
         await succeed(stage.previewNothing());
+    });
+
+    it("another image and another Hugging Face token roll the app, and leave it the same one", async () => {
+        const [before] = stage.cloud.api.apps();
+        await succeed(followRunbook(stage, "Roll out another image"));
+        await succeed(followRunbook(stage, "Rotate the Hugging Face token"));
+        const [{ spec }] = stage.cloud.api.stored();
+        expect(stage.cloud.api.apps().map(({ id }) => id)).toEqual([before.id]);
+        expect(spec.image).toBe("vllm/vllm-openai:v0.13.1");
+        expect(JSON.stringify(spec.envVars)).toContain("hf_made_up_for_this_page");
+        expect(stage.stateText()).not.toContain("hf_made_up_for_this_page");
+    });
+
+    it("the account of previews may preview, and is refused the first write in the API's words", async () => {
+        // As docs/pull-requests.md has it.
+        const account = {
+            ...{ OVH_APPLICATION_KEY: "", OVH_APPLICATION_SECRET: "", OVH_CONSUMER_KEY: "" },
+            OVH_ACCESS_TOKEN: tokenOf("preview"),
+        };
+        const before = stage.writes().length;
+        stage.configure({ "models.ministral.scaling.target": 45 });
+        await succeed(stage.shell("pulumi preview", account));
+        const { code, stdout, stderr } = await stage.shell("pulumi up --skip-preview", account);
+        stage.configure({ "models.ministral.scaling.target": 40 });
+        expect(code).not.toBe(0);
+        expect(stdout + stderr).toMatch(/403: User not granted for this request.*ai\/app\/scalingstrategy\/edit/);
+        const refused = stage.cloud.api.requests().filter(({ status }) => status === 403);
+        expect(refused.every(({ effect }) => !effect)).toBe(true);
+        expect(stage.writes().length - before).toBe(refused.filter(({ method }) => method !== "GET").length);
+    });
+
+    it("a canary stands beside the app, says what it found, and leaves nothing", async () => {
+        const before = { apps: stage.cloud.api.apps().map(({ id }) => id), tokens: stage.cloud.api.tokens() };
+        const answers = join(stage.layout.dir, "answers.jsonl");
+        const json = join(stage.layout.dir, "canary.json");
+        writeFileSync(answers, '{"prompt": "Who are you?", "expect": "simulated"}\n');
+        const command = [
+            ...[process.execPath, "--import", "tsx", join(checkout, "tools/canary/cli.ts"), "--stack", "test", "--yes"],
+            ...["--image", "vllm/vllm-openai:v0.14.0", "--seconds", "5", "--workers", "2"],
+            ...["--answers", answers, "--json", json],
+        ];
+        const { code, stdout, stderr } = await stage.shell(`cd '${checkout}' && '${command.join("' '")}'`);
+        // What this machine is busy with decides the figures, and with them the verdict.
+        expect([0, 1], stdout + stderr).toContain(code);
+        const found = JSON.parse(readFileSync(json, "utf8")) as { answers: { right: object }; errors: object };
+        expect(found.answers.right).toEqual({ first: 1, canary: 1 });
+        expect(found.errors).toMatchObject({ first: 0, canary: 0 });
+        expect(stage.cloud.api.apps().map(({ id }) => id)).toEqual(before.apps);
+        expect(stage.cloud.api.tokens()).toEqual(before.tokens);
+        stage.configure({ "models.ministral.image": "vllm/vllm-openai:v0.13.1" });
+    });
+
+    it("a renamed stack, and one whose state lies elsewhere, are the same stack", async () => {
+        await succeed(followRunbook(stage, "Rename the stack"));
+        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
+        await succeed(followRunbook(stage, "Move the state"));
     });
 
     it("a scrape token that is not the platform's any more shows as up == 0", async () => {
@@ -246,8 +300,25 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(state).not.toContain("hf_sandbox_not_a_real_token");
     });
 
+    it("a lost state is made anew around what is there", async () => {
+        const kept = () => ({ apps: stage.cloud.api.apps().map(({ id }) => id), clusters: stage.cloud.api.clusters() });
+        const before = kept();
+        await succeed(stage.pulumi(["stack", "rm", "--force", "--yes", "--preserve-config", "--stack", "test"]));
+        const values = {
+            "00000000-0000-4000-8000-000000000000": before.apps[0],
+            PROJECT_ID: sandboxProjectId,
+            CLUSTER_ID: before.clusters[0],
+        };
+        await succeed(followRunbook(stage, "The state is lost", values));
+        expect(kept()).toEqual(before);
+        await succeed(stage.previewNothing());
+        // Nobody knows the old tokens any more; a person deletes them.
+        stage.cloud.api.revokeTokens();
+        await succeed(stage.refresh());
+    });
+
     it("destroy leaves nothing: no app, no token, no cluster", async () => {
-        await succeed(stage.destroy());
+        await succeed(followRunbook(stage, "Tear everything down"));
         expect(stage.cloud.api.apps()).toEqual([]);
         expect(stage.cloud.api.tokens()).toEqual([]);
         expect(stage.cloud.api.clusters()).toEqual([]);

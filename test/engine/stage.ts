@@ -1,4 +1,5 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -41,6 +42,11 @@ export interface Stage {
     cancel(): Promise<PulumiRun>;
     /** Any command of `pulumi`, for another stack of the program. */
     pulumi(args: string[], started?: (pid: number) => void): Promise<PulumiRun>;
+    /**
+     * Runs bash in the stage's folder, where `pulumi` goes by this stack, its config and its program, and is not asked. What it
+     * changes of the config counts from then on.
+     */
+    shell(script: string, env?: Record<string, string>): Promise<PulumiRun>;
     /** Makes another stack of the program. */
     initStack(stack: string): Promise<void>;
     /** The stack config that all these use. */
@@ -92,7 +98,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         PULUMI_DEBUG_COMMANDS: "true",
     };
     const configFile = join(layout.dir, "Pulumi.test.yaml");
-    const config: Record<string, unknown> = structuredClone(options.config);
+    let config: Record<string, unknown> = structuredClone(options.config);
     const salt = parse(readFileSync(join(__dirname, "../../Pulumi.sandbox.yaml"), "utf8")).encryptionsalt as string;
     const writeConfig = (): void => writeFileSync(configFile, stringify({ encryptionsalt: salt, config }));
     writeConfig();
@@ -149,6 +155,23 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         destroyAfterPreview: () => onStack("destroy", ["--yes"]),
         cancel: () => run(["cancel", "--yes", "--stack", "test"]),
         pulumi: run,
+        async shell(script, more = {}) {
+            const bin = withPulumiOf(layout, options.program, configFile);
+            const shell = {
+                cwd: layout.dir,
+                env: { ...process.env, ...env, PATH: `${bin}:${process.env.PATH}`, ...more },
+            };
+            const ran = await new Promise<PulumiRun>((resolve) => {
+                execFile("bash", ["--norc", "-ec", script], shell, (error, stdout, stderr) =>
+                    resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+                );
+            });
+            // Of a stack that was renamed it has another name.
+            if (existsSync(configFile)) {
+                config = (parse(readFileSync(configFile, "utf8")) as { config: Record<string, unknown> }).config;
+            }
+            return ran;
+        },
         initStack,
         configFile,
         async outputs() {
@@ -181,6 +204,27 @@ export async function openStage(options: StageOptions): Promise<Stage> {
             rmSync(layout.dir, { recursive: true, force: true });
         },
     };
+}
+
+/** A folder with a `pulumi` that adds what a person with a selected stack and a terminal need not say. */
+function withPulumiOf(layout: Layout, program: string, configFile: string): string {
+    const bin = join(layout.dir, "shell-bin");
+    mkdirSync(bin, { recursive: true });
+    const script = `#!/bin/bash
+own='${join(layout.bin, "pulumi")}'
+stack=(--stack test --non-interactive --color never)
+config=(--config-file '${configFile}' --cwd '${program}')
+[[ " $* " == *" --stack "* ]] && stack=(--non-interactive --color never)
+case "$1 $2" in
+"stack init") exec "$own" "$@" --non-interactive ;;
+"up "* | "refresh "* | "destroy "* | "import "*) exec "$own" "$@" --yes "\${stack[@]}" "\${config[@]}" ;;
+"preview "* | "config "*) exec "$own" "$@" "\${stack[@]}" "\${config[@]}" ;;
+"cancel "*) exec "$own" "$@" --yes "\${stack[@]}" ;;
+*) exec "$own" "$@" "\${stack[@]}" ;;
+esac
+`;
+    writeFileSync(join(bin, "pulumi"), script, { mode: 0o755 });
+    return `${bin}:${layout.bin}`;
 }
 
 /** The committed sandbox stack, with the chart of the stage's own folder. */

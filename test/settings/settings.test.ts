@@ -110,6 +110,20 @@ describe("a model's life", () => {
             /keep one of weights and "\/models\/a"/,
         ],
         [
+            "a revision of weights",
+            { weights: { dataStore: "GRA", container: "w" }, revision: "v1.0" },
+            "revision",
+            /come from weights, which has no revisions/,
+        ],
+        ["a revision of a path", { model: "/models/a", revision: "v1.0" }, "revision", /the place "\/models\/a"/],
+        ["a revision that is an option", { revision: "--port" }, "revision", /commit, tag or branch/],
+        [
+            "a revision among the arguments",
+            { vllm: { extraArgs: ["--revision", "v1.0"] } },
+            "vllm.extraArgs[0]",
+            /models\.ministral\.revision <value>/,
+        ],
+        [
             "a volume where the weights are",
             {
                 weights: { dataStore: "GRA", container: "w" },

@@ -39,6 +39,10 @@ describe("containerCommand", () => {
         expect(line({ vllm: { ...plain.vllm, ...vllm } })).toBe(`${start} ${expected}`.trim());
     });
 
+    it("names the revision beside the model, for the tokenizer too", () => {
+        expect(line({ revision: "v1.0" })).toBe(`${start} --revision v1.0`);
+    });
+
     it("names a port that is not vLLM's own", () => {
         expect(line({ port: 8080 })).toBe(`${start} --port 8080`);
     });

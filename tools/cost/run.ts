@@ -92,7 +92,7 @@ function dateOf(text: string): Date {
     return date;
 }
 
-function stackPrices({ config }: Stack): Promise<PriceList> {
+export function stackPrices({ config }: Stack): Promise<PriceList> {
     const value = (key: string): string | undefined => config[key]?.value;
     return findPrices(stackSettings({ config } as Stack).prices, {
         endpoint: resolveEndpoint({ config: value, env: process.env, files: configFiles() }) ?? europe,

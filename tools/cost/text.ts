@@ -56,11 +56,13 @@ export function spentTable({ from, to, hours, models, fixed, total }: Spent, cur
 
 /** The apps that no stack owns, and what to do with one. */
 export function unownedText(apps: UnownedApp[], currency: string | undefined): string {
-    const lines = apps.map(({ id, name, region, state, replicas, perHour, marked }) => {
+    const lines = apps.map(({ id, name, region, state, replicas, perHour, marked, canary }) => {
         const price = perHour === undefined ? "no price" : `${money(perHour)} ${currency} an hour`;
-        const by = marked
-            ? "made by a stack that is not here: of another backend, or removed without it"
-            : "made by no stack";
+        const by = canary
+            ? `a canary of ${canary.of}, until ${canary.until.toISOString()}: npm run canary -- --clean-up removes it`
+            : marked
+              ? "made by a stack that is not here: of another backend, or removed without it"
+              : "made by no stack";
         return `  ${name} (${id}) in ${region}: ${state}, ${replicas} replica(s), ${price}; ${by}`;
     });
     const fix =

@@ -1,6 +1,7 @@
 import { listApps } from "../../packages/ai-deploy/src/app/list";
 import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/app/live";
 import { appPlanCode } from "../../src/prices/cost-items";
+import { markOf, type CanaryMark } from "../canary/marks";
 import type { PriceList } from "../../src/prices/price-list";
 
 /** An app that is billed, and that is in the state of no stack. */
@@ -14,6 +15,8 @@ export interface UnownedApp {
     perHour?: number;
     /** Whether a stack made it: one of another backend, or one that was removed without it. */
     marked: boolean;
+    /** Of which model it is a canary, and until when. */
+    canary?: Pick<CanaryMark, "of" | "until">;
 }
 
 /** Billed are available replicas, in these states (OVHcloud's documentation of AI Deploy). */
@@ -30,21 +33,31 @@ export async function unownedApps(
     owned: () => Promise<ReadonlySet<string>>,
     prices: PriceList,
 ): Promise<UnownedApp[]> {
-    const billed = (await listApps(get, projectId)).filter(
-        ({ status }) => billedStates.includes(status.state) && (status.availableReplicas ?? 1) > 0,
-    );
+    const billed = (await listApps(get, projectId)).filter((app) => isBilled(app) || isComing(app));
     if (billed.length === 0) return [];
     const known = await owned();
     return billed.filter(({ id }) => !known.has(id)).map((app) => unowned(app, prices));
 }
 
-function unowned({ id, spec, status }: LiveApp, prices: PriceList): UnownedApp {
+function isBilled({ status }: LiveApp): boolean {
+    return billedStates.includes(status.state) && (status.availableReplicas ?? 1) > 0;
+}
+
+/** A canary that will be billed as soon as there is a GPU. */
+function isComing(app: LiveApp): boolean {
+    return markOf(app) !== undefined && ["QUEUED", "INITIALIZING", ...billedStates].includes(app.status.state);
+}
+
+function unowned(app: LiveApp, prices: PriceList): UnownedApp {
+    const { id, spec, status } = app;
+    const canary = markOf(app);
     const { flavor, gpu, cpu } = spec.resources;
     const replicas = status.availableReplicas ?? 1;
     const price = prices.find(appPlanCode(flavor), spec.region);
     return {
         ...{ id, name: spec.name, region: spec.region, state: status.state, replicas },
         ...(price !== undefined && { perHour: price * 60 * (gpu || cpu || 1) * replicas }),
+        ...(canary && { canary: { of: canary.of, until: canary.until } }),
         marked: Object.hasOwn(spec.labels ?? {}, adoptionLabelName),
     };
 }

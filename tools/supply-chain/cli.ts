@@ -2,24 +2,36 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { printDigests } from "./digests-cli";
 import { lockfileFaults } from "./lockfile";
 import { vulnerabilities } from "./osv";
 import { otherLicences, packagesOf } from "./sbom";
 
 const usage = `Usage: npm run -s supply-chain -- SBOM [--osv]
+       npm run -s supply-chain -- digests [IMAGE ...] [--pin]
 
 Reads a bill of materials, as \`npx @cyclonedx/cyclonedx-npm --omit dev --output-file sbom.json\` writes it, and prints each
 licence with its packages, as Markdown. Also checks package-lock.json.
 
   --osv     asks osv.dev for known vulnerabilities
 
+\`digests\` asks the registries for the digest of each image, or of all that the stack files and the program name, computes it from
+the manifest itself, and prints the lines that pin the models' images. 1: a tag names another image than the digest beside it.
+
+  --pin     sets them
+
 Exit code: 0, 1 (a licence that is not permissive, a package without a sum, a known vulnerability), 2 (it could not be told).`;
 
 async function main(): Promise<number> {
     const { values, positionals } = parseArgs({
         allowPositionals: true,
-        options: { osv: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
+        options: {
+            osv: { type: "boolean", default: false },
+            pin: { type: "boolean", default: false },
+            help: { type: "boolean", short: "h", default: false },
+        },
     });
+    if (positionals[0] === "digests") return printDigests(positionals.slice(1), values.pin);
     if (values.help || positionals.length !== 1) {
         console.log(usage);
         return values.help ? 0 : 2;

@@ -50,7 +50,7 @@ function overridingFix(word: string, model: string): string | undefined {
 function settingOf(option: string): string | undefined {
     const words = /^--(?:no-)?([a-z][a-z-]*)$/.exec(option)?.[1];
     const name = words?.replace(/-+([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (name === "model" || name === "port") return name;
+    if (name === "model" || name === "port" || name === "revision") return name;
     const known = name && name !== "extraArgs" && Object.hasOwn(modelSchema.shape.vllm.shape, name);
     return known ? `vllm.${name}` : undefined;
 }

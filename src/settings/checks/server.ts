@@ -7,7 +7,7 @@ import type { CrossFault, ReadModel } from "./config";
 
 /** Faults of what makes the model's server: the model itself, vLLM's options, and its variables. */
 export function serverFaults(model: ReadModel): CrossFault[] {
-    return [...weightsFaults(model), ...optionFaults(model), ...variableFaults(model)];
+    return [...weightsFaults(model), ...revisionFaults(model), ...optionFaults(model), ...variableFaults(model)];
 }
 
 /** Weights come from one place, and those that object storage streams by one loader only. */
@@ -20,6 +20,13 @@ function weightsFaults({ name, settings: { model, vllm, weights }, at }: ReadMod
     if (!model || !format || !/^(s3|gs):/.test(model) || /^(auto|runai_streamer(_sharded)?)$/.test(format)) return [];
     const fix = `weights in object storage are streamed: pulumi config set --path models.${name}.vllm.loadFormat runai_streamer`;
     return [{ path: at("vllm", "loadFormat"), fix }];
+}
+
+/** Only a repository of the hub has revisions. */
+function revisionFaults({ settings: { model, revision, weights }, at }: ReadModel): CrossFault[] {
+    if (revision === undefined || !(weights || /^(\/|s3:|gs:)/.test(model ?? ""))) return [];
+    const from = weights ? "weights" : `the place "${model}"`;
+    return [{ path: at("revision"), fix: `leave it out: the files come from ${from}, which has no revisions` }];
 }
 
 /** Settings whose values vLLM knows by name. */

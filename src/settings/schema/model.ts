@@ -132,6 +132,16 @@ export const modelSchema = z.strictObject({
         "give a Hugging Face repository (owner/name), an absolute path, or s3://bucket/folder",
     ),
     /**
+     * Commit, tag or branch of the Hugging Face repository: vLLM's `--revision`, which its tokenizer follows. A commit
+     * is what no upload changes; a branch may give two replicas two models. Not with `weights` or a path.
+     * @default none: the branch main, as it is when a replica starts
+     * @example pulumi config set --path models.ministral.revision 0123456789abcdef0123456789abcdef01234567
+     * @change rolls
+     */
+    revision: written(
+        text(/^[A-Za-z0-9][\w./-]*$/, "give a commit, tag or branch of the repository, such as a commit of 40 digits"),
+    ).optional(),
+    /**
      * Name of the app on AI Deploy, and the beginning of its tokens' names.
      * @default `"vllm-ministral-14B-autoscaling-custom-metric"`, `"vllm-NAME"`
      * @example pulumi config set --path models.ministral.appName vllm-ministral-14B-b

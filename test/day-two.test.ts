@@ -1,0 +1,29 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { checkout } from "../sandbox/layout";
+import { runbookSections } from "./engine/runbook";
+
+const page = readFileSync(join(checkout, "docs/day-two.md"), "utf8");
+const engine = readdirSync(__dirname + "/engine")
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => readFileSync(join(__dirname, "engine", file), "utf8"))
+    .join("\n");
+
+it("what a box marked bash holds is run by a test with the real engine", () => {
+    const withCommands = runbookSections().filter(({ commands }) => commands.length > 0);
+    expect(withCommands.length).toBeGreaterThan(8);
+    for (const { heading } of withCommands) expect(engine, heading).toContain(`followRunbook(stage, "${heading}"`);
+});
+
+it("each section stands in the table, with tests that exist", () => {
+    const rows = [...page.matchAll(/^\| \[(.+?)\]\(#.+?\) +\|.*?\| (.*) \|$/gm)];
+    // The one that belongs to another.
+    const headings = runbookSections()
+        .map(({ heading }) => heading)
+        .filter((one) => !one.startsWith("End the old"));
+    expect(rows.map(([, heading]) => heading)).toEqual(headings);
+    for (const [, heading, tests] of rows) {
+        for (const [, path] of tests.matchAll(/`(.+?)`/g)) expect(existsSync(join(checkout, path)), heading).toBe(true);
+    }
+});

@@ -15,6 +15,7 @@ import { explain } from "./errors/explain";
 import { namesOf } from "./errors/setting-names";
 import { endWithEngine } from "./process/engine-watch";
 import { assertFreshBuild } from "./process/fresh-build";
+import { say } from "./process/say";
 import { configure, configuredProject, configureRun, context, ifPossible, sessionSecrets } from "./process/session";
 import * as tokenCheck from "./token/check";
 import * as tokenLife from "./token/lifecycle";
@@ -71,7 +72,7 @@ async function selectorFailures(olds: Bag, inputs: Bag): Promise<CheckFailure[]>
     if (!shared) return [];
     const { failure, refused } = shared;
     if (refused) return [failure];
-    console.log(`${inputs.name}: ${failure.property} ${failure.reason}`);
+    say(`${inputs.name}: ${failure.property} ${failure.reason}`);
     return [];
 }
 
@@ -135,7 +136,7 @@ export const token = withErrors({
         return checked(inputs, [...failures, ...(await selectorFailures(olds, inputs))]);
     },
     diff: async (_id: string, olds: Bag, news: Bag) =>
-        tokenLife.diff(olds, withProject(news), (line) => console.log(line)),
+        tokenLife.diff(olds, withProject(news), say),
     create: (inputs: Bag) => tokenLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
         const found = await tokenLife.read(context(), id, known);

@@ -63,9 +63,7 @@ export function pluginSchema(): object {
     const types = new SchemaTypes(checker);
     const exported = (name: string, symbol: string): ts.Symbol => {
         const source = program.getSourceFile(file(name))!;
-        return checker
-            .getExportsOfModule(checker.getSymbolAtLocation(source)!)
-            .find((one) => one.name === symbol)!;
+        return checker.getExportsOfModule(checker.getSymbolAtLocation(source)!).find((one) => one.name === symbol)!;
     };
 
     const resources = Object.entries(inputsOf).map(([name, [inputFile, inputType]]) => {

@@ -135,8 +135,7 @@ export const token = withErrors({
         const failures = tokenCheck.check(inputs, (await offerFor(inputs)).regions);
         return checked(inputs, [...failures, ...(await selectorFailures(olds, inputs))]);
     },
-    diff: async (_id: string, olds: Bag, news: Bag) =>
-        tokenLife.diff(olds, withProject(news), say),
+    diff: async (_id: string, olds: Bag, news: Bag) => tokenLife.diff(olds, withProject(news), say),
     create: (inputs: Bag) => tokenLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
         const found = await tokenLife.read(context(), id, known);

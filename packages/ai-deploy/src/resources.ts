@@ -87,7 +87,6 @@ function urnOf(name: string, parent: pulumi.Resource | undefined): pulumi.Output
     return pulumi.createUrn(name, typeOf("app"), urn);
 }
 
-
 /**
  * A wait until an app serves, for a program whose other resources are not to wait for it: the `App` has
  * `waitUntilRunning: false`, and this comes last, with `dependsOn` for what is to stand before. It fails as the app does,

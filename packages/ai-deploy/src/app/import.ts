@@ -46,7 +46,7 @@ function importedInputs(live: LiveApp, serviceName: string): AppInputs {
     const { spec, id, status } = live;
     const { [adoptionLabelName]: adoptionLabel, ...labels } = ownLabels(spec.labels);
     const { flavor, gpu, cpu, flavorCount } = spec.resources;
-    // Of a CPU flavor the platform gives the CPUs of all its units.
+    // Of a CPU flavor the platform gives the CPUs of all its units; OVHcloud's one such flavor has one CPU in each.
     const units = gpu ? { gpu } : dropEmpty({ cpu: flavorCount || cpu || undefined });
     const filled = <T extends object>(value: T): T | undefined => (Object.keys(value).length > 0 ? value : undefined);
     // Values that the platform hides are not ours to make up.

@@ -27,11 +27,14 @@ export function propertyNames(folder: string): Named {
     }
 }
 
+/** `runtime: NAME`, or a map below it with `name: NAME`. */
+const runtimeLine = /^runtime:(?:[ \t]*(?:#.*)?\r?\n(?:[ \t]+.*\r?\n)*?[ \t]+name:)?[ \t]*["']?([\w-]+)/m;
+
 /** `python`, `go`, `dotnet`, `yaml` and so on. */
 function runtimeOf(folder: string): string | undefined {
     for (let at = folder; ; at = dirname(at)) {
         const file = ["Pulumi.yaml", "Pulumi.yml"].map((name) => join(at, name)).find(existsSync);
-        if (file) return /^runtime:\s*(?:#.*)?(?:\n\s+name:)?\s*["']?(\w+)/m.exec(readFileSync(file, "utf8"))?.[1];
+        if (file) return runtimeLine.exec(readFileSync(file, "utf8"))?.[1];
         if (dirname(at) === at) return undefined;
     }
 }

@@ -10,7 +10,7 @@ import { sayTo } from "../process/say";
 import { engineLog } from "./engine-log";
 import { propertyNames } from "./language";
 import { moveStateFromStdin } from "./move-state";
-import { pluginName } from "./resources";
+import { pluginName } from "./identity";
 import { service } from "./server";
 
 if (process.argv.includes("move-state")) moveStateFromStdin();

@@ -2,8 +2,7 @@
 import { randomUUID } from "crypto";
 import { readFileSync } from "fs";
 import { isMap } from "../values/json";
-import { pluginName } from "./resources";
-import { version } from "./server";
+import { pluginName, version } from "./identity";
 
 /** What `pulumi stack export` writes, as far as it is touched here. */
 export interface ExportedState {

@@ -6,10 +6,8 @@ import * as lifecycles from "../provider";
 import { isRotated, type TokenOutputs } from "../token/lifecycle";
 import type { TokenInputs } from "../token/args";
 import { unknownValue } from "../values/unknown";
+import { pluginName } from "./identity";
 import type { Properties } from "./messages";
-
-/** Name of the plugin, and of its package in every language. */
-export const pluginName = "ovh-ai-deploy";
 
 interface Lifecycle {
     check(olds: Properties, news: Properties): Promise<{ inputs: Properties; failures: { reason: string }[] }>;
@@ -27,13 +25,13 @@ export interface PluginResource {
     /** Names of inputs and outputs that are secret. */
     secrets: string[];
     /** Inputs as the resource of this URN keeps them. */
-    prepare?(news: Properties, olds: Properties, urn: string): Properties;
+    prepare?: (news: Properties, olds: Properties, urn: string) => Properties;
     /** Outputs that a change leaves as they are, for a preview. Default: none. */
-    kept?(olds: Properties, news: Properties): string[];
+    kept?: (olds: Properties, news: Properties) => string[];
     /** What exists, by the id that `pulumi import` and `get` are given. Throws what to do where there is no such thing. */
-    import(id: string): Promise<{ id: string; outs: object; inputs: object } | undefined>;
+    import: (id: string) => Promise<{ id: string; outs: object; inputs: object } | undefined>;
     /** Whether a replacement deletes the old one first. */
-    deleteBeforeReplace?(news: Properties): boolean;
+    deleteBeforeReplace?: (news: Properties) => boolean;
 }
 
 const none = (what: string) => async (): Promise<never> => {

@@ -8,18 +8,12 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { configureRun } from "../process/session";
 import { endWaits } from "../waiting/cancellation";
 import { workingOn } from "./engine-log";
+import { pluginFolder, pluginName, version } from "./identity";
 import { asServiceError, readProperties, writeProperties } from "./messages";
-import { foreseen, pluginName, resourceOf, type PluginResource } from "./resources";
-
-const folder = join(__dirname, "../../plugin");
-
-/** The version of this package. */
-export function version(): string {
-    return (JSON.parse(readFileSync(join(folder, "../package.json"), "utf8")) as { version: string }).version;
-}
+import { foreseen, resourceOf, type PluginResource } from "./resources";
 
 function schema(): string {
-    const text = readFileSync(join(folder, "schema.json"), "utf8");
+    const text = readFileSync(join(pluginFolder, "schema.json"), "utf8");
     return JSON.stringify({ ...(JSON.parse(text) as object), version: version() });
 }
 

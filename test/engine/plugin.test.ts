@@ -61,7 +61,9 @@ describe.sequential("the plugin, real engine", () => {
         expect(await writesOf(() => succeed(stage.up()))).toEqual([path]);
         expect(await stage.outputs()).toMatchObject({ appId, url });
         stage.configure({ region: "BHS" });
-        expect(await succeed(stage.preview())).toMatch(/is REPLACED by this change of region: the app is deleted before/);
+        expect(await succeed(stage.preview())).toMatch(
+            /is REPLACED by this change of region: the app is deleted before/,
+        );
         stage.configure({ region: undefined });
     });
 

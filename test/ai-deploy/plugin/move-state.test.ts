@@ -75,6 +75,21 @@ describe("a state moved to the plugin", () => {
         expect(before).toEqual(exported());
     });
 
+    it("has the plugin's provider once, before all that it serves, also where there is one already", () => {
+        const before = exported();
+        const theirs = {
+            urn: urn("pulumi:providers:ovh-ai-deploy", "default_0_1_0"),
+            id: "0009",
+            type: "p",
+            custom: true,
+        };
+        before.deployment.resources.push(theirs);
+        const { resources } = moveState(before).deployment as { resources: Record<string, any>[] };
+        expect(resources.filter((resource) => resource.urn === theirs.urn)).toEqual([theirs]);
+        expect(resources[3]).toEqual(theirs);
+        expect(resources[4].provider).toBe(`${theirs.urn}::0009`);
+    });
+
     it("is refused with something pending, with nothing to move, and when it is no state", () => {
         const pending = exported();
         pending.deployment.pending_operations = [{}];

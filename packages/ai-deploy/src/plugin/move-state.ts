@@ -37,8 +37,11 @@ export function moveState(state: ExportedState, newId: () => string = randomUUID
     const isOurs = ({ type }: SavedResource): boolean => type.startsWith("pulumi-nodejs:dynamic/ovh-ai-deploy:");
     const first = resources.findIndex(isOurs);
     if (first === -1) throw new Error("the stack has no dynamic resources of pulumi-ovh-ai-deploy: nothing to move");
-    const provider = defaultProvider(resources[first].urn, newId());
-    const moved = resources.map((resource) => {
+    const own = defaultProvider(resources[first].urn, newId());
+    // There is one already where only a part was moved.
+    const provider = resources.find(({ urn }) => urn === own.urn) ?? own;
+    const others = resources.filter((resource) => resource !== provider);
+    const moved = others.map((resource) => {
         const renamed = renameTypes(resource) as SavedResource;
         if (!isOurs(resource)) return renamed;
         const { inputs = {}, outputs = {} } = renamed;
@@ -47,7 +50,7 @@ export function moveState(state: ExportedState, newId: () => string = randomUUID
         return { ...renamed, provider: `${provider.urn}::${provider.id}` };
     });
     // Before the first that needs it.
-    moved.splice(first, 0, provider);
+    moved.splice(others.findIndex(isOurs), 0, provider);
     return { ...state, deployment: { ...state.deployment, resources: moved } };
 }
 

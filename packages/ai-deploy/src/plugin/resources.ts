@@ -1,7 +1,6 @@
 /** The resources of the plugin: the lifecycles of the dynamic provider, and what only a plugin is asked for. */
 import { keepLabel } from "../app/adoption-label";
-import { importApp } from "../app/import";
-import { configuredProject, context, ifPossible } from "../process/session";
+import { ifPossible } from "../process/session";
 import * as lifecycles from "../provider";
 import { isRotated, type TokenOutputs } from "../token/lifecycle";
 import type { TokenInputs } from "../token/args";
@@ -28,15 +27,9 @@ export interface PluginResource {
     prepare?: (news: Properties, olds: Properties, urn: string) => Properties;
     /** Outputs that a change leaves as they are, for a preview. Default: none. */
     kept?: (olds: Properties, news: Properties) => string[];
-    /** What exists, by the id that `pulumi import` and `get` are given. Throws what to do where there is no such thing. */
-    import: (id: string) => Promise<{ id: string; outs: object; inputs: object } | undefined>;
     /** Whether a replacement deletes the old one first. */
     deleteBeforeReplace?: (news: Properties) => boolean;
 }
-
-const none = (what: string) => async (): Promise<never> => {
-    throw new Error(what);
-};
 
 const resources: Record<string, PluginResource> = {
     App: {
@@ -53,14 +46,12 @@ const resources: Record<string, PluginResource> = {
             const restarts = ifPossible()?.context.run.restarts.get(appId as string);
             return ["appId", "url", "monitoringUrl", ...(restarts === false ? ["revision"] : [])];
         },
-        import: (id) => importApp(context(), id, configuredProject()),
         deleteBeforeReplace: ({ replaceFirst }) => replaceFirst !== true,
     },
     AppReady: {
         lifecycle: lifecycles.appReady,
         outputs: ["state"],
         secrets: [],
-        import: none("a wait cannot be imported: declare the AppReady, it waits and makes nothing"),
     },
     Token: {
         lifecycle: lifecycles.token,
@@ -70,24 +61,18 @@ const resources: Record<string, PluginResource> = {
             isRotated(olds as unknown as TokenOutputs, news as unknown as TokenInputs)
                 ? []
                 : ["value", "tokenId", "version"],
-        import: none("a token cannot be imported: OVHcloud shows its value only once. Declare a new Token instead"),
     },
     Authorization: {
         lifecycle: lifecycles.authorization,
         outputs: ["authorized"],
         secrets: [],
         kept: () => ["authorized"],
-        import: async (id) => {
-            const found = await lifecycles.authorization.read(id, { serviceName: id });
-            return "props" in found ? { id, outs: found.props!, inputs: found.inputs! } : undefined;
-        },
     },
     DataSync: {
         lifecycle: lifecycles.dataSync,
         outputs: ["syncId", "state"],
         secrets: [],
         kept: () => ["syncId", "state"],
-        import: none("a synchronization that was run cannot be imported: declare a DataSync to run another"),
     },
 };
 

@@ -71,28 +71,23 @@ export function service(attach: (engine: string) => void): UntypedServiceImpleme
                 : (await lifecycle.update(request.getId(), olds, news)).outs;
             return new rpc.UpdateResponse().setProperties(writeProperties(outs, secrets));
         }),
-        read: work(async (request: rpc.ReadRequest, { lifecycle, secrets, import: find }) => {
-            const [id, known] = [request.getId(), readProperties(request.getProperties())];
-            if (Object.keys(known).length === 0) {
-                const found = await find(id);
-                return found ? readResponse(found.id, found.outs, found.inputs, secrets) : new rpc.ReadResponse();
-            }
-            const { id: foundId, props, inputs } = await lifecycle.read(id, known);
-            if (!foundId || !props) return new rpc.ReadResponse();
-            return readResponse(foundId, props, inputs ?? readProperties(request.getInputs()), secrets);
+        read: work(async (request: rpc.ReadRequest, { lifecycle, secrets }) => {
+            const { id, props, inputs } = await lifecycle.read(
+                request.getId(),
+                readProperties(request.getProperties()),
+            );
+            // Gone.
+            if (!id || !props) return new rpc.ReadResponse();
+            return new rpc.ReadResponse()
+                .setId(id)
+                .setProperties(writeProperties(props, secrets))
+                .setInputs(writeProperties(inputs ?? readProperties(request.getInputs()), secrets));
         }),
         delete: work(async (request: rpc.DeleteRequest, { lifecycle }) => {
             await lifecycle.delete(request.getId(), readProperties(request.getProperties()));
             return new Empty();
         }),
     };
-}
-
-function readResponse(id: string, outs: object, inputs: object, secrets: string[]): rpc.ReadResponse {
-    return new rpc.ReadResponse()
-        .setId(id)
-        .setProperties(writeProperties(outs, secrets))
-        .setInputs(writeProperties(inputs, secrets));
 }
 
 /** A method from a function; what that throws becomes the error of the answer. */

@@ -169,7 +169,7 @@ class SchemaTypes {
         if (type.flags & ts.TypeFlags.BooleanLike) return { type: "boolean" };
         if (type.isUnion() && type.types.every((one) => one.isStringLiteral())) {
             if (isOutput) return { type: "string" };
-            const values = type.types.map((one) => ({ value: (one as ts.StringLiteralType).value }));
+            const values = type.types.map((one) => ({ value: one.value }));
             return this.reference(owner + capitalized(name), () => ({ type: "string", enum: values }));
         }
         if (this.checker.isArrayType(type)) {

@@ -131,8 +131,9 @@ export const appReady = withErrors({
         appReadyLife.diff(olds, withProject(news), ifPossible()?.context.run.restarts),
     create: (inputs: Bag) => appReadyLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
-        if (isImport(known))
+        if (isImport(known)) {
             throw new Error("a wait cannot be imported: declare the AppReady, it waits and makes nothing");
+        }
         return { id, props: known };
     },
     update: (_id: string, _olds: Bag, news: Bag) => appReadyLife.update(context(), withProject(news)),

@@ -1,11 +1,14 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { createServer, type AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { pluginSchema } from "../../../tools/docs/plugin-schema";
 import { secret, unknown, type InitFailure, type Plugin, type Properties } from "../../sandbox/plugins/engine";
 import { appInputs, autoscaling } from "../app/inputs";
 import { canary, projectId, startTestCloud, type TestCloud } from "../cloud";
-import { startPluginProcess, types, type PluginProcess } from "./plugin-process";
+import { executable, startPluginProcess, types, type PluginProcess } from "./plugin-process";
 
 const root = join(__dirname, "../../..");
 const variables = appInputs().envVars as Record<string, string>;
@@ -85,6 +88,21 @@ describe("what the plugin says of itself", () => {
             "consumerKey",
             "accessToken",
         ]);
+    });
+
+    it("runs from its folder as well, by Pulumi's own runner of plugins in Node", async () => {
+        const engine = createServer();
+        await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+        const address = `127.0.0.1:${(engine.address() as AddressInfo).port}`;
+        const runner = join(root, "node_modules/@pulumi/pulumi/cmd/run-plugin");
+        const child = spawn(process.execPath, [runner, dirname(executable), address], { cwd: root });
+        try {
+            const [port] = (await once(child.stdout, "data")) as [Buffer];
+            expect(String(port)).toMatch(/^\d+\n$/);
+        } finally {
+            child.kill();
+            engine.close();
+        }
     });
 
     it("a resource that it does not have is told by name, with those there are", async () => {

@@ -121,6 +121,10 @@ describe("the published package", () => {
 describe("README", () => {
     const readme = readFileSync(join(source, "README.md"), "utf8");
 
+    it.each(["yaml/Pulumi.yaml", "python/__main__.py", "go/main.go"])("shows the example %s", (example) => {
+        expect(readme).toContain(readFileSync(join(source, "examples", example), "utf8"));
+    });
+
     it("names every input and output there is", () => {
         const inputs = ["app", "token", "authorization", "data-sync"].flatMap((resource) => [
             ...readFileSync(join(source, "src", resource, "args.ts"), "utf8").matchAll(/^\s+(\w+)\??: /gm),

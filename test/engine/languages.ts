@@ -22,8 +22,11 @@ async function tryLanguage(language: string): Promise<void> {
     try {
         installPlugin(stage);
         if (language === "python") makeVenv(program);
-        await succeed(stage.pulumi(["package", "add", pluginExecutable]));
-        say("package added");
+        // Programs in YAML need no SDK: they name the package.
+        if (language !== "yaml") {
+            await succeed(stage.pulumi(["package", "add", pluginExecutable]));
+            say("package added");
+        }
         await stage.configureSecret("huggingFaceToken", hfToken);
         stage.configure({ adoptionLabel: "languages-0a1b2c3d" });
         await succeed(stage.up());

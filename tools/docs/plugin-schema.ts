@@ -103,11 +103,16 @@ export function pluginSchema(): object {
         description,
         license,
         keywords: ["pulumi", "ovh", "ovhcloud", "ai-deploy", "category/cloud"],
-        meta: { moduleFormat: "(.*)" },
+        // The SDK that `pulumi package add` writes for Go is a module then.
+        meta: { moduleFormat: "(.*)", supportPack: true },
         language: {
             python: { pyproject: { enabled: true }, readme: description },
             nodejs: { respectSchemaVersion: true },
-            go: { respectSchemaVersion: true, generateResourceContainerTypes: true },
+            go: {
+                importBasePath: "example.com/pulumi-ovh-ai-deploy/sdk/go/ovhaideploy",
+                respectSchemaVersion: true,
+                generateResourceContainerTypes: true,
+            },
             csharp: { respectSchemaVersion: true },
         },
         config: { variables },
@@ -169,7 +174,7 @@ class SchemaTypes {
         if (type.flags & ts.TypeFlags.BooleanLike) return { type: "boolean" };
         if (type.isUnion() && type.types.every((one) => one.isStringLiteral())) {
             if (isOutput) return { type: "string" };
-            const values = type.types.map((one) => ({ value: one.value }));
+            const values = type.types.map(({ value }) => enumValue(value));
             return this.reference(owner + capitalized(name), () => ({ type: "string", enum: values }));
         }
         if (this.checker.isArrayType(type)) {
@@ -203,6 +208,11 @@ class SchemaTypes {
     }
 }
 
+/** `ai_training_read` as `AiTrainingRead`; others are names as they are. */
+function enumValue(value: string): object {
+    return value.includes("_") ? { name: value.split("_").map(capitalized).join(""), value } : { value };
+}
+
 function isOptional(symbol: ts.Symbol): boolean {
     return Boolean(symbol.flags & ts.SymbolFlags.Optional);
 }
@@ -216,11 +226,15 @@ function isOwnOutput({ valueDeclaration: declaration }: ts.Symbol): boolean {
     );
 }
 
-/** The comment as a text; marks of where a figure comes from are for who reads the code. */
+/** The comment as a text, without what is for who reads the code or for TypeScript alone. */
 function describe(symbol: ts.Symbol, checker: ts.TypeChecker): string {
     return ts
         .displayPartsToString(symbol.getDocumentationComment(checker))
         .replace(/ ?\[[SDPK]\]/g, "")
+        .replace("; `getRegions` lists them", "")
+        .replace("; `getFlavors` lists those of a region", "")
+        .replace(" of `@pulumi/random`", "")
+        .replace("The option `deleteBeforeReplace: false` turns that round.", "`replaceFirst` turns that round.")
         .replace("`ovh:serviceName`", `\`${plugin}:serviceName\``)
         .replace(/\s+/g, " ")
         .trim();

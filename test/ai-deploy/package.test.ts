@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ beforeAll(() => {
     installed = join(folder, "node_modules/pulumi-ovh-ai-deploy");
     execFileSync("tar", ["-xzf", join(folder, filename), "-C", folder]);
     execFileSync("mv", [join(folder, "package"), installed]);
-    for (const name of ["@pulumi", "@types", "undici"]) {
+    for (const name of ["@grpc", "@pulumi", "@types", "google-protobuf", "undici"]) {
         symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
     }
 });
@@ -39,6 +39,10 @@ describe("the published package", () => {
             "LICENSE",
             "README.md",
             "package.json",
+            "plugin/PulumiPlugin.yaml",
+            "plugin/package.json",
+            "plugin/pulumi-resource-ovh-ai-deploy",
+            "plugin/schema.json",
         ]);
         const code = files.filter((file) => file.startsWith("dist/"));
         expect(code.filter((file) => !/\.(js|d\.ts)$/.test(file))).toEqual([]);
@@ -60,14 +64,20 @@ describe("the published package", () => {
         );
     });
 
-    it("needs nothing but Pulumi and an HTTP client that knows proxies", () => {
+    it("has the plugin, which runs from where npm puts it", () => {
+        const executable = join(installed, "plugin/pulumi-resource-ovh-ai-deploy");
+        const said = spawnSync(executable, ["move-state"], { input: "{", encoding: "utf8" });
+        expect(said).toMatchObject({ status: 1, stderr: expect.stringMatching(/^The state was not moved/) as string });
+    });
+
+    it("needs nothing but Pulumi, what Pulumi itself speaks with, and an HTTP client that knows proxies", () => {
         const { dependencies, peerDependencies } = JSON.parse(
             readFileSync(join(installed, "package.json"), "utf8"),
         ) as {
             dependencies: object;
             peerDependencies: object;
         };
-        expect(Object.keys(dependencies)).toEqual(["undici"]);
+        expect(Object.keys(dependencies)).toEqual(["@grpc/grpc-js", "google-protobuf", "undici"]);
         expect(Object.keys(peerDependencies)).toEqual(["@pulumi/pulumi"]);
         const required = files
             .filter((file) => file.endsWith(".js"))
@@ -75,7 +85,13 @@ describe("the published package", () => {
             .map(([, name]) => name);
         expect([...new Set(required)].sort()).toEqual(
             [
+                "@grpc/grpc-js",
                 "@pulumi/pulumi",
+                ...["engine_grpc_pb", "engine_pb", "plugin_pb", "provider_grpc_pb", "provider_pb", "status_pb"].map(
+                    (file) => `@pulumi/pulumi/proto/${file}`,
+                ),
+                ...["any_pb", "empty_pb", "struct_pb"].map((file) => `google-protobuf/google/protobuf/${file}`),
+                "async_hooks",
                 "crypto",
                 "fs",
                 "net",
@@ -104,6 +120,10 @@ describe("the published package", () => {
 
 describe("README", () => {
     const readme = readFileSync(join(source, "README.md"), "utf8");
+
+    it.each(["yaml/Pulumi.yaml", "python/__main__.py", "go/main.go"])("shows the example %s", (example) => {
+        expect(readme).toContain(readFileSync(join(source, "examples", example), "utf8"));
+    });
 
     it("names every input and output there is", () => {
         const inputs = ["app", "token", "authorization", "data-sync"].flatMap((resource) => [

@@ -48,6 +48,6 @@ export function endpoint(): Endpoint | undefined {
 /** `given`, else the project of stack config or environment. Throws when there is none. */
 export function projectOr(given: string | undefined): string {
     const project = given ?? config("ovh:serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
-    if (!project) throw new Error(`serviceName ${missingProject}`);
+    if (!project) throw new Error(`serviceName ${missingProject()}`);
     return project;
 }

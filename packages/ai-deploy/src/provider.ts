@@ -4,6 +4,7 @@
  */
 import { findOffer, type Offer } from "./api/offer";
 import { checkApp } from "./app/check";
+import { importApp } from "./app/import";
 import * as appLife from "./app/lifecycle";
 import { listApps } from "./app/list";
 import type { LiveApp } from "./app/live";
@@ -15,6 +16,7 @@ import { explain } from "./errors/explain";
 import { namesOf } from "./errors/setting-names";
 import { endWithEngine } from "./process/engine-watch";
 import { assertFreshBuild } from "./process/fresh-build";
+import { say } from "./process/say";
 import { configure, configuredProject, configureRun, context, ifPossible, sessionSecrets } from "./process/session";
 import * as tokenCheck from "./token/check";
 import * as tokenLife from "./token/lifecycle";
@@ -71,8 +73,13 @@ async function selectorFailures(olds: Bag, inputs: Bag): Promise<CheckFailure[]>
     if (!shared) return [];
     const { failure, refused } = shared;
     if (refused) return [failure];
-    console.log(`${inputs.name}: ${failure.property} ${failure.reason}`);
+    say(`${inputs.name}: ${failure.property} ${failure.reason}`);
     return [];
+}
+
+/** Whether nothing is known but an id, by which `pulumi import` or `get` asks; a dynamic resource is never asked so. */
+function isImport(known: Bag): boolean {
+    return Object.keys(known).length === 0;
 }
 
 /** The methods with errors made for people: secrets of this process masked, no stack, and Pulumi's own property kept. */
@@ -105,7 +112,9 @@ export const app = withErrors({
     diff: (id: string, olds: Bag, news: Bag) => appLife.diff(ifPossible()?.context, id, olds, withProject(news)),
     create: (inputs: Bag) => appLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
-        const found = await appLife.read(context(), id, known);
+        const found = isImport(known)
+            ? await importApp(context(), id, configuredProject())
+            : await appLife.read(context(), id, known);
         return found ? { id: found.id, props: found.outs, inputs: found.inputs } : {};
     },
     update: (id: string, olds: Bag, news: Bag) => appLife.update(context(), id, olds, withProject(news)),
@@ -121,7 +130,12 @@ export const appReady = withErrors({
     diff: async (_id: string, olds: Bag, news: Bag) =>
         appReadyLife.diff(olds, withProject(news), ifPossible()?.context.run.restarts),
     create: (inputs: Bag) => appReadyLife.create(context(), inputs),
-    read: async (id: string, known: Bag) => ({ id, props: known }),
+    read: async (id: string, known: Bag) => {
+        if (isImport(known)) {
+            throw new Error("a wait cannot be imported: declare the AppReady, it waits and makes nothing");
+        }
+        return { id, props: known };
+    },
     update: (_id: string, _olds: Bag, news: Bag) => appReadyLife.update(context(), withProject(news)),
     /** There is nothing to delete. */
     delete: async (_id: string, _known: Bag) => undefined,
@@ -134,10 +148,14 @@ export const token = withErrors({
         const failures = tokenCheck.check(inputs, (await offerFor(inputs)).regions);
         return checked(inputs, [...failures, ...(await selectorFailures(olds, inputs))]);
     },
-    diff: async (_id: string, olds: Bag, news: Bag) =>
-        tokenLife.diff(olds, withProject(news), (line) => console.log(line)),
+    diff: async (_id: string, olds: Bag, news: Bag) => tokenLife.diff(olds, withProject(news), say),
     create: (inputs: Bag) => tokenLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
+        if (isImport(known)) {
+            throw new Error(
+                "a token cannot be imported: OVHcloud shows its value only once. Declare a new Token in its place",
+            );
+        }
         const found = await tokenLife.read(context(), id, known);
         return found ? { id, props: found.outs, inputs: found.inputs } : {};
     },
@@ -154,7 +172,7 @@ export const authorization = withErrors({
     diff: async (_id: string, olds: Bag, news: Bag) => authorizationLife.diff(olds, withProject(news)),
     create: (inputs: Bag) => authorizationLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
-        const found = await authorizationLife.read(context(), known);
+        const found = await authorizationLife.read(context(), isImport(known) ? { serviceName: id } : known);
         return found ? { id, props: found.outs, inputs: found.inputs } : {};
     },
     update: async (_id: string, olds: Bag, news: Bag) => ({ outs: { ...olds, ...news } }),
@@ -171,6 +189,9 @@ export const dataSync = withErrors({
     diff: async (_id: string, olds: Bag, news: Bag) => dataSyncLife.diff(olds, withProject(news)),
     create: (inputs: Bag) => dataSyncLife.create(context(), inputs),
     read: async (id: string, known: Bag) => {
+        if (isImport(known)) {
+            throw new Error("a synchronization that was run cannot be imported: declare a DataSync to run another");
+        }
         const found = await dataSyncLife.read(context(), known);
         return found ? { id, props: found } : {};
     },

@@ -1,11 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { markLabel } from "./app/adoption-label";
 import type { AppArgs, AppInputs, AppReadyArgs } from "./app/args";
 import type { AppState } from "./app/live";
 import type { AuthorizationArgs } from "./authorization/args";
 import type { DataSyncArgs } from "./data-sync/args";
 import type { DataSyncState } from "./data-sync/lifecycle";
 import type { TokenArgs } from "./token/args";
-import { shortDigest } from "./values/hash";
 
 type Kind = "app" | "appReady" | "token" | "authorization" | "dataSync";
 
@@ -70,7 +70,8 @@ export class App extends AiDeployResource {
             availableReplicas: undefined,
             revision: undefined,
         };
-        const adoptionLabel = markedLabel(args.adoptionLabel, urnOf(name, opts?.parent));
+        const urn = urnOf(name, opts?.parent);
+        const adoptionLabel = pulumi.all([args.adoptionLabel, urn]).apply(([label, own]) => markLabel(label, own));
         const options = { deleteBeforeReplace: true, ...opts };
         const replaceFirst = options.deleteBeforeReplace ? undefined : true;
         super("app", name, { ...computed, ...args, replaceFirst, adoptionLabel }, options);
@@ -84,14 +85,6 @@ export class App extends AiDeployResource {
 function urnOf(name: string, parent: pulumi.Resource | undefined): pulumi.Output<string> {
     const urn = parent && new Promise<string>((resolve) => void parent.urn.apply(resolve));
     return pulumi.createUrn(name, typeOf("app"), urn);
-}
-
-/**
- * An adoption label that two resources never share, even where the program gives both the same text: apps of another
- * stack, or another resource, with "our" label would be taken over, or deleted as leftovers.
- */
-function markedLabel(label: pulumi.Input<string>, urn: pulumi.Output<string>): pulumi.Output<string> {
-    return pulumi.all([label, urn]).apply(([text, identity]) => `${text}-${shortDigest(identity)}`);
 }
 
 /**

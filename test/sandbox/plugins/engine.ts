@@ -108,9 +108,18 @@ export async function startStandIn(
     return startPlugin(await installStandIn(name, dir), env);
 }
 
-/** Starts the executable of a plugin, a stand-in or a real one. */
-export async function startPlugin(executable: string, env: Record<string, string>): Promise<Plugin> {
-    const child = spawn(executable, ["127.0.0.1:1"], {
+/**
+ * Starts the executable of a plugin, a stand-in or a real one.
+ * @param engine where it is told that its engine listens
+ * @param cwd folder of the program; default: this one
+ */
+export async function startPlugin(
+    executable: string,
+    env: Record<string, string>,
+    { engine = "127.0.0.1:1", cwd }: { engine?: string; cwd?: string } = {},
+): Promise<Plugin> {
+    const child = spawn(executable, [engine], {
+        cwd,
         env: { ...process.env, ...env },
         stdio: ["pipe", "pipe", "inherit"],
     });

@@ -1,6 +1,7 @@
 import { readFileSync } from "fs";
 import { homedir } from "os";
 import { join } from "path";
+import { configKey } from "../errors/setting-names";
 
 /** How to reach the API, and as whom. */
 export interface Credentials {
@@ -68,7 +69,7 @@ export function resolveCredentials(sources: Sources): Credentials {
     for (const name of names) found[name.config] = find(sources, name, endpoint?.value ?? "");
     const methods = Object.entries(keysOf).filter(([, keys]) => keys.some((key) => found[key]));
     if (!endpoint) {
-        const unset = "set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or `pulumi config set ovh:endpoint ovh-eu`";
+        const unset = `set OVH_ENDPOINT (ovh-eu, ovh-ca or ovh-us), or \`pulumi config set ${configKey("endpoint")} ovh-eu\``;
         throw new (methods.length === 0 ? NoCredentialsError : Error)(`OVHcloud endpoint is not set: ${unset}`);
     }
     const { baseUrl, custom } = addressOf(endpoint);
@@ -82,7 +83,7 @@ export function resolveCredentials(sources: Sources): Credentials {
     const missing = names.filter(({ config }) => keys.includes(config) && !found[config]);
     if (missing.length > 0) {
         const given = keys.flatMap((key) => found[key]?.where ?? []).join(", ");
-        const wanted = missing.map(({ env, config }) => `${env} or ovh:${config}`).join(", ");
+        const wanted = missing.map(({ env, config }) => `${env} or ${configKey(config)}`).join(", ");
         throw new Error(`OVHcloud credentials are incomplete: beside ${given}, set ${wanted}`);
     }
     const value = (key: Key): string => found[key]!.value;
@@ -154,7 +155,7 @@ const keysOf: Record<"application key" | "OAuth2 client" | "access token", Key[]
 };
 
 function find({ config, env, files }: Sources, name: Name, section: string): Found | undefined {
-    const key = `ovh:${name.config}`;
+    const key = configKey(name.config);
     const configured = config(key);
     if (configured) return { value: configured, where: `${key} (stack config)`, undo: `pulumi config rm ${key}` };
     const exported = env[name.env];

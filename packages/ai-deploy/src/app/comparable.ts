@@ -170,7 +170,7 @@ function probeOf(probe: Nullable<Probe> | null | undefined, port: number): objec
     return { ...defaults, ...dropEmpty(probe) };
 }
 
-function scalingOf(strategy: ScalingStrategy | LiveApp["spec"]["scalingStrategy"]): object {
+export function scalingOf(strategy: ScalingStrategy | LiveApp["spec"]["scalingStrategy"]): object {
     if (!strategy?.automatic) return { fixed: strategy?.fixed ? dropEmpty(strategy.fixed) : { replicas: 1 } };
     const { customMetrics, resourceType, averageUsageTarget, ...rest } = deepDropEmpty(strategy.automatic);
     return {
@@ -218,7 +218,7 @@ function deploymentOf(strategy: object | null | undefined): object | undefined {
 }
 
 /** By mount path; only what a user can set. Without a source, or with an empty one, a volume is standalone. */
-function volumesOf(volumes: LiveVolume[] | null | undefined): object[] {
+export function volumesOf(volumes: LiveVolume[] | null | undefined): object[] {
     return (volumes ?? [])
         .map(({ mountPath, permission, cache, volumeSource, volumeTarget, ...flat }) => {
             const { standalone, dataStore, publicGit, publicSwift, targetDataStore, container, prefix, region } = flat;

@@ -20,8 +20,9 @@ import { appIdOf, asInitError, inputsOf, outputs, secretsOf, type AppOutputs } f
 import { defaultTimeouts, type AppInputs } from "./args";
 import { sleep } from "../waiting/cancellation";
 import { beginTask, type Context, type Task } from "../process/context";
+import { say } from "../process/say";
 import { explain } from "../errors/explain";
-import { namesOf } from "../errors/setting-names";
+import { namesOf, wayToReplaceFirst } from "../errors/setting-names";
 
 /**
  * What would change. With a context the app is looked at first: one that was changed, stopped, failed or deleted behind
@@ -80,13 +81,11 @@ function announceReplacement(
     const named = namesOf(news);
     const why = plan.replaces.map(named).join(", ");
     const start = startMinutes(live, news);
-    const setting = news.settingNames?.replaceFirst;
-    const otherWay = setting ? `${setting}: true` : "The resource option deleteBeforeReplace: false";
     const consequence = news.replaceFirst
         ? `the new app comes up first (${start}), with an address of its own; until then both are billed and need quota`
         : `the app is deleted before the new one starts: nothing serves for ${start}, and its address changes. ` +
-          `${otherWay} brings the new one up first, if the quota allows both`;
-    (context?.progress ?? console.log)(
+          `${wayToReplaceFirst(news)} brings the new one up first, if the quota allows both`;
+    (context?.progress ?? say)(
         `${olds.name} (${appIdOf("", olds)}) is REPLACED by this change of ${why}: ${consequence}`,
     );
     return plan;

@@ -48,6 +48,11 @@ export function couldBecome(live: LiveApp, inputs: AppInputs): boolean {
     );
 }
 
+/** Whether an app was given a property that no call can take away; by the label alone, so never of one made elsewhere. */
+export function madeAsHas(live: LiveApp, field: Field): boolean {
+    return readMadeAs(live).given.includes(field);
+}
+
 const letters = Object.fromEntries(onlySettable.map((field) => [field, field[0]]));
 
 function madeAsValue(hash: string, given: Field[]): string {

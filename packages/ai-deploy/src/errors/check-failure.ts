@@ -1,3 +1,5 @@
+import { configKey } from "./setting-names";
+
 /** What is wrong with an input. */
 export interface CheckFailure {
     /** Such as `resources.flavor`. */
@@ -17,8 +19,9 @@ export function collectFailures(check: (fail: Fail) => void): CheckFailure[] {
 /** The project, which every resource needs. */
 export function checkProject(serviceName: string | undefined, fail: Fail): void {
     if (serviceName) return;
-    fail("serviceName", missingProject);
+    fail("serviceName", missingProject());
 }
 
-export const missingProject =
-    "is not set: give the Public Cloud project id, here, as stack config ovh:serviceName, or as OVH_CLOUD_PROJECT_SERVICE";
+export function missingProject(): string {
+    return `is not set: give the Public Cloud project id, here, as stack config ${configKey("serviceName")}, or as OVH_CLOUD_PROJECT_SERVICE`;
+}

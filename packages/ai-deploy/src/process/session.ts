@@ -3,8 +3,10 @@ import { defaultRequestsPerMinute } from "../api/client";
 import { openConnection, pace } from "../api/connection";
 import { NoCredentialsError } from "../api/credentials";
 import { Glances } from "../api/glances";
+import { configKey } from "../errors/setting-names";
 import { Poller } from "../waiting/poller";
 import type { Context, Run } from "./context";
+import { say } from "./say";
 
 export interface ConfigureRequest {
     config: { get(key: string): string | undefined };
@@ -38,20 +40,19 @@ export function configureRun(request: ConfigureRequest): Promise<void> {
 
 /** The project of stack config or environment. */
 export function configuredProject(): string | undefined {
-    return config?.get("ovh:serviceName") ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
+    return config?.get(configKey("serviceName")) ?? process.env.OVH_CLOUD_PROJECT_SERVICE;
 }
 
 /** What this process works with, made when it is first needed: a preview of new resources needs no credentials. */
 function surround(): Surroundings {
     if (!surroundings) {
-        const progress = (line: string): void => console.log(line);
-        const { client, secrets } = openConnection((key) => config?.get(key), progress);
+        const { client, secrets } = openConnection((key) => config?.get(key), say);
         const { requestsPerMinute = defaultRequestsPerMinute, pollMs } = pace();
         surroundings = {
             context: {
                 client,
                 poller: new Poller({ requestsPerMinute, fixedMs: pollMs }),
-                progress,
+                progress: say,
                 // The one of the present run, whenever it is asked for.
                 get run() {
                     return run;

@@ -38,7 +38,8 @@ export function diff(
     return { changes: replaces.length > 0 || rotated || ended.length > 0, replaces: [...replaces] };
 }
 
-function isRotated(olds: TokenInputs, news: TokenInputs): boolean {
+/** Whether there will be another value. */
+export function isRotated(olds: TokenInputs, news: TokenInputs): boolean {
     return (olds.rotation ?? "") !== (news.rotation ?? "");
 }
 

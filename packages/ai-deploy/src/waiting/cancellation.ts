@@ -26,11 +26,15 @@ export function endWaitsOnCancel(): void {
         .filter((handle): handle is Http2Server => handle.constructor.name === "Http2Server");
     for (const server of servers) {
         server.on("stream", (_stream: unknown, headers: IncomingHttpHeaders) => {
-            if (headers[":path"] !== cancelCall) return;
-            cancelled = true;
-            for (const stop of waits) stop();
+            if (headers[":path"] === cancelCall) endWaits();
         });
     }
+}
+
+/** Ends each wait that is under way, and those to come. */
+export function endWaits(): void {
+    cancelled = true;
+    for (const stop of waits) stop();
 }
 
 /** @throws CancelledError at once when waits have been ended, or as soon as they are. */

@@ -17,14 +17,14 @@ const help = `usage: npm run bench -- signals [OPTIONS]
   --first-token SECONDS   (1)
   --between-tokens SECONDS (0.05)
   --within SHARE          of the requests that is to be within these two (0.95)
-  --peak N                replicas that the busiest five minutes need (4)`;
+  --peak N                replicas that the busiest five minutes need (3)`;
 
 /** Seconds of a day: Monday. */
 const seconds = 86_400;
 /** Of what one replica runs at once, just within the targets. */
-const shares = [0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 1];
+const shares = [0.2, 0.35, 0.5, 0.7, 0.9];
 /** A change of the random numbers tells how much of a difference is chance. */
-const seeds = [1, 2, 3];
+const seeds = [1, 2];
 
 /** A way to scale, or a number of replicas that stays. */
 interface Way {
@@ -48,9 +48,11 @@ function relaySignal(target: number, credit: number, hold: number): RelaySignal 
     };
 }
 
-function ways(problem: Problem, { running }: Capacity, kvAtCapacity: number): Way[] {
+function ways(problem: Problem, capacity: Capacity, kvAtCapacity: number): Way[] {
+    const { running } = capacity;
     const rest = { min: 1, max: problem.maxReplicas, scaleDownSeconds: 300, cooldownSeconds: 300 };
     const { maxNumSeqs } = problem.profile.defaults;
+    const most = peakReplicas(capacity);
     const follow = (metric: Signal, targets: number[]): Way[] =>
         targets.map((target) => ({
             signal: metric,
@@ -64,9 +66,9 @@ function ways(problem: Problem, { running }: Capacity, kvAtCapacity: number): Wa
             return { signal, target, scaling: { ...scaling, metric } };
         });
     return [
-        ...Array.from({ length: problem.maxReplicas }, (_, i) => ({
-            signal: `${i + 1} replicas, always`,
-            scaling: { every: seconds, replicas: [i + 1] },
+        ...[0, 1, 2, 3].map((more) => ({
+            signal: `${most + more} replicas, always`,
+            scaling: { every: seconds, replicas: [most + more] },
         })),
         ...follow("vllm:num_requests_running", counts),
         ...follow("vllm:num_requests_waiting", [0.25, 1, 4]),
@@ -134,7 +136,7 @@ function dayFor(problem: Omit<Problem, "traffic">, trace: string | undefined, pe
 function readOptions(): Problem {
     const text = { type: "string" } as const;
     const options = { trace: text, "first-token": text, "between-tokens": text, within: text, peak: text };
-    const { trace, peak = "4", ...targets } = parseArgs({ options }).values;
+    const { trace, peak = "3", ...targets } = parseArgs({ options }).values;
     if (!/^[1-9]$/.test(peak)) throw new Error(`--peak ${peak}: give a number from 1 to 9`);
     const none = { shape: { name: "", peak: 0, week: [], promptTokens: 0, answerTokens: 0 } };
     return dayFor(readProblem({ ...targets, drained: true }, none), trace, Number(peak));

@@ -8,11 +8,16 @@ import { appBody, startTestCloud, type TestCloud } from "../test/sandbox/ovhclou
 const help = `usage: npm run bench -- draining [OPTIONS] [-- FLAGS OF VLLM]
 
   --vllm VLLM --model FOLDER  replicas are processes of this vLLM with this model; default: simulated ones
+  --change NAME               scale-down or rollout alone; default: both, one after the other
   --streams N (50)            at once, all the time
   --tokens N (400)            of each answer
   --without                   the command line without the drain, for comparison`;
 
+const changeNames = ["scale-down", "rollout"] as const;
+type Change = (typeof changeNames)[number];
+
 interface Options {
+    changes: readonly Change[];
     vllm?: string;
     model?: string;
     flags: string[];
@@ -26,15 +31,17 @@ function readOptions(args: string[]): Options {
     const { values, positionals } = parseArgs({
         args,
         allowPositionals: true,
-        options: { vllm: text, model: text, streams: text, tokens: text, without: { type: "boolean" } },
+        options: { vllm: text, model: text, change: text, streams: text, tokens: text, without: { type: "boolean" } },
     });
-    const { vllm, model, streams = "50", tokens = "400", without } = values;
+    const { vllm, model, change, streams = "50", tokens = "400", without } = values;
     if ((vllm === undefined) !== (model === undefined)) throw new Error("give both of --vllm and --model, or none");
+    const changes = change === undefined ? changeNames : changeNames.filter((name) => name === change);
+    if (changes.length === 0) throw new Error(`--change ${change}: give ${changeNames.join(" or ")}`);
     for (const [name, value] of Object.entries({ streams, tokens })) {
         if (!/^[1-9]\d*$/.test(value)) throw new Error(`--${name} ${value}: not a whole number above 0`);
     }
     const counts = { streams: Number(streams), tokens: Number(tokens) };
-    return { vllm, model, flags: positionals, ...counts, drain: without !== true };
+    return { changes, vllm, model, flags: positionals, ...counts, drain: without !== true };
 }
 
 const image = "vllm/vllm-openai:v0.13.0";
@@ -46,21 +53,22 @@ interface Subject {
     token: string;
 }
 
-/** An app with two replicas that serve. */
-async function start({ vllm, model, flags, drain }: Options): Promise<Subject> {
+/** An app with replicas that serve: two, of which a scale-down takes one. */
+async function start({ changes, vllm, model, flags, drain }: Options): Promise<Subject> {
     const realEngine = vllm === undefined ? undefined : { command: vllm, model, dir: "/nowhere/but-a-mark" };
     const cloud = await startTestCloud({ realEngine, speed: 60, balancing: "round-robin" });
     // Real engines are processes of their own, which would stay.
     const end = (): void => void cloud.close().then(() => process.exit(1));
     process.once("SIGINT", end).once("SIGTERM", end);
+    const count = changes.includes("scale-down") ? 2 : 1;
     const server = { model: served, image, port: 8000, gpus: 1, drain, vllm: { extraArgs: flags } };
     const { id } = await cloud.api("POST", "/ai/app", {
         ...appBody({ command: containerCommand(server), image }),
         deploymentStrategy: { terminationGracePeriodSeconds: 120 },
-        scalingStrategy: { fixed: { replicas: 2 } },
+        scalingStrategy: { fixed: { replicas: count } },
     });
     const { status } = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read" });
-    await until(cloud, id, "both replicas serve", () => cloud.app(id).availableReplicas === 2);
+    await until(cloud, id, `${count} serve`, () => cloud.app(id).availableReplicas === count);
     return { cloud, id, token: status.value as string };
 }
 
@@ -140,17 +148,19 @@ async function main(): Promise<number> {
     const replicas = () => cloud.app(id).replicas;
     try {
         const path = `/ai/app/${id}`;
-        const changes: Record<string, { make: () => Promise<unknown>; isMade: () => boolean }> = {
+        const [newest] = replicas().slice(-1);
+        const changes: Record<Change, { make: () => Promise<unknown>; isMade: () => boolean }> = {
             "scale-down": {
                 make: () => cloud.api("PUT", `${path}/scalingstrategy`, { fixed: { replicas: 1 } }),
                 isMade: () => replicas().length === 1,
             },
             rollout: {
                 make: () => cloud.api("PUT", path, { url: `${image}-next` }),
-                isMade: () => replicas().length === 1 && replicas()[0].index > 1,
+                isMade: () => replicas().length === 1 && replicas()[0].index > newest.index,
             },
         };
-        for (const [name, { make, isMade }] of Object.entries(changes)) {
+        for (const name of options.changes) {
+            const { make, isMade } = changes[name];
             const { ends, underWay } = await change(subject, options, make, isMade);
             console.log(`${name}: ${underWay} under way at the replica that went; ${JSON.stringify(ends)}`);
         }

@@ -206,9 +206,12 @@ class Fleet {
         if ("every" in scaling) {
             return scaling.replicas[Math.min(scaling.replicas.length - 1, Math.floor(now / scaling.every))];
         }
-        const readings = this.replicas.map((replica) => {
-            const ready = replica.readyAt <= now;
-            return ready ? { ready, value: read(scaling.metric, replica.batch) } : { ready };
+        const { metric } = scaling;
+        const serving = this.ready.map(({ batch }) => batch);
+        const readings = this.replicas.map(({ readyAt, batch }) => {
+            const ready = readyAt <= now;
+            const value = typeof metric === "function" ? () => metric(serving, this.wanted) : () => read(metric, batch);
+            return ready ? { ready, value: value() } : { ready };
         });
         // One that boots is not idle.
         if (this.ready.length === 0 || readings.some(({ value = 0 }) => value > 0)) this.lastActive = now;

@@ -6,19 +6,27 @@ const least = 0.001;
 const growth = Math.log(1.02);
 const buckets = Math.ceil(Math.log(86_400 / least) / growth) + 2;
 
+function bucketOf(seconds: number): number {
+    return seconds <= least ? 0 : Math.min(buckets - 1, 1 + Math.floor(Math.log(seconds / least) / growth));
+}
+
 export class Histogram {
     count = 0;
     private readonly counts = new Float64Array(buckets);
 
     add(seconds: number): void {
-        const bucket = seconds <= least ? 0 : Math.min(buckets - 1, 1 + Math.floor(Math.log(seconds / least) / growth));
-        this.counts[bucket]++;
+        this.counts[bucketOf(seconds)]++;
         this.count++;
     }
 
     clear(): void {
         this.count = 0;
         this.counts.fill(0);
+    }
+
+    /** Share of the values above this one, within 1 % of it; NaN of nothing. */
+    shareAbove(seconds: number): number {
+        return this.counts.subarray(bucketOf(seconds) + 1).reduce((sum, count) => sum + count, 0) / this.count;
     }
 
     /** The value below which this share lies, within 1 %; NaN of nothing. */

@@ -7,10 +7,13 @@ import type { ScheduleEntry } from "./schedule";
 /** What the autoscaler reads of each replica. */
 export type Signal = "vllm:num_requests_running" | "vllm:num_requests_waiting" | "vllm:kv_cache_usage_perc";
 
+/** One number for the whole app, as a relay would compute it: of what serves, and of how many replicas there are to be. */
+export type RelaySignal = (serving: readonly { running: number; waiting: number }[], wanted: number) => number;
+
 /** How many replicas there are to be. */
 export type Scaling =
     | ({
-          metric: Signal;
+          metric: Signal | RelaySignal;
           target: number;
           aggregation: Aggregation;
           /** Hours with another least and most; in all others those of the rule hold. */

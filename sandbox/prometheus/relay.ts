@@ -17,7 +17,7 @@ export interface LocalRelayOptions {
     mounted: RelayFiles;
     /** The authority of the app gateways. */
     caFile: string;
-    /** Platform seconds per second: an app falls asleep so much sooner. Default 1. */
+    /** Platform seconds per second: an app falls asleep, and the controller looks, so much sooner. Default 1. */
     speed?: number;
     /** Base URL of Prometheus on this machine, which a pod would find by its Service. */
     prometheus?: string;
@@ -74,13 +74,20 @@ function programOf(dir: string, { files }: RelayFiles): string[] {
     ];
 }
 
-/** A config for here: Prometheus by its address, and the time after which an app sleeps as long as it is. One that is none stays as it is. */
+/** Seconds between two rounds of the controller at least: OVHcloud's API counts calls in real time. */
+const shortestPeriod = 5;
+
+/** A config for here: Prometheus by its address, and times of the platform as long as they are. One that is none stays as it is. */
 function local(config: string, speed: number, prometheus = controller.prometheusUrl): string {
     try {
-        const read = JSON.parse(config.replaceAll(controller.prometheusUrl, prometheus)) as RelayConfig;
-        return JSON.stringify(
-            read.sleep ? { ...read, sleep: { ...read.sleep, after: read.sleep.after / speed } } : read,
-        );
+        const text = config.replaceAll(controller.prometheusUrl, prometheus);
+        const read = JSON.parse(text) as Pick<RelayConfig, "sleep"> & { period?: number };
+        const { sleep, period } = read;
+        return JSON.stringify({
+            ...read,
+            ...(sleep && { sleep: { ...sleep, after: sleep.after / speed } }),
+            ...(period && { period: Math.min(period, Math.max(shortestPeriod, period / speed)) }),
+        });
     } catch {
         return config; // the program says what is wrong with it
     }

@@ -172,6 +172,20 @@ export class AlertWorld {
         return this.set("vllm_relay_app_replicas", during(this.replicas, 0, 0));
     }
 
+    /** Its lease ends at that minute; at the second it is extended, which starts the controller anew, and it serves from the third on. */
+    leaseEnds(from: number, extended = minutes, serves = minutes): this {
+        const values = `0x${from} 1x${extended - from - 1} stale 0x${minutes}`;
+        this.set("vllm_controller_stopped", values, { why: "lease" });
+        const state = (...[before, meanwhile]: number[]): string =>
+            `${before}x${from} ${meanwhile}x${serves - from - 1} ${before}x${minutes}`;
+        if (this.model.replicas.min === 0) {
+            this.set("vllm_relay_phase", state(1, 0), { phase: "awake" });
+            this.set("vllm_relay_phase", state(0, 1), { phase: "down" });
+            this.set("vllm_relay_app_replicas", state(this.replicas, 0));
+        }
+        return this.unreachable(from, serves, "status");
+    }
+
     /** That replica is gone from that minute on. */
     unreachableReplica(index: number, minute: number): this {
         const own = new RegExp(`replica="${replicaName(index)}"`);

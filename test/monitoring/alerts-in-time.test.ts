@@ -3,7 +3,7 @@ import type { WatchedModel } from "../../src/monitoring/rules";
 import { AlertWorld, growing, steady } from "./alert-world";
 import { deliveries, timelines, type Timeline } from "./alerts-in-time";
 import type { InputSeries } from "./promtool";
-import { allRules, relayed, single, sleeper } from "./watched-models";
+import { allRules, kept, keptSleeper, relayed, single, sleeper } from "./watched-models";
 
 /**
  * What people are told, in its order, when something happens to a model: rules evaluated by promtool, minute by minute, and
@@ -53,7 +53,50 @@ const relayRestarts = busy()
     .set("up", `1x${onset} 0 1x400`, { job: "replica-relay" })
     .set("vllm_relay_blind", `0x${onset} stale 0x400`);
 
+/** It has slept for twenty minutes when its lease ends, and serves again after so many. */
+const stoppedAsleep = (extended: number, serves: number) => {
+    const world = new AlertWorld(keptSleeper, 1).traffic().sleeps(onset - 20, serves - 1, serves);
+    return world
+        .set("vllm_relay_phase", `0x${onset - 20} 1x19 0x400`, { phase: "asleep" })
+        .set("vllm_relay_phase", steady(0), { phase: "waking" })
+        .set("vllm_relay_phase", `0x${onset} 1x${serves - onset - 1} 0x400`, { phase: "down" })
+        .set("up", `1x${onset} 0x${serves - onset - 1} 1x400`, { job: "vllm-kept-sleeper" })
+        .set("vllm_controller_stopped", `0x${onset} 1x${extended - onset - 1} stale 0x400`, { why: "lease" });
+};
+
 const stories: Story[] = [
+    {
+        what: "a lease ends, is extended a quarter of an hour later, and the app loads for eight minutes",
+        model: kept,
+        series: busy(kept).leaseEnds(onset, onset + 15, onset + 23).series,
+        told: ["info: VllmStoppedByController", "info over"],
+    },
+    {
+        what: "... of a model that may sleep, and is awake",
+        model: keptSleeper,
+        series: busy(keptSleeper, 1).leaseEnds(onset, onset + 15, onset + 23).series,
+        told: ["info: VllmStoppedByController", "info over"],
+    },
+    {
+        what: "... of one that sleeps",
+        model: keptSleeper,
+        series: stoppedAsleep(onset + 15, onset + 23).series,
+        told: ["info: VllmStoppedByController", "info over"],
+    },
+    {
+        what: "a lease that ended an hour ago is extended, and the app does not come up",
+        model: kept,
+        series: busy(kept).leaseEnds(onset - 55, onset).series,
+        told: ["info: VllmStoppedByController", "info over", "page: VllmEndpointDown"],
+    },
+    {
+        what: "a lease that ended is extended, the app comes up and goes down ten minutes later",
+        model: keptSleeper,
+        series: busy(keptSleeper, 1)
+            .leaseEnds(onset - 20, onset, onset + 8)
+            .set("up", `1x${onset - 20} 0x27 1x10 0x400`, { job: "vllm-kept-sleeper" }).series,
+        told: ["info: VllmStoppedByController", "info over", "page: VllmEndpointDown"],
+    },
     {
         what: "the scrape token is revoked",
         series: busy().unreachable(onset, undefined, "unauthorized").series,

@@ -41,6 +41,9 @@ export const sleeper: WatchedModel = { ...relayed, name: "sleeper", replicas: { 
 /** One that the controller keeps, until a lease ends, with a limit of spend. */
 export const kept: WatchedModel = { ...relayed, name: "kept", controlled: { lease: true } };
 
+/** One that sleeps, until a lease ends. */
+export const keptSleeper: WatchedModel = { ...sleeper, name: "kept-sleeper", controlled: { lease: true } };
+
 /** All rules of a stack of these models, as Prometheus works on them. */
 export function allRules(models: WatchedModel[], runbooks = "docs/operations"): RuleGroup[] {
     return [

@@ -51,7 +51,14 @@ describe("a lease", () => {
         expect(parse(lease("2030-06-30T18:00:00+02:00")).models.ministral.lease?.until).toBe(
             "2030-06-30T18:00:00+02:00",
         );
-        for (const wrong of ["2030-06-30", "2030-06-30T18:00:00", "2030-13-30T18:00Z", "tomorrow", 2030]) {
+        for (const wrong of [
+            "2030-06-30",
+            "2030-06-30T18:00:00",
+            "2030-13-30T18:00Z",
+            "2030-02-30T18:00Z",
+            "tomorrow",
+            2030,
+        ]) {
             expect(faultsOf(lease(wrong))[0]?.key, String(wrong)).toBe("models.ministral.lease.until");
         }
     });

@@ -1,7 +1,7 @@
 import type { SpendAction } from "../../hours/wanted";
 import { controllerMetrics as controller } from "../metrics";
 import { aggregate, gauge } from "../promql";
-import { about, type WatchedModel } from "./model";
+import { about, everyScrape, type WatchedModel } from "./model";
 import { alertsOf, type AlertRule } from "./rule";
 
 /** Alerts on what the controller does with a model, and on that it cannot. */
@@ -33,11 +33,21 @@ export function controllerAlerts(model: WatchedModel, runbooks: string): AlertRu
               ]
             : []),
         alert("VllmStoppedByController", "info", {
-            expr: `${stopped} == 1`,
-            summary: `${name} is stopped: its lease has ended, or the month's limit of spend is reached.`,
+            expr: untilItAnswers(model, `${stopped} == 1`),
+            summary: `${name} is stopped, or loads again: its lease has ended, or the month's limit of spend is reached.`,
             description: "Nothing else of it alerts meanwhile.",
         }),
     ];
+}
+
+/**
+ * This holds, or has held within half an hour, and since then the address has not answered: an app that is let go again loads for
+ * minutes, which is no outage, and the controller that lets it go is another pod than the one that stopped it.
+ */
+function untilItAnswers(model: WatchedModel, holds: string): string {
+    const last = (expr: string): string => `max_over_time(timestamp(${expr})[30m:1m])`;
+    const answered = last(`${aggregate("max", [], everyScrape(model))} == 1`);
+    return `${last(holds)} >= on () (${answered} or on () vector(0))`;
 }
 
 const consequence: Record<SpendAction, string> = {

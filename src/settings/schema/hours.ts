@@ -6,7 +6,8 @@ import { count } from "./values";
 
 const time = (rule: string) => z.string().refine((value) => minuteOf(value) !== undefined, rule);
 
-const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+/** With seconds or without, on a day that there is. */
+const dateTime = z.union([z.iso.datetime({ offset: true }), z.iso.datetime({ offset: true, precision: -1 })]);
 
 /** An entry of the schedule. */
 export const hours = z.strictObject({
@@ -75,7 +76,7 @@ export const lease = z.strictObject({
     until: z
         .string()
         .refine(
-            (value) => dateTime.test(value) && !Number.isNaN(Date.parse(value)),
+            (value) => dateTime.safeParse(value).success,
             "give date and time with an offset, such as 2030-06-30T18:00:00+02:00",
         ),
 });

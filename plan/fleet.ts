@@ -42,8 +42,8 @@ class Fleet {
     private readonly outcome: Outcome;
     private readonly random: () => number;
     private replicas: Replica[] = [];
-    /** Those that answer what they have, and take nothing more. */
-    private draining: Replica[] = [];
+    /** Those that answer what they have, and take nothing more, each until its time is over. */
+    private draining: (Replica & { endsAt: number })[] = [];
     private ready: Replica[] = [];
     private readonly history: Recommendation[] = [];
     private wanted: number;
@@ -99,7 +99,8 @@ class Fleet {
             else this.serve(request);
         }
         for (; nextLook <= traffic.seconds; nextLook += lookEvery) this.look(nextLook);
-        for (const replica of [...this.replicas, ...this.draining]) {
+        this.endDrained(Infinity);
+        for (const replica of this.replicas) {
             replica.batch.advance(Infinity);
             this.bill(replica, traffic.seconds);
         }
@@ -233,22 +234,21 @@ class Fleet {
     private stop(now: number): void {
         const unready = this.replicas.findLastIndex(({ readyAt }) => readyAt > now);
         const [replica] = this.replicas.splice(unready >= 0 ? unready : this.replicas.length - 1, 1);
-        if (this.world.scaleDown === "drained" && replica.batch.inside > 0) {
-            this.draining.push(replica);
-            return;
-        }
-        this.outcome.lost += replica.batch.inside;
-        this.late += replica.batch.inside;
-        this.bill(replica, now);
+        this.draining.push({ ...replica, endsAt: now + this.world.drainSeconds });
+        this.endDrained(now);
     }
 
     private endDrained(now: number): void {
         if (this.draining.length === 0) return;
-        for (const replica of this.draining) {
-            replica.batch.advance(now);
-            if (replica.batch.inside === 0) this.bill(replica, now);
-        }
-        this.draining = this.draining.filter(({ batch }) => batch.inside > 0);
+        this.draining = this.draining.filter((replica) => {
+            const { batch, endsAt } = replica;
+            batch.advance(Math.min(now, endsAt));
+            if (batch.inside > 0 && now < endsAt) return true;
+            this.outcome.lost += batch.inside;
+            this.late += batch.inside;
+            this.bill(replica, Math.min(now, endsAt, this.traffic.seconds));
+            return false;
+        });
     }
 
     private bill({ batch, billedFrom }: Replica, until: number): void {

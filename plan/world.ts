@@ -29,6 +29,8 @@ export interface World {
     boot: { median: number; spread: number };
     /** Chance that no GPU is free when one is asked for, and how long until the next try. */
     noGpu: { chance: number; retry: number };
+    /** Between two looks of the autoscaler. Default: Kubernetes' own, 15. */
+    lookEvery?: number;
     /** What a replica that is to go has to answer what it has; what is left then is lost. 0: all at once, without `drain`. */
     drainSeconds: number;
     /** Requests that come while there is no replica, of which the first wakes one: refused, or held until it serves. */

@@ -20,7 +20,7 @@ const targets = { timeToFirstToken: 1, interTokenLatency: 0.05 };
 function simulateOurs(traffic: Traffic, replicas: number) {
     const problem = {
         ...{ profile, gpus: 1, gpuMemoryUtilization: 0.9, prefixCaching: false, boot: { median: 0, spread: 0 } },
-        ...{ noGpu: { chance: 0, retry: 60 }, scaleDown: "drained", asleep: "refused" },
+        ...{ noGpu: { chance: 0, retry: 60 }, drainSeconds: Infinity, asleep: "refused" },
     } as Problem;
     const world = worldOf(problem, { every: traffic.seconds, replicas: [replicas] });
     return simulateFleet(world, traffic, targets, 1);

@@ -139,7 +139,7 @@ function readOptions(): Problem {
     const { trace, peak = "3", ...targets } = parseArgs({ options }).values;
     if (!/^[1-9]$/.test(peak)) throw new Error(`--peak ${peak}: give a number from 1 to 9`);
     const none = { shape: { name: "", peak: 0, week: [], promptTokens: 0, answerTokens: 0 } };
-    return dayFor(readProblem({ ...targets, drained: true }, none), trace, Number(peak));
+    return dayFor(readProblem(targets, none), trace, Number(peak));
 }
 
 function main(): number {

@@ -89,7 +89,7 @@ function main(): number {
     const { price, peak } = options;
     const week = officeWeek(options);
     const shape = { name: "a week", peak, week, promptTokens: 900, answerTokens: 250, seconds: 7 * 86_400 };
-    const problem = readProblem({ drained: true, held: true }, { shape });
+    const problem = readProblem({ held: true }, { shape });
     const traffic = openTraffic(problem.traffic);
     const target = problem.targets.timeToFirstToken;
     console.log(

@@ -7,7 +7,7 @@ import { logNormal } from "../tools/random";
  * is kept in buckets, by the step in which a sequence ends and by that in which it needs its next KV block.
  *
  * A test holds it to the engine, request by request. What it leaves out: the prefix cache (each request says how much of
- * its prompt is found; those blocks count as its own), aborts and `longPrefillTokenThreshold`.
+ * its prompt is found; those blocks count as its own) and `longPrefillTokenThreshold`.
  */
 export type BatchConfig = Pick<
     EngineConfig,
@@ -124,6 +124,32 @@ export class Batch {
         this.arrived.push(row);
         // An empty step that ends now: all that come at this moment are seen by the step after it.
         if (this.stepEnd === Infinity) this.stepEnd = now;
+    }
+
+    /** Gives up these requests: nobody waits for them. One whose prompt the step under way computes ends with it, as if answered. */
+    abort(given: ReadonlySet<number>): void {
+        const kept = (row: number): boolean => {
+            if (!given.has(this.request[row])) return true;
+            this.freeRows.push(row);
+            return false;
+        };
+        this.arrived = this.arrived.filter(kept);
+        this.preempted = this.preempted.filter(kept);
+        this.queue = this.queue.slice(this.queueStart).filter(kept);
+        this.queueStart = 0;
+        for (const row of [...this.completing, ...(this.partial === none ? [] : [this.partial])]) {
+            if (given.has(this.request[row])) this.answer[row] = this.generated[row] + 1;
+        }
+        for (let row = this.youngest; row !== none;) {
+            const next = this.older[row];
+            if (this.endStep[row] !== none && given.has(this.request[row])) {
+                this.stopDecoding(row);
+                this.freeBlocks += this.blocks(this.computed[row]);
+                this.leave(row);
+                this.freeRows.push(row);
+            }
+            row = next;
+        }
     }
 
     /** Makes all steps that end before this moment. */

@@ -3,21 +3,53 @@ import { writeFileSync } from "node:fs";
 import { duration, styled } from "../machine/terminal";
 import { UsageError } from "../tools/loadtest/usage-error";
 import { drawDay } from "./drawing";
-import { number, readProblem, readTraffic, readValues, usage, type Values } from "./options";
+import { priced, type Hardware } from "./hardware";
+import { number, readHardware, readProblem, readTraffic, readValues, usage, type Values } from "./options";
 import { plan, type Progress } from "./plan";
-import type { Problem } from "./problem";
+import type { Problem, TrafficSource } from "./problem";
 import { planPage } from "./report";
-import { planText, type Price } from "./text";
+import { defaultServed, servedBy, type Served } from "./served";
+import { planText } from "./text";
 
-/** What is asked, and the model whose settings are printed. Throws an Error for people. */
-async function readRequest(values: Values): Promise<{ problem: Problem; model: string }> {
-    if (!values.live) return { problem: readProblem(values, readTraffic(values)), model: values.model ?? "ministral" };
+/** The traffic, and the settings of the model that it asks. Throws an Error for people. */
+async function readRequest(values: Values): Promise<{ traffic: TrafficSource; served: Served }> {
+    const { stack, model, live } = values;
+    if (!live) {
+        const traffic = readTraffic(values);
+        return { traffic, served: stack === undefined ? defaultServed(model) : await servedBy(stack, model) };
+    }
     const days = number(values, "days", 7, 1 / 24, 30);
     const scale = number(values, "scale", 1, 0.001, 1000);
     // Of no use without a stack, and slow to load.
     const { readLive } = await import("./live");
-    const { name, past, targets } = await readLive(values, days);
-    return { problem: readProblem(values, { past, scale }, targets), model: name };
+    const { past, served } = await readLive(values, days);
+    return { traffic: { past, scale }, served };
+}
+
+/** What is to be compared with its prices, that of the settings first, and what there is to say of the prices. */
+async function readPrices(values: Values, served: Served): Promise<{ hardware: Hardware[]; notes: string[] }> {
+    const [first, ...others] = readHardware(values, served);
+    if (values.price !== undefined) {
+        const price = { perHour: number(values, "price", 0, 0.0001), currency: "EUR" };
+        return {
+            hardware: [{ ...first, price }],
+            notes: ["the price, given with --price: so nothing else is compared"],
+        };
+    }
+    const list = await served.prices();
+    const found = [first, ...others].map((one) => priced(one, served.model.region, list));
+    const missing = [...new Set(found.filter((one) => typeof one === "string"))];
+    const own = typeof found[0] === "string" ? [first] : [];
+    const hardware = [...own, ...found.filter((one) => typeof one !== "string")];
+    return {
+        // Without the price of the first there is nothing to compare with.
+        hardware: own.length > 0 ? own : hardware,
+        notes: [
+            ...(list.source && missing.length < found.length ? [`prices: ${list.source}`] : []),
+            ...(missing.length > 0 ? [`no price found of ${missing.join(", ")}: give --price or prices.file`] : []),
+            ...list.remarks,
+        ],
+    };
 }
 
 /** Tells on one line how far it is and how long it will take, at the speed so far. */
@@ -38,20 +70,21 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
-    const price: Price | undefined =
-        values.price === undefined ? undefined : { perHour: number(values, "price", 0, 0.0001), currency: "EUR" };
-    const { problem, model } = await readRequest(values);
+    const { traffic, served } = await readRequest(values);
+    const asked = readProblem(values, traffic, served);
+    const { hardware, notes } = await readPrices(values, served);
     const stop = new AbortController();
     process.once("SIGINT", () => stop.abort());
     const progress = values.progress ?? (process.stderr.isTTY && !values.json);
-    const found = await plan(problem, progress ? teller() : undefined, stop.signal);
+    const found = await plan(asked, hardware, progress ? teller() : undefined, stop.signal);
+    const problem: Problem = { ...asked, ...found.hardware };
     if (progress) process.stderr.write("\r\u001b[K");
     const { intervals, ...rest } = found;
-    const json = JSON.stringify({ problem, ...rest, day: intervals }, null, 2);
+    const json = JSON.stringify({ problem, notes, ...rest, day: intervals }, null, 2);
     if (values["json-file"] !== undefined) writeFileSync(values["json-file"], json);
-    if (values.html !== undefined) writeFileSync(values.html, planPage(found, problem, model, price));
+    if (values.html !== undefined) writeFileSync(values.html, planPage(found, problem, served.name, notes));
     if (values.svg !== undefined) writeFileSync(values.svg, drawDay(found, problem));
-    console.log(values.json ? json : planText(found, problem, model, price));
+    console.log(values.json ? json : planText(found, problem, served.name, notes));
     if (stop.signal.aborted && !values.json) {
         console.log(styled("yellow", "\nEnded early: the best of what was tried by then."));
     }

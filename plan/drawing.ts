@@ -4,7 +4,7 @@ import type { Result } from "./evaluate";
 import { intervalSeconds } from "./fleet";
 import type { Plan } from "./plan";
 import type { Problem } from "./problem";
-import { cost, percent, sentence, type Price } from "./text";
+import { cost, percent, sentence } from "./text";
 
 /** Curves that are drawn into one frame. */
 export interface Panel {
@@ -106,7 +106,7 @@ export function drawDay(plan: Plan, problem: Problem): string {
 }
 
 /** What was run to its end, cost against share within the targets: the best for their price, and the recommended one. */
-export function drawCurve({ frontier, best, yardsticks }: Plan, { targets }: Problem, price?: Price): string {
+export function drawCurve({ frontier, best, yardsticks }: Plan, { targets, price }: Problem): string {
     const [width, height, left, right, top, bottom] = [1000, 320, 62, 150, 16, 44];
     const average = ({ replicaHours, hours }: Result): number => replicaHours / hours;
     const marks: { result: Result; name: string; colour: string }[] = [

@@ -52,7 +52,7 @@ export function evaluateSchedule(problem: Problem, every: number, replicas: numb
         maxNumSeqs: problem.profile.defaults.maxNumSeqs,
         cooldownSeconds: 300,
     };
-    const drained: Problem = { ...problem, scaleDown: "drained" };
+    const drained: Problem = { ...problem, drainSeconds: Infinity };
     return summarize(setting, ...run(drained, { every, replicas }, setting.maxNumSeqs, problem.seed));
 }
 

@@ -10,11 +10,11 @@ import { Batch } from "./batch";
 import { Histogram } from "./histogram";
 import { Prefixes } from "./prefixes";
 import { entryAt } from "./schedule";
-import type { Request, Traffic } from "./traffic";
+import type { Answered, Answers, Request, Traffic } from "./traffic";
 import type { Limits, Outcome, Scaling, Signal, Targets, World } from "./world";
 
 /** Seconds between two looks of the autoscaler (`--horizontal-pod-autoscaler-sync-period`). */
-const lookEvery = 15;
+const defaultLookEvery = 15;
 export const intervalSeconds = 300;
 
 type Rule = Exclude<Scaling, { every: number }>;
@@ -38,12 +38,12 @@ export function simulateFleet(
     return new Fleet(world, traffic, targets, seed).run(limits);
 }
 
-class Fleet {
+class Fleet implements Answers {
     private readonly outcome: Outcome;
     private readonly random: () => number;
-    private replicas: Replica[] = [];
-    /** Those that answer what they have, and take nothing more. */
-    private draining: Replica[] = [];
+    private all: Replica[] = [];
+    /** Those that answer what they have, and take nothing more, each until its time is over. */
+    private draining: (Replica & { endsAt: number })[] = [];
     private ready: Replica[] = [];
     private readonly history: Recommendation[] = [];
     private wanted: number;
@@ -56,6 +56,10 @@ class Fleet {
     /** Requests that were late or failed, and replica seconds so far: what `Limits` bounds. */
     private late = 0;
     private spent = 0;
+    private readonly lookEvery: number;
+    private nextLook: number;
+    /** For a traffic that waits for them. */
+    private answered: Answered[] = [];
 
     constructor(
         private readonly world: World,
@@ -64,6 +68,7 @@ class Fleet {
         private readonly seed: number,
     ) {
         this.random = seededRandom(seed ^ 0x5eed);
+        this.lookEvery = this.nextLook = world.lookEvery ?? defaultLookEvery;
         this.outcome = {
             givenUp: false,
             requests: 0,
@@ -88,9 +93,8 @@ class Fleet {
 
     run(limits: Limits): Outcome {
         const { outcome, traffic, capacityTokens } = this;
-        let nextLook = lookEvery;
-        for (const request of traffic.requests(this.seed)) {
-            for (; nextLook <= request.at; nextLook += lookEvery) this.look(nextLook);
+        for (const request of traffic.requests(this.seed, this)) {
+            this.lookUntil(request.at);
             if (this.late > limits.late || this.spent > limits.replicaSeconds) {
                 outcome.givenUp = true;
                 return outcome;
@@ -98,14 +102,42 @@ class Fleet {
             if (request.promptTokens + request.answerTokens > capacityTokens) outcome.tooLong++;
             else this.serve(request);
         }
-        for (; nextLook <= traffic.seconds; nextLook += lookEvery) this.look(nextLook);
-        for (const replica of [...this.replicas, ...this.draining]) {
+        this.lookUntil(traffic.seconds);
+        this.endDrained(Infinity);
+        for (const replica of this.all) {
             replica.batch.advance(Infinity);
             this.bill(replica, traffic.seconds);
         }
         outcome.refused += this.held.length;
         this.endInterval();
         return outcome;
+    }
+
+    until(moment: number): Answered[] {
+        this.lookUntil(moment);
+        this.findReady(moment);
+        for (const { batch } of this.all) batch.advance(moment);
+        this.endDrained(moment);
+        const answered = this.answered;
+        this.answered = [];
+        return answered;
+    }
+
+    replicas(): { wanted: number; going: number; values: number[] } {
+        const { scaling } = this.world;
+        const signal = "every" in scaling ? undefined : scaling.metric;
+        const batches = this.ready.map(({ batch }) => batch);
+        const valueOf = (batch: Batch): number =>
+            typeof signal === "function" ? signal(batches, this.wanted) : read(signal!, batch);
+        return { wanted: this.wanted, going: this.draining.length, values: signal ? batches.map(valueOf) : [] };
+    }
+
+    abort(given: ReadonlySet<number>): void {
+        for (const { batch } of [...this.all, ...this.draining]) batch.abort(given);
+    }
+
+    private lookUntil(moment: number): void {
+        for (; this.nextLook <= moment; this.nextLook += this.lookEvery) this.look(this.nextLook);
     }
 
     private get capacityTokens(): number {
@@ -149,6 +181,8 @@ class Fleet {
         }
         outcome.refused++;
         this.late++;
+        if (this.traffic.waits)
+            this.answered.push({ request: outcome.requests, start: request.at, firstToken: Infinity, end: request.at });
     }
 
     /** Tokens of its prompt that the replica need not compute: whole blocks, and not all of it. */
@@ -167,8 +201,10 @@ class Fleet {
         if (!atOnce) while (this.random() < noGpu.chance) billedFrom += noGpu.retry;
         const took = atOnce || "every" in world.scaling ? 0 : boot.median * Math.exp(boot.spread * normal(this.random));
         const random = engine.step.spread > 0 ? seededRandom(Math.floor(this.random() * 2 ** 31)) : undefined;
-        const batch = new Batch({ ...engine, random }, (_request, arrival, firstToken, last, tokens) => {
+        const batch = new Batch({ ...engine, random }, (request, arrival, firstToken, last, tokens) => {
             const first = firstToken - arrival + requestOverhead;
+            if (this.traffic.waits)
+                this.answered.push({ request, start: arrival - requestOverhead, firstToken, end: last });
             outcome.firstToken.add(first);
             this.firstToken.add(first);
             const between = tokens > 1 ? (last - firstToken) / (tokens - 1) : 0;
@@ -177,11 +213,11 @@ class Fleet {
             else this.late++;
         });
         const prefixes = new Prefixes(Math.floor(batch.capacityTokens / this.traffic.blockTokens));
-        this.replicas.push({ batch, prefixes, billedFrom, readyAt: billedFrom + took });
+        this.all.push({ batch, prefixes, billedFrom, readyAt: billedFrom + took });
     }
 
     private findReady(now: number): void {
-        this.ready = this.replicas.filter(({ readyAt }) => readyAt <= now);
+        this.ready = this.all.filter(({ readyAt }) => readyAt <= now);
         if (this.ready.length === 0 || this.held.length === 0) return;
         for (const request of this.held) this.pass(request, now);
         this.held = [];
@@ -190,12 +226,12 @@ class Fleet {
     /** The autoscaler looks, and replicas that are ready by now take requests. */
     private look(now: number): void {
         this.findReady(now);
-        for (const { batch } of this.replicas) batch.advance(now);
-        this.spent += lookEvery * (this.replicas.length + this.draining.length);
+        for (const { batch } of this.all) batch.advance(now);
+        this.spent += this.lookEvery * (this.all.length + this.draining.length);
         this.endDrained(now);
         const to = this.decide(now);
-        for (; this.replicas.length < to;) this.start(now);
-        while (this.replicas.length > to) this.stop(now);
+        for (; this.all.length < to;) this.start(now);
+        while (this.all.length > to) this.stop(now);
         this.wanted = to;
         this.findReady(now);
         if (now % intervalSeconds === 0) this.endInterval();
@@ -208,7 +244,7 @@ class Fleet {
         }
         const { metric } = scaling;
         const serving = this.ready.map(({ batch }) => batch);
-        const readings = this.replicas.map(({ readyAt, batch }) => {
+        const readings = this.all.map(({ readyAt, batch }) => {
             const ready = readyAt <= now;
             const value = typeof metric === "function" ? () => metric(serving, this.wanted) : () => read(metric, batch);
             return ready ? { ready, value: value() } : { ready };
@@ -234,24 +270,23 @@ class Fleet {
 
     /** Those that have got the least far go first, among equals the youngest (Kubernetes' ReplicaSet). */
     private stop(now: number): void {
-        const unready = this.replicas.findLastIndex(({ readyAt }) => readyAt > now);
-        const [replica] = this.replicas.splice(unready >= 0 ? unready : this.replicas.length - 1, 1);
-        if (this.world.scaleDown === "drained" && replica.batch.inside > 0) {
-            this.draining.push(replica);
-            return;
-        }
-        this.outcome.lost += replica.batch.inside;
-        this.late += replica.batch.inside;
-        this.bill(replica, now);
+        const unready = this.all.findLastIndex(({ readyAt }) => readyAt > now);
+        const [replica] = this.all.splice(unready >= 0 ? unready : this.all.length - 1, 1);
+        this.draining.push({ ...replica, endsAt: now + this.world.drainSeconds });
+        this.endDrained(now);
     }
 
     private endDrained(now: number): void {
         if (this.draining.length === 0) return;
-        for (const replica of this.draining) {
-            replica.batch.advance(now);
-            if (replica.batch.inside === 0) this.bill(replica, now);
-        }
-        this.draining = this.draining.filter(({ batch }) => batch.inside > 0);
+        this.draining = this.draining.filter((replica) => {
+            const { batch, endsAt } = replica;
+            batch.advance(Math.min(now, endsAt));
+            if (batch.inside > 0 && now < endsAt) return true;
+            this.outcome.lost += batch.inside;
+            this.late += batch.inside;
+            this.bill(replica, Math.min(now, endsAt, this.traffic.seconds));
+            return false;
+        });
     }
 
     private bill({ batch, billedFrom }: Replica, until: number): void {

@@ -2,13 +2,12 @@ import { monitoringApis } from "../tools/monitoring-api";
 import { Prometheus } from "../tools/prometheus";
 import { chooseModel, readStack, stackSettings } from "../tools/stack";
 import { readPast, type Past } from "./past";
-import type { Problem } from "./problem";
+import { servedOf, type Served } from "./served";
 
-/** A model of a live stack: what it was asked for, and what its users can count on. */
+/** A model of a live stack: what it was asked for, and its settings. */
 export interface LiveModel {
-    name: string;
     past: Past;
-    targets: Problem["targets"];
+    served: Served;
 }
 
 /**
@@ -21,8 +20,8 @@ export async function readLive(
 ): Promise<LiveModel> {
     const stack = await readStack(options.stack);
     const [name, { scrapeJob }] = chooseModel(stack, options.model);
-    const { models, monitoring } = stackSettings(stack);
+    const { monitoring } = stackSettings(stack);
     const apis = monitoringApis(stack.outputs.kubeconfig ?? "", monitoring.namespace, options);
     const past = await readPast(new Prometheus(apis.prometheus), scrapeJob, days);
-    return { name, past, targets: models[name].targets };
+    return { past, served: servedOf(stack, name) };
 }

@@ -2,9 +2,11 @@ import { parseArgs } from "node:util";
 import { UsageError } from "../tools/loadtest/usage-error";
 import { builtInProfiles, type Profile } from "../sandbox/vllm/profiles";
 import { readProfiles } from "../sandbox/vllm/profile-file";
-import { defaultModel } from "../src/settings/defaults";
+import { drainSeconds } from "../src/vllm/command-line";
+import { flavorOf, hardwareFor, profileOf, type Hardware } from "./hardware";
 import { openTraffic, type Problem, type TrafficSource } from "./problem";
 import { overlap, parseEntry, type ScheduleEntry } from "./schedule";
+import { defaultServed, type Served } from "./served";
 import { shapes, weekOf, type Week } from "./traffic";
 
 export const usage = `Usage: npm run plan -- TRAFFIC [OPTIONS]
@@ -23,7 +25,6 @@ or
   --days N               from a Monday on, default 1
 or
   --live                 what the stack's own model was asked for, from its Prometheus
-  --stack NAME           default: the selected one
   --prometheus URL       default: through the cluster
   --scale N              so many requests for each of them, default 1
   --days N               the last ones, default 7
@@ -32,18 +33,22 @@ or
   --shift HOURS          by which the shape comes later than on the clock of UTC
 
 World
-  --model NAME           for the settings that are printed, default ministral
-  --gpu NAME             ${builtInProfiles.map(({ gpu }) => gpu).join(", ")}; default H100
-  --gpus N               of each replica, default 1
-  --profile FILE         measured figures of the engine in place of the built-in ones
+  --stack NAME           whose settings hold: flavor, GPUs, targets, drain, prices; default with --live: the selected
+                         one, else none, and the defaults hold
+  --model NAME           which model of it; without a stack for the settings that are printed, default ministral
+  --flavor NAME          ${builtInProfiles.map(flavorOf).join(", ")}; default: all that have a
+                         profile and a price are compared
+  --gpus N               of each replica; default: 1, 2 and 4 are compared
+  --profile FILE         measured figures of the engine in place of the built-in ones; of each GPU the first counts
   --boot SECONDS         from the decision to the first request of a new replica, default 420
   --no-gpu SHARE         of the tries that find no free GPU, default 0
-  --drained              a replica that goes answers what it has as it does unless drain is false (default: it is lost)
+  --no-drain             a replica that goes loses what it has, as with drain false (default: as the settings say)
   --held                 requests wait while an app that sleeps wakes up (default: they are refused)
   --max-replicas N       default 10
   --schedule ENTRY       hours with limits of their own, "mon-fri 08:00-19:00 2-4" (UTC), several times for several;
                          default: schedules that the traffic suggests are tried
-  --price N              of one replica for an hour, in euros
+  --price N              of one replica of the settings for an hour, in euros, and nothing else is compared; default: that of
+                         OVHcloud's public list or of prices.file, as pulumi preview has it (docs/cost.md)
 
 Targets (default: those of a model in the stack config)
   --first-token SECONDS  --between-tokens SECONDS  --within SHARE  --failed SHARE
@@ -72,12 +77,12 @@ const options = {
     output: { type: "string" },
     prefix: { type: "string" },
     model: { type: "string" },
-    gpu: { type: "string" },
+    flavor: { type: "string" },
     gpus: { type: "string" },
     profile: { type: "string" },
     boot: { type: "string" },
     "no-gpu": { type: "string" },
-    drained: { type: "boolean" },
+    "no-drain": { type: "boolean" },
     held: { type: "boolean" },
     "max-replicas": { type: "string" },
     schedule: { type: "string", multiple: true },
@@ -174,21 +179,49 @@ function readSchedule({ schedule = [] }: Values): ScheduleEntry[] | undefined {
     return entries.length > 0 ? entries : undefined;
 }
 
-function readProfile({ profile, gpu = "H100" }: Values): Profile {
-    const among = profile === undefined ? builtInProfiles : readProfiles(profile);
-    const found = profile === undefined ? among.find((one) => one.gpu === gpu) : among[0];
-    if (!found) throw new UsageError(`--gpu ${gpu}: give one of ${builtInProfiles.map((one) => one.gpu).join(", ")}`);
-    return found;
+function profilesOf({ profile }: Values): Profile[] {
+    try {
+        return profile === undefined ? builtInProfiles : readProfiles(profile);
+    } catch (error) {
+        throw new UsageError(`--profile: ${(error as Error).message}`);
+    }
 }
 
-/** Everything that is asked, of a traffic. `targets` are those that no option names. Throws a UsageError. */
-export function readProblem(values: Values, traffic: TrafficSource, targets = defaultTargets()): Problem {
+/**
+ * What replicas may run on: that of the settings first, then all else that is to be compared. Throws a UsageError where there
+ * is no profile for the first one.
+ */
+export function readHardware(values: Values, { model }: Served): [Hardware, ...Hardware[]] {
+    const profiles = profilesOf(values);
+    const gpus = values.gpus === undefined ? undefined : Math.floor(number(values, "gpus", 1, 1, 8));
+    // Measured on other hardware than the stack has, a profile decides.
+    const own = profileOf(model.flavor, profiles) ? model.flavor : flavorOf(profiles[0]);
+    const flavor = values.flavor ?? (values.profile === undefined ? model.flavor : own);
+    const [first] = hardwareFor(profiles, flavor, gpus ?? model.gpus);
+    if (!first) {
+        const known = profiles.map(flavorOf).join(", ");
+        if (!profileOf(flavor, profiles)) {
+            throw new UsageError(
+                `--flavor ${flavor}: there is no profile of it: give one of ${known}, or --profile FILE`,
+            );
+        }
+        throw new UsageError(
+            `--gpus ${gpus ?? model.gpus}: the weights do not fit into so many of ${flavor}: give more`,
+        );
+    }
+    const others = values.price === undefined ? hardwareFor(profiles, values.flavor, gpus) : [];
+    return [first, ...others.filter((one) => one.flavor !== first.flavor || one.gpus !== first.gpus)];
+}
+
+/** Everything that is asked, of a traffic. The settings hold where no option says otherwise. Throws a UsageError. */
+export function readProblem(values: Values, traffic: TrafficSource, served: Served = defaultServed()): Problem {
+    const { targets, vllm } = served.model;
+    const [hardware] = readHardware(values, served);
     return {
+        ...hardware,
         traffic,
-        profile: readProfile(values),
-        gpus: number(values, "gpus", 1, 1, 8),
-        gpuMemoryUtilization: 0.9,
-        prefixCaching: true,
+        gpuMemoryUtilization: vllm.gpuMemoryUtilization ?? 0.9,
+        prefixCaching: vllm.enablePrefixCaching ?? true,
         targets: {
             timeToFirstToken: number(values, "first-token", targets.timeToFirstToken, 0.001),
             interTokenLatency: number(values, "between-tokens", targets.interTokenLatency, 0.0001),
@@ -197,14 +230,10 @@ export function readProblem(values: Values, traffic: TrafficSource, targets = de
         },
         boot: { median: number(values, "boot", 420), spread: 0.2 },
         noGpu: { chance: number(values, "no-gpu", 0, 0, 0.99), retry: 60 },
-        scaleDown: values.drained ? "drained" : "lost",
+        drainSeconds: values["no-drain"] ? 0 : drainSeconds(served.model),
         asleep: values.held ? "held" : "refused",
         maxReplicas: Math.floor(number(values, "max-replicas", 10, 1, 500)),
         schedule: readSchedule(values),
         seed: number(values, "seed", 1),
     };
-}
-
-function defaultTargets(): Problem["targets"] {
-    return (defaultModel("ministral") as { targets: Problem["targets"] }).targets;
 }

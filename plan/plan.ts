@@ -2,11 +2,16 @@ import { findCapacity, type Capacity } from "./capacity";
 import { timeline, type Result } from "./evaluate";
 import { Pool, type Task } from "./pool";
 import { maySleep, openTraffic, type Problem, type Setting } from "./problem";
-import { bestOf, frontier, keeps, neighbours, peakReplicas, search } from "./search";
+import { leastPerHour, type Hardware } from "./hardware";
+import { bestOf, frontier, keeps, mayIdle, neighbours, peakReplicas, search, type Found } from "./search";
 import type { Interval } from "./world";
 
 /** What is recommended for a problem, and what to make of it. */
 export interface Plan {
+    /** What the recommended replicas run on. */
+    hardware: Hardware;
+    /** What else they could run on, and what was found there; absent: not searched, or nothing as cheap that keeps the targets. */
+    others: (Pick<Tried, "hardware" | "leastPerHour"> & { rate: number; searched: boolean; best?: Result })[];
     capacity: Capacity;
     /** Settings run, those included that were given up on the way. */
     run: number;
@@ -31,6 +36,16 @@ export interface Plan {
     intervals: Interval[];
 }
 
+/** What a traffic comes to on some hardware. */
+interface Tried {
+    hardware: Hardware;
+    capacity: Capacity;
+    /** About the least that it can cost, per hour; Infinity: one request at a time is too slow for the targets. */
+    leastPerHour: number;
+    /** What was found; absent: not searched, since it cannot be cheaper than what was found before. */
+    found?: Found;
+}
+
 /** How far it is. */
 export interface Progress {
     /** Runs that have ended, and how many there will be by now, roughly. */
@@ -43,31 +58,42 @@ const seeds = 5;
 /** Runs beside those of the search: seeds, alternatives, yardsticks, assumptions. */
 const besides = 35;
 
-/** Searches, and looks at what was found from all sides. `signal` ends it with what there is by then: the best so far. */
+/**
+ * Searches, and looks at what was found from all sides. `signal` ends it with what there is by then: the best so far.
+ * @param hardware that is compared, that of the settings first; all have a price, or there is but one
+ */
 export async function plan(
-    problem: Problem,
+    asked: Problem,
+    hardware: Hardware[],
     tell: (progress: Progress) => void = () => undefined,
     signal?: AbortSignal,
 ): Promise<Plan> {
     const progress: Progress = { done: 0, expected: besides };
-    const pool = new Pool(problem, signal, () => {
+    const pool = new Pool(asked, signal, () => {
         progress.done++;
         tell(progress);
     });
     try {
-        const capacity = findCapacity(problem, openTraffic(problem.traffic));
-        const found = await search(
-            problem,
-            capacity,
-            (settings, limits) => pool.runAll(settings.map((setting) => ({ setting, limits }))),
-            ({ best, expected }) => Object.assign(progress, { best, expected: expected + besides }),
+        const all = await tryHardware(asked, hardware, pool, ({ best, expected }) =>
+            Object.assign(progress, { best, expected: expected + besides }),
         );
-        const { results, run, best } = found;
+        const tried = cheapest(all);
+        const problem: Problem = { ...asked, ...tried.hardware };
+        pool.change = tried.hardware;
+        const { capacity } = tried;
+        const { results, best } = tried.found;
+        const run = all.reduce((sum, { found }) => sum + (found?.run ?? 0), 0);
         // When all were given up, what all the replicas there may be come to.
         const given =
             results.length > 0 ? results : await pool.runAll([{ setting: always(problem, problem.maxReplicas) }]);
         const chosen = best ?? [...given].sort((a, b) => b.within - a.within).at(0);
         return {
+            hardware: tried.hardware,
+            others: all
+                .filter((one) => one !== tried)
+                .map(({ hardware, leastPerHour, capacity: { rate }, found }) => {
+                    return { hardware, leastPerHour, rate, searched: found !== undefined, best: found?.best };
+                }),
             capacity,
             run,
             best,
@@ -85,6 +111,57 @@ export async function plan(
     } finally {
         pool.close();
     }
+}
+
+/** What is asked costs so much more than this on hardware that is not searched. */
+const farDearer = 1.2;
+
+/** Searches on each hardware, that which can be the cheapest first; what can only be dearer than what was found is left out. */
+async function tryHardware(
+    asked: Problem,
+    hardware: Hardware[],
+    pool: Pool,
+    tell: (known: { best?: Result; expected: number }) => void,
+): Promise<Tried[]> {
+    const traffic = openTraffic(asked.traffic);
+    const all = hardware.map((one): Tried => {
+        const capacity = findCapacity({ ...asked, ...one }, traffic);
+        return { hardware: one, capacity, leastPerHour: leastPerHour(one, capacity, mayIdle(capacity) ? 0 : 1) };
+    });
+    let [before, least] = [0, Infinity];
+    for (const tried of [...all].sort((a, b) => a.leastPerHour - b.leastPerHour)) {
+        const own = tried === all[0];
+        if (!own && (tried.leastPerHour === Infinity || tried.leastPerHour > farDearer * least)) continue;
+        const { capacity } = tried;
+        const perHour = tried.hardware.price?.perHour ?? 1;
+        pool.change = tried.hardware;
+        tried.found = await search(
+            { ...asked, ...tried.hardware },
+            capacity,
+            (settings, limits) => pool.runAll(settings.map((setting) => ({ setting, limits }))),
+            ({ best, expected }) => tell({ best, expected: before + expected }),
+            own ? Infinity : (farDearer * least * capacity.seconds) / perHour,
+        );
+        before += tried.found.run;
+        const { best } = tried.found;
+        if (best) least = Math.min(least, costPerHour(best, tried.hardware));
+    }
+    return all;
+}
+
+function costPerHour({ replicaHours, hours }: Result, { price }: Hardware): number {
+    return (replicaHours / hours) * (price?.perHour ?? 1);
+}
+
+/** The one with the cheapest setting that keeps the targets; that of the settings when none does. */
+function cheapest(all: Tried[]): Tried & { found: Found } {
+    const searched = all.filter((one): one is Tried & { found: Found } => one.found !== undefined);
+    const cost = ({ found: { best }, hardware }: (typeof searched)[number]): number =>
+        best ? costPerHour(best, hardware) : Infinity;
+    return searched.reduce(
+        (one, other) => (cost(other) < cost(one) ? other : one),
+        searched.find((one) => one === all[0])!,
+    );
 }
 
 function otherSeeds({ seed }: Problem, setting: Setting): Task[] {

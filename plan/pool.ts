@@ -15,11 +15,13 @@ export type Task =
           change?: Partial<Problem>;
       }
     /** With so many replicas from the beginning of each interval on, as one would choose them who knows what comes. */
-    | { every: number; replicas: number[] };
+    | { every: number; replicas: number[]; change?: Partial<Problem> };
 
 /** Runs tasks of one problem on all cores. */
 export class Pool {
     private readonly workers: ChildProcess[];
+    /** What the world of all tasks differs in from that of the problem. */
+    change: Partial<Problem> = {};
 
     /**
      * @param signal ends it: what has not begun by then is left out
@@ -51,7 +53,10 @@ export class Pool {
             this.workers.map(async (worker) => {
                 while (next < tasks.length && !this.signal?.aborted) {
                     const at = next++;
-                    results[at] = await answer(worker, tasks[at]);
+                    results[at] = await answer(worker, {
+                        ...tasks[at],
+                        change: { ...this.change, ...tasks[at].change },
+                    });
                     this.done();
                 }
             }),

@@ -1,4 +1,5 @@
-import { kvBlocks, speedup, type Profile } from "../sandbox/vllm/profiles";
+import { kvBlocks, speedup } from "../sandbox/vllm/profiles";
+import type { Hardware } from "./hardware";
 import type { Scaling, Signal, Targets, World } from "./world";
 import { readTrace } from "../tools/loadtest/trace";
 import { ofPast, type Past } from "./past";
@@ -33,10 +34,8 @@ function withLongerAnswers(traffic: Traffic, factor: number): Traffic {
 }
 
 /** What is asked: everything but the settings that are searched. Times are seconds. */
-export interface Problem {
+export interface Problem extends Hardware {
     traffic: TrafficSource;
-    profile: Profile;
-    gpus: number;
     gpuMemoryUtilization: number;
     prefixCaching: boolean;
     targets: Targets & {
@@ -47,7 +46,7 @@ export interface Problem {
     };
     boot: World["boot"];
     noGpu: World["noGpu"];
-    scaleDown: World["scaleDown"];
+    drainSeconds: World["drainSeconds"];
     asleep: World["asleep"];
     /** Replicas that quota and purse allow. */
     maxReplicas: number;
@@ -78,7 +77,7 @@ const blockSize = 16;
 
 /** The world of a problem with this scaling. */
 export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem.profile.defaults.maxNumSeqs): World {
-    const { profile, gpus, gpuMemoryUtilization, prefixCaching, boot, noGpu, scaleDown, asleep } = problem;
+    const { profile, gpus, gpuMemoryUtilization, prefixCaching, boot, noGpu, drainSeconds, asleep } = problem;
     const { step } = profile;
     const factor = speedup(gpus);
     return {
@@ -99,7 +98,7 @@ export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem
         requestOverhead: profile.requestOverhead,
         boot,
         noGpu,
-        scaleDown,
+        drainSeconds,
         asleep,
         scaling,
     };

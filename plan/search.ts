@@ -47,12 +47,14 @@ export function frontier(results: Result[]): Result[] {
  * A grid first, the cheap end before the dear one, then the neighbours of the best until none is better: each value a step up
  * and down. The grid follows from what one replica can take; without a setting that will do, from twice as many replicas. What is clearly too late or too dear is given up on the way.
  * @param tell told of the best so far, and how many settings will be run, as far as that is known
+ * @param mostReplicaSeconds what costs more than that is of no interest
  */
 export async function search(
     problem: Problem,
     capacity: Capacity,
     evaluate: Evaluate,
     tell: (known: { best?: Result; expected: number }) => void = () => undefined,
+    mostReplicaSeconds = Infinity,
 ): Promise<Found> {
     const results: Result[] = [];
     const run = new Set<string>();
@@ -64,7 +66,8 @@ export async function search(
         const fresh = settings.filter((setting) => !run.has(JSON.stringify(setting)));
         tell({ best, expected: Math.max(all.length, run.size + fresh.length) + aRound });
         for (const setting of fresh) run.add(JSON.stringify(setting));
-        const replicaSeconds = best ? margin.cost * 3600 * best.replicaHours : Infinity;
+        const dear = best ? margin.cost * 3600 * best.replicaHours : Infinity;
+        const replicaSeconds = Math.min(dear, mostReplicaSeconds);
         results.push(...(await evaluate(fresh, { late, replicaSeconds })));
         best = bestOf(problem, results);
     };
@@ -112,7 +115,7 @@ function grid(problem: Problem, capacity: Capacity, peak: number): Setting[] {
 }
 
 /** Whether there is half an hour in which hardly anything is asked: without one a replica never sleeps. */
-function mayIdle({ demand, demandEvery }: Capacity): boolean {
+export function mayIdle({ demand, demandEvery }: Capacity): boolean {
     const [window, few] = [Math.ceil(1800 / demandEvery), 1];
     return demand.some((_, i) => {
         const some = demand.slice(i, i + window);

@@ -1,29 +1,27 @@
 import { styled, table } from "../machine/terminal";
+import { kvBlocks } from "../sandbox/vllm/profiles";
+import { hoursPerMonth } from "../src/prices/cost";
 import { shellPath } from "../src/settings/formats";
 import type { Result } from "./evaluate";
+import { hardwareText, type Price } from "./hardware";
 import type { Plan } from "./plan";
 import { maySleep, type Problem, type Setting } from "./problem";
 import { entryText } from "./schedule";
 import { peakReplicas } from "./search";
-
-/** What the figures are worth in money: of one replica, with its GPUs, for an hour. */
-export interface Price {
-    perHour: number;
-    currency: string;
-}
-
-/** Hours of a month, as bills count them. */
-const hoursOfMonth = 730;
 
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
 
 const replicas = (count: number): string => `${count} replica${count === 1 ? "" : "s"}`;
 
 export function cost({ replicaHours, hours }: Result, price: Price | undefined): string {
-    const perMonth = (replicaHours / hours) * hoursOfMonth;
+    const perMonth = (replicaHours / hours) * hoursPerMonth;
     return price
-        ? `${Math.round(perMonth * price.perHour).toLocaleString("en")} ${price.currency}/month`
+        ? perMonthText(perMonth * price.perHour, price)
         : `${(replicaHours / hours).toFixed(2)} replicas on average`;
+}
+
+function perMonthText(amount: number, { currency }: Price): string {
+    return `${Math.round(amount).toLocaleString("en")} ${currency}/month`;
 }
 
 /** The change in what it costs, as a share. */
@@ -33,9 +31,17 @@ function change(result: Result, best: Result): string {
 }
 
 /** The settings as one pastes them. */
-export function configLines(model: string, setting: Setting): string[] {
+export function configLines(
+    model: string,
+    setting: Setting,
+    hardware: Pick<Problem, "flavor" | "gpus" | "profile">,
+): string[] {
     const { metric, target, min, max, scaleDownSeconds, maxNumSeqs, cooldownSeconds, schedule = [] } = setting;
+    const { flavor, gpus } = hardware;
+    const context = contextThatFits(hardware);
     const values: [string, string | number][] = [
+        ["flavor", flavor],
+        ["gpus", gpus],
         ["replicas.min", min],
         ["replicas.max", max],
         ["scaling.metric", metric],
@@ -43,11 +49,18 @@ export function configLines(model: string, setting: Setting): string[] {
         ["scaling.scaleDownStabilizationSeconds", scaleDownSeconds],
         ...(maySleep(setting) ? [["scaling.cooldownSeconds", cooldownSeconds] as [string, number]] : []),
         ["vllm.maxNumSeqs", maxNumSeqs],
+        ...(context === undefined ? [] : [["vllm.maxModelLen", context] as [string, number]]),
         ...schedule.flatMap((entry, i) =>
             Object.entries(entry).map(([key, value]): [string, string | number] => [`schedule[${i}].${key}`, value]),
         ),
     ];
     return values.map(([key, value]) => `pulumi config set --path ${shellPath(`models.${model}.${key}`)} ${value}`);
+}
+
+/** Where one sequence of the model's longest context does not fit into the KV cache, vLLM does not start without a shorter one. */
+function contextThatFits({ profile, gpus }: Pick<Problem, "gpus" | "profile">): number | undefined {
+    const tokens = 16 * kvBlocks(profile, gpus, 0.9, 16);
+    return tokens >= profile.maxModelLen ? undefined : 1024 * Math.floor(tokens / 1024);
 }
 
 export function sentence(setting: Setting): string {
@@ -64,7 +77,7 @@ export function sentence(setting: Setting): string {
 }
 
 /** What was asked, in sentences. */
-export function question({ capacity }: Plan, { targets, profile, gpus }: Problem): string[] {
+export function question({ capacity }: Plan, { targets, profile, flavor, gpus }: Problem): string[] {
     const { requests, seconds } = capacity;
     const demand = Math.max(...capacity.demand);
     const enough = capacity.rate > 0 ? replicas(peakReplicas(capacity)) : "no number of replicas";
@@ -72,13 +85,13 @@ export function question({ capacity }: Plan, { targets, profile, gpus }: Problem
         `${requests.toLocaleString("en")} requests in ${(seconds / 3600).toFixed(1)} h, ${demand.toFixed(2)} a second in the busiest five minutes`,
         `${percent(targets.withinTargets, 0)} of them with the first token within ${targets.timeToFirstToken} s ` +
             `and ${1000 * targets.interTokenLatency} ms between tokens`,
-        `One replica (${profile.name}${gpus > 1 ? `, ${gpus} GPUs` : ""}) takes ${capacity.rate.toFixed(2)} a second, ` +
+        `One replica (${hardwareText({ flavor, gpus })}: ${profile.name}) takes ${capacity.rate.toFixed(2)} a second, ` +
             `${capacity.running.toFixed(0)} at once: ${enough} for the busiest minutes, did requests come evenly`,
     ];
 }
 
 /** What the recommended setting comes to, in sentences. */
-export function outlook({ seeds, capacity }: Plan, best: Result, price?: Price): string[] {
+export function outlook({ seeds, capacity, hardware: { price } }: Plan, best: Result): string[] {
     const within = seeds.map((result) => result.within);
     const others =
         within.length > 0
@@ -96,7 +109,7 @@ export function outlook({ seeds, capacity }: Plan, best: Result, price?: Price):
 }
 
 /** The yardsticks and the alternatives, a row each. */
-export function beside({ yardsticks, alternatives }: Plan, best: Result, price?: Price): string[][] {
+export function beside({ yardsticks, alternatives, hardware: { price } }: Plan, best: Result): string[][] {
     const { fixed, clairvoyant } = yardsticks;
     return [
         ...(fixed ? [row(`a fixed number: ${replicas(fixed.setting.min)}`, fixed, best, price)] : []),
@@ -105,8 +118,40 @@ export function beside({ yardsticks, alternatives }: Plan, best: Result, price?:
     ];
 }
 
+/** What it comes to on other hardware, a row each, the cheapest first. */
+export function otherHardware({ others, hardware: { price } }: Plan, best: Result): string[][] {
+    const ofBest = (best.replicaHours / best.hours) * (price?.perHour ?? 1);
+    const rows = others.map(
+        ({ hardware, rate, leastPerHour: least, searched, best: found }): { perHour: number; cells: string[] } => {
+            const what = hardwareText(hardware);
+            const takes = `one takes ${rate.toFixed(2)} a second`;
+            const row = (perHour: number, about: string, ...cells: string[]) => {
+                const share = `${perHour >= ofBest ? "+" : ""}${(100 * (perHour / ofBest - 1)).toFixed(0)} %`;
+                return {
+                    perHour,
+                    cells: [what, about + perMonthText(perHour * hoursPerMonth, hardware.price!), share, ...cells],
+                };
+            };
+            if (least === Infinity)
+                return { perHour: least, cells: [what, "one request at a time is too slow for the targets"] };
+            if (found) {
+                const { replicaHours, hours, within, setting } = found;
+                const perHour = (replicaHours / hours) * hardware.price!.perHour;
+                return row(perHour, "", `${percent(within, 2)} within`, sentence(setting));
+            }
+            return row(
+                least,
+                "at least about ",
+                takes,
+                searched ? "nothing that was tried for up to 20 % more kept the targets" : "",
+            );
+        },
+    );
+    return rows.sort((a, b) => a.perHour - b.perHour).map(({ cells }) => cells);
+}
+
 /** What the recommended setting comes to in other worlds, a row each. */
-export function hangsOn({ assumptions }: Plan, best: Result, price?: Price): string[][] {
+export function hangsOn({ assumptions, hardware: { price } }: Plan, best: Result): string[][] {
     return assumptions.map(({ what, result }) => row(what, result, best, price));
 }
 
@@ -140,10 +185,18 @@ export function refused({ closest, capacity }: Plan, { targets, maxReplicas }: P
     ];
 }
 
-/** Everything that nobody has measured. */
-export function guesses({ profile, boot, noGpu, asleep, traffic }: Problem, best?: Result, price?: Price): string[] {
+/** Everything that nobody has measured, and what there is to say of the prices. */
+export function guesses({ others }: Plan, problem: Problem, best: Result | undefined, notes: string[]): string[] {
+    const { profile, boot, noGpu, asleep, traffic, gpus, drainSeconds } = problem;
     return [
         `the engine: ${profile.name}, a guess unless it was measured (--profile)`,
+        ...(others.length > 0 || gpus > 1 ? ["each further GPU of a replica adds 80 % of its speed, a guess"] : []),
+        ...(others.length === 0
+            ? [`no other flavor or number of GPUs was compared with ${hardwareText(problem)}`]
+            : []),
+        drainSeconds > 0
+            ? `a replica that goes has ${drainSeconds} s to answer what it has (drain)`
+            : "a replica that goes loses what it has (drain false)",
         `a replica serves ${boot.median.toFixed(0)} s after it is asked for (spread ${boot.spread}), a guess`,
         `${percent(noGpu.chance, 0)} of the tries find no free GPU, a guess`,
         ...("past" in traffic
@@ -153,12 +206,12 @@ export function guesses({ profile, boot, noGpu, asleep, traffic }: Problem, best
             : []),
         ...(best && maySleep(best.setting) ? [`requests while it wakes up are ${asleep}: OVHcloud does not say`] : []),
         ...(best?.setting.schedule ? ["hours of the schedule are of the clock of UTC, as the traffic's are"] : []),
-        ...(price ? [] : ["no price: give --price, per replica and hour, without tax"]),
+        ...notes,
     ];
 }
 
 /** The whole answer, for a terminal. */
-export function planText(plan: Plan, problem: Problem, model: string, price?: Price): string {
+export function planText(plan: Plan, problem: Problem, model: string, notes: string[]): string {
     const { best } = plan;
     const indented = (lines: string[]): string[] => lines.map((line) => `  ${line}`);
     const rows = (cells: string[][]): string[] =>
@@ -167,20 +220,23 @@ export function planText(plan: Plan, problem: Problem, model: string, price?: Pr
     if (best) {
         lines.push(
             styled("bold", "Recommended"),
-            ...indented(configLines(model, best.setting)),
+            ...indented(configLines(model, best.setting, problem)),
             "",
-            ...indented(outlook(plan, best, price)),
+            ...indented(outlook(plan, best)),
             "",
             styled("bold", "Beside it"),
-            ...rows(beside(plan, best, price)),
+            ...rows(beside(plan, best)),
             "",
+            ...(plan.others.length > 0
+                ? [styled("bold", "On other hardware"), ...rows(otherHardware(plan, best)), ""]
+                : []),
             styled("bold", "What it hangs on, the worst first"),
-            ...rows(hangsOn(plan, best, price)),
+            ...rows(hangsOn(plan, best)),
         );
     } else {
         const [heading, ...others] = refused(plan, problem);
         lines.push(styled("bold", heading), ...indented(others));
     }
-    lines.push("", styled("bold", "Taken for granted"), ...indented(guesses(problem, best, price)));
+    lines.push("", styled("bold", "Taken for granted"), ...indented(guesses(plan, problem, best, notes)));
     return lines.join("\n");
 }

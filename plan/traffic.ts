@@ -22,8 +22,29 @@ export interface Traffic {
     begins: number;
     /** Tokens of each of a request's `blocks`. */
     blockTokens: number;
+    /** Whether a request comes after answers that it has waited for: then `requests` is told of them. */
+    waits?: true;
     /** Runs through all of them; the same for the same seed. */
-    requests(seed: number): Iterable<Readonly<Request>>;
+    requests(seed: number, answers?: Answers): Iterable<Readonly<Request>>;
+}
+
+/** What a traffic that waits for its answers sees of those who answer. Times are seconds. */
+export interface Answers {
+    /** Lets this moment come, which is not before any request. Returns those that were answered since the last call. */
+    until(moment: number): Answered[];
+    /** Gives up the requests that are named by their number, counted from 1 in the order in which they came. */
+    abort(given: ReadonlySet<number>): void;
+    /** The replicas: those that the autoscaler wants, those that go and have something to answer, and what each that serves says of its metric. */
+    replicas(): { wanted: number; going: number; values: number[] };
+}
+
+/** A request that was answered to its end, or, with a first token at Infinity, refused. One that was cut off is never told of. */
+export interface Answered {
+    /** Its number, from 1 on. */
+    request: number;
+    start: number;
+    firstToken: number;
+    end: number;
 }
 
 /** Recorded requests, in columns. */

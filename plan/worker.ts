@@ -11,7 +11,7 @@ process.on("message", (message: Problem | Task) => {
 process.on("disconnect", () => process.exit());
 
 function run(task: Task) {
-    if ("replicas" in task) return evaluateSchedule(problem, task.every, task.replicas);
-    const { setting, limits, seed, change } = task;
-    return evaluate({ ...problem, ...change }, setting, limits, seed);
+    const world = { ...problem, ...task.change };
+    if ("replicas" in task) return evaluateSchedule(world, task.every, task.replicas);
+    return evaluate(world, task.setting, task.limits, task.seed);
 }

@@ -32,8 +32,10 @@ export interface World {
     boot: { median: number; spread: number };
     /** Chance that no GPU is free when one is asked for, and how long until the next try. */
     noGpu: { chance: number; retry: number };
-    /** Requests of a replica that is to go: `lost` with vLLM 0.13.0, or answered to the end. */
-    scaleDown: "lost" | "drained";
+    /** Between two looks of the autoscaler. Default: Kubernetes' own, 15. */
+    lookEvery?: number;
+    /** What a replica that is to go has to answer what it has; what is left then is lost. 0: all at once, without `drain`. */
+    drainSeconds: number;
     /** Requests that come while there is no replica, of which the first wakes one: refused, or held until it serves. */
     asleep: "refused" | "held";
     scaling: Scaling;
@@ -64,7 +66,7 @@ export interface Outcome {
     within: number;
     /** Came when no replica served, and were not held. */
     refused: number;
-    /** Cut off by a scale-down. */
+    /** Cut off by a scale-down: not answered in the seconds of the drain. */
     lost: number;
     /** Longer than the KV cache or the context: refused by vLLM. Not among `requests`. */
     tooLong: number;

@@ -46,7 +46,7 @@ export function containerCommand(settings: ServerSettings): string[] {
     const { drain, image, port } = settings;
     const words = vllmArguments(settings);
     if (!drain) return ["bash", "-c", commandLine(words)];
-    const seconds = Math.max(0, graceSeconds(settings) - secondsToEnd);
+    const seconds = drainSeconds(settings);
     if (!hasShutdownTimeout(image)) return drained({ seconds, port, command: ["bash", "-c", commandLine(words)] });
     // It counts its requests itself, but closes its port at once: what is still sent to it is waited for.
     const own = Math.max(0, seconds - secondsToLeave);
@@ -62,6 +62,11 @@ const secondsToLeave = 5;
 /** The time that the platform is to give a replica from SIGTERM to SIGKILL, in seconds. */
 export function graceSeconds({ drain, deploymentStrategy }: Pick<ServerSettings, "drain" | "deploymentStrategy">) {
     return deploymentStrategy?.terminationGracePeriodSeconds ?? (drain ? drainGraceSeconds : platformGraceSeconds);
+}
+
+/** What a replica that goes has to answer what it has, in seconds: 0 without `drain`. */
+export function drainSeconds(settings: Pick<ServerSettings, "drain" | "deploymentStrategy">): number {
+    return settings.drain ? Math.max(0, graceSeconds(settings) - secondsToEnd) : 0;
 }
 
 /** Two minutes for the longest answers that are common: 768 tokens at 20 a second take 40 s. */

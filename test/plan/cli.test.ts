@@ -1,13 +1,17 @@
 import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { readProblem, readTraffic, readValues } from "../../plan/options";
 import type { Setting } from "../../plan/problem";
 import { configLines } from "../../plan/text";
+import { ministral14bOnH100, ministral14bOnL40s } from "../../sandbox/vllm/profiles";
 import { UsageError } from "../../tools/loadtest/usage-error";
+import { catalogueText } from "../prices/world";
 import { parse } from "../settings/config";
 import { configSet } from "../settings/pulumi-config";
 
@@ -24,6 +28,17 @@ beforeAll(() => {
     );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
+
+/** An OVHcloud that tells its price list, without some of its plans. Where it answers is set for the commands below. */
+async function ovhcloudWithout(without: RegExp): Promise<() => void> {
+    const list = JSON.parse(catalogueText()) as { addons: { planCode: string }[] };
+    const addons = list.addons.filter(({ planCode }) => !without.test(planCode));
+    const server = createServer((_, answer) => answer.end(JSON.stringify({ ...list, addons }))).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    vi.stubEnv("OVH_ENDPOINT", `http://127.0.0.1:${port}/v1`);
+    return () => server.close();
+}
 
 function plan(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const command = ["--import", "tsx", "plan/cli.ts", ...options];
@@ -51,8 +66,15 @@ async function interrupted(...options: string[]): Promise<{ code: number | null;
 }
 
 describe("npm run plan", () => {
+    let close: (() => void) | undefined;
+    afterEach(() => {
+        vi.unstubAllEnvs();
+        close?.();
+        close = undefined;
+    });
+
     it("tells the best so far when it is interrupted", async () => {
-        const { code, stdout } = await interrupted("--trace", join(folder, "trace.csv"));
+        const { code, stdout } = await interrupted("--trace", join(folder, "trace.csv"), "--price", "3");
         expect(code, stdout).toBe(130);
         expect(stdout).toMatch(/pulumi config set --path models\.ministral\.scaling\.target \d+/);
         expect(stdout).toContain("Ended early");
@@ -93,8 +115,45 @@ describe("npm run plan", () => {
         expect(yardsticks.clairvoyant.replicaHours).toBeLessThanOrEqual(best.replicaHours * 1.05);
     });
 
+    it("takes prices from OVHcloud's list, and compares the flavors that have one and a profile", async () => {
+        close = await ovhcloudWithout(/^ai-app.l4-/);
+        const file = join(folder, "prices.json");
+        const { code, stdout } = await plan("--trace", join(folder, "trace.csv"), "--json-file", file);
+        expect(code, stdout).toBe(0);
+        const { hardware, others, best } = JSON.parse(readFileSync(file, "utf8"));
+        const perHour = Object.fromEntries(
+            [hardware, ...others.map((one: any) => one.hardware)].map(({ flavor, gpus, price }) => [
+                `${gpus} ${flavor}`,
+                price,
+            ]),
+        );
+        // As the emulated list has them, per minute: 0.0333 and 0.0222.
+        expect(perHour["1 h100-1-gpu"]).toEqual({ perHour: 1.998, currency: "EUR" });
+        expect(perHour["2 l40s-1-gpu"]).toEqual({ perHour: 2.664, currency: "EUR" });
+        expect(Object.keys(perHour).filter((name) => name.includes("l4-"))).toEqual([]);
+        expect(stdout).toMatch(
+            /no price found of ai-app\.l4-1-gpu\.minute\.consumption in GRA: give --price or prices\.file/,
+        );
+        expect(stdout).toMatch(/prices: OVHcloud's public list \(FR\) of \d{4}-\d\d-\d\d/);
+        expect(stdout).toContain("On other hardware");
+        // Nothing else that keeps the targets is cheaper.
+        const cost = (result: any, { price }: any): number => result.replicaHours * price.perHour;
+        for (const other of others.filter((one: any) => one.best)) {
+            expect(cost(other.best, other.hardware)).toBeGreaterThanOrEqual(cost(best, hardware));
+        }
+    });
+
+    it("names a price that is not found, and tells no euros then", async () => {
+        close = await ovhcloudWithout(/^ai-app\.h100/);
+        const { stdout } = await plan("--trace", join(folder, "trace.csv"));
+        expect(stdout).toMatch(/no price found of ai-app\.h100-1-gpu\.minute\.consumption in GRA/);
+        expect(stdout).toContain("no other flavor or number of GPUs was compared with 1 x h100-1-gpu");
+        expect(stdout).toMatch(/[\d.]+ replicas on average/);
+        expect(stdout).not.toContain("EUR");
+    });
+
     it("exits with 1 when no setting meets the targets", async () => {
-        const options = ["--trace", join(folder, "trace.csv"), "--first-token", "0.001"];
+        const options = ["--trace", join(folder, "trace.csv"), "--first-token", "0.001", "--price", "3"];
         const { code, stdout } = await plan(...options);
         expect(code).toBe(1);
         expect(stdout).toContain("No setting meets the targets");
@@ -102,7 +161,7 @@ describe("npm run plan", () => {
     });
 
     it("says what comes closest when all that was tried was far from the targets", async () => {
-        const options = ["--trace", join(folder, "trace.csv"), "--scale", "20", "--max-replicas", "2"];
+        const options = ["--trace", join(folder, "trace.csv"), "--scale", "20", "--max-replicas", "2", "--price", "3"];
         const { code, stdout } = await plan(...options);
         expect(code).toBe(1);
         expect(stdout).toMatch(/with at most 2 replicas\n {2}Closest: 2 replicas, .* within, 95 % were asked for/);
@@ -121,7 +180,10 @@ it.each([
     [["--peak", "many"], "--peak many: give a number from 0.001 to 10000"],
     [["--peak", ""], "--peak : give a number from 0.001 to 10000"],
     [["--peak", "3", "--shape", "moon"], "--shape moon: give one of flat, office, evening"],
-    [["--peak", "3", "--gpu", "B9"], "--gpu B9: give one of H100, L40S, L4"],
+    [
+        ["--peak", "3", "--flavor", "b9-1-gpu"],
+        "--flavor b9-1-gpu: there is no profile of it: give one of h100-1-gpu, l40s-1-gpu",
+    ],
     [["--trace", "nowhere.csv"], "nowhere.csv"],
     [["--peak", "3", "--schedule", "weekdays"], '--schedule "weekdays": give DAYS HH:MM-HH:MM MIN-MAX'],
     [
@@ -144,6 +206,7 @@ function configOf(lines: string[]): Record<string, any> {
 }
 
 describe("prints settings that the program takes", () => {
+    const h100 = { flavor: "h100-1-gpu", gpus: 1, profile: ministral14bOnH100 };
     const office = { days: "mon-fri", from: "07:45", to: "19:00", timeZone: "UTC", min: 2, max: 4 } as const;
     const setting: Setting = {
         ...{ metric: "vllm:num_requests_running", target: 16, min: 1, max: 2, scaleDownSeconds: 300 },
@@ -151,13 +214,20 @@ describe("prints settings that the program takes", () => {
     };
 
     it("always on", () => {
-        const config = configOf(configLines("ministral", setting));
+        const config = configOf(configLines("ministral", setting, h100));
         expect(config.models.ministral.scaling.cooldownSeconds).toBeUndefined();
         expect(parse(config).models.ministral).toMatchObject(config.models.ministral);
     });
 
+    it("on a GPU that does not hold the longest context, with one that it holds", () => {
+        const l40s = { flavor: "l40s-1-gpu", gpus: 1, profile: ministral14bOnL40s };
+        const config = configOf(configLines("ministral", setting, l40s));
+        expect(config.models.ministral.vllm.maxModelLen).toBeLessThan(ministral14bOnL40s.maxModelLen);
+        expect(parse(config).models.ministral).toMatchObject({ ...config.models.ministral, flavor: "l40s-1-gpu" });
+    });
+
     it("asleep when nobody asks, with hours", () => {
-        const config = configOf(configLines("ministral", { ...setting, min: 0, schedule: [office] }));
+        const config = configOf(configLines("ministral", { ...setting, min: 0, schedule: [office] }, h100));
         expect(config.models.ministral).toMatchObject({
             replicas: { min: 0, max: 2 },
             scaling: { cooldownSeconds: 900 },

@@ -13,7 +13,7 @@ const world = (more: Partial<World> = {}): World => ({
     requestOverhead: 0,
     boot: { median: 300, spread: 0 },
     noGpu: { chance: 0, retry: 60 },
-    scaleDown: "lost",
+    drainSeconds: 0,
     asleep: "refused",
     scaling: {
         metric: "vllm:num_requests_running",
@@ -73,9 +73,12 @@ describe("the replicas of an app in virtual time", () => {
             },
         };
         const cut = simulateFleet(world(), bursts, targets, 1);
-        const drained = simulateFleet(world({ scaleDown: "drained" }), bursts, targets, 1);
+        const drained = simulateFleet(world({ drainSeconds: Infinity }), bursts, targets, 1);
+        const halfway = simulateFleet(world({ drainSeconds: 10 }), bursts, targets, 1);
         expect(cut.lost).toBeGreaterThan(0);
         expect(drained.lost).toBe(0);
+        expect(halfway.lost).toBeGreaterThan(0);
+        expect(halfway.lost).toBeLessThan(cut.lost);
         expect(drained.firstToken.count).toBe(drained.requests);
         // What is answered to the end is paid to the end.
         expect(drained.replicaSeconds).toBeGreaterThan(cut.replicaSeconds);

@@ -7,7 +7,7 @@ import { styled } from "../../machine/terminal";
 import { costOf, replicaPrice } from "../../src/prices/cost";
 import type { ModelSettings } from "../../src/settings";
 import { imageHoles } from "../../src/vllm/advisories";
-import { stackPrices } from "../cost/run";
+import { pricesOf } from "../prices";
 import { loadConfig, LoadRun, type LoadConfig } from "../loadtest";
 import {
     chooseModel,
@@ -135,7 +135,9 @@ function withChanges(stack: Stack, name: string, { image, revision }: CanaryOpti
 async function announce({ name, settings, spec, stack, seconds, options }: Plan, log: (line: string) => void) {
     const holes = imageHoles(name, settings.image);
     if (holes && options.image !== undefined) log(styled("yellow", `${holes.what}. To mend them: ${holes.fix}`));
-    const price = replicaPrice(costOf(stackSettings(stack), await stackPrices(stack)), name);
+    const planned = stackSettings(stack);
+    const prices = await pricesOf(planned.prices, stack.config);
+    const price = replicaPrice(costOf(planned, prices), name);
     const what = [settings.image, settings.revision].filter((part) => part !== undefined).join(", revision ");
     log(`a canary of ${name} with ${what}`);
     log(costText(spec.replicas, `${settings.gpus} x ${settings.flavor}`, price, seconds));

@@ -1,18 +1,15 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { styled } from "../../machine/terminal";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
-import { configFiles, resolveEndpoint } from "../../packages/ai-deploy/src/api/credentials";
-import { getPublic } from "../../packages/ai-deploy/src/api/public";
 import type { LiveApp } from "../../packages/ai-deploy/src/app/live";
-import { cacheFolder } from "../../src/prices/cache";
 import { costOf } from "../../src/prices/cost";
 import { limitFaults } from "../../src/prices/limits";
-import { europe, findPrices, type PriceList } from "../../src/prices/price-list";
+import type { PriceList } from "../../src/prices/price-list";
 import { monitoringApis } from "../monitoring-api";
+import { pricesOf } from "../prices";
 import { Prometheus } from "../prometheus";
-import { project, pulumi, readStack, stackApi, stackSettings, type Stack } from "../stack";
+import { pulumi, readStack, stackApi, stackSettings, type Stack } from "../stack";
 import { costDifference, readCost } from "./difference";
 import { spentSince } from "./spent";
 import { costTable, spentTable, unownedText } from "./text";
@@ -53,7 +50,7 @@ export async function runCost(args: string[]): Promise<number> {
     const before = options.against === undefined ? undefined : readFileSync(options.against, "utf8").trim();
     const stack = await readStack(options.stack);
     const settings = stackSettings(stack);
-    const prices = await stackPrices(stack);
+    const prices = await pricesOf(settings.prices, stack.config);
     const cost = costOf(settings, prices);
     const faults = limitFaults(cost, settings.limits);
     const isFine = cost.notPriced.length === 0 && faults.length === 0;
@@ -80,7 +77,9 @@ export async function runCost(args: string[]): Promise<number> {
 /** What a stack would cost by its config, against what is deployed, as Markdown. Rejects with an Error for people. */
 export async function costChange(name: string): Promise<string> {
     const stack = await readStack(name);
-    return costDifference(stack.outputs.cost, costOf(stackSettings(stack), await stackPrices(stack)));
+    const settings = stackSettings(stack);
+    const prices = await pricesOf(settings.prices, stack.config);
+    return costDifference(stack.outputs.cost, costOf(settings, prices));
 }
 
 /** Midnight here, where no time is given. */
@@ -90,17 +89,6 @@ function dateOf(text: string): Date {
         throw new Error(`--since ${text}: give a date such as 2026-11-01 or 2026-11-01T08:00`);
     }
     return date;
-}
-
-export function stackPrices({ config }: Stack): Promise<PriceList> {
-    const value = (key: string): string | undefined => config[key]?.value;
-    return findPrices(stackSettings({ config } as Stack).prices, {
-        endpoint: resolveEndpoint({ config: value, env: process.env, files: configFiles() }) ?? europe,
-        get: getPublic,
-        cacheFolder: cacheFolder(),
-        root: resolve(__dirname, "../.."),
-        project,
-    });
 }
 
 function prometheusOf({ outputs, config }: Stack, url: string | undefined): Prometheus {

@@ -17,6 +17,7 @@ import { readOptions, usage } from "./options";
 import { ReplicaWatch } from "./replicas";
 import { makeReport, type Report } from "./report";
 import { LoadRun, type Elsewhere } from "./run";
+import { requestsPerWorker } from "./schedule";
 import { ServerWatch } from "./server-metrics";
 import { stackTarget, urlTarget, type Target } from "./target";
 import { progressLines, reportText } from "./text";
@@ -112,13 +113,16 @@ function headline(config: LoadConfig, run: LoadRun): string {
     const each =
         (duration === undefined ? "" : ` for ${duration} s`) +
         (config.inCluster === undefined ? "" : ` from ${config.inCluster} pods of the cluster`);
-    if (trace !== undefined) return `${run.planned} requests of a trace, ${traceSpeed} times as fast as they were,`;
+    if (trace !== undefined) {
+        return `${run.planned} requests of a trace, ${traceSpeed} times as fast as they were${each},`;
+    }
     if (rate) {
         const groups = burst > 1 ? ` in bursts of ${burst}` : "";
         return `${rate.join(", then ")} requests/s (${arrivals})${groups}${each}, rate reached over ${ramp} s,`;
     }
-    const requests = run.planned === undefined ? each : ` x ${run.planned / workers[0]} requests${each}`;
-    return `${workers.join(", then ")} workers${requests}, started over ${ramp} s,`;
+    const perWorker = requestsPerWorker(config);
+    const requests = perWorker === Infinity ? "" : ` x ${perWorker} requests`;
+    return `${workers.join(", then ")} workers${requests}${each}, started over ${ramp} s,`;
 }
 
 function verdict({ requests, stopped, valid }: Report, maxErrorRate: number): number {

@@ -1,5 +1,4 @@
 // `npm run loadtest`: the reference architecture's load test, and other loads.
-import { KubeConfig } from "@kubernetes/client-node";
 import { accessSync, constants, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
@@ -11,8 +10,6 @@ import type { LoadConfig } from "./config";
 import { Connector, type Endpoint } from "./connection";
 import { requestsCsv } from "./csv";
 import { reportPage } from "./html";
-import { JobRunner, type ClusterPlace } from "./in-cluster/job-runner";
-import { outputOfCluster, outputOfFiles } from "./in-cluster/pod-output";
 import { readOptions, usage } from "./options";
 import { ReplicaWatch } from "./replicas";
 import { makeReport, type Report } from "./report";
@@ -50,7 +47,12 @@ async function main(): Promise<number> {
     };
     const connector = new Connector(endpoint);
     await awaken(target.app, { wake: false, knock: () => servedModels(connector), log: console.log });
-    const run = new LoadRun(config, await chooseModel(connector, target.model), endpoint, inCluster(config, target));
+    const run = new LoadRun(
+        config,
+        await chooseModel(connector, target.model),
+        endpoint,
+        await elsewhere(config, target),
+    );
     const interrupted = heedInterrupts(run);
     console.log(`${headline(config, run)} to ${connector.shown(run.model)} at ${target.baseUrl}\n`);
 
@@ -81,17 +83,11 @@ async function main(): Promise<number> {
     return interrupted() ? 130 : verdict(report, config.maxErrorRate);
 }
 
-/** Has pods of the stack's cluster send, where that is asked for. In the sandbox their output lies in files: no pod runs. */
-function inCluster({ inCluster: pods }: LoadConfig, { cluster }: Target): Elsewhere | undefined {
+/** Has pods of the stack's cluster send, where that is asked for; a client of Kubernetes takes a second of CPU to load. */
+async function elsewhere({ inCluster: pods }: LoadConfig, { cluster }: Target): Promise<Elsewhere | undefined> {
     if (pods === undefined) return undefined;
-    const { kubeconfig, namespace } = cluster!();
-    const kubernetes = new KubeConfig();
-    kubernetes.loadFromString(kubeconfig);
-    const folder = process.env.OVH_SANDBOX_POD_LOGS;
-    const output: ClusterPlace["output"] = (ended) =>
-        folder ? outputOfFiles(folder, ended) : outputOfCluster(kubernetes, namespace);
-    const log = (line: string): void => console.error(line);
-    return (task, events) => new JobRunner(task, events, { kubernetes, namespace, pods, output, log });
+    const { inCluster } = await import("./in-cluster/elsewhere");
+    return inCluster(pods, cluster!());
 }
 
 /** Ctrl-C ends the run, and its report is made; whoever asks twice does not want to wait. Tells whether it came. */

@@ -63,7 +63,7 @@ export async function proveStack(input: ProofInput): Promise<Finding[]> {
     }
     await checkCluster(check, kubernetes, Object.keys(settings.models), outputs.grafanaUrl);
     const grafana = grafanaPromises[settings.monitoring.grafana.access];
-    await check(grafana.promise, () => grafana.look(kubernetes, outputs.grafanaUrl));
+    await check(grafana.promise, () => grafana.look(kubernetes, outputs.grafanaUrl, settings.monitoring.namespace));
     if (input.grafanaUrl !== undefined) {
         const models = Object.keys(settings.models);
         await checkGrafana(check, { url: input.grafanaUrl, password: outputs.grafanaPassword, models });

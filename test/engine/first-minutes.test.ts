@@ -1,3 +1,4 @@
+import { BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { execFile, type ExecFileException } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -5,6 +6,8 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkout, layoutOf } from "../../sandbox/layout";
 import { endProcesses, sandboxProcesses } from "../../sandbox/processes";
+import { loadtestApp } from "../../tools/loadtest/in-cluster/manifests";
+import type { Report } from "../../tools/loadtest/report";
 
 /** What the README's "Try it" does, in a copy of the checkout: up, the tour, down, reset. */
 const folder = mkdtempSync(join(tmpdir(), "first-minutes-"));
@@ -53,6 +56,41 @@ describe.sequential("the first minutes", () => {
         const token = await run("source .sandbox/env && pulumi stack output clientToken --show-secrets");
         expect(token.said.trim()).toMatch(/./);
         expect(log).not.toContain(token.said.trim());
+    });
+
+    it("pods of its cluster send a load: every request counts once, and nothing of it stays", async () => {
+        const options =
+            "--in-cluster 2 --workers 4 --requests 3 --max-tokens 8 --ramp 0 --json load.json --csv load.csv";
+        const { code, said } = await run(`source .sandbox/env && npm run --silent loadtest -- ${options}`);
+        // 3: this machine was too busy for the figures to count, which is not asked here.
+        expect([0, 3], said).toContain(code);
+        const token = await run("source .sandbox/env && pulumi stack output clientToken --show-secrets");
+        expect(said).not.toContain(token.said.trim());
+        const report = JSON.parse(readFileSync(join(folder, "load.json"), "utf8")) as Report;
+        expect(report.requests, said).toEqual({ planned: 12, total: 12, ok: 12, errors: 0, cancelled: 0 });
+        expect(report.client.processes).toBe(2);
+        const [heading, ...lines] = readFileSync(join(folder, "load.csv"), "utf8").trim().split("\n");
+        const column = (name: string): number[] =>
+            lines.map((line) => Number(line.split(",")[heading.split(",").indexOf(name)]));
+        expect(column("worker").sort()).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+        expect(column("output_tokens").reduce((sum, tokens) => sum + tokens, 0)).toBe(report.tokens.output);
+        // The relay asks for a token of its own each minute.
+        expect(report.server!.requests).toBeGreaterThanOrEqual(12);
+        const cluster = new KubeConfig();
+        cluster.loadFromFile(layout.kubeconfig);
+        const core = cluster.makeApiClient(CoreV1Api);
+        const of = { namespace: "monitoring", labelSelector: `app=${loadtestApp}` };
+        const left = async () =>
+            (
+                await Promise.all([
+                    cluster.makeApiClient(BatchV1Api).listNamespacedJob(of),
+                    core.listNamespacedPod(of),
+                    core.listNamespacedSecret(of),
+                    core.listNamespacedConfigMap(of),
+                    core.listNamespacedService(of),
+                ])
+            ).flatMap(({ items }) => items.map(({ metadata }) => metadata!.name));
+        await expect.poll(left, { timeout: 60_000, interval: 1000 }).toEqual([]);
     });
 
     it("each of the tour's ten steps shows what it is to show", async () => {

@@ -1,5 +1,6 @@
 import type { OvhCloud, OvhCloudOptions } from "../../sandbox/ovhcloud/server";
 import type { AppStatus } from "../../sandbox/ovhcloud/status";
+import { drained } from "../../src/vllm/drain";
 import { accessToken, appBody, projectId, scaling, startTestCloud } from "./ovhcloud/cloud";
 
 export const model = "mistralai/Ministral-3-14B-Instruct-2512";
@@ -22,10 +23,10 @@ export interface RunningApp {
     close(): Promise<void>;
 }
 
-/** Takes the way of a client of the API: token, app, wait until all of its `replicas.min` are ready. */
+/** Takes the way of a client of the API: token, app, wait until all of its `replicas.min` are ready. `drain`: as a stack has it. */
 export async function startRunningApp(
     replicas: { min: number; max: number },
-    options: Partial<OvhCloudOptions> = {},
+    { drain = false, ...options }: Partial<OvhCloudOptions> & { drain?: boolean } = {},
 ): Promise<RunningApp> {
     const test = await startTestCloud(options);
     await test.api("POST", "/ai/authorization");
@@ -35,11 +36,13 @@ export async function startRunningApp(
         role: "ai_training_read",
         labelSelector: "group=tests",
     });
+    const serve = ["vllm", "serve", model];
     const { id } = await test.api(
         "POST",
         "/ai/app",
         appBody({
-            command: ["vllm", "serve", model],
+            command: drain ? drained({ seconds: 110, port: 8000, command: serve }) : serve,
+            ...(drain && { deploymentStrategy: { terminationGracePeriodSeconds: 120 } }),
             envVars: [{ name: "HF_TOKEN", value: "hf_made_up_for_a_test" }],
             scalingStrategy: scaling({
                 replicasMin: replicas.min,

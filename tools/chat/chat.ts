@@ -43,7 +43,12 @@ export async function askModel(connector: Connector, messages: Message[], option
     const parser = createParser({
         onEvent: ({ data }) => {
             if (data === "[DONE]") return void (done = true);
-            const chunk = JSON.parse(data);
+            let chunk: any;
+            try {
+                chunk = JSON.parse(data);
+            } catch {
+                return void (broken ??= `it sent what is no JSON: ${data.slice(0, 100)}`);
+            }
             if (chunk.error) return void (broken = String(chunk.error.message));
             if (chunk.usage) {
                 turn.promptTokens = chunk.usage.prompt_tokens;
@@ -51,7 +56,9 @@ export async function askModel(connector: Connector, messages: Message[], option
             }
             const [choice] = chunk.choices ?? [];
             turn.finishReason = choice?.finish_reason ?? turn.finishReason;
-            const piece: string = choice?.delta?.reasoning_content ?? choice?.delta?.content ?? "";
+            // vLLM wrote reasoning as reasoning_content before it wrote it as reasoning.
+            const { reasoning_content, reasoning, content } = choice?.delta ?? {};
+            const piece = `${reasoning_content ?? reasoning ?? ""}${content ?? ""}`;
             if (piece === "") return;
             turn.firstTokenSeconds ??= since();
             turn.text += piece;

@@ -51,19 +51,22 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
-    const number = (
-        key: "prompt-tokens" | "output-tokens" | "seconds" | "most" | "margin" | "peak",
-        fallback: number,
-        most = Infinity,
-    ): number => {
+    const whole = (key: "prompt-tokens" | "output-tokens" | "most" | "peak", fallback: number): number => {
         const value = given[key] === undefined ? fallback : Number(given[key]);
-        if (!(value > 0 && value < most)) {
-            throw new Error(
-                `--${key} ${given[key]}: give a number above 0${most < Infinity ? ` and below ${most}` : ""}`,
-            );
+        if (!(Number.isInteger(value) && value > 0)) {
+            throw new Error(`--${key} ${given[key]}: give a whole number above 0`);
         }
         return value;
     };
+    const number = (key: "seconds" | "margin", fallback: number, most: number): number => {
+        const value = given[key] === undefined ? fallback : Number(given[key]);
+        if (!(value > 0 && value < most)) {
+            throw new Error(`--${key} ${given[key]}: give a number above 0 and below ${most}`);
+        }
+        return value;
+    };
+    const margin = number("margin", 0.2, 1);
+    const peak = given.peak === undefined ? undefined : whole("peak", 1);
     const stack = await readStack(given.stack);
     const [name, output] = chooseModel(stack, given.model);
     const settings = stackSettings(stack).models[name];
@@ -74,27 +77,34 @@ async function main(): Promise<number> {
     const options: MeasureOptions = {
         endpoint: { baseUrl: output.openAiBaseUrl, token: output.clientToken, ca },
         model: output.model,
-        seconds: number("seconds", 60),
-        promptTokens: number("prompt-tokens", 512),
-        outputTokens: number("output-tokens", 256),
-        within: settings.targets.withinTargets,
+        seconds: number("seconds", 60, 86_400),
+        promptTokens: whole("prompt-tokens", 512),
+        outputTokens: whole("output-tokens", 256),
+        targets: settings.targets,
     };
     const measurements: Measurement[] = [];
     const { levels, limits } = await findLimits(
-        async (concurrency) => {
-            const measured = await measureLevel(concurrency, options);
-            measurements.push(...measured.measurements);
-            console.log(styled("dim", levelRow(measured.level).join("  ")));
+        async (workers) => {
+            const measured = await measureLevel(workers, options);
+            measurements.push(measured.measurement);
+            console.log(styled("dim", progress(measured.level)));
             return measured.level;
         },
-        { targets: settings.targets, most: number("most", maxNumSeqs(settings)), precision: 0.03 },
+        {
+            withinTargets: settings.targets.withinTargets,
+            most: whole("most", maxNumSeqs(settings)),
+            precision: 0.03,
+        },
     );
     console.log(`\n${curve(levels, limits, settings)}`);
     if (given.profile !== undefined) {
+        // With prompts of one length nothing tells what a sequence costs from what its context does.
+        const workers = Math.ceil(Math.min(...limits.map(({ holds }) => Math.max(1, holds))) / 4);
+        const longer = await measureLevel(workers, { ...options, promptTokens: 4 * options.promptTokens });
         const prompts = await measurePrompts(options, [64, 256, 1024]);
-        writeProfile(given.profile, settings, [...measurements, ...prompts]);
+        writeProfile(given.profile, settings, [...measurements, longer.measurement, ...prompts]);
     }
-    return advise(name, limits, number("margin", 0.2, 1), given.peak === undefined ? undefined : number("peak", 1));
+    return advise(name, limits, margin, peak);
 }
 
 /** With a second replica the load would be shared, and what is measured would be nobody's. */
@@ -121,38 +131,38 @@ async function requireOneReplica(
 
 const ms = (seconds: number): string => `${(seconds * 1000).toFixed(seconds < 0.1 ? 1 : 0)} ms`;
 
-function levelRow({
-    concurrency,
-    requests,
-    failures,
-    timeToFirstToken,
-    interTokenLatency,
-    outputTokensPerSecond,
-}: Level) {
-    return [
-        String(concurrency),
-        String(requests),
-        String(failures),
-        ms(timeToFirstToken),
-        ms(interTokenLatency),
-        outputTokensPerSecond.toFixed(0),
-    ];
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function progress({ workers, within }: Level): string {
+    const { timeToFirstToken, interTokenLatency } = within;
+    return `${workers} workers: ${percent(timeToFirstToken)} of first tokens and ${percent(interTokenLatency)} of the times between tokens within target`;
 }
 
 function curve(levels: Level[], limits: Limit[], { targets }: ModelSettings): string {
-    const most = Math.max(...levels.map(({ interTokenLatency }) => interTokenLatency));
+    const most = Math.max(...levels.map(({ meanInterToken }) => meanInterToken));
     const rows = levels.map((level) => [
-        ...levelRow(level),
-        "█".repeat(Math.max(1, Math.round((level.interTokenLatency / most) * 30))),
+        String(level.workers),
+        level.atOnce.toFixed(1),
+        String(level.requests),
+        String(level.failures),
+        percent(level.within.timeToFirstToken),
+        percent(level.within.interTokenLatency),
+        ms(level.meanInterToken),
+        level.outputTokensPerSecond.toFixed(0),
+        "█".repeat(Math.max(1, Math.round((level.meanInterToken / most) * 20))),
     ]);
-    const share = `p${targets.withinTargets * 100}`;
+    const head = [
+        ...["workers", "at once", "requests", "failed"],
+        `first token in ${ms(targets.timeToFirstToken)}`,
+        `between tokens in ${ms(targets.interTokenLatency)}`,
+        ...["mean", "tokens/s", ""],
+    ];
     const words = limits.map(({ target, holds, breaks }) => {
-        const aim = `${target} of ${ms(targets[target])}`;
+        const aim = `${target} of ${ms(targets[target])} for ${percent(targets.withinTargets)}`;
         return breaks === undefined
             ? `${aim}: held up to ${holds}`
             : `${aim}: held with ${holds} at once, broken with ${breaks}`;
     });
-    const head = ["at once", "requests", "failed", `first token ${share}`, `between tokens ${share}`, "tokens/s", ""];
     return `${table([head, ...rows])}\n\n${words.join("\n")}`;
 }
 

@@ -1,27 +1,23 @@
 /** Finds by measuring how many requests at once a replica carries within its latency targets. No clock and no I/O here. */
 
-/** What was measured with so many requests at once. Times in seconds. */
+/** What was measured with so many workers. Times in seconds, shares from 0 to 1. */
 export interface Level {
-    concurrency: number;
+    workers: number;
+    /** Requests that the server had, on the average: fewer than the workers, since requests and answers are on their way, too. */
+    atOnce: number;
     requests: number;
     failures: number;
-    /** The share of first tokens, and of tokens, that is to be within targets came within these. */
-    timeToFirstToken: number;
-    interTokenLatency: number;
+    /** Share of first tokens, and of times between tokens, that were within their targets; a failed request is in neither. */
+    within: Record<TargetName, number>;
     /** Mean between two tokens. */
     meanInterToken: number;
     outputTokensPerSecond: number;
 }
 
-/** Seconds. */
-export interface LatencyTargets {
-    timeToFirstToken: number;
-    interTokenLatency: number;
-}
+export const targetNames = ["timeToFirstToken", "interTokenLatency"] as const;
+export type TargetName = (typeof targetNames)[number];
 
-export type TargetName = keyof LatencyTargets;
-
-/** The highest concurrency that held a target, and the lowest that broke it; undefined: none broke it. */
+/** The most requests at once that held a target, and the fewest that broke it; undefined: none broke it. */
 export interface Limit {
     target: TargetName;
     holds: number;
@@ -29,7 +25,8 @@ export interface Limit {
 }
 
 export interface SearchOptions {
-    targets: LatencyTargets;
+    /** Share of first tokens and of times between tokens that is to be within their targets. */
+    withinTargets: number;
     /** Not more than so many at once: what one replica runs at most. */
     most: number;
     /** How close to the limit the search goes: 0.03 is 3 %. */
@@ -37,39 +34,40 @@ export interface SearchOptions {
 }
 
 /**
- * Doubles the concurrency until both targets are broken, or the most is reached, then halves the distance between what held
- * and what broke. Each concurrency is measured once.
- * @returns every level, by concurrency, and the limit of each target
+ * Doubles the workers until both targets are broken, or the most is reached, then halves the distance between what held and
+ * what broke. Each number of workers is measured once.
+ * @returns every level, by workers, and the limit of each target
  */
 export async function findLimits(
-    measure: (concurrency: number) => Promise<Level>,
-    { targets, most, precision }: SearchOptions,
+    measure: (workers: number) => Promise<Level>,
+    { withinTargets, most, precision }: SearchOptions,
 ): Promise<{ levels: Level[]; limits: Limit[] }> {
     const measured = new Map<number, Level>();
-    const at = async (concurrency: number): Promise<Level> => {
-        let level = measured.get(concurrency);
-        if (!level) measured.set(concurrency, (level = await measure(concurrency)));
-        return level;
-    };
-    const names = ["timeToFirstToken", "interTokenLatency"] as const;
-    const holds = (level: Level, name: TargetName): boolean => level[name] <= targets[name];
     const limits: Limit[] = [];
-    for (const target of names) {
+    for (const target of targetNames) {
         let good = 0;
         let bad: number | undefined;
-        for (let concurrency = 1; ; concurrency = Math.min(most, concurrency * 2)) {
-            if (holds(await at(concurrency), target)) good = concurrency;
-            else bad = concurrency;
-            if (bad !== undefined || concurrency === most) break;
+        const look = async (workers: number): Promise<void> => {
+            const level = measured.get(workers) ?? (await measure(workers));
+            measured.set(workers, level);
+            if (level.within[target] >= withinTargets) good = workers;
+            else bad = workers;
+        };
+        for (let workers = 1; ; workers = Math.min(most, workers * 2)) {
+            await look(workers);
+            if (bad !== undefined || workers === most) break;
         }
         while (bad !== undefined && bad - good > 1 && (bad - good) / bad > precision) {
-            const middle = Math.round((good + bad) / 2);
-            if (holds(await at(middle), target)) good = middle;
-            else bad = middle;
+            await look(Math.round((good + bad) / 2));
         }
-        limits.push({ target, holds: good, breaks: bad });
+        const atOnce = (workers: number): number => Math.max(1, Math.round(measured.get(workers)!.atOnce));
+        limits.push({
+            target,
+            holds: good === 0 ? 0 : atOnce(good),
+            breaks: bad === undefined ? undefined : atOnce(bad),
+        });
     }
-    return { levels: [...measured.values()].sort((a, b) => a.concurrency - b.concurrency), limits };
+    return { levels: [...measured.values()].sort((a, b) => a.workers - b.workers), limits };
 }
 
 export interface Recommendation {

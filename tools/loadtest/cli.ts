@@ -14,6 +14,7 @@ import { readOptions, usage } from "./options";
 import { ReplicaWatch } from "./replicas";
 import { makeReport, type Report } from "./report";
 import { LoadRun, type Elsewhere } from "./run";
+import { requestsPerWorker } from "./schedule";
 import { ServerWatch } from "./server-metrics";
 import { stackTarget, urlTarget, type Target } from "./target";
 import { progressLines, reportText } from "./text";
@@ -46,8 +47,12 @@ async function main(): Promise<number> {
     };
     const connector = new Connector(endpoint);
     await awaken(target.app, { wake: false, knock: () => servedModels(connector), log: console.log });
-    const model = await chooseModel(connector, target.model);
-    const run = new LoadRun(config, model, endpoint, await inCluster(config, target));
+    const run = new LoadRun(
+        config,
+        await chooseModel(connector, target.model),
+        endpoint,
+        await elsewhere(config, target),
+    );
     const interrupted = heedInterrupts(run);
     console.log(`${headline(config, run)} to ${connector.shown(run.model)} at ${target.baseUrl}\n`);
 
@@ -78,14 +83,11 @@ async function main(): Promise<number> {
     return interrupted() ? 130 : verdict(report, config.maxErrorRate);
 }
 
-/**
- * Has pods of the stack's cluster send, where that is asked for. Only then is Kubernetes' client loaded: it takes longer than
- * all the rest of this tool.
- */
-async function inCluster({ inCluster: pods }: LoadConfig, { cluster }: Target): Promise<Elsewhere | undefined> {
+/** Has pods of the stack's cluster send, where that is asked for; a client of Kubernetes takes a second of CPU to load. */
+async function elsewhere({ inCluster: pods }: LoadConfig, { cluster }: Target): Promise<Elsewhere | undefined> {
     if (pods === undefined) return undefined;
-    const { sendFromCluster } = await import("./in-cluster");
-    return sendFromCluster(pods, cluster!());
+    const { inCluster } = await import("./in-cluster/elsewhere");
+    return inCluster(pods, cluster!());
 }
 
 /** Ctrl-C ends the run, and its report is made; whoever asks twice does not want to wait. Tells whether it came. */
@@ -107,13 +109,16 @@ function headline(config: LoadConfig, run: LoadRun): string {
     const each =
         (duration === undefined ? "" : ` for ${duration} s`) +
         (config.inCluster === undefined ? "" : ` from ${config.inCluster} pods of the cluster`);
-    if (trace !== undefined) return `${run.planned} requests of a trace, ${traceSpeed} times as fast as they were,`;
+    if (trace !== undefined) {
+        return `${run.planned} requests of a trace, ${traceSpeed} times as fast as they were${each},`;
+    }
     if (rate) {
         const groups = burst > 1 ? ` in bursts of ${burst}` : "";
         return `${rate.join(", then ")} requests/s (${arrivals})${groups}${each}, rate reached over ${ramp} s,`;
     }
-    const requests = run.planned === undefined ? each : ` x ${run.planned / workers[0]} requests${each}`;
-    return `${workers.join(", then ")} workers${requests}, started over ${ramp} s,`;
+    const perWorker = requestsPerWorker(config);
+    const requests = perWorker === Infinity ? "" : ` x ${perWorker} requests`;
+    return `${workers.join(", then ")} workers${requests}${each}, started over ${ramp} s,`;
 }
 
 function verdict({ requests, stopped, valid }: Report, maxErrorRate: number): number {

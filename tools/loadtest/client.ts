@@ -58,6 +58,8 @@ export interface AskOptions {
     timeoutSeconds: number;
     /** Default: false. */
     keepText?: boolean;
+    /** Called with the time to the first token when that has come. */
+    onFirstToken?: (seconds: number) => void;
 }
 
 /** What `ask` rejects with when the connection is closed by us. */
@@ -71,13 +73,13 @@ export function ask(
     connector: Connector,
     connection: Connection,
     request: ChatRequest,
-    { timeoutSeconds, keepText = false }: AskOptions,
+    { timeoutSeconds, keepText = false, onFirstToken }: AskOptions,
 ): Promise<Answer> {
     return new Promise((resolve, reject) => {
         const late = codedError("LATE", `not answered in full within ${timeoutSeconds} s`);
         const timer = setTimeout(() => connection.close(late), timeoutSeconds * 1000);
         const message = connector.request("POST", "/chat/completions", requestBody(request));
-        const reading = new Reading(keepText, (answer) => {
+        const reading = new Reading(keepText, onFirstToken, (answer) => {
             clearTimeout(timer);
             if (answer instanceof Error) return reject(answer);
             if (answer.failure) answer.failure.detail = connector.shown(answer.failure.detail);
@@ -121,6 +123,7 @@ class Reading implements ExchangeHandler {
 
     constructor(
         private readonly keepText: boolean,
+        private readonly onFirstToken: AskOptions["onFirstToken"],
         private readonly ended: (answer: Answer | Error) => void,
     ) {}
 
@@ -209,6 +212,7 @@ class Reading implements ExchangeHandler {
         if (this.firstAt === undefined) {
             this.firstAt = at;
             this.clientDelay = Math.max(0, at - Math.max(earliest, this.begin)) / 1000;
+            this.onFirstToken?.((at - this.begin) / 1000);
         } else this.gaps.push(at - this.lastAt);
         this.lastAt = at;
     }

@@ -140,7 +140,7 @@ export function compareFiles(files: string[]): string {
     const errors = [before, after].map(({ requests }) => `${requests.errors} of ${requests.total}`);
     const lines = [
         table([["steady parts", "before", "after", "change", "95 % interval", ""], ...rows]),
-        `Errors: ${errors[0]} requests before, ${errors[1]} after.`,
+        `Errors: ${errors[0]} requests before, ${errors[1]} after. The times are of answers alone.`,
     ];
     for (const key of differing) {
         lines.push(

@@ -228,6 +228,8 @@ function contradictions(config: LoadConfig, given: object, shown: (key: string) 
     exclude("requests", "trace");
     exclude("inputTokens", "dataset", "trace");
     exclude("sweep", "trace");
+    // A trace has its own of these.
+    for (const key of ["duration", "ramp", "maxTokens", "turns"] as const) exclude(key, "trace");
     exclude("inCluster", "url");
     exclude("inCluster", "processes");
     only("app", "url");

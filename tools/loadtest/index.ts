@@ -16,5 +16,6 @@ export { LoadRun } from "./run";
 export type { Outcome, OutcomeLog, Results } from "./outcome";
 export { readyAt, ReplicaWatch, type AppAddress, type ReplicaSample } from "./replicas";
 export { clientLimits, type SelfReport } from "./self-report";
+export { difference, metricsConnector, serverPage, type Buckets } from "./server-metrics";
 export { quantile, summarize, type Summary } from "./statistics";
 export { stackTarget, urlTarget, type Target } from "./target";

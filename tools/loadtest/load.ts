@@ -32,6 +32,13 @@ export interface LoadEvents {
     cancelled(): void;
 }
 
+/** A request that was sent and has not ended. Seconds, the start from that of the run. */
+export interface UnderWay {
+    start: number;
+    /** Undefined: no token has come yet. */
+    ttft?: number;
+}
+
 /** A worker waits this long after a failure: an app that refuses at once is not to be hammered. */
 const pauseAfterFailure = 1;
 /** So many refusals in a row that cannot pass by themselves end the run. */
@@ -42,8 +49,9 @@ const connectAhead = 1;
 /** The load of one process. Its fields can be read while it goes on. */
 export class Load {
     readonly phases: Phase[];
-    /** Requests under way. */
+    /** Requests under way, those too whose connection is being opened. */
     running = 0;
+    readonly underWay = new Set<UnderWay>();
     /** When a worker, or the schedule, first had nothing left to do, seconds from the start. */
     steadyUntil?: number;
     /** Why the run ended early; undefined when it did not. */
@@ -88,10 +96,11 @@ export class Load {
      * measurement. What cannot be opened is tried again when it is needed, and counted then.
      */
     async prepare(): Promise<void> {
-        const { config, phases, share, connections } = this;
+        const { config, phases, share, connections, trace } = this;
         if (isOpenLoop(config)) {
             const rate = Math.max(config.burst, Math.ceil(phases[0].level));
-            return connections.open(connections.makeIdle(Math.min(500, rate / share.of + 1)));
+            const most = Math.min(500, trace?.length ?? Infinity);
+            return connections.open(connections.makeIdle(Math.min(most, rate / share.of + 1)));
         }
         for (const shift of workerShifts(phases)) {
             if (shift.worker % share.of === share.index) this.ready.push({ shift, connection: connections.make() });
@@ -244,6 +253,7 @@ export class Load {
         const { temperature, ignoreEos, timeout, withPrompts } = this.config;
         const { maxTokens, lengthClass } = question;
         this.running++;
+        const sent: UnderWay = { start: 0 };
         try {
             const waiting = connection.ready ? undefined : this.now();
             const refused = waiting === undefined ? undefined : await this.open(connection);
@@ -258,10 +268,11 @@ export class Load {
                           // It may have gone since it was found open.
                           if (this.end.signal.aborted) return reject(this.end.signal.reason as Error);
                           if (!connection.connected) return resolve(unanswered(0, lostConnection));
-                          ask(this.connector, connection, request, { timeoutSeconds: timeout, keepText }).then(
-                              resolve,
-                              reject,
-                          );
+                          sent.start = start;
+                          this.underWay.add(sent);
+                          const onFirstToken = (seconds: number): number => (sent.ttft = seconds);
+                          const options = { timeoutSeconds: timeout, keepText, onFirstToken };
+                          ask(this.connector, connection, request, options).then(resolve, reject);
                       });
                   });
             const { gaps, text, ...measured } = answer;
@@ -284,6 +295,7 @@ export class Load {
             throw error;
         } finally {
             this.running--;
+            this.underWay.delete(sent);
         }
     }
 

@@ -45,8 +45,10 @@ export class MeasureGroup {
     private readonly latency = new Samples();
     private readonly ttft = new Samples();
     private readonly tpot = new Samples();
-    /** Without a first token, and the longest that one was waited for. */
+    /** Without a first token. */
     private unanswered = 0;
+    /** The longest that a first token, and a whole answer, was waited for in vain. */
+    private longestSilence = 0;
     private longestWait = 0;
 
     constructor(private readonly targets: Targets) {}
@@ -56,7 +58,10 @@ export class MeasureGroup {
         const { failure, ttft, tpot, seconds } = outcome;
         // An answer that broke off has a first token all the same.
         if (ttft !== undefined) this.ttft.push(ttft);
-        else if (failure) this.unanswered++;
+        else if (failure) {
+            this.unanswered++;
+            this.longestSilence = Math.max(this.longestSilence, seconds);
+        }
         if (failure) {
             this.longestWait = Math.max(this.longestWait, seconds);
             return;
@@ -76,7 +81,7 @@ export class MeasureGroup {
             ok: this.ok,
             errors,
             latencySeconds: summarize(this.latency, errors, this.longestWait),
-            ttftSeconds: summarize(this.ttft, this.unanswered, this.longestWait),
+            ttftSeconds: summarize(this.ttft, this.unanswered, this.longestSilence),
             tpotSeconds: summarize(this.tpot),
             tokens: { prompt: this.promptTokens, output: this.outputTokens },
             ...(hasTargets(this.targets) && this.requests > 0 ? { goodShare: this.good / this.requests } : {}),

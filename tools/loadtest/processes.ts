@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import type { LoadConfig } from "./config";
 import { Connector, type Endpoint } from "./connection";
-import { Load, type LoadEvents, type Share } from "./load";
+import { Load, type LoadEvents, type Share, type UnderWay } from "./load";
 import type { Outcome } from "./outcome";
 import { SelfObserver, type ProcessReport } from "./self-report";
 import type { HistogramContent } from "./statistics";
@@ -64,6 +64,10 @@ export class HereRunner implements TaskRunner {
 
     get running(): number {
         return this.load.running;
+    }
+
+    get underWay(): UnderWay[] {
+        return [...this.load.underWay];
     }
 
     async prepare(): Promise<undefined> {

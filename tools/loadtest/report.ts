@@ -6,7 +6,7 @@ import type { Outcome, Results } from "./outcome";
 import { readyAt, replicaSeconds, type ReplicaSample } from "./replicas";
 import type { LoadRun } from "./run";
 import { isOpenLoop, type Phase } from "./schedule";
-import { clientLimits, type SelfReport } from "./self-report";
+import { bounds, clientLimits, type SelfReport } from "./self-report";
 import type { ServerFigures } from "./server-metrics";
 import { bucketSeconds, countEach, summarize, type Summary } from "./statistics";
 
@@ -133,7 +133,7 @@ export function makeReport(input: ReportInput): Report {
         promptTokensPerSecond: perSecond(measures.tokens.prompt),
         phases: phaseReports(results, groups),
         byLength: [...groups.byLength]
-            .sort(([, a], [, b]) => a.promptTokens / a.ok - b.promptTokens / b.ok)
+            .sort(([, a], [, b]) => meanPrompt(a) - meanPrompt(b))
             .map(([lengthClass, group]) => ({
                 lengthClass,
                 ...group.measures(),
@@ -157,6 +157,11 @@ export function makeReport(input: ReportInput): Report {
     };
 }
 
+/** Of a class that got no answer nothing is known: it comes last. */
+function meanPrompt({ promptTokens, ok }: MeasureGroup): number {
+    return ok > 0 ? promptTokens / ok : Number.MAX_VALUE;
+}
+
 /** The rest of the config is names and paths of this machine; of files that the load is taken from, the name alone. */
 function loadSettings(config: LoadConfig): Partial<LoadConfig> {
     const kept = [...settingGroups.Load, ...settingGroups.Requests, ...settingGroups.Client].map((key) => {
@@ -168,10 +173,12 @@ function loadSettings(config: LoadConfig): Partial<LoadConfig> {
 
 function limitsOf(run: LoadRun, client: SelfReport, measures: Measures, steadyUntil: number): string[] {
     const { hostname } = new URL(run.endpoint.baseUrl);
-    // All that was due is sent in the end: the rate is what tells whether it took longer than planned.
+    // All that was due is sent in the end: the rate is what tells whether it took longer than planned. A timer's own
+    // lateness is no rate: a trace may be a single moment.
     const plannedEnd = run.phases.at(-1)?.to ?? 0;
+    const late = (steadyUntil - plannedEnd) * 1000 > bounds.delayMs;
     const rate =
-        isOpenLoop(run.config) && run.stopped === undefined
+        isOpenLoop(run.config) && run.stopped === undefined && late
             ? { asked: measures.requests / plannedEnd, achieved: measures.requests / steadyUntil }
             : undefined;
     return clientLimits(client, {

@@ -1,6 +1,6 @@
 import type { LoadConfig } from "./config";
 import type { Endpoint } from "./connection";
-import { tracePhases } from "./load";
+import { tracePhases, type UnderWay } from "./load";
 import { mostStreams } from "./load-connections";
 import { Results } from "./outcome";
 import { ChildRunner, HereRunner, type Task, type TaskEvents, type TaskRunner } from "./processes";
@@ -60,13 +60,20 @@ export class LoadRun {
     /** Requests that the config asks for; undefined where time is the limit. */
     get planned(): number | undefined {
         if (this.trace) return this.trace.length;
+        const { workers } = this.config;
         const each = requestsPerWorker(this.config);
-        return isOpenLoop(this.config) || each === Infinity ? undefined : this.config.workers[0] * each;
+        // With several steps their time may be over before a worker has sent all of its own.
+        return isOpenLoop(this.config) || each === Infinity || workers.length > 1 ? undefined : workers[0] * each;
     }
 
     /** Requests under way. */
     get running(): number {
         return this.runners.reduce((sum, { running }) => sum + running, 0);
+    }
+
+    /** The requests under way that this process sends itself. */
+    get underWay(): UnderWay[] {
+        return this.runners.flatMap((runner) => (runner instanceof HereRunner ? runner.underWay : []));
     }
 
     /** How the client itself did; once the run has ended. */
@@ -129,7 +136,7 @@ export class LoadRun {
     private makeRunners(task: Omit<Task, "share">, phases: Phase[]): TaskRunner[] {
         const events = this.events(this.phases.length);
         if (this.elsewhere) return [this.elsewhere(task, events)];
-        const of = task.config.processes ?? processesFor(streamsOf(task.config, phases));
+        const of = task.config.processes ?? processesFor(streamsOf(task, phases));
         if (of === 1) return [new HereRunner({ ...task, share: { index: 0, of } }, events)];
         return Array.from({ length: of }, (_, index) => new ChildRunner({ ...task, share: { index, of } }, events));
     }
@@ -156,7 +163,8 @@ export class LoadRun {
 }
 
 /** Streams at once that a load may well have: its workers, or what ten seconds of its rate bring. */
-function streamsOf(config: LoadConfig, phases: Phase[]): number {
+function streamsOf({ config, trace }: Pick<Task, "config" | "trace">, phases: Phase[]): number {
     const most = Math.max(...phases.map(({ level }) => level));
-    return isOpenLoop(config) ? Math.min(mostStreams, Math.max(config.burst, 10 * most)) : most;
+    if (!isOpenLoop(config)) return most;
+    return Math.min(mostStreams, trace?.length ?? Infinity, Math.max(config.burst, 10 * most));
 }

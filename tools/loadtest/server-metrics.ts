@@ -36,7 +36,8 @@ export interface Buckets {
     counts: Map<number, number>;
 }
 
-type Page = Record<keyof typeof histograms, Buckets>;
+/** vLLM's histograms as they were at one moment. */
+export type ServerPage = Record<keyof typeof histograms, Buckets>;
 
 const periodMs = 2000;
 
@@ -46,15 +47,13 @@ const periodMs = 2000;
  */
 export class ServerWatch {
     private readonly connector: Connector;
-    private readonly first = new Map<string, Page>();
-    private readonly last = new Map<string, Page>();
+    private readonly first = new Map<string, ServerPage>();
+    private readonly last = new Map<string, ServerPage>();
     private timer?: NodeJS.Timeout;
     private stopped = false;
 
     constructor(endpoint: Endpoint) {
-        const url = new URL(endpoint.baseUrl);
-        // The metrics lie beside /v1, not under it.
-        this.connector = new Connector({ ...endpoint, baseUrl: url.origin + url.pathname.replace(/\/v1$/, "") });
+        this.connector = metricsConnector(endpoint);
     }
 
     /** Looks at once, then a period after each look. Never rejects: what has no metrics has no figures. */
@@ -72,7 +71,7 @@ export class ServerWatch {
         const pairs = [...this.last].map(([start, last]) => ({ first: this.first.get(start)!, last }));
         const seen = pairs.filter(({ first, last }) => first !== last);
         if (seen.length === 0) return undefined;
-        const grown = (name: keyof Page): Buckets =>
+        const grown = (name: keyof ServerPage): Buckets =>
             addBuckets(seen.map(({ first, last }) => difference(first[name], last[name])));
         return {
             replicas: seen.length,
@@ -85,30 +84,47 @@ export class ServerWatch {
 
     /** Whether there was a page to be seen. */
     private async look(): Promise<boolean> {
-        const connection = new Connection(this.connector, 0);
         try {
-            const { status, text } = await get(this.connector, connection, "/metrics", 5000);
-            const start = new RegExp(`^${processStart} (\\S+)`, "m").exec(text)?.[1];
-            if (status !== 200 || start === undefined) return false;
-            const page = readPage(text);
+            const { start, page } = await serverPage(this.connector);
             if (!this.first.has(start)) this.first.set(start, page);
             this.last.set(start, page);
             return true;
         } catch {
             // An app without metrics, or one that just now does not answer: the report then has no such figures.
             return false;
-        } finally {
-            connection.close();
         }
     }
 }
 
-function readPage(text: string): Page {
+/** Leads to the metrics of an app: they lie beside /v1, not under it. */
+export function metricsConnector(endpoint: Endpoint): Connector {
+    const url = new URL(endpoint.baseUrl);
+    return new Connector({ ...endpoint, baseUrl: url.origin + url.pathname.replace(/\/v1$/, "") });
+}
+
+/**
+ * The page of whichever replica is met, over a connection of its own; `start` tells it from others, and from itself after a
+ * restart. Throws an Error for people when there is none.
+ */
+export async function serverPage(connector: Connector): Promise<{ start: string; page: ServerPage }> {
+    const connection = new Connection(connector, 0);
+    try {
+        const { status, text } = await get(connector, connection, "/metrics", 5000);
+        if (status !== 200) throw new Error(`${connector.endpoint.baseUrl}/metrics answers ${status}`);
+        const start = new RegExp(`^${processStart} (\\S+)`, "m").exec(text)?.[1];
+        if (start === undefined) throw new Error(`${connector.endpoint.baseUrl}/metrics is no page of vLLM's metrics`);
+        return { start, page: readPage(text) };
+    } finally {
+        connection.close();
+    }
+}
+
+function readPage(text: string): ServerPage {
     const page = Object.fromEntries(
         Object.keys(histograms).map((key) => [key, { sum: 0, count: 0, counts: new Map() }]),
-    ) as unknown as Page;
-    const keys = new Map<string, keyof Page>(
-        Object.entries(histograms).map(([key, name]) => [name, key as keyof Page]),
+    ) as unknown as ServerPage;
+    const keys = new Map<string, keyof ServerPage>(
+        Object.entries(histograms).map(([key, name]) => [name, key as keyof ServerPage]),
     );
     for (const line of text.split("\n")) {
         const match = /^([\w:]+)_(sum|count|bucket)\{([^}]*)\} (\S+)/.exec(line);
@@ -125,7 +141,8 @@ function readPage(text: string): Page {
     return page;
 }
 
-function difference(first: Buckets, last: Buckets): Buckets {
+/** What was counted between two looks at the same replica. */
+export function difference(first: Buckets, last: Buckets): Buckets {
     return {
         sum: last.sum - first.sum,
         count: last.count - first.count,

@@ -69,6 +69,9 @@ async function main(): Promise<number> {
     ): number => {
         const value = given[key] === undefined ? fallback : Number(given[key]);
         if (!(value > 0)) throw new Error(`--${key} ${given[key]}: give a number above 0`);
+        if (["workers", "baseline", "max-tokens"].includes(key) && !Number.isInteger(value)) {
+            throw new Error(`--${key} ${given[key]}: give a whole number`);
+        }
         return value;
     };
     const speed = number("speed", Number(process.env.OVH_SANDBOX_SPEED) || 1);

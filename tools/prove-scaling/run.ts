@@ -159,9 +159,12 @@ class Load {
         this.ended.catch(() => undefined);
     }
 
-    /** Requests that came to an end, and those under way are in none of them. */
+    /** Requests that came to an end, and those under way as if they ended now: else one that hangs would not be missed. */
     requests(): ProofRequest[] {
-        return [...this.run.results.outcomes].map(({ start, end, ttft, failure }) => ({
+        const { results, underWay } = this.run;
+        const now = this.run.now();
+        const unended = underWay.map(({ start, ttft }): ProofRequest => ({ start, end: now, ttft }));
+        return [...results.outcomes, ...unended].map(({ start, end, ttft, failure }) => ({
             start: start + this.offset,
             end: end + this.offset,
             ttft,

@@ -1,4 +1,5 @@
 import type { ModelSettings } from "../../src/settings";
+import { graceSeconds } from "../../src/vllm/command-line";
 import { maxNumSeqs } from "../../src/vllm/limits";
 import { wakeCommand } from "../verify/app";
 import type { Observations } from "./observe";
@@ -34,7 +35,12 @@ export interface ProofVerdict {
     words: string;
 }
 
-type Model = Pick<ModelSettings, "scaling" | "replicas" | "targets" | "probes" | "vllm" | "flavor"> & { name: string };
+type Model = Pick<
+    ModelSettings,
+    "scaling" | "replicas" | "targets" | "probes" | "vllm" | "flavor" | "drain" | "deploymentStrategy"
+> & {
+    name: string;
+};
 
 /** A Kubernetes autoscaler changes nothing this close to its target. */
 const tolerance = 0.1;
@@ -89,15 +95,17 @@ export function verdictOf(
 }
 
 /** A stack that scales at the cost of requests has not been proved. */
-function lostRequests({ name }: Model, { up, down }: Lost): ProofVerdict {
+function lostRequests(model: Model, { up, down }: Lost): ProofVerdict {
+    const { name, drain } = model;
     const kinds = [...new Set([...up, ...down].map(({ failure }) => failure!.kind))].join(", ");
     const counts = `${up.length} while it scaled up, ${down.length} while it scaled down (${kinds})`;
     const set = `pulumi config set --path models.${name}`;
     const remedy =
-        down.length > 0
-            ? `a replica that goes takes its requests along unless it is drained: ${set}.drain true; where it is, answers take ` +
-              `longer than its grace period: ${set}.deploymentStrategy.terminationGracePeriodSeconds 300`
-            : "no replica went then: look at the app's log";
+        down.length === 0
+            ? "no replica went then: look at the app's log"
+            : drain
+              ? `a replica that goes has ${graceSeconds(model)} s for its answers: ${set}.deploymentStrategy.terminationGracePeriodSeconds ${2 * graceSeconds(model)}`
+              : `a replica that goes takes its requests along unless it is drained: ${set}.drain true`;
     return did(1, "requests lost", `it scaled and recovered, and lost requests: ${counts}; ${remedy}`);
 }
 

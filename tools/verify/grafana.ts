@@ -5,15 +5,15 @@ import { expect } from "./check";
 
 export type GrafanaAccess = MonitoringSettings["grafana"]["access"];
 
-/** How Grafana is reached, by `monitoring.grafana.access`. `look` says what it saw and throws when that was not promised. */
+/** How Grafana is reached, by `monitoring.grafana.access`, in the namespace of the monitoring. `look` says what it saw and throws when that was not promised. */
 export const grafanaPromises: Record<
     GrafanaAccess,
-    { promise: string; look: (kubernetes: KubeConfig, grafanaUrl: string) => Promise<string> }
+    { promise: string; look: (kubernetes: KubeConfig, grafanaUrl: string, namespace: string) => Promise<string> }
 > = {
     loadBalancer: {
         promise: "Grafana is open to the named sources only",
-        look: async (kubernetes, grafanaUrl) => {
-            const [service, ...others] = await grafanaLoadBalancers(kubernetes);
+        look: async (kubernetes, grafanaUrl, namespace) => {
+            const [service, ...others] = await grafanaLoadBalancers(kubernetes, namespace);
             const sources = service?.spec?.loadBalancerSourceRanges ?? [];
             const address = service?.status?.loadBalancer?.ingress?.[0]?.ip;
             expect(address && others.length === 0, "no LoadBalancer address, or several");
@@ -24,10 +24,8 @@ export const grafanaPromises: Record<
     },
     ingress: {
         promise: "Grafana is open by https through the ingress only",
-        look: async (kubernetes, grafanaUrl) => {
-            const { items } = await kubernetes
-                .makeApiClient(NetworkingV1Api)
-                .listNamespacedIngress({ namespace: "monitoring" });
+        look: async (kubernetes, grafanaUrl, namespace) => {
+            const { items } = await kubernetes.makeApiClient(NetworkingV1Api).listNamespacedIngress({ namespace });
             const { hostname, protocol } = new URL(grafanaUrl);
             const ingress = items.find(({ spec }) => spec?.rules?.some(({ host }) => host === hostname));
             expect(ingress && protocol === "https:", `no ingress for grafanaUrl, ${grafanaUrl}`);
@@ -37,14 +35,14 @@ export const grafanaPromises: Record<
             );
             const sources = ingress.metadata?.annotations?.["nginx.ingress.kubernetes.io/whitelist-source-range"];
             expect(sources, "the ingress names no sources: open to all");
-            await expectNoLoadBalancer(kubernetes);
+            await expectNoLoadBalancer(kubernetes, namespace);
             return `${hostname} by class ${ingress.spec?.ingressClassName} from ${sources}`;
         },
     },
     internal: {
         promise: "Grafana is reached from inside the cluster only",
-        look: async (kubernetes, grafanaUrl) => {
-            await expectNoLoadBalancer(kubernetes);
+        look: async (kubernetes, grafanaUrl, namespace) => {
+            await expectNoLoadBalancer(kubernetes, namespace);
             expect(grafanaUrl.startsWith("http://localhost:"), `grafanaUrl is ${grafanaUrl}`);
             return "no load balancer; kubectl port-forward as in the output grafanaPortForward";
         },
@@ -52,13 +50,13 @@ export const grafanaPromises: Record<
 };
 
 /** The load balancers that lead to Grafana: the stack's own, and the chart's Service if it was made one. */
-async function grafanaLoadBalancers(kubernetes: KubeConfig) {
-    const { items } = await kubernetes.makeApiClient(CoreV1Api).listNamespacedService({ namespace: "monitoring" });
+async function grafanaLoadBalancers(kubernetes: KubeConfig, namespace: string) {
+    const { items } = await kubernetes.makeApiClient(CoreV1Api).listNamespacedService({ namespace });
     const names = ["grafana", grafanaService];
     return items.filter(({ spec, metadata }) => spec?.type === "LoadBalancer" && names.includes(metadata!.name!));
 }
 
-async function expectNoLoadBalancer(kubernetes: KubeConfig): Promise<void> {
-    const names = (await grafanaLoadBalancers(kubernetes)).map(({ metadata }) => metadata?.name);
+async function expectNoLoadBalancer(kubernetes: KubeConfig, namespace: string): Promise<void> {
+    const names = (await grafanaLoadBalancers(kubernetes, namespace)).map(({ metadata }) => metadata?.name);
     expect(names.length === 0, `there is a load balancer: ${names.join(", ")}`);
 }

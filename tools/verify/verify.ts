@@ -89,7 +89,9 @@ export async function verifyStack(input: VerifyInput): Promise<Finding[]> {
     await checkMonitoring(cluster, kubernetes, settings.monitoring);
     await checkKubeconfig(cluster, kubernetes);
     const grafana = grafanaPromises[settings.monitoring.grafana.access];
-    await cluster(grafana.promise, () => grafana.look(kubernetes, outputs.grafanaUrl), { needs: [clusterAnswers] });
+    await cluster(grafana.promise, () => grafana.look(kubernetes, outputs.grafanaUrl, namespace), {
+        needs: [clusterAnswers],
+    });
 
     const metrics = findings.group("Metrics");
     await metrics(prometheusAnswers, async () => {

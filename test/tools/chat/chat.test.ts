@@ -58,6 +58,21 @@ describe("an answer of the model", () => {
         await expect(asked).rejects.not.toThrow(/made-up-token/);
     });
 
+    it("may begin with reasoning, whichever name it has, and unreadable events end it", async () => {
+        const said = await ask((response) => {
+            const delta = (value: object): string => event({ choices: [{ delta: value }] });
+            const parts = [
+                delta({ reasoning_content: "Hm" }),
+                delta({ reasoning: "m. ", content: null }),
+                piece("Hello"),
+            ];
+            stream(response).end(parts.join("") + event("[DONE]"));
+        });
+        expect(said.pieces).toEqual(["Hm", "m. ", "Hello"]);
+        const broken = ask((response) => stream(response).end(event("{") + event("[DONE]")));
+        await expect(broken).rejects.toThrow(/broke off: it sent what is no JSON: \{/);
+    });
+
     it("that breaks off is no answer", async () => {
         await expect(ask((response) => stream(response).end(piece("Hel")))).rejects.toThrow(/broke off before its end/);
         await expect(ask((response) => response.destroy())).rejects.toThrow(/does not answer/);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Engine, type EngineConfig } from "../../../sandbox/vllm/engine";
 import { kvBlocks, ministral14bOnH100 } from "../../../sandbox/vllm/profiles";
 import { seededRandom } from "../../../tools/random";
-import { configLines, findLimits, recommend, type Level } from "../../../tools/find-target/search";
+import { configLines, findLimits, recommend, type Level, type TargetName } from "../../../tools/find-target/search";
 
 const promptTokens = 256;
 const outputTokens = 256;
@@ -19,14 +19,17 @@ function engineOf(spread: number): EngineConfig {
     };
 }
 
+/** Seconds. */
+type Targets = Record<TargetName, number>;
+
 /** A closed loop of so many workers against the engine, in virtual time: what `measureLevel` sees of a real one. */
-async function measure(concurrency: number, seconds: number, spread = 0.05): Promise<Level> {
-    const engine = new Engine(engineOf(spread));
-    const random = seededRandom(concurrency);
+async function measure(workers: number, seconds: number, targets: Targets): Promise<Level> {
+    const engine = new Engine(engineOf(0.05));
+    const random = seededRandom(workers);
     const ramp = 10;
     let now = 0;
     let next = 0;
-    const due = Array.from({ length: concurrency }, (_, i) => (i * ramp) / concurrency);
+    const due = Array.from({ length: workers }, (_, i) => (i * ramp) / workers);
     const firsts: number[] = [];
     const gaps: number[] = [];
     let requests = 0;
@@ -50,18 +53,20 @@ async function measure(concurrency: number, seconds: number, spread = 0.05): Pro
             if (finished) begin(now);
         }
     }
-    firsts.sort((a, b) => a - b);
-    gaps.sort((a, b) => a - b);
-    const mean = gaps.reduce((a, b) => a + b, 0) / gaps.length;
-    const at = (sorted: number[]): number => sorted[Math.floor(0.95 * (sorted.length - 1))];
+    const sum = (values: number[]): number => values.reduce((a, b) => a + b, 0);
+    const share = (values: number[], most: number): number =>
+        values.filter((value) => value <= most).length / values.length;
     return {
-        concurrency,
+        workers,
+        atOnce: (sum(firsts) + sum(gaps)) / seconds,
         requests,
         failures: 0,
-        timeToFirstToken: at(firsts),
-        interTokenLatency: at(gaps),
-        meanInterToken: mean,
-        outputTokensPerSecond: concurrency / mean,
+        within: {
+            timeToFirstToken: share(firsts, targets.timeToFirstToken),
+            interTokenLatency: share(gaps, targets.interTokenLatency),
+        },
+        meanInterToken: sum(gaps) / gaps.length,
+        outputTokensPerSecond: gaps.length / seconds,
     };
 }
 
@@ -71,45 +76,50 @@ describe("the limit of a replica is found", () => {
         async (interTokenLatency) => {
             const targets = { timeToFirstToken: 1, interTokenLatency };
             let asked = 0;
-            const { limits } = await findLimits(
-                (concurrency) => {
+            const { limits, levels } = await findLimits(
+                (workers) => {
                     asked++;
-                    return measure(concurrency, 40);
+                    return measure(workers, 40, targets);
                 },
-                { targets, most: 256, precision: 0.03 },
+                { withinTargets: 0.95, most: 256, precision: 0.03 },
             );
             const found = limits.find(({ target }) => target === "interTokenLatency")!;
             const long = async (share: number) =>
-                (await measure(Math.round(found.holds * share), 160)).interTokenLatency;
-            expect(await long(0.95), `found ${found.holds}`).toBeLessThanOrEqual(targets.interTokenLatency);
-            expect(await long(1.05), `found ${found.holds}`).toBeGreaterThan(targets.interTokenLatency);
+                (await measure(Math.round(found.holds * share), 160, targets)).within.interTokenLatency;
+            expect(await long(0.95), `found ${found.holds}`).toBeGreaterThanOrEqual(0.95);
+            expect(await long(1.05), `found ${found.holds}`).toBeLessThan(0.95);
             expect(asked).toBeLessThan(25);
+            // Without a way to and fro the server has as many as there are workers.
+            for (const { workers, atOnce } of levels) expect(Math.abs(atOnce / workers - 1)).toBeLessThan(0.02);
         },
     );
 
-    it("and where the arithmetic is plain, it is what follows from the step's time", async () => {
-        // Without spread and prompts: base + n (decode + context) is the target at this n.
-        const { base, decodeSequence, contextToken } = ministral14bOnH100.step;
-        const step = (n: number): number => base + n * (decodeSequence + contextToken * 400);
-        const plain = async (concurrency: number): Promise<Level> => ({
-            concurrency,
-            requests: 1,
-            failures: 0,
-            timeToFirstToken: 0.1,
-            interTokenLatency: step(concurrency),
-            meanInterToken: step(concurrency),
-            outputTokensPerSecond: 1,
-        });
-        const target = step(300);
-        const { limits } = await findLimits(plain, {
-            targets: { timeToFirstToken: 1, interTokenLatency: target },
-            most: 1024,
-            precision: 0.001,
-        });
+    const plain = (workers: number, limit: number, underWay = 0): Level => ({
+        workers,
+        atOnce: workers * (1 - underWay),
+        requests: 1,
+        failures: 0,
+        within: { timeToFirstToken: 1, interTokenLatency: workers * (1 - underWay) <= limit ? 0.96 : 0.94 },
+        meanInterToken: 0.02,
+        outputTokensPerSecond: 1,
+    });
+    const options = { withinTargets: 0.95, most: 1024, precision: 0.001 };
+
+    it("and where the arithmetic is plain, to a request", async () => {
+        const { limits } = await findLimits(async (workers) => plain(workers, 300), options);
         expect(limits).toEqual([
             { target: "timeToFirstToken", holds: 1024, breaks: undefined },
             { target: "interTokenLatency", holds: 300, breaks: 301 },
         ]);
+    });
+
+    it("in requests that the server has, however many are under way to it", async () => {
+        const { limits } = await findLimits(async (workers) => plain(workers, 300, 0.2), options);
+        expect(limits[1]).toMatchObject({ holds: 300 });
+        expect((await findLimits(async (workers) => plain(workers, 0), options)).limits[1]).toMatchObject({
+            holds: 0,
+            breaks: 1,
+        });
     });
 });
 

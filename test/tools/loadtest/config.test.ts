@@ -39,6 +39,7 @@ describe("the config", () => {
         [["--max-tokens", "many"], "--max-tokens many: give a whole number up to 1000000, or uniform:LEAST:MOST"],
         [["--max-tokens", "uniform:9:3"], "--max-tokens uniform:9:3: give"],
         [["--rate", "5", "--workers", "5"], "--workers and --rate exclude each other"],
+        [["--trace", "a.csv", "--duration", "60"], "--duration and --trace exclude each other"],
         [["--burst", "5"], "--burst is only for --rate"],
         [["--sweep"], "--sweep needs several steps"],
         [["--arrivals", "sometimes"], "--arrivals sometimes: give poisson or constant"],

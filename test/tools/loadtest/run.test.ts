@@ -1,4 +1,7 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadConfig } from "../../../tools/loadtest/config";
 import { requestsCsv } from "../../../tools/loadtest/csv";
@@ -26,6 +29,12 @@ beforeAll(async () => {
             most = Math.max(most, ++under);
             setTimeout(() => {
                 under--;
+                if (body.max_tokens === 10) return;
+                if (body.max_tokens === 11) {
+                    const piece = { choices: [{ delta: { content: "And" } }] };
+                    response.writeHead(200, { "content-type": "text/event-stream" });
+                    return void response.write(`data: ${JSON.stringify(piece)}\n\n`);
+                }
                 if (body.max_tokens === 13) return void response.writeHead(500).end(`<b>no</b> ${token}`);
                 const piece = { choices: [{ delta: { content: `answer ${bodies.length}` } }] };
                 const usage = { choices: [], usage: { prompt_tokens: 9, completion_tokens: 4 } };
@@ -115,11 +124,25 @@ describe("loads", () => {
 
     it("a run that is stopped ends, and says what was under way", async () => {
         const load = new LoadRun(loadConfig({ workers: 3, duration: 60, ramp: 0 }), "m", { baseUrl, token });
-        setTimeout(() => load.stop("enough"), 200);
-        await load.run();
+        const running = load.run();
+        await expect.poll(() => load.results.outcomes.length, { timeout: 10_000 }).toBeGreaterThan(0);
+        load.stop("enough");
+        await running;
         expect(load.stopped).toBe("enough");
         expect(load.results.cancelled).toBeLessThanOrEqual(3);
-        expect(load.results.outcomes.length).toBeGreaterThan(0);
+    });
+
+    it.each([
+        [10, undefined],
+        [11, expect.any(Number)],
+    ])("a request that hangs is seen while it does, with its first token if it came (%i)", async (maxTokens, ttft) => {
+        const load = new LoadRun(loadConfig({ workers: 2, requests: 1, ramp: 0, maxTokens }), "m", { baseUrl, token });
+        const running = load.run();
+        await expect.poll(() => load.underWay).toEqual([1, 2].map(() => ({ start: expect.any(Number), ttft })));
+        load.stop("enough");
+        await running;
+        expect(load.underWay).toEqual([]);
+        expect(load.results.outcomes.length).toBe(0);
     });
 });
 
@@ -152,6 +175,17 @@ describe("the report", () => {
             expect(text).not.toContain(token);
             for (const { messages } of bodies) expect(text).not.toContain(messages[0].content);
         }
+    });
+
+    it("of a trace that is a single moment does not blame the client, and shows what got no answer last", async () => {
+        const trace = join(mkdtempSync(join(tmpdir(), "trace-")), "t.csv");
+        writeFileSync(trace, "TIMESTAMP,ContextTokens,GeneratedTokens\n5,900,13\n5,30,4\n");
+        const { clientLimits, byLength } = report(await run({ trace }));
+        expect(clientLimits.join()).not.toMatch(/were asked for/);
+        expect(byLength.map(({ lengthClass, ok }) => [lengthClass, ok])).toEqual([
+            ["up to 32 tokens", 1],
+            ["up to 2048 tokens", 0],
+        ]);
     });
 
     it("holds questions when they were asked for", async () => {

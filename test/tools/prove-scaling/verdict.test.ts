@@ -161,7 +161,11 @@ describe("the cause is named", () => {
         const verdict = verdictOf(model, scaled, [], moments, { up: [], down: [request, request] }, []);
         expect(verdict).toMatchObject({ code: 1, cause: "requests lost" });
         expect(verdict.words).toContain("2 while it scaled down (cut off)");
-        expect(verdict.words).toContain("pulumi config set --path models.ministral.drain true");
+        expect(verdict.words).toContain(
+            "has 120 s for its answers: pulumi config set --path models.ministral.deploymentStrategy.terminationGracePeriodSeconds 240",
+        );
+        const undrained = verdictOf({ ...model, drain: false }, scaled, [], moments, { up: [], down: [request] }, []);
+        expect(undrained.words).toContain("pulumi config set --path models.ministral.drain true");
         const up = verdictOf(model, scaled, [], moments, { up: [request], down: [] }, []);
         expect(up).toMatchObject({ code: 1, cause: "requests lost" });
         expect(up.words).not.toContain("drain");

@@ -20,12 +20,12 @@ const ingress = (over: object = {}) => ({
 
 /** What the promise about Grafana sees in a cluster of these objects. */
 async function look(access: keyof typeof grafanaPromises, url: string, services: object[], ingresses: object[] = []) {
-    server = await startApiServer((_, path) => ({
-        body: { items: path.includes("ingresses") ? ingresses : services },
-    }));
+    const items = (path: string): object[] =>
+        !path.includes("/namespaces/watching/") ? [] : path.includes("ingresses") ? ingresses : services;
+    server = await startApiServer((_, path) => ({ body: { items: items(path) } }));
     const kubernetes = new KubeConfig();
     kubernetes.loadFromString(server.kubeconfig);
-    return grafanaPromises[access].look(kubernetes, url);
+    return grafanaPromises[access].look(kubernetes, url, "watching");
 }
 
 describe("what is promised of Grafana follows the setting", () => {

@@ -1,12 +1,13 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import type { Elsewhere } from "../run";
-import type { Target } from "../target";
 import { JobRunner, type ClusterPlace } from "./job-runner";
 import { outputOfCluster, outputOfFiles } from "./pod-output";
 
-/** Has so many pods of a cluster send. In the sandbox their output lies in files: no pod runs. */
-export function sendFromCluster(pods: number, cluster: ReturnType<NonNullable<Target["cluster"]>>): Elsewhere {
-    const { kubeconfig, namespace } = cluster;
+/** Has pods of a cluster send. In the sandbox their output lies in files: no pod runs. */
+export function inCluster(
+    pods: number,
+    { kubeconfig, namespace }: { kubeconfig: string; namespace: string },
+): Elsewhere {
     const kubernetes = new KubeConfig();
     kubernetes.loadFromString(kubeconfig);
     const folder = process.env.OVH_SANDBOX_POD_LOGS;

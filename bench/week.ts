@@ -101,7 +101,7 @@ function main(): number {
         const outcome = run(problem, traffic, way);
         const euros = (price * outcome.replicaSeconds) / 3600;
         first ??= euros;
-        const { refused } = run({ ...problem, asleep: "refused" }, traffic, way);
+        const refused = outcome.wakeUps > 0 ? run({ ...problem, asleep: "refused" }, traffic, way).refused : 0;
         const columns = [
             way.what,
             Math.round(euros).toLocaleString("en"),

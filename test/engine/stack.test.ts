@@ -238,7 +238,9 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
 
         stage.configure({ "models.ministral.lease": { until: iso(begin + 10 * 3_600_000) } });
         await succeed(stage.up());
-        expect(stage.cloud.api.apps()).toMatchObject([{ id, url, state: "RUNNING" }]);
+        // Serving already, with one of two replicas.
+        while (app().state !== "RUNNING") await sleep(200);
+        expect(stage.cloud.api.apps()).toMatchObject([{ id, url }]);
         expect(limits()).toEqual([2, 4]);
         await succeed(stage.previewNothing());
         await succeed(stage.refreshNothing());

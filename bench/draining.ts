@@ -51,14 +51,17 @@ interface Subject {
     cloud: TestCloud;
     id: string;
     token: string;
+    /** By Ctrl-C: what is cut from then on is no result. */
+    ended: AbortSignal;
 }
 
 /** An app with replicas that serve: two, of which a scale-down takes one. */
 async function start({ changes, vllm, model, flags, drain }: Options): Promise<Subject> {
     const realEngine = vllm === undefined ? undefined : { command: vllm, model, dir: "/nowhere/but-a-mark" };
     const cloud = await startTestCloud({ realEngine, speed: 60, balancing: "round-robin" });
-    // Real engines are processes of their own, which would stay.
-    const end = (): void => void cloud.close().then(() => process.exit(1));
+    const ending = new AbortController();
+    const { signal: ended } = ending;
+    const end = (): void => ending.abort(new Error("ended before it was done"));
     process.once("SIGINT", end).once("SIGTERM", end);
     const count = changes.includes("scale-down") ? 2 : 1;
     const server = { model: served, image, port: 8000, gpus: 1, drain, vllm: { extraArgs: flags } };
@@ -68,13 +71,20 @@ async function start({ changes, vllm, model, flags, drain }: Options): Promise<S
         scalingStrategy: { fixed: { replicas: count } },
     });
     const { status } = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read" });
-    await until(cloud, id, `${count} serve`, () => cloud.app(id).availableReplicas === count);
-    return { cloud, id, token: status.value as string };
+    const subject = { cloud, id, token: status.value as string, ended };
+    await until(subject, `${count} serve`, () => cloud.app(id).availableReplicas === count).catch(
+        async (error: Error) => {
+            await cloud.close();
+            throw error;
+        },
+    );
+    return subject;
 }
 
-async function until(cloud: TestCloud, id: string, what: string, holds: () => boolean): Promise<void> {
+async function until({ cloud, id, ended }: Subject, what: string, holds: () => boolean): Promise<void> {
     console.error(`until ${what}`);
     while (!holds()) {
+        ended.throwIfAborted();
         const { state, message } = cloud.app(id);
         if (state === "FAILED") throw new Error(`the app has failed: ${message}`);
         await sleep(100);
@@ -117,13 +127,12 @@ async function change(
     const streaming = stream(subject, options, () => done);
     const wanted = 0.8 * options.streams;
     await until(
-        cloud,
-        id,
+        subject,
         "the streams run",
         () => sum(cloud.app(id).replicas.map(({ requests }) => requests)) >= wanted,
     );
     await make();
-    await until(cloud, id, "the change is made", () => {
+    await until(subject, "the change is made", () => {
         const going = cloud.app(id).replicas.filter(({ phase }) => phase === "draining");
         underWay = Math.max(underWay, sum(going.map(({ requests }) => requests)));
         return isMade();
@@ -170,4 +179,10 @@ async function main(): Promise<number> {
     return 0;
 }
 
-void main().then((code) => (process.exitCode = code));
+void main()
+    .catch((error: Error) => {
+        console.error(error.message);
+        return 1;
+    })
+    // Streams that are under way would keep it.
+    .then((code) => process.exit(code));

@@ -68,7 +68,8 @@ export class AppRun {
                 this.provenGeneration = generation;
                 this.waking = false;
                 this.scaling.served();
-                this.settle();
+                // Of a roll-out this is the next step.
+                this.reconcile(true);
             },
             ended: () => this.settle(),
             lost: (slot, reason) => this.replaceLost(slot, reason),

@@ -56,6 +56,17 @@ export interface ReplicaHooks {
     lost(slot: Slot, reason: string): void;
 }
 
+/** Replicas above and below the wanted number during a roll-out: shares of it are rounded up and down, and not both are 0 (Kubernetes). */
+function rolling({ spec }: StoredApp, count: number): { surge: number; unavailable: number } {
+    const { maxSurge, maxUnavailable } = (spec.deploymentStrategy ?? {}) as Record<string, string | number | null>;
+    const of = (value: string | number | null | undefined, round: (share: number) => number): number => {
+        const text = String(value ?? "25%");
+        return text.endsWith("%") ? round((Number.parseFloat(text) / 100) * count) : Number(text);
+    };
+    const [surge, unavailable] = [of(maxSurge, Math.ceil), of(maxUnavailable, Math.floor)];
+    return { surge, unavailable: surge === 0 && unavailable === 0 ? 1 : unavailable };
+}
+
 /** The replicas of one app: begins, probes and ends them. */
 export class Replicas {
     /** In the order of their start; those that are being stopped, too. */
@@ -114,13 +125,33 @@ export class Replicas {
             : undefined;
     }
 
-    /** Brings the number of the current generation to this. `pulled`: the image is there already. */
+    /** Those of older generations that are to stay for now. */
+    private get old(): Slot[] {
+        return this.slots.filter(({ generation, stopping }) => generation !== this.generation && !stopping);
+    }
+
+    /**
+     * Brings the number of the current generation to this. `pulled`: the image is there already. Older ones are replaced as
+     * Kubernetes' Deployment does it: at most `maxSurge` more than the number, those that end left out, and all but
+     * `maxUnavailable` of it serve.
+     */
     scaleTo(count: number, pulled: boolean): void {
+        const { surge, unavailable } = rolling(this.app, count);
+        this.retireOld(count - unavailable);
         const { current } = this;
-        for (let n = current.length; n < count; n++) this.launch(pulled);
+        const room = Math.min(count, count + surge - this.old.length);
+        for (let n = current.length; n < room; n++) this.launch(pulled);
         // Those that have got the least far go first, among equals the youngest (Kubernetes' ReplicaSet).
         const spare = [...current].sort((a, b) => Number(b.ready) - Number(a.ready) || a.index - b.index);
         for (const slot of spare.slice(count)) this.retire(slot);
+    }
+
+    /** Ends older ones, those first that do not serve, while at least so many serve. */
+    private retireOld(least: number): void {
+        const { current, old } = this;
+        const spare = old.length + current.filter(({ ready }) => ready).length - least;
+        const inOrder = [...old].sort((a, b) => Number(a.ready) - Number(b.ready) || a.index - b.index);
+        for (const slot of inOrder.slice(0, Math.max(0, spare))) this.retire(slot);
     }
 
     launch(pulled: boolean, crashes = 0): void {
@@ -271,7 +302,6 @@ export class Replicas {
             if (slot.ready) slot.crashes = 0;
         });
         if (slot.generation !== this.generation) return;
-        for (const old of this.slots.filter(({ generation }) => generation !== this.generation)) this.retire(old);
         this.hooks.ready(slot);
     }
 

@@ -84,12 +84,6 @@ const stories: Story[] = [
         told: ["info: VllmStoppedByController", "info over"],
     },
     {
-        what: "a lease that ended an hour ago is extended, and the app does not come up",
-        model: kept,
-        series: busy(kept).leaseEnds(onset - 55, onset).series,
-        told: ["info: VllmStoppedByController", "info over", "page: VllmEndpointDown"],
-    },
-    {
         what: "a lease that ended is extended, the app comes up and goes down ten minutes later",
         model: keptSleeper,
         series: busy(keptSleeper, 1)

@@ -675,6 +675,15 @@ it("of a model that falls asleep, is woken and sleeps again nothing fires", asyn
     expect(await firingAlerts(groups(sleeper), series, times, [deadMansSwitch])).toBeUndefined();
 });
 
+it("an app whose lease is extended, and that does not come up, is down for its own part half an hour later", async () => {
+    const { series } = new AlertWorld(kept, 2).traffic().leaseEnds(15, 70);
+    const down = page("VllmEndpointDown");
+    // The one that holds back the other.
+    const both = [deadMansSwitch, down, info("VllmStoppedByController")];
+    expect(await firingAlerts(groups(kept), series, ["60m", "75m", "95m"], both)).toBeUndefined();
+    expect(await firingAlerts(groups(kept), series, "105m", [deadMansSwitch, down])).toBeUndefined();
+});
+
 it("a model that sleeps has no replica, and no gap where its replicas are counted", async () => {
     const { series } = asleep(20, 90, 97);
     const expected = [recordedMetrics.replicas, recordedMetrics.running, recordedMetrics.scalingValue].map(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { simulateFleet } from "../../plan/fleet";
+import { Histogram } from "../../plan/histogram";
 import type { Request, Traffic } from "../../plan/traffic";
 import type { World } from "../../plan/world";
 import { ministral14bOnH100 as profile } from "../../sandbox/vllm/profiles";
@@ -173,4 +174,34 @@ describe("the replicas of an app in virtual time", () => {
         expect(simulateFleet(spread, load, targets, 7, limits).givenUp).toBe(true);
         expect(one.givenUp).toBe(false);
     });
+});
+
+it("a number for the whole app drives the scaling as a metric of each replica does, whatever is told of those that boot", () => {
+    const seen: [serving: number, wanted: number][] = [];
+    const load = steady(1, 0, 1800, 1800);
+    const { scaling } = world();
+    const three = (serving: readonly object[], wanted: number): number => {
+        seen.push([serving.length, wanted]);
+        // So that the number times the replicas that serve, over the target of 10, is three.
+        return 30 / serving.length;
+    };
+    const { intervals } = simulateFleet(
+        world({ scaling: { ...scaling, metric: three } as World["scaling"] }),
+        load,
+        targets,
+        1,
+    );
+    expect(new Set(intervals.map(({ wanted }) => wanted))).toEqual(new Set([3]));
+    expect(seen).toContainEqual([1, 3]);
+    expect(seen.at(-1)).toEqual([3, 3]);
+});
+
+it("a histogram tells the share above a value, which is that of its quantiles", () => {
+    const histogram = new Histogram();
+    for (let i = 1; i <= 1000; i++) histogram.add(i / 100);
+    for (const share of [0.5, 0.1, 0.01]) {
+        expect(histogram.shareAbove(histogram.quantile(1 - share))).toBeCloseTo(share, 1);
+    }
+    expect(histogram.shareAbove(0)).toBe(1);
+    expect(histogram.shareAbove(100)).toBe(0);
 });

@@ -63,6 +63,13 @@ describe("a lease", () => {
         }
     });
 
+    it.each([
+        ["2030-06-30 18:00:00 +0200 +0200", "2030-06-30T18:00:00+02:00"],
+        ["2030-06-30 16:00:00.5 +0000 UTC", "2030-06-30T16:00:00.5+00:00"],
+    ])("is taken as Pulumi reads one without quotes: %s", (read, until) => {
+        expect(parse(lease(read)).models.ministral.lease).toEqual({ until });
+    });
+
     it("that has ended is said, with the command that extends it", () => {
         const said = (until: string) => settingsWarnings(parse(lease(until))).filter((line) => line.includes("lease"));
         expect(said("2030-06-30T18:00:00Z")).toEqual([]);

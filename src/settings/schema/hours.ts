@@ -6,6 +6,10 @@ import { count } from "./values";
 
 const time = (rule: string) => z.string().refine((value) => minuteOf(value) !== undefined, rule);
 
+/** A date without quotes in a stack file is one to YAML, and Pulumi hands it on as Go prints it: 2030-06-30 18:00:00 +0200 +0200. */
+const asTyped = (value: unknown): unknown =>
+    typeof value === "string" ? value.replace(/^(\S+) (\S+) ([+-]\d\d)(\d\d) \S+$/, "$1T$2$3:$4") : value;
+
 /** With seconds or without, on a day that there is. */
 const dateTime = z.union([z.iso.datetime({ offset: true }), z.iso.datetime({ offset: true, precision: -1 })]);
 
@@ -73,10 +77,13 @@ export const lease = z.strictObject({
      * @change live; a later one starts an app that its end has stopped
      * @cost nothing is billed for the app after it
      */
-    until: z
-        .string()
-        .refine(
-            (value) => dateTime.safeParse(value).success,
-            "give date and time with an offset, such as 2030-06-30T18:00:00+02:00",
-        ),
+    until: z.preprocess(
+        asTyped,
+        z
+            .string()
+            .refine(
+                (value) => dateTime.safeParse(value).success,
+                "give date and time with an offset, such as 2030-06-30T18:00:00+02:00",
+            ),
+    ),
 });

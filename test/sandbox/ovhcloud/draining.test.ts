@@ -13,12 +13,12 @@ const image = "vllm/vllm-openai:v0.13.0";
 const streams = 200;
 
 /** An app with the program's own command line, behind its gateway, with so many replicas that serve. */
-async function appOf(replicas: number): Promise<{ id: string; token: string }> {
+async function appOf(replicas: number, strategy: object = {}): Promise<{ id: string; token: string }> {
     cloud = await startTestCloud({ balancing: "round-robin", profiles: [slow] });
     const server = { model: "Qwen/Qwen3-14B", image, port: 8000, gpus: 1, drain: true, vllm: { extraArgs: [] } };
     const { id } = await cloud.api("POST", "/ai/app", {
         ...appBody({ command: containerCommand(server), image }),
-        deploymentStrategy: { terminationGracePeriodSeconds: 120 },
+        deploymentStrategy: { terminationGracePeriodSeconds: 120, ...strategy },
         scalingStrategy: { fixed: { replicas } },
     });
     const { status } = await cloud.api("POST", "/ai/token", { name: "t", region: "GRA", role: "ai_training_read" });
@@ -95,6 +95,24 @@ describe("no request is lost", () => {
         const late = await goOnAsking(id, token, isNew);
         expect(await counted(underWay)).toEqual({ whole: streams });
         expect(await counted(late)).toEqual({ whole: late.length });
+    });
+
+    it.each<[string, object, { most: number; fewest: number }]>([
+        // Of 3 replicas a quarter is 1 rounded up, and 0 rounded down.
+        ["the platform's default", {}, { most: 4, fewest: 3 }],
+        ["none more at a time, two fewer", { maxSurge: "0", maxUnavailable: "2" }, { most: 3, fewest: 1 }],
+        ["all of them beside the old ones", { maxSurge: "100%", maxUnavailable: "0" }, { most: 6, fewest: 3 }],
+    ])("rolls over three replicas by its strategy: %s", async (_, strategy, bounds) => {
+        const { id } = await appOf(3, strategy);
+        await cloud.api("PUT", `/ai/app/${id}`, { url: `${image}-next` });
+        const seen = { most: 0, fewest: Infinity };
+        await cloud.until(id, "rolled over", ({ replicas, availableReplicas }) => {
+            const staying = replicas.filter(({ phase }) => phase !== "draining" && phase !== "ended");
+            seen.most = Math.max(seen.most, staying.length);
+            seen.fewest = Math.min(seen.fewest, availableReplicas);
+            return replicas.length === 3 && replicas.every(({ index, ready }) => index > 2 && ready);
+        });
+        expect(seen).toEqual(bounds);
     });
 
     it("by a stop, which is over when all is answered", async () => {

@@ -78,7 +78,8 @@ function step(): LoadStep {
     };
 }
 
-async function measure(): Promise<Omit<StepSeen, "outcome">> {
+/** Undefined: the client was the limit. */
+async function measure(): Promise<Omit<StepSeen, "outcome"> | undefined> {
     const cloud = await startBenchCloud({
         ...{ apps: 1, replicas: 1, speed },
         body: {
@@ -117,7 +118,7 @@ async function measure(): Promise<Omit<StepSeen, "outcome">> {
             log: (line) => console.error(line),
         });
         console.error(verdict.words);
-        return { moments, seen, requests };
+        return verdict.code === 2 ? undefined : { moments, seen, requests };
     } finally {
         await cloud.close();
     }
@@ -155,8 +156,6 @@ function quantile(values: number[], share: number): number {
     return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)];
 }
 
-const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 /** Seeds of the prediction: where the autoscaler's looks fall, lengths of answers, which replica a request comes to. */
 const seeds = 20;
 
@@ -166,13 +165,22 @@ async function main(): Promise<void> {
         figuresOf(simulateLoadStep(world(), model, step(), i + 1)),
     );
     const measured: Figures[] = [];
-    for (let round = 0; round < Number(values.rounds); round++) measured.push(figuresOf(await measure()));
-    console.log(`${"".padEnd(46)} predicted (of ${seeds} seeds)      measured (of ${measured.length} rounds)   ratio`);
+    let left = 0;
+    for (let round = 0; round < Number(values.rounds); round++) {
+        const seen = await measure();
+        if (seen) measured.push(figuresOf(seen));
+        else left++;
+    }
+    if (left > 0) console.log(`${left} rounds do not count: the client was the limit`);
+    console.log(`${"".padEnd(46)}  predicted, ${seeds} seeds   ratio  measured, median  each round`);
     for (const name of Object.keys(predicted[0])) {
         const [ours, theirs] = [predicted, measured].map((all) => all.map((figures) => figures[name]));
-        const shown = (all: number[]): string =>
-            `${mean(all).toFixed(2)} (${Math.min(...all).toFixed(2)} to ${Math.max(...all).toFixed(2)})`.padStart(26);
-        console.log(`${name.padEnd(46)}${shown(ours)} ${shown(theirs)}   ${(mean(ours) / mean(theirs)).toFixed(2)}`);
+        const range = `${quantile(ours, 0.5).toFixed(2)} (${Math.min(...ours).toFixed(2)} to ${Math.max(...ours).toFixed(2)})`;
+        const [middle, rounds] = [quantile(theirs, 0.5), theirs.map((value) => value.toFixed(2)).join(" ")];
+        const ratio = (quantile(ours, 0.5) / middle).toFixed(2);
+        console.log(
+            `${name.padEnd(46)} ${range.padStart(24)}   ${ratio}  ${middle.toFixed(2).padStart(8)}          ${rounds}`,
+        );
     }
 }
 

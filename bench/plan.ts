@@ -1,8 +1,9 @@
 // How fast the planner simulates, beside BLIS (inference-sim/inference-sim) on the same trace, and how its built-in figures
 // compare with a published benchmark. `npm run bench -- plan [--trace FILE] [--blis PROGRAM --blis-folder CHECKOUT]`
+// `--memory DAYS` only runs so many days and prints the most memory that they took, in bytes.
 // Of CPU time, not of time on the wall: other work on the machine does not count.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -40,7 +41,7 @@ function tell(what: string, requests: number, seconds: number): void {
     );
 }
 
-/** Seconds of CPU of a command, its start included. Throws with its last lines if it fails. */
+/** Seconds of CPU of a command and its processes, their start included. Throws with its last lines if it fails. */
 function cpuOf(command: string[], cwd: string): number {
     const script = 'TIMEFORMAT="%U %S"; time "$@" > /dev/null';
     const { status, stderr } = spawnSync("bash", ["-c", script, "-", ...command], { cwd, encoding: "utf8" });
@@ -114,15 +115,77 @@ function comparePublished(): void {
     );
 }
 
+/** A whole answer of `npm run plan`: search, alternatives, yardsticks, assumptions, seeds. */
+function timeSearch(): void {
+    const folder = mkdtempSync(join(tmpdir(), "plan-"));
+    try {
+        const json = join(folder, "plan.json");
+        const traffic = [
+            "--peak",
+            "6/s",
+            "--shape",
+            "office",
+            "--prompt",
+            "3000",
+            "--output",
+            "500",
+            "--prefix",
+            "0.3",
+        ];
+        const command = [process.execPath, "--import", "tsx", "plan/cli.ts", ...traffic, "--price", "3"];
+        const seconds = cpuOf([...command, "--json-file", json], join(__dirname, ".."));
+        const { run, runs } = JSON.parse(readFileSync(json, "utf8")) as { run: number; runs: number };
+        console.log(
+            `a day in office hours, ${run} settings searched, ${runs} runs in all, in ${seconds.toFixed(0)} s of CPU: ` +
+                `${((100 * seconds) / runs).toFixed(0)} s for 100 of them`,
+        );
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}
+
+/** The most memory of a process that simulates so many days, of a shape and of a repeated trace. */
+function compareMemory(trace: string | undefined): void {
+    for (const [what, options] of [
+        ["a shape", []] as const,
+        ...(trace ? [["a trace", ["--trace", trace]] as const] : []),
+    ]) {
+        const mebibytes = [1, 7].map((days) => {
+            const command = ["--import", "tsx", __filename, "--memory", String(days), ...options];
+            const { stdout, status, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+            if (status !== 0) throw new Error(stderr);
+            return Math.round(Number(stdout) / 2 ** 20);
+        });
+        console.log(`  memory of ${what} for 1 day at most ${mebibytes[0]} MiB, for 7 days ${mebibytes[1]} MiB`);
+    }
+}
+
+function printMemory(days: number, trace: string | undefined): void {
+    const seconds = 86_400 * days;
+    const lengths = { promptTokens: 900, answerTokens: 250 };
+    simulateOurs(
+        trace === undefined
+            ? shaped({ ...{ name: "days", peak: 5, week: weekOf("flat"), seconds }, ...lengths })
+            : replay(inColumns(trace, readTrace(trace)), { seconds }),
+        2,
+    );
+    console.log(process.resourceUsage().maxRSS * 1024);
+}
+
 function main(): void {
     const text = { type: "string" } as const;
-    const { values } = parseArgs({ options: { trace: text, blis: text, "blis-folder": text } });
+    const { values } = parseArgs({ options: { trace: text, blis: text, "blis-folder": text, memory: text } });
+    if (values.memory !== undefined) {
+        printMemory(Number(values.memory), values.trace);
+        return;
+    }
     const day = shaped({
         ...{ name: "a day", peak: 20, week: weekOf("flat"), promptTokens: 900, answerTokens: 250 },
     });
     const [seconds, { requests }] = cpuSeconds(() => simulateOurs(day, 3));
     tell("a day at 20 a second on 3 replicas", requests, seconds);
-    console.log(`  memory at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
+    compareMemory(values.trace);
+    timeSearch();
     comparePublished();
     if (values.trace === undefined) return;
     const [ours, count] = cpuSeconds(() => {

@@ -181,8 +181,9 @@ class Fleet implements Answers {
         }
         outcome.refused++;
         this.late++;
-        if (this.traffic.waits)
+        if (this.traffic.waits) {
             this.answered.push({ request: outcome.requests, start: request.at, firstToken: Infinity, end: request.at });
+        }
     }
 
     /** Tokens of its prompt that the replica need not compute: whole blocks, and not all of it. */
@@ -203,8 +204,9 @@ class Fleet implements Answers {
         const random = engine.step.spread > 0 ? seededRandom(Math.floor(this.random() * 2 ** 31)) : undefined;
         const batch = new Batch({ ...engine, random }, (request, arrival, firstToken, last, tokens) => {
             const first = firstToken - arrival + requestOverhead;
-            if (this.traffic.waits)
+            if (this.traffic.waits) {
                 this.answered.push({ request, start: arrival - requestOverhead, firstToken, end: last });
+            }
             outcome.firstToken.add(first);
             this.firstToken.add(first);
             const between = tokens > 1 ? (last - firstToken) / (tokens - 1) : 0;

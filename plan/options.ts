@@ -181,7 +181,9 @@ function readSchedule({ schedule = [] }: Values): ScheduleEntry[] | undefined {
 
 function profilesOf({ profile }: Values): Profile[] {
     try {
-        return profile === undefined ? builtInProfiles : readProfiles(profile);
+        const profiles = profile === undefined ? builtInProfiles : readProfiles(profile);
+        if (profiles.length === 0) throw new Error(`profiles ${profile}: there is none in it`);
+        return profiles;
     } catch (error) {
         throw new UsageError(`--profile: ${(error as Error).message}`);
     }

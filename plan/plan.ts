@@ -15,6 +15,8 @@ export interface Plan {
     capacity: Capacity;
     /** Settings run, those included that were given up on the way. */
     run: number;
+    /** All runs, those included that say what to make of it. */
+    runs: number;
     /** Absent when no setting keeps the targets. */
     best?: Result;
     /** What comes closest, when none does. */
@@ -107,6 +109,7 @@ export async function plan(
             },
             assumptions: best ? await questioned(problem, best.setting, pool) : [],
             intervals: chosen ? timeline(problem, chosen.setting) : [],
+            runs: progress.done,
         };
     } finally {
         pool.close();

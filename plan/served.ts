@@ -1,5 +1,5 @@
 import { defaultModel, defaultPrices } from "../src/settings/defaults";
-import type { ModelSettings, PricesSettings } from "../src/settings";
+import type { ModelSettings } from "../src/settings";
 import type { PriceList } from "../src/prices/price-list";
 import { pricesOf } from "../tools/prices";
 import { readStack, stackSettings, type Stack } from "../tools/stack";
@@ -17,7 +17,7 @@ export interface Served {
 /** A model that is in no stack yet. */
 export function defaultServed(name = "ministral"): Served {
     const model = defaultModel(name) as unknown as ModelSettings;
-    return { name, model, prices: () => pricesOf(defaultPrices as PricesSettings, {}) };
+    return { name, model, prices: () => pricesOf(defaultPrices, {}) };
 }
 
 /** A model of a stack's config; the stack need not be up. Throws an Error for people. */

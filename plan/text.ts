@@ -3,7 +3,7 @@ import { kvBlocks } from "../sandbox/vllm/profiles";
 import { hoursPerMonth } from "../src/prices/cost";
 import { shellPath } from "../src/settings/formats";
 import type { Result } from "./evaluate";
-import { hardwareText, type Price } from "./hardware";
+import { hardwareText, type Hardware, type Price } from "./hardware";
 import type { Plan } from "./plan";
 import { maySleep, type Problem, type Setting } from "./problem";
 import { entryText } from "./schedule";
@@ -34,7 +34,7 @@ function change(result: Result, best: Result): string {
 export function configLines(
     model: string,
     setting: Setting,
-    hardware: Pick<Problem, "flavor" | "gpus" | "profile">,
+    hardware: Pick<Problem, "flavor" | "gpus" | "profile" | "gpuMemoryUtilization">,
 ): string[] {
     const { metric, target, min, max, scaleDownSeconds, maxNumSeqs, cooldownSeconds, schedule = [] } = setting;
     const { flavor, gpus } = hardware;
@@ -58,8 +58,12 @@ export function configLines(
 }
 
 /** Where one sequence of the model's longest context does not fit into the KV cache, vLLM does not start without a shorter one. */
-function contextThatFits({ profile, gpus }: Pick<Problem, "gpus" | "profile">): number | undefined {
-    const tokens = 16 * kvBlocks(profile, gpus, 0.9, 16);
+function contextThatFits({
+    profile,
+    gpus,
+    gpuMemoryUtilization,
+}: Pick<Problem, "gpus" | "profile" | "gpuMemoryUtilization">): number | undefined {
+    const tokens = 16 * kvBlocks(profile, gpus, gpuMemoryUtilization, 16);
     return tokens >= profile.maxModelLen ? undefined : 1024 * Math.floor(tokens / 1024);
 }
 
@@ -119,35 +123,30 @@ export function beside({ yardsticks, alternatives, hardware: { price } }: Plan, 
 }
 
 /** What it comes to on other hardware, a row each, the cheapest first. */
-export function otherHardware({ others, hardware: { price } }: Plan, best: Result): string[][] {
-    const ofBest = (best.replicaHours / best.hours) * (price?.perHour ?? 1);
-    const rows = others.map(
-        ({ hardware, rate, leastPerHour: least, searched, best: found }): { perHour: number; cells: string[] } => {
-            const what = hardwareText(hardware);
-            const takes = `one takes ${rate.toFixed(2)} a second`;
-            const row = (perHour: number, about: string, ...cells: string[]) => {
-                const share = `${perHour >= ofBest ? "+" : ""}${(100 * (perHour / ofBest - 1)).toFixed(0)} %`;
-                return {
-                    perHour,
-                    cells: [what, about + perMonthText(perHour * hoursPerMonth, hardware.price!), share, ...cells],
-                };
-            };
-            if (least === Infinity)
-                return { perHour: least, cells: [what, "one request at a time is too slow for the targets"] };
-            if (found) {
-                const { replicaHours, hours, within, setting } = found;
-                const perHour = (replicaHours / hours) * hardware.price!.perHour;
-                return row(perHour, "", `${percent(within, 2)} within`, sentence(setting));
-            }
-            return row(
-                least,
-                "at least about ",
-                takes,
-                searched ? "nothing that was tried for up to 20 % more kept the targets" : "",
-            );
-        },
-    );
-    return rows.sort((a, b) => a.perHour - b.perHour).map(({ cells }) => cells);
+export function otherHardware({ others, hardware }: Plan, best: Result): string[][] {
+    const perHour = (result: Result, { price }: Hardware): number =>
+        (result.replicaHours / result.hours) * (price?.perHour ?? 1);
+    const ofBest = perHour(best, hardware);
+    const costs = others.map((other) => ({
+        other,
+        atLeast: other.best ? perHour(other.best, other.hardware) : other.leastPerHour,
+    }));
+    return costs
+        .sort((a, b) => a.atLeast - b.atLeast)
+        .map(({ other, atLeast }) => [hardwareText(other.hardware), ...otherCells(other, atLeast, ofBest)]);
+}
+
+function otherCells(
+    { hardware, rate, searched, best }: Plan["others"][number],
+    perHour: number,
+    ofBest: number,
+): string[] {
+    if (perHour === Infinity) return ["one request at a time is too slow for the targets"];
+    const share = `${perHour >= ofBest ? "+" : ""}${(100 * (perHour / ofBest - 1)).toFixed(0)} %`;
+    const money = perMonthText(perHour * hoursPerMonth, hardware.price!);
+    if (best) return [money, share, `${percent(best.within, 2)} within`, sentence(best.setting)];
+    const tried = searched ? "nothing that was tried for up to 20 % more kept the targets" : "";
+    return [`at least about ${money}`, share, `one takes ${rate.toFixed(2)} a second`, tried];
 }
 
 /** What the recommended setting comes to in other worlds, a row each. */
@@ -166,7 +165,7 @@ function row(what: string, result: Result, best: Result, price?: Price): string[
 }
 
 /** Why there is no recommendation, and what to change. */
-export function refused({ closest, capacity }: Plan, { targets, maxReplicas }: Problem): string[] {
+export function refused({ closest, capacity, others }: Plan, { targets, maxReplicas }: Problem): string[] {
     if (capacity.rate === 0) {
         return [
             "No setting meets the targets",
@@ -181,6 +180,7 @@ export function refused({ closest, capacity }: Plan, { targets, maxReplicas }: P
                       `${percent(targets.withinTargets, 0)} were asked for`,
               ]
             : []),
+        ...(others.length > 0 ? [`Nor on ${others.map(({ hardware }) => hardwareText(hardware)).join(", ")}`] : []),
         "More replicas (--max-replicas), a faster flavor, or other targets (--first-token, --between-tokens, --within) are needed.",
     ];
 }

@@ -5,9 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { appBody, scaling, startTestCloud } from "../../test/sandbox/ovhcloud/cloud";
 import type { CloudAnswer, CloudOrder, Usage } from "./start";
 
-async function main({ apps, replicas, speed, flags = [] }: CloudOrder): Promise<void> {
+async function main({ apps, replicas, speed, flags = [], body: own }: CloudOrder): Promise<void> {
     const started = performance.now();
-    const test = await startTestCloud({ gpuQuota: apps * replicas });
+    const test = await startTestCloud({ gpuQuota: Math.max(16, apps * replicas) });
     const { cloud } = test;
     const token = await test.api("POST", "/ai/token", { name: "bench", region: "GRA", role: "ai_training_read" });
     const body = {
@@ -15,6 +15,7 @@ async function main({ apps, replicas, speed, flags = [] }: CloudOrder): Promise<
         probe: { path: "/v1/models", port: 8000, initialDelaySeconds: 250 },
         livenessProbe: { path: "/health", port: 8000, initialDelaySeconds: 900 },
         scalingStrategy: scaling({ replicasMin: replicas, replicasMax: replicas }),
+        ...own,
     };
     for (let n = 0; n < apps; n++) await test.api("POST", "/ai/app", appBody({ ...body, name: `bench-${n}` }));
     for (;;) {
@@ -27,6 +28,7 @@ async function main({ apps, replicas, speed, flags = [] }: CloudOrder): Promise<
     await test.control("POST", "speed", { speed });
     const answer: CloudAnswer = {
         urls: cloud.apps().map(({ url }) => url),
+        ids: cloud.apps().map(({ id }) => id),
         token: token.status.value as string,
         caFile: cloud.caFile,
         controls: cloud.url.replace(/\/v1$/, "/sandbox"),

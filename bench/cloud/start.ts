@@ -12,11 +12,15 @@ export interface CloudOrder {
     speed: number;
     /** Flags of `vllm serve` beside the model. */
     flags?: string[];
+    /** Fields of the app's body that take the place of those. */
+    body?: Record<string, unknown>;
 }
 
 /** What runs then. */
 export interface CloudAnswer {
     urls: string[];
+    /** Ids of the apps. */
+    ids: string[];
     token: string;
     caFile: string;
     /** URL of the sandbox's controls. */

@@ -206,7 +206,7 @@ function configOf(lines: string[]): Record<string, any> {
 }
 
 describe("prints settings that the program takes", () => {
-    const h100 = { flavor: "h100-1-gpu", gpus: 1, profile: ministral14bOnH100 };
+    const h100 = { flavor: "h100-1-gpu", gpus: 1, profile: ministral14bOnH100, gpuMemoryUtilization: 0.9 };
     const office = { days: "mon-fri", from: "07:45", to: "19:00", timeZone: "UTC", min: 2, max: 4 } as const;
     const setting: Setting = {
         ...{ metric: "vllm:num_requests_running", target: 16, min: 1, max: 2, scaleDownSeconds: 300 },
@@ -220,7 +220,7 @@ describe("prints settings that the program takes", () => {
     });
 
     it("on a GPU that does not hold the longest context, with one that it holds", () => {
-        const l40s = { flavor: "l40s-1-gpu", gpus: 1, profile: ministral14bOnL40s };
+        const l40s = { flavor: "l40s-1-gpu", gpus: 1, profile: ministral14bOnL40s, gpuMemoryUtilization: 0.9 };
         const config = configOf(configLines("ministral", setting, l40s));
         expect(config.models.ministral.vllm.maxModelLen).toBeLessThan(ministral14bOnL40s.maxModelLen);
         expect(parse(config).models.ministral).toMatchObject({ ...config.models.ministral, flavor: "l40s-1-gpu" });

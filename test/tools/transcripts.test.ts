@@ -30,10 +30,10 @@ describe("the transcripts in docs/proof.md", () => {
         expect(promises.filter((promise) => !text.includes(written(promise)))).toEqual([]);
     });
 
-    it("find-target: its lines are the program's, but for the numbers", () => {
-        const text = sources("tools/find-target").replace(/\$\{[^}]*\}+%?/g, "#");
-        for (const line of shown("find-target").filter((one) => one !== "…")) {
-            const words = line.split(/[\d.]+ ?%?|measured\.yaml/).map((part) => part.trim());
+    it.each(["find-target", "prove-scaling"])("%s: its lines are the program's, but for the numbers", (tool) => {
+        const text = sources(`tools/${tool}`).replace(/\$\{[^}]*\}+%?/g, "#");
+        for (const line of shown(tool).filter((one) => one !== "…")) {
+            const words = line.split(/[\d.]+ ?%?|measured\.yaml|vllm:\w+|min| s\.|: /).map((part) => part.trim());
             for (const part of words.filter((one) => one.length > 3)) expect(text).toContain(part);
         }
     });

@@ -30,6 +30,14 @@ describe("the transcripts in docs/proof.md", () => {
         expect(promises.filter((promise) => !text.includes(written(promise)))).toEqual([]);
     });
 
+    it.each(["find-target", "prove-scaling"])("%s: its lines are the program's, but for the numbers", (tool) => {
+        const text = sources(`tools/${tool}`).replace(/\$\{[^}]*\}+%?/g, "#");
+        for (const line of shown(tool).filter((one) => one !== "…")) {
+            const words = line.split(/[\d.]+ ?%?|measured\.yaml|vllm:\w+|min| s\.|: /).map((part) => part.trim());
+            for (const part of words.filter((one) => one.length > 3)) expect(text).toContain(part);
+        }
+    });
+
     it("chat: the figures have the program's form", () => {
         const line = shown("chat").at(-1)!;
         const [, promptTokens, outputTokens, firstTokenSeconds, rate, seconds] =

@@ -62,8 +62,10 @@ export async function measureLevel(workers: number, options: MeasureOptions): Pr
     }
     const answered = ok.length / all.length;
     const mean = gaps.sum / gaps.count;
-    // A request is in the server until its first token, and from token to token (Little's law).
-    const atOnce = (firstTokens.sum + gaps.sum) / server.seconds;
+    // A request runs from the step that computes its prompt, about as long as any, on from token to token (Little's law).
+    // What it waited before that step is in its first token, and not in `vllm:num_requests_running`.
+    const running = gaps.sum + Math.min(firstTokens.sum, firstTokens.count * mean);
+    const atOnce = Math.min(workers, running / server.seconds);
     const level: Level = {
         workers,
         atOnce,

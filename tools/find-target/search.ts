@@ -3,7 +3,10 @@
 /** What was measured with so many workers. Times in seconds, shares from 0 to 1. */
 export interface Level {
     workers: number;
-    /** Requests that the server had, on the average: fewer than the workers, since requests and answers are on their way, too. */
+    /**
+     * Requests that ran, on the average, as `vllm:num_requests_running` counts them: fewer than the workers, since requests
+     * and answers are on their way, and wait for the next step.
+     */
     atOnce: number;
     requests: number;
     failures: number;
@@ -61,11 +64,9 @@ export async function findLimits(
             await look(Math.round((good + bad) / 2));
         }
         const atOnce = (workers: number): number => Math.max(1, Math.round(measured.get(workers)!.atOnce));
-        limits.push({
-            target,
-            holds: good === 0 ? 0 : atOnce(good),
-            breaks: bad === undefined ? undefined : atOnce(bad),
-        });
+        const holds = good === 0 ? 0 : atOnce(good);
+        // One worker more may be none more at the server.
+        limits.push({ target, holds, breaks: bad === undefined ? undefined : Math.max(holds + 1, atOnce(bad)) });
     }
     return { levels: [...measured.values()].sort((a, b) => a.workers - b.workers), limits };
 }

@@ -6,7 +6,7 @@ import type { Outcome, Results } from "./outcome";
 import { readyAt, replicaSeconds, type ReplicaSample } from "./replicas";
 import type { LoadRun } from "./run";
 import { isOpenLoop, type Phase } from "./schedule";
-import { bounds, clientLimits, type SelfReport } from "./self-report";
+import { clientLimits, type SelfReport } from "./self-report";
 import type { ServerFigures } from "./server-metrics";
 import { bucketSeconds, countEach, summarize, type Summary } from "./statistics";
 
@@ -32,6 +32,8 @@ export interface Report extends Omit<Measures, "requests" | "ok" | "errors"> {
     requestsPerSecond: number;
     outputTokensPerSecond: number;
     promptTokensPerSecond: number;
+    /** Of an open loop: requests a second that the schedule asked for, and that were sent. */
+    sent?: { asked: number; achieved: number };
     /** The parts of the run by themselves: ramps, steps, and the tail in which the load ended. */
     phases: PhaseReport[];
     byLength: (Measures & { lengthClass: string; interTokenSeconds: Summary | null })[];
@@ -103,7 +105,8 @@ export function makeReport(input: ReportInput): Report {
     const perSecond = (count: number): number => (wallSeconds > 0 ? count / wallSeconds : 0);
     const failures = [...results.outcomes].flatMap(({ failure }) => failure ?? []);
     const client = run.self;
-    const limits = limitsOf(run, client, measures, steadyUntil);
+    const sent = sendingRate(run, measures.requests, steadyUntil);
+    const limits = limitsOf(run, client, measures, sent);
     const { latencySeconds, ttftSeconds, tpotSeconds, tokens, goodShare } = measures;
     return {
         startedAt: input.startedAt.toISOString(),
@@ -131,6 +134,7 @@ export function makeReport(input: ReportInput): Report {
         requestsPerSecond: perSecond(measures.ok),
         outputTokensPerSecond: perSecond(measures.tokens.output),
         promptTokensPerSecond: perSecond(measures.tokens.prompt),
+        sent,
         phases: phaseReports(results, groups),
         byLength: [...groups.byLength]
             .sort(([, a], [, b]) => meanPrompt(a) - meanPrompt(b))
@@ -171,16 +175,19 @@ function loadSettings(config: LoadConfig): Partial<LoadConfig> {
     return Object.fromEntries(kept) as Partial<LoadConfig>;
 }
 
-function limitsOf(run: LoadRun, client: SelfReport, measures: Measures, steadyUntil: number): string[] {
-    const { hostname } = new URL(run.endpoint.baseUrl);
-    // All that was due is sent in the end: the rate is what tells whether it took longer than planned. A timer's own
-    // lateness is no rate: a trace may be a single moment.
+/** A schedule that is over sooner, such as a trace of a single moment, has no rate to speak of. */
+const leastSchedule = 1;
+
+/** Undefined for a closed loop, and for a run that was ended early. */
+function sendingRate(run: LoadRun, requests: number, steadyUntil: number): Report["sent"] {
     const plannedEnd = run.phases.at(-1)?.to ?? 0;
-    const late = (steadyUntil - plannedEnd) * 1000 > bounds.delayMs;
-    const rate =
-        isOpenLoop(run.config) && run.stopped === undefined && late
-            ? { asked: measures.requests / plannedEnd, achieved: measures.requests / steadyUntil }
-            : undefined;
+    if (!isOpenLoop(run.config) || run.stopped !== undefined || plannedEnd < leastSchedule) return undefined;
+    // All that was due is sent in the end: the rate is what tells whether it took longer than planned. A timer may be early.
+    return { asked: requests / plannedEnd, achieved: requests / Math.max(plannedEnd, steadyUntil) };
+}
+
+function limitsOf(run: LoadRun, client: SelfReport, measures: Measures, rate: Report["sent"]): string[] {
+    const { hostname } = new URL(run.endpoint.baseUrl);
     return clientLimits(client, {
         sameMachine: ["127.0.0.1", "localhost", "[::1]"].includes(hostname),
         latencyMs: 1000 * (measures.latencySeconds?.p50 ?? 0),

@@ -41,10 +41,7 @@ export function facts(report: Report): [string, string][] {
             `${requests.total}${of}: ${requests.ok} ok, ${requests.errors} errors (${rate.toFixed(1)} %)${cancelled}`,
         ],
         ["Wall time", duration(report.wallSeconds * 1000)],
-        [
-            "Rate",
-            `${report.requestsPerSecond.toFixed(1)} requests/s, ${Math.round(report.outputTokensPerSecond)} output tokens/s`,
-        ],
+        ["Rate", rates(report)],
         ["Tokens", `${report.tokens.prompt} of prompts, ${report.tokens.output} of answers`],
     ];
     if (report.goodShare !== undefined) {
@@ -76,6 +73,27 @@ export function facts(report: Report): [string, string][] {
         ],
     );
     return rows;
+}
+
+/** Over the whole run, and over its steady parts, where it has others. */
+function rates({ requestsPerSecond, outputTokensPerSecond, phases: parts, sent }: Report): string {
+    const shown = (requests: number, tokens: number): string =>
+        `${requests.toFixed(1)} requests/s, ${Math.round(tokens)} output tokens/s`;
+    const steady = parts.filter(({ kind }) => kind === "steady");
+    const mean = (value: (part: PhaseReport) => number): number =>
+        steady.reduce((sum, part) => sum + value(part) * (part.to - part.from), 0) /
+        steady.reduce((sum, { from, to }) => sum + to - from, 0);
+    const all = shown(requestsPerSecond, outputTokensPerSecond);
+    const apart = steady.length > 0 && steady.length < parts.length;
+    return [
+        apart
+            ? `${shown(
+                  mean((part) => part.requestsPerSecond),
+                  mean((part) => part.outputTokensPerSecond),
+              )} in the steady parts; ${all} in all`
+            : all,
+        ...(sent ? [`sent ${sent.achieved.toFixed(1)}/s of ${sent.asked.toFixed(1)} asked for`] : []),
+    ].join("; ");
 }
 
 const heads = ["mean", "min", "max", "p50", "p95", "p99"];

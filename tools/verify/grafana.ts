@@ -1,7 +1,7 @@
 import { CoreV1Api, NetworkingV1Api, type KubeConfig } from "@kubernetes/client-node";
 import { grafanaService } from "../../src/monitoring/chart-values";
 import type { MonitoringSettings } from "../../src/settings";
-import { expect } from "./check";
+import { caution, expect } from "./check";
 
 export type GrafanaAccess = MonitoringSettings["grafana"]["access"];
 
@@ -19,6 +19,7 @@ export const grafanaPromises: Record<
             expect(address && others.length === 0, "no LoadBalancer address, or several");
             expect(sources.length > 0, "no source ranges: open to all");
             expect(grafanaUrl.startsWith(`http://${address}/`), `grafanaUrl is ${grafanaUrl}`);
+            cautionOpen(sources);
             return `${address}:80 from ${sources.join(", ")}`;
         },
     },
@@ -36,6 +37,7 @@ export const grafanaPromises: Record<
             const sources = ingress.metadata?.annotations?.["nginx.ingress.kubernetes.io/whitelist-source-range"];
             expect(sources, "the ingress names no sources: open to all");
             await expectNoLoadBalancer(kubernetes, namespace);
+            cautionOpen(sources.split(","));
             return `${hostname} by class ${ingress.spec?.ingressClassName} from ${sources}`;
         },
     },
@@ -48,6 +50,12 @@ export const grafanaPromises: Record<
         },
     },
 };
+
+/** Somebody may have wanted it so. */
+function cautionOpen(sources: string[]): void {
+    const fix = "name who may: pulumi config set --path 'monitoring.grafana.allowedSources[0]' ADDRESS/32";
+    caution(!sources.some((source) => source.trim().endsWith("/0")), `open to all: ${sources.join(", ")}`, fix);
+}
 
 /** The load balancers that lead to Grafana: the stack's own, and the chart's Service if it was made one. */
 async function grafanaLoadBalancers(kubernetes: KubeConfig, namespace: string) {

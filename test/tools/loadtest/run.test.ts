@@ -158,6 +158,16 @@ describe("the report", () => {
         expect(found.cost!.perMillionOutputTokens).toBeCloseTo((found.cost!.euros * 1e6) / 24, 6);
     });
 
+    it("of an open loop says what was asked for and what was sent, and the rate without its ramp", async () => {
+        const found = report(await run({ rate: 20, arrivals: "constant", ramp: 0.5, duration: 0.5 }));
+        expect(found.sent!.asked).toBeCloseTo(found.requests.total, 6); // in a second
+        expect(found.sent!.achieved).toBeLessThanOrEqual(found.sent!.asked);
+        expect(reportText(found)).toMatch(
+            /Rate +[\d.]+ requests\/s, \d+ output tokens\/s in the steady parts; .* in all; sent/,
+        );
+        expect(report(await run({ workers: 1, requests: 1, ramp: 0 })).sent).toBeUndefined();
+    });
+
     it("of failures counts them as longer than any, and shows neither token nor markup nor question", async () => {
         const load = await run({ workers: 2, requests: 2, ramp: 0, maxTokens: "uniform:12:13", seed: 3 });
         const found = report(load);

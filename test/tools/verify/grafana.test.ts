@@ -47,6 +47,7 @@ describe("what is promised of Grafana follows the setting", () => {
         [["ingress", `https://${host}/d/x`, [inside], [ingress({ tls: [] })]], /no certificate/],
         [["ingress", `https://${host}/d/x`, [inside], [{ ...ingress(), metadata: {} }]], /open to all/],
         [["ingress", `https://${host}/d/x`, [balancer("monitoring-grafana")], [ingress()]], /there is a load balancer/],
+        [["loadBalancer", "http://203.0.113.9/d/x", [balancer("grafana", ["0.0.0.0/0"])]], /^open to all: 0\.0\.0\.0/],
         [["internal", "http://localhost:3000/d/x", [balancer()]], /there is a load balancer: grafana/],
         [["internal", "http://203.0.113.9/d/x", [inside]], /grafanaUrl is/],
     ])("%j does not hold", async (args, fault) => {

@@ -1,8 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
 import { containerSecurity, podSecurity } from "../monitoring/pod";
-import type { ScrapeJob } from "../monitoring/scrape-jobs";
+import type { Relabeling, ScrapeJob } from "../monitoring/scrape-jobs";
 import type { FrontDoorSettings } from "../settings";
-import { bootstrapFile, doorMemory, doorPort, filesFolder, metricsPort, secretsFolder } from "./envoy";
+import { bootstrapFile, doorMemory, doorPort, filesFolder, metricsPort, secretsFolder, unlimited } from "./envoy";
 
 /**
  * Envoy 1.40.0 without a shell. By its tag alone: no registry of images could be asked for the digest where this was written.
@@ -138,5 +138,19 @@ export function doorJob(
         scrapeInterval: interval,
         scrapeTimeout: timeout,
         staticConfigs: [{ targets: [address], labels: { service: doorApp, model } }],
+        metricRelabelings: [
+            // Of the filter where it limits nobody.
+            { sourceLabels: [limitLabel], regex: unlimited, action: "drop" },
+            named("consumer", ["envoy_route", limitLabel]),
+            named("code", ["envoy_response_code"]),
+            { regex: `envoy_(route|virtual_host|response_code|cluster_name)|${limitLabel}`, action: "labeldrop" },
+        ],
     };
+}
+
+const limitLabel = "envoy_local_http_ratelimit_prefix";
+
+/** A label under the name that people ask for, of whichever of these Envoy gives. */
+function named(targetLabel: string, sourceLabels: string[]): Relabeling {
+    return { sourceLabels, separator: "", regex: "(.+)", targetLabel, action: "replace" };
 }

@@ -305,7 +305,6 @@ function appCluster({ url, maxWaiting }: DoorConfig) {
     return {
         name: "app",
         type: "STRICT_DNS",
-        dns_refresh_rate: "30s",
         connect_timeout: "10s",
         load_assignment: {
             cluster_name: "app",

@@ -247,5 +247,7 @@ describe.sequential("a front door", () => {
         const said = [readFileSync(door.logFile, "utf8"), readFileSync(`/proc/${door.pid}/cmdline`, "utf8")].join("");
         for (const secret of secrets) expect(said).not.toContain(secret);
         expect(said).toContain("envoy");
+        // Of its configuration it finds nothing to complain of.
+        expect(said).not.toMatch(/deprecated|\[(error|critical)\]/i);
     });
 });

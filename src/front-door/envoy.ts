@@ -188,7 +188,7 @@ function doorListener({ holdSeconds, tls }: DoorConfig) {
             // For the whole of a request to come in.
             request_timeout: "120s",
             stream_idle_timeout: `${holdSeconds + silenceSeconds}s`,
-            // A client that keeps its connection moves to a new door before the old one ends.
+            // A client that keeps its connection comes to meet a new door.
             common_http_protocol_options: { idle_timeout: "300s", max_connection_duration: `${silenceSeconds}s` },
             http2_protocol_options: { max_concurrent_streams: 200 },
             http_filters: doorFilters(),

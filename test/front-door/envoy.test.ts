@@ -231,7 +231,7 @@ describe.sequential("a front door", () => {
         const subject = () =>
             new Promise<string>((resolve, reject) => {
                 const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
-                    resolve(socket.getPeerCertificate().subject.CN as string);
+                    resolve(socket.getPeerCertificate().subject.CN);
                     socket.destroy();
                 }).on("error", reject);
             });

@@ -62,10 +62,11 @@ export default tseslint.config(
     apart(["sandbox/**"], "plan", "bench", "test"),
     apart(["plan/**"], "bench", "test"),
     // controller -> inference, cluster, monitoring -> settings -> vllm, hours
-    inner("hours", "vllm", "settings", "inference", "cluster", "monitoring", "controller"),
-    inner("vllm", "settings", "inference", "cluster", "monitoring", "controller"),
-    inner("settings", "inference", "cluster", "monitoring", "controller"),
-    inner("inference", "cluster", "monitoring", "controller"),
-    inner("cluster", "inference", "monitoring", "controller"),
+    inner("hours", "vllm", "settings", "inference", "cluster", "monitoring", "controller", "front-door"),
+    inner("vllm", "settings", "inference", "cluster", "monitoring", "controller", "front-door"),
+    inner("settings", "inference", "cluster", "monitoring", "controller", "front-door"),
+    inner("inference", "cluster", "monitoring", "controller", "front-door"),
+    inner("cluster", "inference", "monitoring", "controller", "front-door"),
     inner("monitoring", "inference", "controller", "front-door"),
+    inner("front-door", "inference", "controller"),
 );

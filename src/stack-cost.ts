@@ -5,7 +5,7 @@ import { describeWeek } from "./hours/week";
 import { costOf, replicaPrice, type Cost } from "./prices/cost";
 import { limitFaults, limitWarnings } from "./prices/limits";
 import { europe, findPrices } from "./prices/price-list";
-import { costLine } from "./prices/text";
+import { costLine, frontDoorLine } from "./prices/text";
 import { SettingsError } from "./settings";
 import { settings } from "./stack-settings";
 
@@ -32,6 +32,10 @@ async function findCost(): Promise<Cost> {
         for (const [name, model] of Object.entries(settings.models)) {
             if (model.schedule.length === 0) continue;
             await pulumi.log.info(describeWeek(name, model, new Date(), replicaPrice(cost, name)));
+        }
+        for (const name of Object.keys(settings.models)) {
+            const line = frontDoorLine(name, cost);
+            if (line) await pulumi.log.info(line);
         }
         if (faults.length > 0) throw new SettingsError(faults, project);
         for (const warning of limitWarnings(cost, limits)) await pulumi.log.warn(warning);

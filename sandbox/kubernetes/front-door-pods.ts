@@ -15,14 +15,13 @@ export interface FrontDoorPodsOptions {
     speed?: number;
     /** Finds or gets Envoy, whose path it gives; rejects with what is missing. Asked only when there is a front door. */
     envoy: () => Promise<string>;
+    /** Until what failed is tried again. Default: a minute. */
+    retryMs?: number;
     log: (line: string) => void;
 }
 
 /** An address of the documentation's (RFC 5737), so that the Service has an endpoint. */
 const podAddress = "192.0.2.1";
-
-/** After a failure to get Envoy, or to start it. */
-const againMs = 60_000;
 
 /**
  * Does for the pods of front doors what a kubelet would: runs Envoy as a process of this machine, from what the pod mounts, keeps
@@ -89,11 +88,19 @@ export class FrontDoorPods {
         try {
             await this.start(pod, program, mounts);
         } catch (error) {
-            this.envoy = { path: program, failure: (error as Error).message, retryAt: performance.now() + againMs };
+            this.envoy = {
+                path: program,
+                failure: (error as Error).message,
+                retryAt: performance.now() + this.retryMs,
+            };
             this.options.log(`front door: ${(error as Error).message}`);
             return this.tell(pod, waiting(pod, (error as Error).message));
         }
         await this.tell(pod, ready(pod));
+    }
+
+    private get retryMs(): number {
+        return this.options.retryMs ?? 60_000;
     }
 
     private async start(pod: V1Pod, program: string, mounts: DoorMounts): Promise<void> {
@@ -127,7 +134,7 @@ export class FrontDoorPods {
                     (path) => (this.envoy = { path, retryAt: 0 }),
                     (error: Error) => {
                         this.options.log(error.message);
-                        this.envoy = { failure: error.message, retryAt: performance.now() + againMs };
+                        this.envoy = { failure: error.message, retryAt: performance.now() + this.retryMs };
                     },
                 )
                 .finally(() => (this.getting = false));

@@ -180,7 +180,7 @@ function doorListener({ holdSeconds, tls }: DoorConfig) {
             rds: { route_config_name: "door", config_source: watched(secretsFolder, routesFile) },
             // Nobody is trusted with Envoy's own headers, which would say how often to try.
             use_remote_address: true,
-            internal_address_config: { unix_sockets: false },
+            internal_address_config: { cidr_ranges: [{ address_prefix: "255.255.255.255", prefix_len: 32 }] },
             normalize_path: true,
             merge_slashes: true,
             path_with_escaped_slashes_action: "REJECT_REQUEST",
@@ -188,7 +188,7 @@ function doorListener({ holdSeconds, tls }: DoorConfig) {
             // For the whole of a request to come in.
             request_timeout: "120s",
             stream_idle_timeout: `${holdSeconds + silenceSeconds}s`,
-            // A client that keeps its connection moves to a new door before the old one ends.
+            // A client that keeps its connection comes to meet a new door.
             common_http_protocol_options: { idle_timeout: "300s", max_connection_duration: `${silenceSeconds}s` },
             http2_protocol_options: { max_concurrent_streams: 200 },
             http_filters: doorFilters(),
@@ -217,7 +217,7 @@ function doorFilters() {
         }),
         // Limits nothing by itself: a consumer's route says of how many.
         extension("envoy.filters.http.local_ratelimit", "filters.http.local_ratelimit.v3.LocalRateLimit", {
-            stat_prefix: "none",
+            stat_prefix: unlimited,
         }),
         extension("envoy.filters.http.credential_injector", "filters.http.credential_injector.v3.CredentialInjector", {
             credential: token,
@@ -228,6 +228,9 @@ function doorFilters() {
     ];
 }
 
+/** Under which the filter counts what it limits without a route's limit: nothing. */
+export const unlimited = "unlimited";
+
 /** Seconds after which a client that was turned away may ask again. */
 export const retryAfter = 30;
 
@@ -237,19 +240,21 @@ export const retryAfter = 30;
  */
 const onAnswer = `
 function envoy_on_response(answer)
-  local headers = answer:headers()
-  local status = headers:get(":status")
+  local status = answer:headers():get(":status")
   if status == "404" then
     local body = answer:body(true)
     local text = body:length() > 0 and body:getBytes(0, body:length()) or ""
     if text:find("NotFoundError", 1, true) or text:find('"detail"', 1, true) then return end
     local message = '${JSON.stringify(failure("the model is not there now; ask again later", "service_unavailable"))}'
-    headers:replace(":status", "503")
-    headers:replace("content-type", "application/json")
-    headers:replace("content-length", tostring(body:setBytes(message)))
+    local length = body:setBytes(message)
     status = "503"
+    answer:headers():replace(":status", status)
+    answer:headers():replace("content-type", "application/json")
+    answer:headers():replace("content-length", tostring(length))
   end
-  if status == "503" and not headers:get("retry-after") then headers:add("retry-after", "${retryAfter}") end
+  if status == "503" and not answer:headers():get("retry-after") then
+    answer:headers():add("retry-after", "${retryAfter}")
+  end
 end
 `;
 
@@ -300,7 +305,6 @@ function appCluster({ url, maxWaiting }: DoorConfig) {
     return {
         name: "app",
         type: "STRICT_DNS",
-        respect_dns_ttl: true,
         connect_timeout: "10s",
         load_assignment: {
             cluster_name: "app",

@@ -1,8 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
 import { containerSecurity, podSecurity } from "../monitoring/pod";
-import type { ScrapeJob } from "../monitoring/scrape-jobs";
+import type { Relabeling, ScrapeJob } from "../monitoring/scrape-jobs";
 import type { FrontDoorSettings } from "../settings";
-import { bootstrapFile, doorMemory, doorPort, filesFolder, metricsPort, secretsFolder } from "./envoy";
+import { bootstrapFile, doorMemory, doorPort, filesFolder, metricsPort, secretsFolder, unlimited } from "./envoy";
 
 /**
  * Envoy 1.40.0 without a shell. By its tag alone: no registry of images could be asked for the digest where this was written.
@@ -21,8 +21,14 @@ export function doorLabels(model: string) {
     return { app: doorApp, model };
 }
 
-/** For how long a door that is replaced goes on with what it has: what it holds, and answers of ten minutes. */
-function lingerSeconds({ holdSeconds }: FrontDoorSettings): number {
+/**
+ * Seconds that a door that is replaced goes on with what it has. Not more: a namespace that is deleted waits for its pods before
+ * it gives back load balancers and volumes, and `ClusterContents` waits five minutes for all of that.
+ */
+const lingerSeconds = 60;
+
+/** Seconds for which a connection may be silent: while it is held, and while the engine thinks. */
+function silentSeconds({ holdSeconds }: FrontDoorSettings): number {
     return holdSeconds + 600;
 }
 
@@ -34,7 +40,6 @@ export function doorDeployment<Text extends Input<string>>(
 ) {
     const labels = doorLabels(model);
     const memory = doorMemory(settings);
-    const linger = lingerSeconds(settings);
     const container = {
         name: "envoy",
         image: envoyImage,
@@ -59,7 +64,7 @@ export function doorDeployment<Text extends Input<string>>(
         },
         securityContext: containerSecurity,
         // Told to end it would cut what runs. It gets no new connections meanwhile.
-        lifecycle: { preStop: { sleep: { seconds: linger } } },
+        lifecycle: { preStop: { sleep: { seconds: lingerSeconds } } },
         volumeMounts: [
             { name: "files", mountPath: filesFolder, readOnly: true },
             { name: "secrets", mountPath: secretsFolder, readOnly: true },
@@ -81,7 +86,7 @@ export function doorDeployment<Text extends Input<string>>(
             spec: {
                 automountServiceAccountToken: false,
                 securityContext: podSecurity,
-                terminationGracePeriodSeconds: linger + 10,
+                terminationGracePeriodSeconds: lingerSeconds + 10,
                 // A node that is lost is left after half a minute, not after five.
                 tolerations: soon,
                 containers: [container],
@@ -107,7 +112,7 @@ export function doorService(model: string, settings: FrontDoorSettings) {
 /** OVHcloud's load balancer would cut a request that waits after 50 s. Milliseconds. */
 export function balancerAnnotations(settings: FrontDoorSettings): Record<string, string> {
     if (settings.access === "internal") return {};
-    const silence = String(lingerSeconds(settings) * 1000);
+    const silence = String(silentSeconds(settings) * 1000);
     return Object.fromEntries(
         ["client-data", "member-data"].map((side) => [`loadbalancer.openstack.org/timeout-${side}`, silence]),
     );
@@ -138,5 +143,19 @@ export function doorJob(
         scrapeInterval: interval,
         scrapeTimeout: timeout,
         staticConfigs: [{ targets: [address], labels: { service: doorApp, model } }],
+        metricRelabelings: [
+            // Of the filter where it limits nobody.
+            { sourceLabels: [limitLabel], regex: unlimited, action: "drop" },
+            named("consumer", ["envoy_route", limitLabel]),
+            named("code", ["envoy_response_code"]),
+            { regex: `envoy_(route|virtual_host|response_code|cluster_name)|${limitLabel}`, action: "labeldrop" },
+        ],
     };
+}
+
+const limitLabel = "envoy_local_http_ratelimit_prefix";
+
+/** A label under the name that people ask for, of whichever of these Envoy gives. */
+function named(targetLabel: string, sourceLabels: string[]): Relabeling {
+    return { sourceLabels, separator: "", regex: "(.+)", targetLabel, action: "replace" };
 }

@@ -43,7 +43,16 @@ export interface ScrapeJob {
     authorization?: { type: "Bearer"; credentials: { name: string; key: string } };
     trackTimestampsStaleness?: boolean;
     staticConfigs: { targets: string[]; labels: Record<string, string> }[];
-    metricRelabelings?: { sourceLabels: string[]; regex: string; action: "drop" }[];
+    metricRelabelings?: Relabeling[];
+}
+
+/** What is done to each series, as far as jobs here do it. */
+export interface Relabeling {
+    sourceLabels?: string[];
+    separator?: string;
+    regex: string;
+    action: "drop" | "replace" | "labeldrop";
+    targetLabel?: string;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Cost, Range } from "./cost";
+import { hoursPerMonth, type Cost, type Range } from "./cost";
 import type { PriceList } from "./price-list";
 
 /** An amount for people: with cents, from a thousand on without; one of less than a cent is not shown as nothing. */
@@ -12,6 +12,18 @@ export function money(amount: number): string {
 export function costLine(cost: Cost, { source, remarks }: Pick<PriceList, "source" | "remarks">): string {
     const missing = cost.notPriced.length > 0 ? [`no price found of ${cost.notPriced.join(", ")}`] : [];
     return [`cost: ${amounts(cost)}`, ...(source ? [`prices: ${source}`] : []), ...missing, ...remarks].join("; ");
+}
+
+/** What a model's front door costs beside the nodes that it runs on; undefined where that is nothing. */
+export function frontDoorLine(model: string, { items, currency = "" }: Cost): string | undefined {
+    const own = items.filter(({ what }) => what.endsWith(` of ${model}'s front door`));
+    if (own.length === 0) return undefined;
+    const priced = own.every(({ pricePerHour }) => pricePerHour !== undefined);
+    const perHour = own.reduce((sum, one) => sum + (one.pricePerHour ?? 0), 0);
+    const amount = priced
+        ? `${money(perHour)} ${currency} an hour, ${money(perHour * hoursPerMonth)} ${currency} a month`
+        : "no price found";
+    return `${model}'s front door: a load balancer and its address, ${amount}, day and night; without them: frontDoor.access internal`;
 }
 
 function amounts({ currency = "", perHour, perMonth, idlePerHour, notPriced }: Cost): string {

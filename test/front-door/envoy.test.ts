@@ -1,10 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startDoor, type LocalDoor } from "../../sandbox/front-door/local-door";
 import { freePort } from "../../sandbox/http-server";
+import { makeAuthority } from "../../sandbox/ovhcloud/certificates";
 import { ensureEnvoy } from "../../sandbox/toolchain/envoy";
 import { doorFiles, doorSecrets, type DoorSecrets } from "../../src/front-door/envoy";
 import { appBody, scaling, startTestCloud, type TestCloud } from "../sandbox/ovhcloud/cloud";
@@ -18,6 +20,7 @@ const model = "Qwen/Qwen3-14B";
 
 let cloud: TestCloud;
 let door: LocalDoor;
+let program: string;
 let dir: string;
 let id: string;
 let token: string;
@@ -44,7 +47,7 @@ async function newApp(name: string): Promise<string> {
 }
 
 beforeAll(async () => {
-    const program = await ensureEnvoy(console.log);
+    program = await ensureEnvoy(console.log);
     dir = mkdtempSync(join(tmpdir(), "front door-"));
     cloud = await startTestCloud({ speed });
     await cloud.api("POST", "/ai/authorization");
@@ -214,6 +217,34 @@ describe.sequential("a front door", () => {
         door.update(mounts());
     });
 
+    it("serves TLS with its certificate, and takes in the next one while it runs", async () => {
+        const authority = await makeAuthority("CN=an authority of this test");
+        const [first, next] = await Promise.all(
+            ["one.example.org", "two.example.org"].map((name) => authority.issue(`CN=${name}`, { names: [name] })),
+        );
+        const secured = (tls: typeof first) => ({
+            files: doorFiles({ url: cloud.app(id).url, tls: true, ...hold }),
+            secrets: doorSecrets({ clients, token, tls, ...hold }),
+        });
+        const [own, port, caFile] = [join(dir, "tls"), await freePort(), cloud.cloud.caFile];
+        const other = await startDoor({ dir: own, program: program, port, mounts: secured(first), caFile, speed });
+        const subject = () =>
+            new Promise<string>((resolve, reject) => {
+                const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
+                    resolve(socket.getPeerCertificate().subject.CN);
+                    socket.destroy();
+                }).on("error", reject);
+            });
+        try {
+            expect(other.url).toMatch(/^https:/);
+            expect(await subject()).toBe("one.example.org");
+            other.update(secured(next));
+            await expect.poll(subject, { timeout: 20_000 }).toBe("two.example.org");
+        } finally {
+            await other.stop();
+        }
+    });
+
     it("holds requests for an app that is replaced, and sends them to the one that takes its place", async () => {
         await asleep();
         await cloud.api("PUT", `/ai/app/${id}/stop`);
@@ -247,5 +278,7 @@ describe.sequential("a front door", () => {
         const said = [readFileSync(door.logFile, "utf8"), readFileSync(`/proc/${door.pid}/cmdline`, "utf8")].join("");
         for (const secret of secrets) expect(said).not.toContain(secret);
         expect(said).toContain("envoy");
+        // Of its configuration it finds nothing to complain of.
+        expect(said).not.toMatch(/deprecated|\[(error|critical)\]/i);
     });
 });

@@ -81,6 +81,14 @@ describe("a front door", () => {
         expect(what.filter((one) => one.startsWith("gateway"))).toHaveLength(1);
     });
 
+    it("is gone long before its namespace is given up on", async () => {
+        const { template } = (await withDoor()).find("Deployment", "ministral-front-door").inputs.spec;
+        const { terminationGracePeriodSeconds: grace, containers } = template.spec;
+        expect(containers[0].lifecycle.preStop.sleep.seconds).toBeLessThan(grace);
+        // Of ClusterContents, which has the balancers and volumes given back: half of its time at most.
+        expect(grace).toBeLessThan(300 / 2);
+    });
+
     it("is restarted by nothing that Envoy reads again", async () => {
         const sum = async (more: object) => {
             const models = { ministral: { frontDoor: { ...frontDoor, ...more } } };

@@ -1,9 +1,16 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+
 type Config = Record<string, unknown>;
 
-const files: Record<string, string> = {
-    "chain.pem": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
-    "key.pem": "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
-};
+let made: Record<string, string> | undefined;
+
+/** A certificate and its key, made when a command names one: by a program of its own, since commands are read at once. */
+function fileOf(name: string): string {
+    const program = ["--import", "tsx", join(__dirname, "make-certificate.ts")];
+    made ??= JSON.parse(execFileSync(process.execPath, program, { encoding: "utf8" })) as Record<string, string>;
+    return made[name];
+}
 
 /** A command as a person pastes it, taken apart. */
 interface SetCommand {
@@ -29,7 +36,7 @@ export function readSetCommand(line: string): SetCommand {
     }
     return {
         key,
-        written: from < 0 ? written : files[written],
+        written: from < 0 ? written : fileOf(written),
         isPath: options.includes("--path"),
         isSecret: options.includes("--secret"),
     };

@@ -30,13 +30,13 @@ export const frontDoor = z.strictObject({
      * For how long a request waits for a replica, about; then it gets 503 with `Retry-After`. A boot takes minutes.
      * @unit seconds
      * @default none: 900
-     * @change live for new requests; the door's pod is replaced, and ends what it has
+     * @change live for new requests; the door's pod is replaced, and what the old one has is cut after a minute
      */
     holdSeconds: count.min(1).max(3600).default(900),
     /**
      * How many requests may wait at a time; others get 503 with `Retry-After` at once.
      * @default none: 100
-     * @change live; the door's pod is replaced, and ends what it has
+     * @change live; the door's pod is replaced, and what the old one has is cut after a minute
      * @cost 5 MiB of the cluster's memory each at most
      */
     maxWaiting: count.min(1).max(1000).default(100),

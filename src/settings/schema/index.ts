@@ -85,6 +85,11 @@ export const settingsSchema = z.strictObject({
     /**
      * Private key of every `frontDoor.certificate`, PEM; encrypted.
      * @default none
+     * @example
+     * pulumi config set --path 'models.ministral.frontDoor.clients[0]' search
+     * pulumi config set --secret --path clientKeys.search made-up-key-of-search
+     * pulumi config set --path models.ministral.frontDoor.certificate < chain.pem
+     * pulumi config set --secret frontDoorTlsKey < key.pem
      * @change live
      */
     frontDoorTlsKey: pem("(.+ )?PRIVATE KEY").optional(),

@@ -56,7 +56,7 @@ export const clientKey = z
     .string()
     .regex(
         /^[\w.~+/=-]{16,256}$/,
-        "give 16 to 256 letters, digits and . _ ~ + / = -, such as openssl rand -hex 24 writes",
+        'give 16 to 256 letters, digits and . _ ~ + / = -, such as "made-up-key-0123456789", and best what openssl rand -hex 24 writes',
     );
 /** A text that goes where Alertmanager and Prometheus take `{{ }}` for a template. */
 export const plain = (pattern: RegExp, rule: string) =>

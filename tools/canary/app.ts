@@ -48,10 +48,15 @@ export function canaryInputs({ projectId, huggingFaceToken, mark, settings, repl
     return inputs;
 }
 
+/** Within the 63 characters of a name. */
+export function canaryName({ appName }: Pick<ModelSettings, "appName">): string {
+    return `${appName.slice(0, 56)}-canary`;
+}
+
 function canarySettings(settings: ModelSettings, mark: CanaryMark, replicas: number): ModelSettings {
     return {
         ...settings,
-        appName: `${settings.appName.slice(0, 56)}-canary`,
+        appName: canaryName(settings),
         replicas: { min: replicas, max: replicas },
         labels: labelsOf(mark),
         tokens: { ...settings.tokens, label: canaryLabels.id },

@@ -21,6 +21,4 @@ it("a destroy that was killed is finished by another, and what it has left until
     console.log(teardownsTable(teardowns));
     expect(teardowns.filter((one) => !isTornDown(one))).toEqual([]);
     expect(teardowns).toHaveLength(2);
-    // Early in it the app runs on, and is billed.
-    expect(teardowns[0].perHour).toBeGreaterThan(1);
 });

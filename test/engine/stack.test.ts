@@ -259,12 +259,6 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         stage.configure({ "models.ministral.image": "vllm/vllm-openai:v0.13.1" });
     });
 
-    it("a renamed stack, and one whose state lies elsewhere, are the same stack", async () => {
-        await succeed(followRunbook(stage, "Rename the stack"));
-        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
-        await succeed(followRunbook(stage, "Move the state"));
-    });
-
     it("a scrape token that is not the platform's any more shows as up == 0", async () => {
         const outputs = (await stage.outputs()) as StackOutputs;
         const answer = await fetch(
@@ -298,6 +292,12 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         }
         expect(state).not.toContain("client-key-data");
         expect(state).not.toContain("hf_sandbox_not_a_real_token");
+    });
+
+    it("a renamed stack, and one whose state lies elsewhere, are the same stack", async () => {
+        await succeed(followRunbook(stage, "Rename the stack"));
+        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
+        await succeed(followRunbook(stage, "Move the state"));
     });
 
     it("destroy leaves nothing: no app, no token, no cluster", async () => {

@@ -13,8 +13,7 @@ import { appArgs, tokenArgs } from "../../src/inference/app-args";
 import { transformed } from "../../src/transform";
 import type { ModelSettings } from "../../src/settings";
 import { transforms } from "../../transforms";
-import { canaryLabels, labelsOf, type CanaryMark } from "./marks";
-import { adoptionLabelOf } from "./remove";
+import { adoptionLabelOf, canaryLabels, labelsOf, type CanaryMark } from "./marks";
 
 /** What a canary is made of. */
 export interface CanarySpec {

@@ -294,12 +294,6 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(state).not.toContain("hf_sandbox_not_a_real_token");
     });
 
-    it("a renamed stack, and one whose state lies elsewhere, are the same stack", async () => {
-        await succeed(followRunbook(stage, "Rename the stack"));
-        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
-        await succeed(followRunbook(stage, "Move the state"));
-    });
-
     it("destroy leaves nothing: no app, no token, no cluster", async () => {
         await succeed(followRunbook(stage, "Tear everything down"));
         expect(stage.cloud.api.apps()).toEqual([]);

@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import { isTornDown, runTeardowns, teardownsTable } from "./teardowns";
 import { header, isAsPromised, row, runKills } from "./kill";
 
 it(
@@ -14,13 +13,3 @@ it(
         expect(kills).toHaveLength(20);
     },
 );
-
-it("a destroy that was killed is finished by another, and what it has left until then is known", async () => {
-    // More moments: node --import tsx test/engine/teardowns.ts --moments 10
-    const teardowns = await runTeardowns(2, Number(process.env.TEST_SEED ?? 7));
-    console.log(teardownsTable(teardowns));
-    expect(teardowns.filter((one) => !isTornDown(one))).toEqual([]);
-    expect(teardowns).toHaveLength(2);
-    // Early in it the app runs on, and is billed.
-    expect(teardowns[0].perHour).toBeGreaterThan(1);
-});

@@ -23,16 +23,9 @@ export function runbookSections(): Section[] {
         }));
 }
 
-/**
- * Does what a section says, line by line as a person would, up to the first that fails.
- * @param values what stands in the place of words such as `CLUSTER_ID`
- */
-export function followRunbook(stage: Stage, heading: string, values: Record<string, string> = {}): Promise<PulumiRun> {
+/** Does what a section says, line by line as a person would, up to the first that fails. */
+export function followRunbook(stage: Stage, heading: string): Promise<PulumiRun> {
     const section = runbookSections().find((one) => one.heading === heading);
     if (!section || section.commands.length === 0) throw new Error(`docs/day-two.md has no commands for "${heading}"`);
-    const script = Object.entries(values).reduce(
-        (text, [word, value]) => text.replaceAll(word, value),
-        section.commands.join("\n"),
-    );
-    return stage.shell(script);
+    return stage.shell(section.commands.join("\n"));
 }

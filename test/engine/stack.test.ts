@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { sandboxProjectId, tokenOf } from "../../sandbox/credentials";
+import { tokenOf } from "../../sandbox/credentials";
 import { checkout } from "../../sandbox/layout";
 import type { Report } from "../../tools/loadtest/report";
 import type { StackOutputs } from "../../tools/stack";
@@ -259,12 +259,6 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         stage.configure({ "models.ministral.image": "vllm/vllm-openai:v0.13.1" });
     });
 
-    it("a renamed stack, and one whose state lies elsewhere, are the same stack", async () => {
-        await succeed(followRunbook(stage, "Rename the stack"));
-        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
-        await succeed(followRunbook(stage, "Move the state"));
-    });
-
     it("a scrape token that is not the platform's any more shows as up == 0", async () => {
         const outputs = (await stage.outputs()) as StackOutputs;
         const answer = await fetch(
@@ -298,23 +292,6 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         }
         expect(state).not.toContain("client-key-data");
         expect(state).not.toContain("hf_sandbox_not_a_real_token");
-    });
-
-    it("a lost state is made anew around what is there", async () => {
-        const kept = () => ({ apps: stage.cloud.api.apps().map(({ id }) => id), clusters: stage.cloud.api.clusters() });
-        const before = kept();
-        await succeed(stage.pulumi(["stack", "rm", "--force", "--yes", "--preserve-config", "--stack", "test"]));
-        const values = {
-            "00000000-0000-4000-8000-000000000000": before.apps[0],
-            PROJECT_ID: sandboxProjectId,
-            CLUSTER_ID: before.clusters[0],
-        };
-        await succeed(followRunbook(stage, "The state is lost", values));
-        expect(kept()).toEqual(before);
-        await succeed(stage.previewNothing());
-        // Nobody knows the old tokens any more; a person deletes them.
-        stage.cloud.api.revokeTokens();
-        await succeed(stage.refresh());
     });
 
     it("destroy leaves nothing: no app, no token, no cluster", async () => {

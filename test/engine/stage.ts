@@ -217,7 +217,8 @@ config=(--config-file '${configFile}' --cwd '${program}')
 [[ " $* " == *" --stack "* ]] && stack=(--non-interactive --color never)
 case "$1 $2" in
 "stack init") exec "$own" "$@" --non-interactive ;;
-"up "* | "refresh "* | "destroy "* | "import "*) exec "$own" "$@" --yes "\${stack[@]}" "\${config[@]}" ;;
+"up "* | "refresh "* | "destroy "*) exec "$own" "$@" --yes --skip-preview "\${stack[@]}" "\${config[@]}" ;;
+"import "*) exec "$own" "$@" --yes "\${stack[@]}" "\${config[@]}" ;;
 "preview "* | "config "*) exec "$own" "$@" "\${stack[@]}" "\${config[@]}" ;;
 "cancel "*) exec "$own" "$@" --yes "\${stack[@]}" ;;
 *) exec "$own" "$@" "\${stack[@]}" ;;

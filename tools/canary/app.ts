@@ -13,8 +13,7 @@ import { appArgs, tokenArgs } from "../../src/inference/app-args";
 import { transformed } from "../../src/transform";
 import type { ModelSettings } from "../../src/settings";
 import { transforms } from "../../transforms";
-import { canaryLabels, labelsOf, type CanaryMark } from "./marks";
-import { adoptionLabelOf } from "./remove";
+import { adoptionLabelOf, canaryLabels, labelsOf, type CanaryMark } from "./marks";
 
 /** What a canary is made of. */
 export interface CanarySpec {
@@ -48,10 +47,15 @@ export function canaryInputs({ projectId, huggingFaceToken, mark, settings, repl
     return inputs;
 }
 
+/** Within the 63 characters of a name. */
+export function canaryName({ appName }: Pick<ModelSettings, "appName">): string {
+    return `${appName.slice(0, 56)}-canary`;
+}
+
 function canarySettings(settings: ModelSettings, mark: CanaryMark, replicas: number): ModelSettings {
     return {
         ...settings,
-        appName: `${settings.appName.slice(0, 56)}-canary`,
+        appName: canaryName(settings),
         replicas: { min: replicas, max: replicas },
         labels: labelsOf(mark),
         tokens: { ...settings.tokens, label: canaryLabels.id },

@@ -1,4 +1,4 @@
-import type { LiveApp } from "../../packages/ai-deploy/src/app/live";
+import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/app/live";
 
 /** The labels by which a canary says what it is, to whoever finds it. */
 export const canaryLabels = {
@@ -21,10 +21,19 @@ export function labelsOf({ id, of, until }: CanaryMark): Record<string, string> 
     return { [canaryLabels.id]: id, [canaryLabels.of]: of, [canaryLabels.until]: shortTime(until) };
 }
 
-/** Undefined: it is no canary. One whose end cannot be read has ended. */
+/** The label by which the provider finds an app whose creation had no clear answer. */
+export function adoptionLabelOf({ id }: Pick<CanaryMark, "id">): string {
+    return `canary-${id}`;
+}
+
+/**
+ * Undefined: it is no canary. One whose end cannot be read has ended. No app of a stack is taken for one, whatever its labels: the
+ * one by which the provider finds it is its own, and cannot be configured.
+ */
 export function markOf({ spec }: Pick<LiveApp, "spec">): CanaryMark | undefined {
-    const { [canaryLabels.id]: id, [canaryLabels.of]: of, [canaryLabels.until]: until = "" } = spec.labels ?? {};
-    if (id === undefined || of === undefined) return undefined;
+    const labels = spec.labels ?? {};
+    const { [canaryLabels.id]: id, [canaryLabels.of]: of, [canaryLabels.until]: until = "" } = labels;
+    if (id === undefined || of === undefined || labels[adoptionLabelName] !== adoptionLabelOf({ id })) return undefined;
     return { id, of, until: readTime(until) };
 }
 

@@ -68,8 +68,9 @@ export function readOptions(args: string[]): CanaryOptions {
     if (!help && !cleanUp && image === undefined && revision === undefined) {
         throw new Error("name what is new: --image IMAGE, --revision REVISION, or both");
     }
-    if (trace !== undefined && values.workers !== undefined)
+    if (trace !== undefined && values.workers !== undefined) {
         throw new Error("--trace and --workers exclude each other");
+    }
     return {
         ...{ stack, model, image, revision, trace, answers, json, ca, yes, help, cleanUp },
         workers: number("workers", 1),

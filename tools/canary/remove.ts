@@ -7,7 +7,7 @@ import { goingStates, type LiveApp } from "../../packages/ai-deploy/src/app/live
 import type { Context } from "../../packages/ai-deploy/src/process/context";
 import { ProjectTokens } from "../../packages/ai-deploy/src/token/project-tokens";
 import { Poller } from "../../packages/ai-deploy/src/waiting/poller";
-import { canaryLabels, markOf, type CanaryMark } from "./marks";
+import { adoptionLabelOf, canaryLabels, markOf, type CanaryMark } from "./marks";
 
 /** What the provider's lifecycles need, for a process that is not Pulumi's. Paced by the variables of the provider. */
 export function lifecycleContext(credentials: Credentials, progress: (line: string) => void): Context {
@@ -27,11 +27,6 @@ export interface Removable {
     /** Of the app, for messages. */
     name: string;
     deleteSeconds?: number;
-}
-
-/** The label by which the provider finds an app whose creation had no clear answer. */
-export function adoptionLabelOf({ id }: Pick<CanaryMark, "id">): string {
-    return `canary-${id}`;
 }
 
 /**

@@ -21,7 +21,7 @@ import {
 } from "../stack";
 import { readApp, wakeCommand } from "../verify/app";
 import { compareAnswers, readQuestions, type Asked } from "./answers";
-import { bringUp, type CanarySpec } from "./app";
+import { bringUp, canaryName, type CanarySpec } from "./app";
 import { startKeeper } from "./keeper";
 import { measureBoth } from "./measure";
 import { readOptions, usage, type CanaryOptions } from "./options";
@@ -151,7 +151,7 @@ async function tryOut(
 ): Promise<Verdict> {
     const { spec, settings, output, credentials, context, options } = plan;
     const { projectId, mark } = spec;
-    const name = `${settings.appName}-canary`;
+    const name = canaryName(settings);
     const { deleteSeconds } = settings.timeouts;
     const keeper = await startKeeper({ credentials, canary: { projectId, mark, name, deleteSeconds } });
     try {

@@ -53,8 +53,9 @@ function loadFindings({ changes, errors, reports }: LoadCompared, { slower, fail
             why: `${between}, at most ${signed(slower)} is allowed`,
         });
     }
-    if (changes.length === 0)
+    if (changes.length === 0) {
         findings.push({ what: "times", level: "unsure", why: "too little was answered to compare" });
+    }
     for (const [which, { valid, clientLimits }] of Object.entries(reports)) {
         if (valid) continue;
         const why = `at the ${which} the client or its machine was the limit: ${clientLimits.join("; ")}`;

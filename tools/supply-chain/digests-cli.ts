@@ -16,11 +16,7 @@ export async function printDigests(
         images.length > 0 ? images.map((image) => ({ image, place: { file: "" } })) : namedImages(folder);
     const known = new Map<string, Promise<Resolved | Error>>();
     for (const { image } of named) {
-        if (!known.has(image))
-            known.set(
-                image,
-                resolveDigest(image).catch((error: Error) => error),
-            );
+        known.set(image, known.get(image) ?? resolveDigest(image).catch((error: Error) => error));
     }
     const rows: string[][] = [["image", "digest", ""]];
     const found: { named: NamedImage; resolved: Resolved }[] = [];

@@ -56,7 +56,7 @@ export function readReference(image: string) {
 /** Asks the image's registry. Throws an Error for people when it does not answer, or answers with something else. */
 export async function resolveDigest(image: string): Promise<Resolved> {
     const { host, path, tag, digest: given } = readReference(image);
-    const digest = await digestOf(host, path, tag ?? given!);
+    const digest = await digestOf(host, path, tag ?? given);
     if (tag === undefined && digest !== given) throw new Error(`${host} gave another image for ${image}: ${digest}`);
     const state = given === undefined ? "not pinned" : given === digest ? "pinned" : "moved";
     return { digest, pinned: `${image.split("@")[0]}@${digest}`, state };

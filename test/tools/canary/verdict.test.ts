@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { LiveApp } from "../../../packages/ai-deploy/src/app/live";
 import { compared } from "../../../tools/canary/answers";
+import { labelsOf, markOf } from "../../../tools/canary/marks";
 import { compareReports } from "../../../tools/canary/measure";
 import { questions } from "../../../tools/canary/questions";
 import { judge } from "../../../tools/canary/verdict";
@@ -78,5 +80,22 @@ describe("answers", () => {
 
     it("of the questions that come with the tool: each expression can be read, none fits every answer", () => {
         for (const { expect: pattern } of questions) expect(new RegExp(pattern, "i").test("I do know it.")).toBe(false);
+    });
+});
+
+describe("the labels", () => {
+    const mark = { id: "0123456789abcdef", of: "ministral", until: new Date("2026-11-26T12:15:00Z") };
+    const app = (labels: Record<string, string>) => ({ spec: { labels } }) as unknown as LiveApp;
+
+    it("come back as they were, and an end that cannot be read is past", () => {
+        const labels = { ...labelsOf(mark), "pulumi-adoption-id": "canary-0123456789abcdef" };
+        expect(markOf(app(labels))).toEqual(mark);
+        expect(markOf(app({ ...labels, "canary-until": "soon" }))!.until.getTime()).toBe(0);
+        for (const value of Object.values(labels)) expect(value).toMatch(/^[\w.-]{1,63}$/);
+    });
+
+    it("make no canary, to be removed, of an app of a stack that somebody gave them", () => {
+        expect(markOf(app({ ...labelsOf(mark), "pulumi-adoption-id": "fedcba9876543210" }))).toBeUndefined();
+        expect(markOf(app(labelsOf(mark)))).toBeUndefined();
     });
 });

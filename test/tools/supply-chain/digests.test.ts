@@ -127,7 +127,7 @@ describe("all images that a checkout names", () => {
         // The one of the pods is at Docker Hub.
         const real = fetch;
         vi.spyOn(globalThis, "fetch").mockImplementation((url, options) =>
-            String(url).includes("docker.io") ? Promise.reject(new Error("not from a test")) : real(url, options),
+            (url as string).includes("docker.io") ? Promise.reject(new Error("not from a test")) : real(url, options),
         );
         let said = "";
         vi.spyOn(console, "log").mockImplementation((line) => void (said += `${line}\n`));

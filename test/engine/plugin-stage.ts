@@ -1,5 +1,5 @@
 import { mkdirSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { version } from "../../packages/ai-deploy/package.json";
 import { checkout } from "../../sandbox/layout";
 import type { ManagedKubernetes } from "../../sandbox/ovhcloud/mks";
@@ -7,14 +7,14 @@ import type { Stage } from "./stage";
 
 export { openStage, type Stage } from "./stage";
 
-const pluginFolder = join(checkout, "packages/ai-deploy/plugin");
-export const pluginExecutable = join(pluginFolder, "pulumi-resource-ovh-ai-deploy");
+export const pluginExecutable = join(checkout, "packages/ai-deploy/plugin/pulumi-resource-ovh-ai-deploy");
 
 /** Puts the plugin of packages/ai-deploy where the stage's engine looks for it. */
 export function installPlugin(stage: Stage): void {
-    const plugins = join(stage.layout.pulumiHome, "plugins");
-    mkdirSync(plugins, { recursive: true });
-    symlinkSync(pluginFolder, join(plugins, `resource-ovh-ai-deploy-v${version}`));
+    // A folder of its own: the engine passes over those that are links.
+    const folder = join(stage.layout.pulumiHome, "plugins", `resource-ovh-ai-deploy-v${version}`);
+    mkdirSync(folder, { recursive: true });
+    symlinkSync(pluginExecutable, join(folder, basename(pluginExecutable)));
 }
 
 const fail = (): never => {

@@ -224,7 +224,7 @@ it("kill -9 leaves nothing: the keeper outlives it", async () => {
     child.kill("SIGKILL");
     // The keeper writes to the same pipe: it ends with the later of the two.
     let said = "";
-    for await (const part of child.stdout!) said += (part as Buffer).toString();
+    for await (const part of child.stdout) said += (part as Buffer).toString();
     expect(said).toMatch(/-canary is removed\n$/);
     expect(leftBehind()).toEqual([]);
     expect(test.cloud.apps().map(({ id }) => id)).toEqual([firstId]);

@@ -17,6 +17,7 @@ const ownPrograms = new Set([
     "prometheus-operator",
     "alertmanager",
     "grafana",
+    "envoy",
 ]);
 
 interface Process {

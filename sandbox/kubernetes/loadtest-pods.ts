@@ -20,6 +20,8 @@ export interface LoadtestPodsOptions {
 export class LoadtestPods {
     private readonly core: CoreV1Api;
     private readonly running = new Map<string, Child>();
+    /** Exit codes of those that have ended, until the cluster has them no more: it may not know of it yet. */
+    private readonly exitCodes = new Map<string, number>();
     /** Of the pods of each Job: where their first one listens. */
     private readonly ports = new Map<string, number>();
 
@@ -35,9 +37,13 @@ export class LoadtestPods {
         const { items } = await this.core.listPodForAllNamespaces({ labelSelector: `app=${loadtestApp}` });
         const there = new Set(items.map(({ metadata }) => metadata!.name!));
         for (const [name, child] of this.running) if (!there.has(name)) await child.stop();
+        for (const name of this.exitCodes.keys()) if (!there.has(name)) this.exitCodes.delete(name);
         for (const pod of items) {
+            const name = pod.metadata!.name!;
             if (pod.metadata!.deletionTimestamp) await this.end(pod);
-            else if (pod.status?.phase === "Running" && !this.running.has(pod.metadata!.name!)) await this.start(pod);
+            else if (pod.status?.phase !== "Running" || this.running.has(name)) continue;
+            else if (this.exitCodes.has(name)) await this.tellEnd(pod, this.exitCodes.get(name)!);
+            else await this.start(pod);
         }
     }
 
@@ -72,11 +78,12 @@ export class LoadtestPods {
         });
         this.running.set(name!, child);
         void child.ended.then(async () => {
+            const code = child.exit === "exit code 0" ? 0 : Number(/\d+$/.exec(child.exit!)?.[0] ?? 137);
+            this.exitCodes.set(name!, code);
             this.running.delete(name!);
             rmSync(mounts, { recursive: true, force: true });
-            const code = child.exit === "exit code 0" ? 0 : Number(/\d+$/.exec(child.exit!)?.[0] ?? 137);
-            // What it was told too late, the next look tells again: its output is there.
-            await this.tellEnd(pod, code, code === 0 ? "Completed" : "Error").catch(() => undefined);
+            // What cannot be told now, the next look tells.
+            await this.tellEnd(pod, code).catch(() => undefined);
         });
     }
 
@@ -114,7 +121,11 @@ export class LoadtestPods {
             .catch((error: unknown) => orGone(error));
     }
 
-    private async tellEnd(pod: V1Pod, exitCode: number, reason: string): Promise<void> {
+    private async tellEnd(
+        pod: V1Pod,
+        exitCode: number,
+        reason = exitCode === 0 ? "Completed" : "Error",
+    ): Promise<void> {
         const { name, namespace } = pod.metadata as { name: string; namespace: string };
         const finishedAt = new Date().toISOString();
         const terminated = { exitCode, reason, finishedAt, startedAt: pod.metadata!.creationTimestamp };

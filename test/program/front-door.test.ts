@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { findEnvoy } from "../../sandbox/toolchain/envoy";
 import { envoyVersions } from "../../sandbox/toolchain/recipes";
-import { filesFolder, secretsFolder, tries } from "../../src/front-door/envoy";
+import { tries } from "../../src/front-door/envoy";
 import { envoyImage } from "../../src/front-door/manifests";
 import { deploy } from "./deploy";
 
@@ -114,22 +109,5 @@ describe("a front door", () => {
 
     it("runs the Envoy that the sandbox runs", () => {
         expect(envoyImage).toMatch(new RegExp(`-v${envoyVersions.version}$`));
-    });
-
-    // Whether Envoy takes all of it, test/front-door/envoy.test.ts shows; here only where one is at hand.
-    it.skipIf(!findEnvoy())("has a configuration that Envoy takes", async () => {
-        const stack = await withDoor();
-        const dir = mkdtempSync(join(tmpdir(), "front door-"));
-        const files = {
-            ...stack.find("ConfigMap", "ministral-front-door").inputs.data,
-            ...stack.find("Secret", "ministral-front-door").inputs.stringData,
-        } as Record<string, string>;
-        for (const [name, text] of Object.entries(files)) {
-            writeFileSync(join(dir, name), text.replaceAll(filesFolder, dir).replaceAll(secretsFolder, dir));
-        }
-        const args = ["--mode", "validate", "--disable-hot-restart", "--config-path", join(dir, "envoy.json")];
-        const { status, stderr } = spawnSync(findEnvoy()!, args, { encoding: "utf8" });
-        rmSync(dir, { recursive: true });
-        expect(status, stderr).toBe(0);
     });
 });

@@ -126,7 +126,10 @@ describe.sequential("a load test in the cluster", () => {
         run.stop("interrupted by Ctrl-C");
         await done;
         expect(run.stopped).toBe("interrupted by Ctrl-C");
-        expect(run.results.outcomes.length + run.results.cancelled).toBe(asked.length);
+        // Of each worker's last one the server need not have heard yet.
+        const begun = run.results.outcomes.length + run.results.cancelled;
+        expect(begun).toBeGreaterThanOrEqual(asked.length);
+        expect(begun).toBeLessThanOrEqual(asked.length + 4);
         expect(run.results.cancelled).toBeGreaterThan(0);
     });
 

@@ -7,6 +7,7 @@ const real = [
     "test/front-door/*.test.ts",
     "test/sandbox/{kubernetes,prometheus,plugins,console}/**/*.test.ts",
     "test/tools/dashboards/render.test.ts",
+    "test/plan/past-prometheus.test.ts",
 ];
 
 /** Like unit tests, but they ask promtool, amtool or Alertmanager. */

@@ -32,7 +32,8 @@ it("every test that runs programs of the toolchain is of a project that has them
         // Tests of the toolchain itself make programs of their own.
         .filter((file) => !file.startsWith("test/sandbox/toolchain/"));
     const tools = projects.find(({ test }) => test.name === "tools")!.test.include;
-    const real = /^test\/(engine|sandbox\/(kubernetes|prometheus|plugins|console))\/|^test\/tools\/dashboards\/render/;
+    const real =
+        /^test\/(engine|sandbox\/(kubernetes|prometheus|plugins|console))\/|^test\/(tools\/dashboards\/render|plan\/past-)/;
     expect(needing.filter((file) => !real.test(file)).sort()).toEqual([...tools].sort());
     for (const { test } of projects) expect(test.globalSetup !== undefined).toBe(test.name !== "unit");
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ask } from "../http";
-import { drawnInterval, type Interval } from "./drawn";
+import type { Interval } from "../loadtest/statistics";
+import { drawnInterval } from "./drawn";
 import { questions, type Question } from "./questions";
 
 /** One of the two apps, as its clients reach it. */

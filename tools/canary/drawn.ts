@@ -1,12 +1,7 @@
-import { quantile } from "../loadtest";
+import { interval95, type Interval } from "../loadtest/statistics";
 import { randomOf } from "../random";
 
 const draws = 2000;
-
-export interface Interval {
-    from: number;
-    to: number;
-}
 
 /**
  * Between what a figure lies with a probability of 95 %, by drawing the things that it is of anew (bootstrap). Seeded: the
@@ -22,6 +17,5 @@ export function drawnInterval(counts: number[], figure: (places: number[][]) => 
         const value = figure(places);
         if (value !== undefined) values.push(value);
     }
-    const sorted = Float64Array.from(values).sort();
-    return { from: quantile(sorted, 0.025), to: quantile(sorted, 0.975) };
+    return interval95(values);
 }

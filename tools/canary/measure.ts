@@ -1,7 +1,8 @@
 import type { LoadRun } from "../loadtest";
 import { compareBlocks, type Change } from "../loadtest/compare";
 import { makeReport, type Report } from "../loadtest/report";
-import { drawnInterval, type Interval } from "./drawn";
+import type { Interval } from "../loadtest/statistics";
+import { drawnInterval } from "./drawn";
 
 /** A figure of both apps, and between what the canary's over the first's, or less it, lies with a probability of 95 %. */
 export interface Compared {

@@ -3,7 +3,7 @@ import { table } from "../../machine/terminal";
 import type { Block } from "./blocks";
 import { randomOf } from "../random";
 import type { Report } from "./report";
-import { bucketMiddle, histogramEntries, quantile } from "./statistics";
+import { bucketMiddle, histogramEntries, interval95, type Interval } from "./statistics";
 import { seconds } from "./text";
 import { UsageError } from "./usage-error";
 
@@ -15,7 +15,7 @@ export interface Change {
     after: number;
     /** `after` over `before`, and between what it lies with a probability of 95 %. */
     ratio: number;
-    interval: { from: number; to: number };
+    interval: Interval;
     /** The interval leaves out 1. */
     significant: boolean;
     /** More is better, as of a rate; else less, as of a time. */
@@ -50,8 +50,7 @@ export function compareBlocks(before: Block[], after: Block[]): Change[] {
     return names.flatMap((name, i) => {
         if (!was[i] || !is[i]) return [];
         const known = drawn.filter(([a, b]) => a[i] && b[i]);
-        const ratios = Float64Array.from(known, ([a, b]) => b[i]! / a[i]!).sort();
-        const interval = { from: quantile(ratios, 0.025), to: quantile(ratios, 0.975) };
+        const interval = interval95(known.map(([a, b]) => b[i]! / a[i]!));
         const significant = interval.from > 1 || interval.to < 1;
         const moreIsBetter = rates.includes(name);
         return { name, before: was[i], after: is[i], ratio: is[i] / was[i], interval, significant, moreIsBetter };

@@ -57,6 +57,18 @@ function quantileOf(at: (place: number) => number, count: number, q: number): nu
     return place === below ? at(below) : at(below) + (place - below) * (at(above) - at(below));
 }
 
+/** Between what a figure lies with a probability of 95 %. */
+export interface Interval {
+    from: number;
+    to: number;
+}
+
+/** The middle 95 % of values, such as those of a figure whose data were drawn anew (bootstrap); in any order, not empty. */
+export function interval95(values: number[]): Interval {
+    const sorted = Float64Array.from(values).sort();
+    return { from: quantile(sorted, 0.025), to: quantile(sorted, 0.975) };
+}
+
 /**
  * Exact figures of all values, or null when there are none. `unknown` more are known to be longer than all of these and
  * than `least`, no more (right-censored).

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
 import { createKwokMks, type KwokMks } from "../../../sandbox/kubernetes/kwok";
 import { ensureToolchain, type Toolchain } from "../../../sandbox/toolchain/toolchain";
 
@@ -13,7 +14,10 @@ export interface ControlPlanes {
     log: string[];
     /** Another one on the same folder, as after a restart of the sandbox. */
     again(): KwokMks;
-    remove(): void;
+    /** Calls this again and again, as the sandbox's daemon does. Gives what ends it. */
+    keepLooking(look: () => Promise<void>): () => void;
+    /** Ends whatever runs in the folder, and removes it. */
+    close(): Promise<void>;
 }
 
 export async function controlPlanes(): Promise<ControlPlanes> {
@@ -32,7 +36,22 @@ export async function controlPlanes(): Promise<ControlPlanes> {
             },
             log: (line) => log.push(line),
         });
-    return { dir, bin, log, mks: again(), again, remove: () => rmSync(dir, { recursive: true, force: true }) };
+    const mks = again();
+    return {
+        ...{ dir, bin, log, mks, again },
+        keepLooking(look): () => void {
+            let looking = true;
+            void (async () => {
+                for (; looking; await sleep(200)) await look().catch((error: Error) => log.push(error.message));
+            })();
+            return () => void (looking = false);
+        },
+        async close(): Promise<void> {
+            await mks.close();
+            await endProcesses(sandboxProcesses(dir), 10);
+            rmSync(dir, { recursive: true, force: true });
+        },
+    };
 }
 
 /**

@@ -1,10 +1,9 @@
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FrontDoorPods } from "../../../sandbox/kubernetes/front-door-pods";
-import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
+import { sandboxProcesses } from "../../../sandbox/processes";
 import { ensureEnvoy } from "../../../sandbox/toolchain/envoy";
 import { doorFiles, doorSecrets } from "../../../src/front-door/envoy";
 import { doorDeployment, doorLabels, doorName } from "../../../src/front-door/manifests";
@@ -27,7 +26,7 @@ let planes: ControlPlanes;
 let core: CoreV1Api;
 let apps: AppsV1Api;
 let pods: FrontDoorPods;
-let looking = true;
+let stopLooking: () => void;
 let app: Server;
 let missing: string | undefined = "there is no Envoy on this machine";
 
@@ -55,9 +54,7 @@ beforeAll(async () => {
         retryMs: 500,
         log,
     });
-    void (async () => {
-        for (; looking; await sleep(200)) await pods.look().catch((error: Error) => log(error.message));
-    })();
+    stopLooking = planes.keepLooking(() => pods.look());
     app = createServer((_, answer) => answer.end("{}"));
     await new Promise<void>((done) => app.listen(0, "127.0.0.1", done));
     const url = `http://127.0.0.1:${(app.address() as { port: number }).port}`;
@@ -70,11 +67,9 @@ beforeAll(async () => {
     await apps.createNamespacedDeployment({ ...at, body });
 });
 afterAll(async () => {
-    looking = false;
+    stopLooking();
     await pods.stop();
-    await planes.mks.close();
-    await endProcesses(sandboxProcesses(planes.dir), 10);
-    planes.remove();
+    await planes.close();
     app.close();
 });
 

@@ -5,7 +5,7 @@ import { get } from "node:https";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
+import { sandboxProcesses } from "../../../sandbox/processes";
 import { controlPlanes, eventually, type ControlPlanes } from "./control-plane";
 
 const id = "c1a5c1a5-0000-4000-8000-000000000001";
@@ -25,9 +25,7 @@ beforeAll(async () => {
     planes = await controlPlanes();
 });
 afterAll(async () => {
-    await planes.mks.close();
-    await endProcesses(sandboxProcesses(planes.dir), 10);
-    planes.remove();
+    await planes.close();
 });
 
 const service = (name: string, type: string) => ({

@@ -1,10 +1,9 @@
 import { BatchV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { LoadtestPods } from "../../../sandbox/kubernetes/loadtest-pods";
-import { endProcesses, sandboxProcesses } from "../../../sandbox/processes";
+import { sandboxProcesses } from "../../../sandbox/processes";
 import { loadConfig } from "../../../tools/loadtest/config";
 import { JobRunner, type ClusterPlace } from "../../../tools/loadtest/in-cluster/job-runner";
 import { loadtestApp } from "../../../tools/loadtest/in-cluster/manifests";
@@ -22,7 +21,7 @@ let kubernetes: KubeConfig;
 let core: CoreV1Api;
 let batch: BatchV1Api;
 let pods: LoadtestPods;
-let looking = true;
+let stopLooking: () => void;
 let server: Server;
 let baseUrl: string;
 let asked: string[] = [];
@@ -37,9 +36,7 @@ beforeAll(async () => {
     core = kubernetes.makeApiClient(CoreV1Api);
     batch = kubernetes.makeApiClient(BatchV1Api);
     pods = new LoadtestPods(kubernetes, { dir: folder(), caFile: "/etc/ssl/certs/ca-certificates.crt" });
-    void (async () => {
-        for (; looking; await sleep(200)) await pods.look().catch(() => undefined);
-    })();
+    stopLooking = planes.keepLooking(() => pods.look());
     server = createServer((request, response) => {
         request.resume().on("end", () => {
             asked.push(request.headers.authorization ?? "");
@@ -55,11 +52,9 @@ beforeAll(async () => {
     baseUrl = `http://127.0.0.1:${(server.address() as { port: number }).port}/v1`;
 });
 afterAll(async () => {
-    looking = false;
+    stopLooking();
     await pods.stop();
-    await planes.mks.close();
-    await endProcesses(sandboxProcesses(planes.dir), 10);
-    planes.remove();
+    await planes.close();
     server.closeAllConnections();
     server.close();
 });

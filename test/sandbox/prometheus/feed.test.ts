@@ -74,10 +74,9 @@ beforeAll(async () => {
 afterAll(async () => {
     await feed?.close();
     await Promise.all([proxies?.prometheus.close(), proxies?.alertmanager.close()]);
-    await planes.mks.close();
     target.close();
-    await endProcesses([...sandboxProcesses(planes.dir), ...sandboxProcesses(dir)], 10);
-    planes.remove();
+    await planes.close();
+    await endProcesses(sandboxProcesses(dir), 10);
     rmSync(dir, { recursive: true, force: true });
 });
 

@@ -6,6 +6,7 @@ import { durationSeconds } from "../settings/formats";
 import { transformed, type Transform } from "../transform";
 import type { Monitoring } from "./monitoring";
 import { appReaderKeyFile, appReaderSecretName } from "./relay/manifests";
+import { isRelayed } from "./relayed";
 import { ReplicaRelay, type ReplicaRelayTransforms } from "./relay/replica-relay";
 import { modelRules, type WatchedModel } from "./rules";
 import {
@@ -73,8 +74,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
         const { model, settings } = args;
         this.child = args.cluster.inside(this);
 
-        // With one replica at most there are none to tell apart; but only the relay knows when not to ask.
-        const relayed = settings.replicaMetrics === "relay" && (model.replicas.max > 1 || model.sleep !== undefined);
+        const relayed = isRelayed(settings, model.replicas);
         const token = this.token();
         const known = pulumi.output(model.url).apply((url) => ({
             model: name,

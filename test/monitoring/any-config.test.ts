@@ -6,7 +6,9 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { stringify } from "yaml";
 import { ensureToolchain, type Toolchain } from "../../sandbox/toolchain/toolchain";
+import { replicaRange } from "../../src/hours/schedule";
 import { alertmanagerConfig } from "../../src/monitoring/alertmanager";
+import { isRelayed } from "../../src/monitoring/relayed";
 import { vllmMetrics } from "../../src/vllm/metrics";
 import { modelRules, spendRules, stackRules } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob, scrapeJob, type ScrapeJob } from "../../src/monitoring/scrape-jobs";
@@ -161,8 +163,9 @@ function* acceptedConfigs(): Generator<Settings> {
 /** Objects of a model as the stack has them. */
 function watched(name: string, { models, monitoring, alerting, limits }: Settings) {
     const settings = models[name];
-    const { region, image, replicas, scaling, targets, scrape, desiredState } = settings;
-    const relayed = monitoring.replicaMetrics === "relay" && (replicas.max > 1 || maySleep(settings));
+    const { region, image, scaling, targets, scrape, desiredState } = settings;
+    const replicas = replicaRange(settings);
+    const relayed = isRelayed(monitoring, replicas);
     const rules = modelRules(
         {
             ...{ name, app: "11111111-2222-4333-8444-555555555555", region, image, replicas, scaling, targets },

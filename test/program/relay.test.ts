@@ -14,10 +14,10 @@ const config = {
 };
 
 describe("replica relay", () => {
-    it("is one for each model that may have several replicas", async () => {
+    it("is one for each model", async () => {
         const stack = await deploy({ stack: "dev", config });
         const relays = stack.resources.filter(({ type }) => type.endsWith(":Deployment"));
-        expect(relays.map(({ name }) => name)).toEqual(["ministral-relay", "qwen-relay"]);
+        expect(relays.map(({ name }) => name)).toEqual(["ministral-relay", "qwen-relay", "single-relay"]);
         const files = stack.find("ConfigMap", "ministral-relay").inputs.data as Record<string, string>;
         expect(Object.keys(files).sort()).toEqual([
             ...["app-state.js", "completion-probe.js", "config.json", "relay.cjs", "sleep.js"],
@@ -36,7 +36,9 @@ describe("replica relay", () => {
         expect(stack.find("ScrapeConfig", "ministral-job").inputs.spec.staticConfigs[0].targets).toEqual([
             "vllm-relay-ministral.monitoring.svc:9400",
         ]);
-        expect(stack.find("ScrapeConfig", "single-job").inputs.spec.scheme).toBe("HTTPS");
+        // Of one replica, which may hang as well as another.
+        const single = stack.find("ConfigMap", "single-relay").inputs.data as Record<string, string>;
+        expect(JSON.parse(single["config.json"])).toMatchObject({ completions: { interval: 45, timeout: 15 } });
     });
 
     it("of a model that sleeps at some hours alone is told so, too", async () => {
@@ -137,10 +139,18 @@ describe("replica relay", () => {
         expect(await annotations(3)).not.toEqual(await annotations(4));
     });
 
-    it("is left out where no model may have several", async () => {
-        const models = { ministral: { replicas: { max: 1 } } };
-        const stack = await deploy({ stack: "dev", config: { ...config, models } });
-        expect(stack.resources.filter(({ name }) => name.includes("relay"))).toEqual([]);
+    it("is left out for a model that never has several, where no completions are asked for", async () => {
+        const { qwen, single } = config.models;
+        const evening = { days: "mon-sun", from: "18:00", to: "24:00", timeZone: "UTC", min: 1, max: 2 };
+        const models = { ministral: null, qwen, single, evening: { ...single, schedule: [evening] } };
+        const controller = { controllerClientId: "made-up-id", controllerClientSecret: "made-up-secret" };
+        const monitoring = { ...config.monitoring, completionProbe: false };
+        const secretKeys = ["huggingFaceToken", "controllerClientSecret"];
+        const given = { ...config, ...controller, monitoring, models };
+        const stack = await deploy({ stack: "dev", secretKeys, config: given });
+        const relays = stack.resources.filter(({ type, name }) => /:Deployment$/.test(type) && /-relay$/.test(name));
+        expect(relays.map(({ name }) => name)).toEqual(["qwen-relay", "evening-relay"]);
+        expect(stack.find("ScrapeConfig", "single-job").inputs.spec.scheme).toBe("HTTPS");
     });
 
     it("is left out, as everything that asks the app is, for a model that is stopped on purpose", async () => {

@@ -9,7 +9,7 @@ const left = 70;
 const right = 20;
 const panelHeight = 120;
 const gap = 34;
-const top = 96;
+const top = 133;
 
 const marks: { key: keyof Moments; label: string; colour: string }[] = [
     { key: "loadOn", label: "load on", colour: "#57606a" },
@@ -75,23 +75,28 @@ function titleOf({ verdict, moments }: Proof): string {
     return `Scaled and recovered in ${(moments.recovered! - moments.loadOn).toFixed(0)} s`;
 }
 
-/** Labels in two lines by turns: moments may be close to each other. */
+/** Each label beside its moment, right of it or else left, in the first line that has room: moments may be close to each other. */
 function drawMarks(moments: Moments, x: (t: number) => number, height: number): string[] {
-    const there = marks.filter(({ key }) => moments[key] !== undefined);
-    const ends = [-Infinity, -Infinity];
-    return there
+    const taken: { line: number; start: number; end: number }[] = [];
+    return marks
+        .filter(({ key }) => moments[key] !== undefined)
         .sort((a, b) => moments[a.key]! - moments[b.key]!)
         .map(({ key, label, colour }) => {
             const at = x(moments[key]!);
             const text = `${label} ${(moments[key]! - moments.loadOn).toFixed(0)} s`;
-            const line = ends[0] <= at ? 0 : ends[1] <= at ? 1 : ends[0] <= ends[1] ? 0 : 1;
             const length = text.length * 6.4 + 8;
-            // Not beyond the edge, where the last moment is.
-            const start = Math.min(Math.max(at, ends[line]), width - length);
-            ends[line] = start + length;
+            const places = [at, at - length].flatMap((start) =>
+                [0, 1, 2, 3].map((line) => ({ line, start, end: start + length })),
+            );
+            const free = places.find(
+                ({ line, start, end }) =>
+                    end <= width && !taken.some((one) => one.line === line && one.start < end && start < one.end),
+            );
+            const place = free ?? places[places.length - 1];
+            taken.push(place);
             return (
                 `<line x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${top - 8}" y2="${height - 30}" stroke="${colour}" stroke-dasharray="2 3"/>` +
-                `<text x="${(start + 3).toFixed(1)}" y="${64 + line * 15}" fill="${colour}">${escape(text)}</text>`
+                `<text x="${(place.start + 3).toFixed(1)}" y="${64 + place.line * 15}" fill="${colour}">${escape(text)}</text>`
             );
         });
 }

@@ -1,4 +1,6 @@
 import { parse } from "yaml";
+import { replicaRange } from "../../src/hours/schedule";
+import { isRelayed } from "../../src/monitoring/relayed";
 import { modelRules, stackRules } from "../../src/monitoring/rules";
 import type { Settings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
@@ -32,10 +34,10 @@ export async function checkAlerts(
             const ill = loaded.filter(({ health }) => health === "err");
             expect(ill.length === 0, ill.map(({ name, lastError }) => `${name}: ${lastError}`).join("; "));
             const wanted = models.flatMap(({ name, settings, output }) => {
-                const { replicas, desiredState } = settings;
-                const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
-                const watched = { ...settings, name, relayed, app: output.appId, maxNumSeqs: maxNumSeqs(settings) };
-                return modelRules({ ...watched, desiredState }, alerting.runbooks).rules;
+                const replicas = replicaRange(settings);
+                const relayed = isRelayed(monitoring, replicas);
+                const watched = { ...settings, name, replicas, relayed, maxNumSeqs: maxNumSeqs(settings) };
+                return modelRules({ ...watched, app: output.appId }, alerting.runbooks).rules;
             });
             const names = [...wanted, ...stackRules(alerting.runbooks).rules].map((rule) =>
                 "alert" in rule ? rule.alert : rule.record,

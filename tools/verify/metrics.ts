@@ -1,3 +1,5 @@
+import { replicaRange } from "../../src/hours/schedule";
+import { isRelayed } from "../../src/monitoring/relayed";
 import { jobName, probeJobName } from "../../src/monitoring/scrape-jobs";
 import { relayMetrics } from "../../src/monitoring/metrics";
 import { durationSeconds } from "../../src/settings/formats";
@@ -77,7 +79,8 @@ export async function checkScrapeJobs(
     const needs = [scraped(name)];
     const interval = durationSeconds(monitoring.scrapeInterval)!;
     const sleeper = maySleep(settings);
-    const relayed = monitoring.replicaMetrics === "relay" && (settings.replicas.max > 1 || sleeper);
+    const replicas = replicaRange(settings);
+    const relayed = isRelayed(monitoring, replicas);
     const jobs = relayed && !sleeper ? [jobName(name), probeJobName(name)] : [jobName(name)];
 
     await check(
@@ -129,7 +132,7 @@ export async function checkScrapeJobs(
                 (await prometheus.value(
                     `count(count by (instance, replica) (vllm:num_requests_running{job="${output.scrapeJob}"}))`,
                 )) ?? 0;
-            const blind = !relayed && settings.replicas.max > 1;
+            const blind = !relayed && replicas.max > 1;
             const fix = "pulumi config set --path monitoring.replicaMetrics relay && pulumi up";
             caution(!blind || availableReplicas <= 1, `${availableReplicas} run, each scrape shows one of them`, fix);
             const look = `kubectl logs -n ${monitoring.namespace} deploy/vllm-relay-${name}`;

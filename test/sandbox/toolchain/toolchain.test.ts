@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { recipes, tools, type Tool } from "../../../sandbox/toolchain/recipes";
 import { releasesFor, type Release } from "../../../sandbox/toolchain/releases";
 import { ensureToolchain, prometheusOperatorCrds, type Toolchain } from "../../../sandbox/toolchain/toolchain";
-import { Publisher, sha256 } from "./publisher";
+import { archive, pathOf as path, Publisher, sha256 } from "./publisher";
 
 vi.mock("../../../sandbox/toolchain/sha256.json", () => ({ default: {} }));
 
@@ -62,60 +62,12 @@ function putOnPath(name: string, text: string): string {
     return file;
 }
 
-/** A tar archive of these files. */
-function archive(files: Record<string, string>): Buffer {
-    const folder = mkdtempSync(join(dir, "packed-"));
-    for (const [name, text] of Object.entries(files)) {
-        mkdirSync(dirname(join(folder, name)), { recursive: true });
-        writeFileSync(join(folder, name), text, { mode: 0o755 });
-    }
-    const { status } = spawnSync("tar", ["-czf", join(dir, "packed.tar.gz"), "-C", folder, ...readdirSync(folder)]);
-    expect(status).toBe(0);
-    return readFileSync(join(dir, "packed.tar.gz"));
-}
-
-const path = (url: string): string => url.replace(/^https:\//, "");
 const here = (): Release[] => releasesFor(process.platform, process.arch);
 const releaseOf = (tool: Tool): Release => here().find(({ tools }) => tools.includes(tool))!;
 
-/** Publishes a release in the way of its publisher: the file, and where its checksum is said. */
+/** As if its publisher had it: programs that say its version. */
 function publish(release: Release): void {
-    for (const { url, checksums, take } of release.files) {
-        const content = (name: string): string => (name.endsWith(".yaml") ? "kind: List\n" : program(release.version));
-        const members = Object.entries(take).map(([name, member]) => [member, content(name)] as const);
-        const body = members[0][0] === "" ? Buffer.from(members[0][1]) : archive(Object.fromEntries(members));
-        if (url.startsWith("docker:")) {
-            publishImage(url, body);
-            continue;
-        }
-        publisher.files[path(url)] = { body };
-        const said = checksums!.startsWith("https://api.github.com/")
-            ? JSON.stringify({ assets: [{ name: "other" }, { name: basename(url), digest: `sha256:${sha256(body)}` }] })
-            : checksums!.endsWith(".sha256")
-              ? sha256(body)
-              : `${sha256("other")}  other.zip\n${sha256(body)}  ${basename(url)}\n`;
-        publisher.files[path(checksums!)] = { body: Buffer.from(said) };
-    }
-}
-
-/** As a registry does it that wants a token of everybody. */
-function publishImage(image: string, layer: Buffer): void {
-    const [, host, name, tag] = /^docker:\/\/([^/]+)\/(.+):(.+)$/.exec(image)!;
-    const base = `/${host}/v2/${name}`;
-    const token = { value: "made-up-token", realm: `https://${host}/v2/auth` };
-    const put = (at: string, value: unknown): string => {
-        const body = Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value));
-        publisher.files[`${base}/${at.replace("DIGEST", `sha256:${sha256(body)}`)}`] = { body, token };
-        return `sha256:${sha256(body)}`;
-    };
-    const first = put("blobs/DIGEST", Buffer.from("the base"));
-    const last = put("blobs/DIGEST", layer);
-    const manifest = put("manifests/DIGEST", { layers: [{ digest: first }, { digest: last }] });
-    const architecture = process.arch === "x64" ? "amd64" : process.arch;
-    const others = [{ digest: first, platform: { os: "linux", architecture: "s390x" } }];
-    put(`manifests/${tag}`, { manifests: [...others, { digest: manifest, platform: { os: "linux", architecture } }] });
-    const granted = `/${host}/v2/auth?service=registry&scope=repository%3Ax%3Apull`;
-    publisher.files[granted] = { body: Buffer.from(JSON.stringify({ token: token.value })) };
+    publisher.publish(release, (name) => (name.endsWith(".yaml") ? "kind: List\n" : program(release.version)));
 }
 
 describe("a tool on PATH", () => {

@@ -1,7 +1,7 @@
 // What getting the sandbox's programs takes, from empty caches: `npm run bench -- toolchain` builds them, as where nothing can be
 // downloaded; with --download they come from a server of this machine that serves those that are here, packed as their publishers do.
 // Each module is built after the one before, as `npm run sandbox` does it: what they share is counted for the first.
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -53,8 +53,10 @@ async function measureDownload({ bin, source }: Toolchain): Promise<void> {
                 tools.every((tool) => source[tool]?.version === version),
         );
         for (const release of served) {
-            const beside = dirname(bin[release.tools[0]]);
-            publisher.publish(release, (name) => readFileSync(name in bin ? bin[name as Tool] : join(beside, name)));
+            const first = bin[release.tools[0]];
+            const fileOf = (name: string): string => (name in bin ? bin[name as Tool] : join(dirname(first), name));
+            // Pulumi's language hosts are published with it and are not built: as many bytes of Pulumi stand for each.
+            publisher.publish(release, (name) => readFileSync(existsSync(fileOf(name)) ? fileOf(name) : first));
             // The sum that is pinned is of what the publisher has built.
             for (const { url } of release.files) delete (pinned as Record<string, string>)[url];
         }

@@ -20,6 +20,9 @@ export interface TourStep {
 
 const quiet = "--yes --skip-preview --suppress-outputs --suppress-progress";
 
+/** What every preview and up warns of, and the first one has said. */
+const known = "grep -vE 'warning|cost:'";
+
 /** Sends a header with the token by way of a pipe, so that no list of processes shows it, and prints the status. */
 const status = `curl -s -o /dev/null -w '%{http_code}\\n' --cacert "$OVH_SANDBOX_CA"`;
 const header = `echo "Authorization: Bearer $(pulumi stack output clientToken --show-secrets)"`;
@@ -110,7 +113,7 @@ promtool query instant ${prometheus} 'count by (alertname, alertstate) (ALERTS)'
             title: "Change the target",
             about: "A scaling target is changed in place: no replica restarts, app and address stay.",
             command: `pulumi config set --path models.ministral.scaling.target 40 --config-file ${config}
-pulumi up ${quiet} ${onTour}`,
+pulumi up ${quiet} ${onTour} | ${known}`,
             sees: "the app updated, everything else unchanged",
             seen: /App ministral updated/,
             changes: "the scaling target, 50 to 40",
@@ -120,7 +123,7 @@ pulumi up ${quiet} ${onTour}`,
             about: "A new client token; the one before works on for a day, so that no client is refused meanwhile.",
             command: `old="$(pulumi stack output clientToken --show-secrets)"
 pulumi config set --plaintext --path models.ministral.tokens.clientRotation "$(date +%FT%T)" --config-file ${config}
-pulumi up ${quiet} ${onTour}
+pulumi up ${quiet} ${onTour} | ${known}
 new="$(pulumi stack output clientToken --show-secrets)"
 if [ "$old" != "$new" ]; then echo "another token"; fi
 for token in "$old" "$new"; do
@@ -133,7 +136,7 @@ done`,
         {
             title: "Tear down",
             about: "Everything that is billed is gone when this ends: OVHcloud says so, not just Pulumi.",
-            command: `pulumi destroy --yes --skip-preview --suppress-progress ${onTour} | tail -n 20
+            command: `pulumi destroy --yes --skip-preview --suppress-progress ${onTour} | ${known} | tail -n 20
 npm run --silent sandbox -- status | grep -i apps`,
             sees: '"no apps"; the local OVHcloud itself runs on',
             seen: /no apps/,

@@ -60,7 +60,12 @@ export async function checkRunning(
                 }
                 const message = status.info?.message ? `: ${status.info.message}` : "";
                 expect(fine, `app ${output.appId} is ${status.state}${message}`, wayOut(status.state, name));
-                return `${spec.name} ${output.appId}, ${status.availableReplicas ?? 0} replica(s)`;
+                const { availableReplicas = 0 } = status;
+                expect(
+                    stopped || availableReplicas > 0,
+                    `app ${output.appId} is ${status.state}, and no replica is ready`,
+                );
+                return `${spec.name} ${output.appId}, ${availableReplicas} replica(s)`;
             }, patienceSeconds),
         { needs: [apiAnswers] },
     );

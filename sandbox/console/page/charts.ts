@@ -14,8 +14,8 @@ interface Line {
     stepped?: boolean;
     dashed?: boolean;
     filled?: boolean;
-    /** Drawn on over seconds without a value. */
-    spanning?: boolean;
+    /** Has values in some seconds alone: joined over those between, and not over longer pauses. */
+    sparse?: boolean;
 }
 
 const charts: Record<string, Line[]> = {
@@ -36,9 +36,25 @@ const charts: Record<string, Line[]> = {
         { label: "failed", colour: "--red", value: ({ failed }) => failed },
     ],
     latency: [
-        { label: "to the end", colour: "--blue", value: ({ latency }) => latency, filled: true, spanning: true },
-        { label: "to the first byte", colour: "--orange", value: ({ first }) => first, spanning: true },
+        { label: "to the end", colour: "--blue", value: ({ latency }) => latency, filled: true, sparse: true },
+        { label: "to the first byte", colour: "--orange", value: ({ first }) => first, sparse: true },
     ],
+};
+
+/** Seconds without a value that a sparse line is not drawn over. */
+const pauseSeconds = 10;
+
+/** Of what lies between two values of a sparse line: what is a pause. */
+const pauses: uPlot.Series.GapsRefiner = (plot, _series, _from, _to, gaps) =>
+    gaps.filter(([from, to]) => plot.posToVal(to, "x", true) - plot.posToVal(from, "x", true) > pauseSeconds);
+
+/** Values of a sparse line with a pause on either side: no line leads to them, so each is a point. */
+const lonely: uPlot.Series.Points.Filter = (plot, series) => {
+    const times = plot.data[0];
+    const there = [...times.keys()].filter((i) => plot.data[series][i] != null);
+    const apart = (a: number | undefined, b: number | undefined): boolean =>
+        a === undefined || b === undefined || times[b] - times[a] > pauseSeconds;
+    return there.filter((i, k) => apart(there[k - 1], i) && apart(i, there[k + 1]));
 };
 
 /** The charts of one app, with one cursor, and a mark at each change of the number of replicas. */
@@ -116,8 +132,9 @@ export class Charts {
                         fill: line.filled ? colour(`${line.colour}-soft`) : undefined,
                         width: 2,
                         dash: line.dashed ? [6, 4] : undefined,
-                        points: { show: false },
-                        spanGaps: line.spanning,
+                        ...(line.sparse
+                            ? { gaps: pauses, points: { size: 3, filter: lonely } }
+                            : { points: { show: false } }),
                         paths: line.stepped ? uPlot.paths.stepped!({ align: 1 }) : undefined,
                     })),
                 ],

@@ -23,6 +23,13 @@ const named = (world: World, kind: string, part: string): any =>
 const cases: [what: string, breakIt: (world: World) => void, promise: string, verdict?: Verdict, seen?: RegExp][] = [
     ["the app failed", (w) => void (w.app.status.state = "FAILED"), "ministral: app is RUNNING", "broken", /FAILED/],
     [
+        "no replica is ready",
+        (w) => void Object.assign(w.app.status, { state: "SCALING", availableReplicas: 0 }),
+        "ministral: app is RUNNING",
+        "broken",
+        /SCALING, and no replica is ready/,
+    ],
+    [
         "another image",
         (w) => void (w.app.spec.image = "vllm/vllm-openai:v0.12.0"),
         "ministral: name, image, region, flavor, port and labels as configured",

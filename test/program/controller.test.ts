@@ -59,7 +59,7 @@ describe("a schedule", () => {
         const stack = await deploy(withModel({ schedule: [office], gpus: 2 }));
         // The emulated list has 0.0333 a minute.
         expect(configOf(stack).unitPrices).toEqual([{ flavor: "h100-1-gpu", region: "GRA", eurosPerHour: 1.998 }]);
-        const { groups } = stack.find("PrometheusRule", "controller-rules").inputs.spec as any;
+        const { groups } = stack.find("PrometheusRule", "controller-rules").inputs.spec;
         expect(groups[0].rules.map(({ alert }: any) => alert)).toEqual(["VllmAppOfNoStack"]);
     });
 

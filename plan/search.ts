@@ -137,7 +137,7 @@ export function neighbours(problem: Problem, capacity: Capacity, setting: Settin
     const whenScaling: Partial<Setting>[] = [
         { target: Math.max(1, Math.round(target * 0.85)) },
         { target: Math.max(target + 1, Math.round(target * 1.15)) },
-        ...[0, 60, 180].map((seconds) => ({ scaleUpSeconds: seconds })),
+        ...[0, 60, 180, 600].map((seconds) => ({ scaleUpSeconds: seconds })),
         ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
         ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
     ];

@@ -55,6 +55,10 @@ function requestsOfLoad({ settings, requests, seed }: Recording, { run, answers 
     }));
 }
 
+function median(values: number[]): number {
+    return quantile(values, 0.5);
+}
+
 interface Compared {
     real: Figures;
     predicted: Record<string, Figures>;
@@ -89,17 +93,15 @@ function compare(recording: Recording, blis?: { program: string; checkout: strin
 
 /** By how much a prediction is off, as a share; the median of the rounds. */
 function error(rounds: Compared[], who: string, row: keyof Figures): number {
-    return quantile(
-        rounds.map(({ real, predicted }) => predicted[who][row] / real[row] - 1),
-        0.5,
-    );
+    return median(rounds.map(({ real, predicted }) => predicted[who][row] / real[row] - 1));
 }
 
 function shown(row: keyof Figures, value: number): string {
     return row === "tokens/s" ? value.toFixed(0) : `${(1000 * value).toFixed(1)} ms`;
 }
 
-const percent = (share: number): string => `${share >= 0 ? "+" : ""}${(100 * share).toFixed(0)} %`;
+const percent = (share: number): string =>
+    `${share > -0.005 ? "+" : ""}${Math.abs(share) < 0.005 ? 0 : (100 * share).toFixed(0)} %`;
 
 function print(recording: Recording, compared: Compared[][]): void {
     const { version, loads, requests } = recording;
@@ -109,29 +111,26 @@ function print(recording: Recording, compared: Compared[][]): void {
     );
     loads.forEach((name, i) => {
         const rounds = compared.map((round) => round[i]);
-        const median = (of: (one: Compared) => number): number => quantile(rounds.map(of), 0.5);
+        const cell = (row: keyof Figures, of: (one: Compared) => Figures): string =>
+            shown(row, median(rounds.map((one) => of(one)[row])));
         const lines = rows.map((row) => [
             row,
-            shown(
-                row,
-                median(({ real }) => real[row]),
-            ),
-            ...who.flatMap((one) => [
-                shown(
-                    row,
-                    median(({ predicted }) => predicted[one][row]),
-                ),
-                percent(error(rounds, one, row)),
-            ]),
+            cell(row, ({ real }) => real),
+            difference(rounds.map(({ real }) => real[row])),
+            ...who.flatMap((one) => [cell(row, ({ predicted }) => predicted[one]), percent(error(rounds, one, row))]),
         ]);
         const means = who.flatMap((one) => {
             const errors = rows.map((row) => Math.abs(error(rounds, one, row)));
             return ["", `${((100 * errors.reduce((sum, value) => sum + value, 0)) / errors.length).toFixed(1)} %`];
         });
-        console.log(
-            `\n${table([[name, "real", ...who.flatMap((one) => [one, "off by"])], ...lines, ["mean, absolute", "", ...means]])}`,
-        );
+        const head = [name, "real", "rounds differ by", ...who.flatMap((one) => [one, "off by"])];
+        console.log(`\n${table([head, ...lines, ["mean, absolute", "", "", ...means]])}`);
     });
+}
+
+/** By how much the values lie apart, as a share of their median. */
+function difference(values: number[]): string {
+    return `${((100 * (Math.max(...values) - Math.min(...values))) / median(values)).toFixed(0)} %`;
 }
 
 function main(): void {

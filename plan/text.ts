@@ -165,7 +165,14 @@ function row(what: string, result: Result, best: Result, price?: Price): string[
 }
 
 /** Why there is no recommendation, and what to change. */
-export function refused({ closest, capacity, others }: Plan, { targets, maxReplicas }: Problem): string[] {
+export function refused({ closest, capacity, others }: Plan, problem: Problem): string[] {
+    const { targets, maxReplicas } = problem;
+    if (capacity.tooLong > 0 && capacity.tooLong === capacity.requests) {
+        return [
+            "No request can be served",
+            `All have more than ${longestRequest(problem).toLocaleString("en")} tokens: a longer vllm.maxModelLen is needed, or more memory.`,
+        ];
+    }
     if (capacity.rate === 0) {
         return [
             "No setting meets the targets",

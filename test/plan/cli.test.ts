@@ -11,7 +11,7 @@ import type { Plan } from "../../plan/plan";
 import { readProblem, readTraffic, readValues } from "../../plan/options";
 import { openTraffic, type Setting } from "../../plan/problem";
 import { defaultServed } from "../../plan/served";
-import { configLines, question } from "../../plan/text";
+import { configLines, question, refused } from "../../plan/text";
 import { ministral14bOnH100, ministral14bOnL40s } from "../../sandbox/vllm/profiles";
 import { UsageError } from "../../tools/loadtest/usage-error";
 import { catalogueText } from "../prices/world";
@@ -210,15 +210,18 @@ function configOf(lines: string[]): Record<string, any> {
 
 it("tells how many requests are longer than the context of the settings: the engine refuses them", () => {
     const values = readValues(["--peak", "2", "--days", "0.05", "--prompt", "900", "--output", "250"]);
-    const asked = (maxModelLen?: number): string => {
+    const asked = (maxModelLen?: number, say = question): string => {
         const served = defaultServed();
         served.model = { ...served.model, vllm: { ...served.model.vllm, maxModelLen } };
         const problem = readProblem(values, readTraffic(values), served);
         const capacity = findCapacity(problem, openTraffic(problem.traffic));
-        return question({ capacity } as Plan, problem).join("\n");
+        return say({ capacity } as Plan, problem).join("\n");
     };
     expect(asked()).not.toContain("refuses");
     expect(asked(2000)).toMatch(/\d+ requests \(\d+\.\d %\) have more than 2,000 tokens, .*: the engine refuses them/);
+    expect(asked(1, refused)).toMatch(
+        /^No request can be served\nAll have more than 1 tokens: a longer vllm.maxModelLen/,
+    );
 });
 
 describe("prints settings that the program takes", () => {

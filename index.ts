@@ -6,7 +6,7 @@ import { Model } from "./src/inference/model";
 import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
 import { jobName } from "./src/monitoring/scrape-jobs";
-import { fixedPrice, replicaPrice } from "./src/prices/cost";
+import { fixedPrice, replicaPrice, unitPrices } from "./src/prices/cost";
 import { stackCost } from "./src/stack-cost";
 import { settings } from "./src/stack-settings";
 import { transforms } from "./transforms";
@@ -99,6 +99,7 @@ const controller =
                   models: kept,
                   leases: kept.some(({ lease }) => lease !== undefined),
                   limits: settings.limits,
+                  unitPrices: cost.then((known) => unitPrices(known, settings.models)),
                   projectId,
                   clientId: settings.controllerClientId,
                   clientSecret: settings.controllerClientSecret,

@@ -1,12 +1,15 @@
 // The same load on a real vLLM server and on the simulated one, whose times are fitted to the real one first.
 // `npm run bench -- fidelity --vllm VLLM --model FOLDER [OPTIONS] [-- FLAGS OF VLLM]` starts the real server,
 // `npm run bench -- fidelity --real URL [OPTIONS]` takes one that runs, started with the settings that the options say.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { calibrate, measure, type Calibration, type StreamedAnswer } from "../tools/find-target/calibrate";
 import { simulate } from "../sandbox/vllm/virtual-time";
 import { Client, readMetrics } from "./fidelity/client";
 import { calibrationRequests, poisson, requestsOf, type PlannedRequest } from "./fidelity/load";
+import { answeredLoad, writeRecording, type Recording } from "./prediction/recording";
 import { startReal, startSimulated, type RunningServer, type Settings } from "./fidelity/servers";
 
 /** Whole numbers that can be set, with their defaults. */
@@ -33,7 +36,8 @@ of random weights (--load-format dummy) is enough, as only its times matter. Or 
   --requests N (${counts.requests})  of each load
   --repeats N (${counts.repeats})    so many rounds; the median of their ratios counts
   --seed N (${counts.seed})       another one each time with --real: the server remembers the prompts of the last time
-  --json             prints the figures as JSON`;
+  --json             prints the figures as JSON
+  --record FILE      also keeps what the real server was asked and when it answered, for npm run bench -- prediction`;
 
 interface Options {
     vllm?: string;
@@ -45,16 +49,21 @@ interface Options {
     repeats: number;
     seed: number;
     json: boolean;
+    record?: string;
 }
 
 function readOptions(args: string[]): Options {
     const text = { type: "string" } as const;
     const ofCounts = Object.keys(counts).map((name) => [name, text]);
-    const options = { vllm: text, model: text, real: text, json: { type: "boolean" }, ...Object.fromEntries(ofCounts) };
+    const options = {
+        ...{ vllm: text, model: text, real: text, record: text, json: { type: "boolean" } as const },
+        ...Object.fromEntries(ofCounts),
+    };
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
     const { json } = values as { json?: boolean };
     const texts = values as Record<string, string | undefined>;
-    const { vllm, model, real } = texts;
+    const { vllm, model, real, record } = texts;
+    if (record !== undefined && model === undefined) throw new Error("--record needs --model, for its shape");
     if (real === undefined && (vllm === undefined || model === undefined)) {
         throw new Error("no real server to compare with: give --vllm and --model, or --real");
     }
@@ -72,7 +81,18 @@ function readOptions(args: string[]): Options {
     };
     const [requests, repeats, seed] = [count("requests"), count("repeats"), count("seed")];
     const url = real?.replace(/\/$/, "");
-    return { vllm, model, real: url, flags: positionals, settings, requests, repeats, seed, json: json ?? false };
+    return {
+        vllm,
+        model,
+        real: url,
+        flags: positionals,
+        settings,
+        requests,
+        repeats,
+        seed,
+        json: json ?? false,
+        record,
+    };
 }
 
 /** What one run showed. Times in seconds; hits as a share; running and waiting are of samples of `/metrics`. */
@@ -82,7 +102,11 @@ const rows = [
     ...["tokens/s", "preemptions", "prefix hits", "running, mean", "waiting, mean", "waiting, most"],
 ] as const;
 
-async function run(url: string, client: Client, load: PlannedRequest[]): Promise<Figures> {
+async function run(
+    url: string,
+    client: Client,
+    load: PlannedRequest[],
+): Promise<{ figures: Figures; answers: StreamedAnswer[] }> {
     const before = await readMetrics(url);
     const samples: { running: number; waiting: number }[] = [];
     let done = false;
@@ -106,7 +130,7 @@ async function run(url: string, client: Client, load: PlannedRequest[]): Promise
     const end = Math.max(...answers.map(({ pieces }) => pieces[pieces.length - 1].at));
     const mean = (of: (sample: { running: number; waiting: number }) => number): number =>
         samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
-    return {
+    const figures = {
         "TTFT p50": quantile(first, 0.5),
         "TTFT p95": quantile(first, 0.95),
         "ITL p50": quantile(gaps, 0.5),
@@ -120,6 +144,7 @@ async function run(url: string, client: Client, load: PlannedRequest[]): Promise
         "waiting, mean": mean(({ waiting }) => waiting),
         "waiting, most": Math.max(...samples.map(({ waiting }) => waiting)),
     };
+    return { figures, answers };
 }
 
 function quantile(values: number[], share: number): number {
@@ -176,29 +201,46 @@ async function compare(options: Options, real: RunningServer): Promise<{ loads: 
     const calibrationOf = (round: number): Promise<StreamedAnswer[]> =>
         calibrationRun(client, 0.5 * most, seed + 100 + 10 * round);
     const rounds: Round[] = [];
+    const recorded: Pick<Recording, "calibrations" | "rounds"> = { calibrations: [], rounds: [] };
     let before = await calibrationOf(0);
     for (let round = 0; round < repeats; round++) {
         say(`real server, ${round + 1} of ${repeats}`);
-        const figures: Figures[] = [];
-        for (const load of loads) figures.push(await run(real.url, client, load.of(2 * round + loads.indexOf(load))));
+        const seen: Awaited<ReturnType<typeof run>>[] = [];
+        for (const load of loads) seen.push(await run(real.url, client, load.of(2 * round + loads.indexOf(load))));
         const after = await calibrationOf(round + 1);
+        recorded.calibrations.push(...(round === 0 ? [before] : []), after);
+        recorded.rounds.push(seen.map(({ answers }, i) => answeredLoad(2 * round + i, answers)));
         const measurements = [before, after].flatMap((some) => measure(some, settings.maxNumBatchedTokens));
-        rounds.push({ fit: calibrate(measurements), real: figures, simulated: [] });
+        rounds.push({ fit: calibrate(measurements), real: seen.map(({ figures }) => figures), simulated: [] });
         before = after;
     }
     client.close();
+    if (options.record !== undefined) await record(options.record, options, real.url, { ...recorded, loads });
     await real.stop();
     for (const [round, { fit, simulated }] of rounds.entries()) {
         say(`simulated server, ${round + 1} of ${repeats}`);
         const server = await startSimulated(fit, model, settings, seed + round);
         const other = new Client(server.url, model);
         for (const load of loads) {
-            simulated.push(await run(server.url, other, load.of(2 * round + loads.indexOf(load))));
+            simulated.push((await run(server.url, other, load.of(2 * round + loads.indexOf(load)))).figures);
         }
         other.close();
         await server.stop();
     }
     return { loads, rounds };
+}
+
+/** Keeps what was seen of the real server. */
+async function record(
+    file: string,
+    { model, settings, requests, seed }: Options,
+    url: string,
+    { loads, calibrations, rounds }: Pick<Recording, "calibrations" | "rounds"> & { loads: Load[] },
+): Promise<void> {
+    const { version } = (await (await fetch(`${url}/version`)).json()) as { version: string };
+    const shape = JSON.parse(readFileSync(join(model!, "config.json"), "utf8")) as Record<string, unknown>;
+    const names = loads.map(({ name }) => name);
+    writeRecording(file, { version, model: shape, settings, requests, seed, loads: names, calibrations, rounds });
 }
 
 function print(loads: Load[], rounds: Round[]): void {

@@ -3,7 +3,7 @@
 // `--memory DAYS` only runs so many days and prints the most memory that they took, in bytes.
 // Of CPU time, not of time on the wall: other work on the machine does not count.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ import { inColumns, replay, shaped, weekOf, type Traffic } from "../plan/traffic
 import { kvBlocks, ministral14bOnH100 as profile } from "../sandbox/vllm/profiles";
 import { readTrace, type TraceRequest } from "../tools/loadtest/trace";
 import { logNormal, seededRandom } from "../tools/random";
+import { cpuOf, replayWithBlis } from "./blis/replay";
 
 const targets = { timeToFirstToken: 1, interTokenLatency: 0.05 };
 
@@ -41,42 +42,25 @@ function tell(what: string, requests: number, seconds: number): void {
     );
 }
 
-/** Seconds of CPU of a command and its processes, their start included. Throws with its last lines if it fails. */
-function cpuOf(command: string[], cwd: string): number {
-    const script = 'TIMEFORMAT="%U %S"; time "$@" > /dev/null';
-    const { status, stderr } = spawnSync("bash", ["-c", script, "-", ...command], { cwd, encoding: "utf8" });
-    if (status !== 0) throw new Error(`${command[0]} ended with ${status}:\n${stderr.slice(-2000)}`);
-    const times = stderr.trim().split("\n").at(-1)!.split(" ").map(Number);
-    return times[0] + times[1];
-}
-
-/** The trace in BLIS' format (TraceV2), and its run with one instance of a model of the same size on an H100. */
-function cpuOfBlis(program: string, checkout: string, requests: TraceRequest[]): number {
-    const folder = mkdtempSync(join(tmpdir(), "blis-"));
-    try {
-        const [header, data] = [join(folder, "header.yaml"), join(folder, "data.csv")];
-        writeFileSync(header, "trace_version: 2\ntime_unit: microseconds\nmode: generated\nwarm_up_requests: 0\n");
-        const columns =
-            "request_id,client_id,tenant_id,slo_class,session_id,round_index,prefix_group,prefix_length,streaming," +
-            "input_tokens,output_tokens,text_tokens,image_tokens,audio_tokens,video_tokens,reason_ratio,model,deadline_us," +
-            "server_input_tokens,arrival_time_us,send_time_us,first_chunk_time_us,last_chunk_time_us,num_chunks,status," +
-            "error_message,finish_reason";
-        const rows = requests.map(({ t, inputTokens: input, outputTokens: output }, i) => {
-            const at = Math.round(t * 1e6);
-            return `${i},c,,standard,,0,,0,true,${input},${output},${input},0,0,0,0,,0,${input},${at},${at},0,0,0,ok,,`;
-        });
-        writeFileSync(data, [columns, ...rows, ""].join("\n"));
-        const { maxNumSeqs, maxNumBatchedTokens } = profile.defaults;
-        const limits = {
-            ...{ model: "qwen/qwen3-14b", hardware: "H100", tp: 1, "trace-header": header, "trace-data": data },
-            ...{ "max-num-seqs": maxNumSeqs, "max-num-batched-tokens": maxNumBatchedTokens },
-            "total-kv-blocks": kvBlocks(profile, 1, 0.9, 16),
-        };
-        const flags = Object.entries(limits).flatMap(([name, value]) => [`--${name}`, String(value)]);
-        return cpuOf([program, "replay", ...flags], checkout);
-    } finally {
-        rmSync(folder, { recursive: true });
-    }
+/** The run of a trace with one instance of a model of the same size on an H100. */
+function cpuOfBlis(program: string, checkout: string, trace: TraceRequest[]): number {
+    const requests = trace.map(({ t, inputTokens, outputTokens }) => ({
+        at: t,
+        promptTokens: inputTokens,
+        answerTokens: outputTokens,
+    }));
+    const { maxNumSeqs, maxNumBatchedTokens } = profile.defaults;
+    const limits = {
+        ...{ model: "qwen/qwen3-14b", hardware: "H100", tp: 1 },
+        ...{ "max-num-seqs": maxNumSeqs, "max-num-batched-tokens": maxNumBatchedTokens },
+        "total-kv-blocks": kvBlocks(profile, 1, 0.9, 16),
+    };
+    return replayWithBlis(
+        { program, checkout },
+        requests,
+        () => limits,
+        () => undefined,
+    ).cpuSeconds;
 }
 
 /**

@@ -50,7 +50,7 @@ function relaySignal(target: number, credit: number, hold: number): RelaySignal 
 
 function ways(problem: Problem, capacity: Capacity, kvAtCapacity: number): Way[] {
     const { running } = capacity;
-    const rest = { min: 1, max: problem.maxReplicas, scaleDownSeconds: 300, cooldownSeconds: 300 };
+    const rest = { min: 1, max: problem.maxReplicas, scaleUpSeconds: 0, scaleDownSeconds: 300, cooldownSeconds: 300 };
     const { maxNumSeqs } = problem.profile.defaults;
     const most = peakReplicas(capacity);
     const follow = (metric: Signal, targets: number[]): Way[] =>

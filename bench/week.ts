@@ -64,7 +64,8 @@ function officeWeek({ peak, strays }: Options): number[] {
 
 function run(problem: Problem, traffic: Traffic, { min, schedule }: Way): Outcome {
     const setting: Setting = {
-        ...{ metric: "vllm:num_requests_running", target: 50, min, max, scaleDownSeconds: 300, cooldownSeconds: 300 },
+        ...{ metric: "vllm:num_requests_running", target: 50, min, max },
+        ...{ scaleUpSeconds: 0, scaleDownSeconds: 300, cooldownSeconds: 300 },
         maxNumSeqs: problem.profile.defaults.maxNumSeqs,
         schedule: schedule?.map(parseEntry),
     };

@@ -1,5 +1,5 @@
 import { simulateFleet } from "./fleet";
-import { worldOf, type Problem } from "./problem";
+import { longestRequest, worldOf, type Problem } from "./problem";
 import { exponential, seededRandom } from "../tools/random";
 import type { Request, Traffic } from "./traffic";
 import type { Outcome } from "./world";
@@ -10,6 +10,8 @@ export interface Capacity {
     traffic: string;
     requests: number;
     seconds: number;
+    /** Of the requests: those that the engine refuses, as they do not fit into its context. */
+    tooLong: number;
     /** Requests per second. */
     rate: number;
     /** Requests being answered at that rate, mean over time. */
@@ -27,12 +29,13 @@ const samples = 20_000;
 
 /** By bisection over steady Poisson arrivals with the traffic's own lengths. `rate` is 0 when even one at a time is too slow. */
 export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
-    const { requests, demand, seen } = sample(traffic, problem.seed);
+    const { requests, demand, seen, tooLong } = sample(traffic, problem.seed, longestRequest(problem));
     const meets = (rate: number): Outcome | undefined => {
         const fixed = { every: trialSeconds, replicas: [1] };
         const steady = poisson(requests, rate, traffic.blockTokens);
         const outcome = simulateFleet(worldOf(problem, fixed), steady, problem.targets, problem.seed);
-        return outcome.within >= problem.targets.withinTargets * outcome.requests ? outcome : undefined;
+        const enough = problem.targets.withinTargets * outcome.requests;
+        return outcome.requests > 0 && outcome.within >= enough ? outcome : undefined;
     };
     let [low, high] = [0, 0.05];
     let best: Outcome | undefined;
@@ -50,7 +53,7 @@ export function findCapacity(problem: Problem, traffic: Traffic): Capacity {
     // Little's law, with the mean time from the first token to the last and to the first.
     const running = best ? low * meanSeconds(best, requests) : 0;
     const { name, seconds, begins } = traffic;
-    return { traffic: name, requests: seen, seconds, rate: low, running, demand, demandEvery, begins };
+    return { traffic: name, requests: seen, seconds, tooLong, rate: low, running, demand, demandEvery, begins };
 }
 
 function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): number {
@@ -58,18 +61,23 @@ function meanSeconds({ firstToken, interToken }: Outcome, requests: Request[]): 
     return firstToken.quantile(0.5) + tokens * interToken.quantile(0.5);
 }
 
-/** Requests to draw lengths from, each as likely (reservoir sampling), and how many come in each interval. */
-function sample(traffic: Traffic, seed: number): { requests: Request[]; demand: number[]; seen: number } {
+/** Requests to draw lengths from, each as likely (reservoir sampling), how many come in each interval, and how many are too long. */
+function sample(
+    traffic: Traffic,
+    seed: number,
+    longest: number,
+): { requests: Request[]; demand: number[]; seen: number; tooLong: number } {
     const random = seededRandom(seed);
     const requests: Request[] = [];
     const demand = Array<number>(Math.ceil(traffic.seconds / demandEvery)).fill(0);
-    let seen = 0;
+    let [seen, tooLong] = [0, 0];
     for (const request of traffic.requests(seed)) {
         demand[Math.floor(request.at / demandEvery)] += 1 / Math.min(demandEvery, traffic.seconds);
+        if (request.promptTokens + request.answerTokens > longest) tooLong++;
         const at = seen++ < samples ? seen - 1 : Math.floor(random() * seen);
         if (at < samples) requests[at] = { ...request };
     }
-    return { requests, demand, seen };
+    return { requests, demand, seen, tooLong };
 }
 
 function poisson(requests: Request[], rate: number, blockTokens: number): Traffic {

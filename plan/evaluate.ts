@@ -48,6 +48,7 @@ export function evaluateSchedule(problem: Problem, every: number, replicas: numb
         target: 0,
         min: Math.min(...replicas),
         max: most,
+        scaleUpSeconds: 0,
         scaleDownSeconds: 0,
         maxNumSeqs: problem.profile.defaults.maxNumSeqs,
         cooldownSeconds: 300,

@@ -92,14 +92,14 @@ class Fleet implements Answers {
     }
 
     run(limits: Limits): Outcome {
-        const { outcome, traffic, capacityTokens } = this;
+        const { outcome, traffic, longestRequest } = this;
         for (const request of traffic.requests(this.seed, this)) {
             this.lookUntil(request.at);
             if (this.late > limits.late || this.spent > limits.replicaSeconds) {
                 outcome.givenUp = true;
                 return outcome;
             }
-            if (request.promptTokens + request.answerTokens > capacityTokens) outcome.tooLong++;
+            if (request.promptTokens + request.answerTokens > longestRequest) outcome.tooLong++;
             else this.serve(request);
         }
         this.lookUntil(traffic.seconds);
@@ -140,9 +140,9 @@ class Fleet implements Answers {
         for (; this.nextLook <= moment; this.nextLook += this.lookEvery) this.look(this.nextLook);
     }
 
-    private get capacityTokens(): number {
-        const { numBlocks, blockSize } = this.world.engine;
-        return (numBlocks - 1) * blockSize;
+    private get longestRequest(): number {
+        const { engine, maxModelLen = Infinity } = this.world;
+        return Math.min(maxModelLen, (engine.numBlocks - 1) * engine.blockSize);
     }
 
     private serve(request: Readonly<Request>): void {

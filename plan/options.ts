@@ -224,6 +224,7 @@ export function readProblem(values: Values, traffic: TrafficSource, served: Serv
         traffic,
         gpuMemoryUtilization: vllm.gpuMemoryUtilization ?? 0.9,
         prefixCaching: vllm.enablePrefixCaching ?? true,
+        maxModelLen: vllm.maxModelLen,
         targets: {
             timeToFirstToken: number(values, "first-token", targets.timeToFirstToken, 0.001),
             interTokenLatency: number(values, "between-tokens", targets.interTokenLatency, 0.0001),

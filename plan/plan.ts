@@ -196,6 +196,7 @@ function always({ profile }: Problem, count: number): Setting {
         target: maxNumSeqs - 1,
         min: count,
         max: count,
+        scaleUpSeconds: 0,
         scaleDownSeconds: 300,
         maxNumSeqs,
         cooldownSeconds: 300,

@@ -38,6 +38,8 @@ export interface Problem extends Hardware {
     traffic: TrafficSource;
     gpuMemoryUtilization: number;
     prefixCaching: boolean;
+    /** `vllm.maxModelLen` of the settings. Absent: the model's own context. */
+    maxModelLen?: number;
     targets: Targets & {
         /** Share of the requests that is to be within the two. */
         withinTargets: number;
@@ -61,6 +63,8 @@ export interface Setting {
     target: number;
     min: number;
     max: number;
+    /** Stabilization windows. */
+    scaleUpSeconds: number;
     scaleDownSeconds: number;
     maxNumSeqs: number;
     /** Idle seconds beyond the scale-down window before the last replica goes, where `min` is 0. */
@@ -74,6 +78,18 @@ export function maySleep({ min, schedule = [] }: Setting): boolean {
 }
 
 const blockSize = 16;
+
+/**
+ * Tokens that a request may have, prompt and answer: as the settings say, or as the model's own context is, and no more than
+ * fit into the KV cache, since vLLM does not start with less room than for one request. There in whole 1,024.
+ */
+export function longestRequest(
+    problem: Pick<Problem, "gpus" | "profile" | "gpuMemoryUtilization" | "maxModelLen">,
+): number {
+    const { profile, gpus, gpuMemoryUtilization, maxModelLen = profile.maxModelLen } = problem;
+    const fits = blockSize * kvBlocks(profile, gpus, gpuMemoryUtilization, blockSize);
+    return maxModelLen <= fits ? maxModelLen : fits - (fits > 1024 ? fits % 1024 : 0);
+}
 
 /** The world of a problem with this scaling. */
 export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem.profile.defaults.maxNumSeqs): World {
@@ -95,6 +111,7 @@ export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem
             },
         },
         prefixCaching,
+        maxModelLen: longestRequest(problem),
         requestOverhead: profile.requestOverhead,
         boot,
         noGpu,
@@ -105,14 +122,14 @@ export function worldOf(problem: Problem, scaling: Scaling, maxNumSeqs = problem
 }
 
 export function scalingOf(setting: Setting): Scaling {
-    const { metric, target, min, max, scaleDownSeconds, cooldownSeconds, schedule } = setting;
+    const { metric, target, min, max, scaleUpSeconds, scaleDownSeconds, cooldownSeconds, schedule } = setting;
     return {
         metric,
         target,
         aggregation: "AVERAGE",
         replicasMin: min,
         replicasMax: max,
-        scaleUpStabilizationWindowSeconds: 0,
+        scaleUpStabilizationWindowSeconds: scaleUpSeconds,
         scaleDownStabilizationWindowSeconds: scaleDownSeconds,
         cooldownPeriodSeconds: cooldownSeconds,
         schedule,

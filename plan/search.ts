@@ -88,7 +88,7 @@ export async function search(
 /** Settings of the grid that are run under the same limits. */
 const atOnce = 8;
 /** Neighbours of one setting, about. */
-const aRound = 12;
+const aRound = 14;
 
 function requestsOf({ demand, demandEvery }: Capacity): number {
     return demand.reduce((sum, rate) => sum + rate * demandEvery, 0);
@@ -110,7 +110,13 @@ function grid(problem: Problem, capacity: Capacity, peak: number): Setting[] {
         ).map((target) => ({ metric: "vllm:num_requests_running" as const, target })),
         ...[1, 5].map((target) => ({ metric: "vllm:num_requests_waiting" as const, target })),
     ];
-    const rest = { scaleDownSeconds: 300, maxNumSeqs, cooldownSeconds: 300, schedule: problem.schedule };
+    const rest = {
+        scaleUpSeconds: 0,
+        scaleDownSeconds: 300,
+        maxNumSeqs,
+        cooldownSeconds: 300,
+        schedule: problem.schedule,
+    };
     return least.flatMap((min) => most.flatMap((max) => signals.map((signal) => ({ ...signal, min, max, ...rest }))));
 }
 
@@ -131,6 +137,7 @@ export function neighbours(problem: Problem, capacity: Capacity, setting: Settin
     const whenScaling: Partial<Setting>[] = [
         { target: Math.max(1, Math.round(target * 0.85)) },
         { target: Math.max(target + 1, Math.round(target * 1.15)) },
+        ...[0, 60, 180, 600].map((seconds) => ({ scaleUpSeconds: seconds })),
         ...[60, 300, 900, 1800].map((seconds) => ({ scaleDownSeconds: seconds })),
         ...(maySleep(setting) ? [0, 300, 900, 3600].map((seconds) => ({ cooldownSeconds: seconds })) : []),
     ];

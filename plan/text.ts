@@ -1,11 +1,10 @@
 import { styled, table } from "../machine/terminal";
-import { kvBlocks } from "../sandbox/vllm/profiles";
 import { hoursPerMonth } from "../src/prices/cost";
 import { shellPath } from "../src/settings/formats";
 import type { Result } from "./evaluate";
 import { hardwareText, type Hardware, type Price } from "./hardware";
 import type { Plan } from "./plan";
-import { maySleep, type Problem, type Setting } from "./problem";
+import { longestRequest, maySleep, type Problem, type Setting } from "./problem";
 import { entryText } from "./schedule";
 import { peakReplicas } from "./search";
 
@@ -34,11 +33,12 @@ function change(result: Result, best: Result): string {
 export function configLines(
     model: string,
     setting: Setting,
-    hardware: Pick<Problem, "flavor" | "gpus" | "profile" | "gpuMemoryUtilization">,
+    problem: Pick<Problem, "flavor" | "gpus" | "profile" | "gpuMemoryUtilization" | "maxModelLen">,
 ): string[] {
-    const { metric, target, min, max, scaleDownSeconds, maxNumSeqs, cooldownSeconds, schedule = [] } = setting;
-    const { flavor, gpus } = hardware;
-    const context = contextThatFits(hardware);
+    const { metric, target, min, max, scaleUpSeconds, scaleDownSeconds, maxNumSeqs, cooldownSeconds } = setting;
+    const { flavor, gpus, profile, maxModelLen = profile.maxModelLen } = problem;
+    // What is set stays as it is, unless vLLM would not start with it.
+    const context = longestRequest(problem);
     const values: [string, string | number][] = [
         ["flavor", flavor],
         ["gpus", gpus],
@@ -46,34 +46,26 @@ export function configLines(
         ["replicas.max", max],
         ["scaling.metric", metric],
         ["scaling.target", target],
+        ["scaling.scaleUpStabilizationSeconds", scaleUpSeconds],
         ["scaling.scaleDownStabilizationSeconds", scaleDownSeconds],
         ...(maySleep(setting) ? [["scaling.cooldownSeconds", cooldownSeconds] as [string, number]] : []),
         ["vllm.maxNumSeqs", maxNumSeqs],
-        ...(context === undefined ? [] : [["vllm.maxModelLen", context] as [string, number]]),
-        ...schedule.flatMap((entry, i) =>
+        ...(context < maxModelLen ? [["vllm.maxModelLen", context] as [string, number]] : []),
+        ...(setting.schedule ?? []).flatMap((entry, i) =>
             Object.entries(entry).map(([key, value]): [string, string | number] => [`schedule[${i}].${key}`, value]),
         ),
     ];
     return values.map(([key, value]) => `pulumi config set --path ${shellPath(`models.${model}.${key}`)} ${value}`);
 }
 
-/** Where one sequence of the model's longest context does not fit into the KV cache, vLLM does not start without a shorter one. */
-function contextThatFits({
-    profile,
-    gpus,
-    gpuMemoryUtilization,
-}: Pick<Problem, "gpus" | "profile" | "gpuMemoryUtilization">): number | undefined {
-    const tokens = 16 * kvBlocks(profile, gpus, gpuMemoryUtilization, 16);
-    return tokens >= profile.maxModelLen ? undefined : 1024 * Math.floor(tokens / 1024);
-}
-
 export function sentence(setting: Setting): string {
-    const { metric, target, min, max, scaleDownSeconds, maxNumSeqs, cooldownSeconds, schedule = [] } = setting;
+    const { metric, target, min, max, scaleUpSeconds, scaleDownSeconds, maxNumSeqs, cooldownSeconds } = setting;
     const signal = metric.replace("vllm:", "");
     return [
         min === max ? replicas(min) : `${min} to ${replicas(max)}`,
-        ...schedule.map(entryText),
+        ...(setting.schedule ?? []).map(entryText),
         `${signal} ${target}`,
+        ...(scaleUpSeconds > 0 ? [`up after ${scaleUpSeconds} s`] : []),
         `down after ${scaleDownSeconds} s`,
         ...(maySleep(setting) ? [`asleep ${cooldownSeconds} s later`] : []),
         `at most ${maxNumSeqs} at once`,
@@ -81,8 +73,9 @@ export function sentence(setting: Setting): string {
 }
 
 /** What was asked, in sentences. */
-export function question({ capacity }: Plan, { targets, profile, flavor, gpus }: Problem): string[] {
-    const { requests, seconds } = capacity;
+export function question({ capacity }: Plan, problem: Problem): string[] {
+    const { targets, profile, flavor, gpus } = problem;
+    const { requests, seconds, tooLong } = capacity;
     const demand = Math.max(...capacity.demand);
     const enough = capacity.rate > 0 ? replicas(peakReplicas(capacity)) : "no number of replicas";
     return [
@@ -91,6 +84,13 @@ export function question({ capacity }: Plan, { targets, profile, flavor, gpus }:
             `and ${1000 * targets.interTokenLatency} ms between tokens`,
         `One replica (${hardwareText({ flavor, gpus })}: ${profile.name}) takes ${capacity.rate.toFixed(2)} a second, ` +
             `${capacity.running.toFixed(0)} at once: ${enough} for the busiest minutes, did requests come evenly`,
+        ...(tooLong > 0
+            ? [
+                  `${tooLong.toLocaleString("en")} requests (${percent(tooLong / requests)}) have more than ` +
+                      `${longestRequest(problem).toLocaleString("en")} tokens, prompt and answer: the engine refuses them ` +
+                      "(vllm.maxModelLen), and no share below counts them",
+              ]
+            : []),
     ];
 }
 
@@ -165,7 +165,14 @@ function row(what: string, result: Result, best: Result, price?: Price): string[
 }
 
 /** Why there is no recommendation, and what to change. */
-export function refused({ closest, capacity, others }: Plan, { targets, maxReplicas }: Problem): string[] {
+export function refused({ closest, capacity, others }: Plan, problem: Problem): string[] {
+    const { targets, maxReplicas } = problem;
+    if (capacity.tooLong > 0 && capacity.tooLong === capacity.requests) {
+        return [
+            "No request can be served",
+            `All have more than ${longestRequest(problem).toLocaleString("en")} tokens: a longer vllm.maxModelLen is needed, or more memory.`,
+        ];
+    }
     if (capacity.rate === 0) {
         return [
             "No setting meets the targets",

@@ -26,6 +26,8 @@ export type Scaling =
 export interface World {
     engine: Pick<EngineConfig, "maxNumSeqs" | "maxNumBatchedTokens" | "blockSize" | "numBlocks" | "step">;
     prefixCaching: boolean;
+    /** Tokens of prompt and answer beyond which vLLM refuses a request. Default: what fits into the KV cache. */
+    maxModelLen?: number;
     /** Added by the API server to each request. */
     requestOverhead: number;
     /** From the decision to the first request: queue, image, weights, compilation, probes. Log-normal. */

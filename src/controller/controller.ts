@@ -11,6 +11,7 @@ import { minuteOfWeek } from "../hours/schedule";
 import type { SpendAction } from "../hours/wanted";
 import { ApiFailure, failureKinds, OvhApi, type ApiAddresses, type Credential, type FailureKind } from "./api";
 import { keepModel, type Change, type Kept, type KeptModel, type Spent } from "./keep";
+import { findUnowned, type UnitPrice, type UnownedApp } from "./unowned";
 import { prometheusQuery, Spend, totalOf, type MonthSpend } from "./spend";
 
 /** What the controller is told, as JSON in the file given by `--config`. */
@@ -20,6 +21,8 @@ export interface ControllerConfig {
     /** Seconds between two rounds. */
     period: number;
     models: KeptModel[];
+    /** By which apps that belong to no stack are priced. */
+    unitPrices: UnitPrice[];
     /** Absent: no limit of spend is kept. */
     spend?: {
         eurosPerMonth: number;
@@ -34,6 +37,9 @@ interface Known extends Kept {
     /** When it was last found, or made, as wanted: Unix time in seconds. */
     seen: number;
 }
+
+/** Seconds between two looks at all apps of the project, and those after which the last one says nothing any more. */
+const [projectPeriod, projectValid] = [300, 3600];
 
 const changes: Change[] = ["scale", "stop", "start"];
 
@@ -54,6 +60,8 @@ export class Controller {
     private readonly said = new Map<string, string>();
     private spent?: MonthSpend;
     private spendKnown = false;
+    /** Apps that belong to no stack. Times are Unix times in seconds: of the last look, and of the last that came to something. */
+    private unowned = { apps: [] as UnownedApp[], looked: -Infinity, seen: -Infinity };
 
     constructor(
         readonly config: ControllerConfig,
@@ -75,13 +83,31 @@ export class Controller {
     /** One look at every model. Never throws: one that fails keeps none of the others from being looked at. */
     async round(): Promise<void> {
         const spent = await this.lookAtSpend();
+        let failed = 0;
         for (const model of this.config.models) {
             try {
                 await this.keep(model, spent);
             } catch (error) {
-                this.count(error instanceof ApiFailure ? error.kind : "answer");
-                this.say(model.name, `cannot be kept: ${(error as Error).message}`);
+                failed++;
+                this.failed(model.name, "cannot be kept", error);
             }
+        }
+        // An API that answers nothing is not asked for more.
+        if (failed < this.config.models.length) await this.lookAtProject();
+    }
+
+    private async lookAtProject(): Promise<void> {
+        const { projectId, unitPrices } = this.config;
+        const now = this.now().getTime() / 1000;
+        if (now - this.unowned.looked < projectPeriod) return;
+        this.unowned.looked = now;
+        try {
+            const apps = await findUnowned((path) => this.api.get(path), projectId, unitPrices);
+            this.unowned = { apps, looked: now, seen: now };
+            const found = apps.map(({ id, name }) => `${name} (${id})`).join(", ");
+            this.say("apps of no stack", found || "none");
+        } catch (error) {
+            this.failed("apps of no stack", "cannot be looked for", error);
         }
     }
 
@@ -129,6 +155,11 @@ export class Controller {
         this.say(model.name, reason ? `is left alone: ${reason}` : `${what} (${wanted.why})`);
     }
 
+    private failed(whom: string, what: string, error: unknown): void {
+        this.count(error instanceof ApiFailure ? error.kind : "answer");
+        this.say(whom, `${what}: ${(error as Error).message}`);
+    }
+
     private count(kind: FailureKind | "prometheus"): void {
         this.counts.failures[kind]++;
     }
@@ -149,6 +180,7 @@ export class Controller {
                 count,
             ]),
             ...this.spendSeries(),
+            ...this.unownedSeries(),
             ["process_start_time_seconds", {}, performance.timeOrigin / 1000],
             ["process_resident_memory_bytes", {}, process.memoryUsage.rss()],
         ];
@@ -191,6 +223,19 @@ export class Controller {
         return series;
     }
 
+    private unownedSeries(): Series[] {
+        const { apps, seen } = this.unowned;
+        if (this.now().getTime() / 1000 - seen > projectValid) return [];
+        return apps.flatMap(({ id: app, name, region, flavor, replicas, eurosPerHour }) => {
+            const labels = { app, name, region, flavor };
+            const price: Series[] =
+                eurosPerHour === undefined
+                    ? []
+                    : [["vllm_controller_unowned_app_euros_per_hour", labels, eurosPerHour]];
+            return [["vllm_controller_unowned_app_replicas", labels, replicas], ...price];
+        });
+    }
+
     private spendSeries(): Series[] {
         const { spend: limit } = this.config;
         if (!limit) return [];
@@ -212,8 +257,13 @@ export class Controller {
 type Series = [name: keyof typeof ownMetrics, labels: Record<string, string>, value: number];
 
 function line(name: string, labels: Record<string, string>, value: number): string {
-    const text = Object.entries(labels).map(([key, word]) => `${key}="${word}"`);
+    const text = Object.entries(labels).map(([key, word]) => `${key}="${escaped(word)}"`);
     return `${name}${text.length > 0 ? `{${text.join(",")}}` : ""} ${value}\n`;
+}
+
+/** A label's value in Prometheus' text format: the name of somebody's app is any text. */
+function escaped(text: string): string {
+    return text.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n");
 }
 
 export const ownMetrics = {
@@ -230,6 +280,8 @@ export const ownMetrics = {
     vllm_controller_spend_until_timestamp_seconds: ["gauge", "Up to when this month's cost is counted."],
     vllm_controller_spend_limit_euros: ["gauge", "What they may cost in a month."],
     vllm_controller_spend_known: ["gauge", "1 when Prometheus told what is spent, else 0."],
+    vllm_controller_unowned_app_replicas: ["gauge", "Billed replicas of an app that no stack has made."],
+    vllm_controller_unowned_app_euros_per_hour: ["gauge", "What it costs, where the price of its flavor is known."],
     process_start_time_seconds: ["gauge", "Start of the controller."],
     process_resident_memory_bytes: ["gauge", "Memory of the controller."],
 } as const satisfies Record<string, readonly ["gauge" | "counter", string]>;

@@ -11,6 +11,7 @@ import type { LimitsSettings, MonitoringSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import type { ControllerConfig } from "./controller";
 import type { KeptModel } from "./keep";
+import type { UnitPrice } from "./unowned";
 import {
     controllerActions,
     controllerApp,
@@ -38,6 +39,8 @@ export interface ModelControllerArgs {
     leases: boolean;
     limits: LimitsSettings;
     projectId: string;
+    /** What GPUs cost, as far as the stack knows. */
+    unitPrices: pulumi.Input<UnitPrice[]>;
     /** An OAuth2 client that is there; without it one is made. */
     clientId?: string;
     clientSecret?: pulumi.Input<string>;
@@ -80,7 +83,7 @@ export class ModelController extends pulumi.ComponentResource {
     }
 
     private config(): pulumi.Input<ControllerConfig> {
-        const { projectId, models, limits } = this.args;
+        const { projectId, models, unitPrices, limits } = this.args;
         // Without an endpoint nothing could be made anyway: then it is a preview of new resources.
         const { baseUrl, tokenUrl } = endpoint() ?? {
             baseUrl: "https://eu.api.ovh.com/v1",
@@ -88,11 +91,12 @@ export class ModelController extends pulumi.ComponentResource {
         };
         const { eurosPerMonth, action } = limits;
         const spend = eurosPerMonth && action ? { eurosPerMonth, action, prometheus: prometheusUrl } : undefined;
-        return pulumi.output(models).apply((kept) => ({
+        return pulumi.all([models, unitPrices]).apply(([kept, prices]) => ({
             api: { baseUrl, tokenUrl },
             projectId,
             period,
             models: kept,
+            unitPrices: prices,
             spend,
         }));
     }
@@ -117,7 +121,7 @@ export class ModelController extends pulumi.ComponentResource {
         return { clientId: client.clientId, clientSecret: client.clientSecret };
     }
 
-    /** The job of its own metrics, and the alert on the limit of spend; those on a model are among the model's rules. */
+    /** The job of its own metrics, and the alerts on the limit of spend and on the project; those on a model are among the model's rules. */
     private watch(): void {
         const { monitoring, settings, limits, runbooks, cluster } = this.args;
         const options = { ...cluster.inside(this), dependsOn: monitoring.release };
@@ -134,7 +138,6 @@ export class ModelController extends pulumi.ComponentResource {
             },
             options,
         );
-        if (!limits.action) return;
         new k8s.apiextensions.CustomResource(
             `${this.name}-rules`,
             {

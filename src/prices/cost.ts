@@ -72,6 +72,18 @@ export function replicaPrice({ currency, items }: Cost, model: string): number |
     return currency === "EUR" ? items.find((item) => item.model === model)?.pricePerHour : undefined;
 }
 
+/** Euros per hour of one GPU of what the models run on, once for each flavor and region; without those that `replicaPrice` does not know. */
+export function unitPrices(
+    cost: Cost,
+    models: BilledSettings["models"],
+): { flavor: string; region: string; eurosPerHour: number }[] {
+    const known = Object.entries(models).flatMap(([name, { flavor, region, gpus }]) => {
+        const price = replicaPrice(cost, name);
+        return price === undefined ? [] : [{ flavor, region, eurosPerHour: exact(price / gpus) }];
+    });
+    return [...new Map(known.map((one) => [`${one.flavor} ${one.region}`, one])).values()];
+}
+
 /** Per hour of all that is no replica and has a price, at the most nodes. */
 export function fixedPerHour({ items }: Cost): number {
     return exact(items.filter((item) => !isReplica(item)).reduce((sum, { perHour }) => sum + (perHour?.max ?? 0), 0));

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { actionPrefix, actions } from "../../access/actors";
+import type { AppInputs } from "../../packages/ai-deploy/src/app/args";
+import { createBody } from "../../packages/ai-deploy/src/app/plan";
 import { OvhApi } from "../../src/controller/api";
 import type { LimitsSettings, ModelSettings } from "../../src/settings";
+import { appInputs } from "../ai-deploy/app/inputs";
 import { startTestCloud, type TestCloud } from "../ai-deploy/cloud";
 import {
     appPath,
@@ -240,6 +243,56 @@ describe("limits of spend", () => {
         // Its hours go on.
         await lowering.again().at("2026-11-24T20:00:00Z");
         expect(limitsOf(lowering.id)).toEqual([1, 2]);
+    });
+});
+
+describe("apps of the project that no stack has made", () => {
+    /** One that somebody made by hand, or with the label of a stack. */
+    async function madeBeside(name: string, adoptionLabel?: string): Promise<string> {
+        const body = createBody(appInputs({ name, adoptionLabel: adoptionLabel ?? "" }) as AppInputs) as any;
+        if (adoptionLabel === undefined) delete body.labels["pulumi-adoption-id"];
+        const { id } = await asAccount<{ id: string }>(cloud, "POST", `/v1${appPath("x").replace("/x", "")}`, body);
+        await until(() => stateOf(cloud, id) === "RUNNING");
+        return id;
+    }
+
+    it("are told with their replicas and price, as long as they are billed; those of other stacks are not", async () => {
+        const { at, controller, value, lines } = await world({ schedule: [office] });
+        await madeBeside("of-another-stack", "other-0123abcd");
+        await at("2026-11-23T12:00:00Z");
+        expect(controller.page()).not.toContain("unowned_app");
+        expect(lines).toContain("apps of no stack: none");
+
+        const id = await madeBeside('by "hand"');
+        const labels = `{app="${id}",name="by \\"hand\\"",region="GRA",flavor="h100-1-gpu"}`;
+        // Not before five minutes are over.
+        await at("2026-11-23T12:04:30Z");
+        expect(controller.page()).not.toContain("unowned_app");
+        await at("2026-11-23T12:05:00Z");
+        expect(value(`vllm_controller_unowned_app_replicas${labels}`)).toBe(1);
+        expect(value(`vllm_controller_unowned_app_euros_per_hour${labels}`)).toBe(2.5);
+
+        await asAccount(cloud, "PUT", `/v1${appPath(id)}/stop`);
+        await until(() => stateOf(cloud, id) === "STOPPED");
+        await at("2026-11-23T12:10:00Z");
+        expect(controller.page()).not.toContain("unowned_app");
+    });
+
+    it("are not forgotten while the list cannot be had, for an hour at most", async () => {
+        const { at, controller, value } = await world({ schedule: [office] });
+        await madeBeside("by-hand");
+        await at("2026-11-23T12:00:00Z");
+        cloud.api.faults.add({ path: "/ai/app$", kind: "status", status: 503 });
+        await at("2026-11-23T12:30:00Z");
+        expect(value('vllm_controller_failures_total{kind="server"}')).toBe(1);
+        expect(controller.page()).toContain("unowned_app_replicas{");
+        // Its models are kept all the same.
+        expect(value('vllm_controller_applied{model="chat"}')).toBe(1);
+        await at("2026-11-23T13:00:01Z");
+        expect(controller.page()).not.toContain("unowned_app");
+        cloud.api.faults.clear();
+        await at("2026-11-23T13:05:01Z");
+        expect(controller.page()).toContain("unowned_app_replicas{");
     });
 });
 

@@ -111,6 +111,7 @@ export function controllerOf(
         projectId,
         period: 30,
         models: [model],
+        unitPrices: [{ flavor: "h100-1-gpu", region: "GRA", eurosPerHour: 2.5 }],
         spend: eurosPerMonth && action && prometheus ? { eurosPerMonth, action, prometheus } : undefined,
     };
     // As it comes out of the ConfigMap.

@@ -23,6 +23,12 @@ const readByRules = new Set(
     ),
 );
 
+/** The labels of an app that somebody made by hand. */
+export const appOfNoStack = {
+    ...{ app: "22222222-3333-4444-8555-666666666666", name: "by-hand" },
+    ...{ region: "GRA", flavor: "h100-1-gpu" },
+};
+
 /** What Prometheus holds of a model: replicas that idle, until something is changed. */
 export class AlertWorld {
     readonly series: InputSeries = {};
@@ -89,6 +95,14 @@ export class AlertWorld {
         this.add("vllm_controller_spend_euros", { ...own, month: "1970-01" }, steady(100));
         this.add("vllm_controller_spend_limit_euros", controller, steady(1000));
         this.add("vllm_controller_spend_known", controller, steady(1));
+    }
+
+    /** An app beside the stack's, whose replicas the controller tells. */
+    ofNoStack(replicas: string, euros?: string): this {
+        const controller = { job: "model-controller", instance: "vllm-controller:9400", ...appOfNoStack };
+        this.add("vllm_controller_unowned_app_replicas", controller, replicas);
+        if (euros) this.add("vllm_controller_unowned_app_euros_per_hour", controller, euros);
+        return this;
     }
 
     /** What Prometheus notes of each scrape. */

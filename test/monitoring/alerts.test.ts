@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { recordedMetrics } from "../../src/monitoring/metrics";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
-import { AlertWorld, growing, replicaName, steady } from "./alert-world";
-import { evaluated, firingAlerts, promtool, type Firing, type InputSeries } from "./promtool";
+import { AlertWorld, appOfNoStack, growing, replicaName, steady } from "./alert-world";
+import { described, evaluated, firingAlerts, promtool, type Firing, type InputSeries } from "./promtool";
 import { allRules, direct, kept, relayed, single, sleeper } from "./watched-models";
 
 const runbooks = join(__dirname, "../../docs/operations");
@@ -520,6 +520,19 @@ const cases: Case[] = [
         world: keptWorld().set("vllm_controller_spend_known", "1x15 0x10 1x400"),
     },
     {
+        alert: "VllmAppOfNoStack",
+        what: "an app that somebody made by hand runs for longer than a try",
+        world: keptWorld().ofNoStack(`stale _x9 ${steady(2)}`),
+        at: "45m",
+        fires: [ticket("VllmAppOfNoStack")],
+    },
+    {
+        alert: "VllmAppOfNoStack",
+        what: "one was tried for twenty minutes",
+        world: keptWorld().ofNoStack("1x20 stale"),
+        at: "35m",
+    },
+    {
         alert: "PrometheusDiskFilling",
         what: "little is left",
         world: world().set("kubelet_volume_stats_available_bytes", steady(2e9)),
@@ -699,6 +712,17 @@ it.each([
 ])("under an ordinary load nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas).traffic().set("vllm:num_requests_running", steady(20));
     expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();
+});
+
+it("an app of no stack is told by its name, with what it costs where that is known", async () => {
+    const text = (euros?: string): Promise<string | undefined> => {
+        const { series } = keptWorld().ofNoStack(steady(2), euros);
+        const what = `by-hand (${appOfNoStack.app}) in GRA runs 2 replica(s) of h100-1-gpu`;
+        const said = `${what}${euros ? " for 5 euros an hour" : ""}.`;
+        return described(groups(kept), series, "45m", "VllmAppOfNoStack", appOfNoStack, said);
+    };
+    expect(await text(steady(5))).toBeUndefined();
+    expect(await text()).toBeUndefined();
 });
 
 describe("the rules of a stack", () => {

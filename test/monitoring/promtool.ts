@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { ensureToolchain } from "../../sandbox/toolchain/toolchain";
-import type { RuleGroup } from "../../src/monitoring/rules";
+import type { AlertRule, RuleGroup } from "../../src/monitoring/rules";
 
 /** Samples by series, in promtool's notation: `0+60x30` is 31 samples, each 60 more than the one before. */
 export type InputSeries = Record<string, string>;
@@ -53,6 +53,39 @@ export function evaluated(
     };
     const files = {
         "rules.yaml": { groups },
+        "test.yaml": { rule_files: ["rules.yaml"], evaluation_interval: everyMinute, tests: [test] },
+    };
+    return promtool(files, "test", "rules", "test.yaml");
+}
+
+/** Checks that an alert fires at a time with these labels of its series and this description. Returns what promtool said when it does not. */
+export function described(
+    groups: RuleGroup[],
+    series: InputSeries,
+    at: string,
+    alertname: string,
+    labels: Record<string, string>,
+    description: string,
+): Promise<string | undefined> {
+    const rules = groups.flatMap((group) => group.rules).filter((rule) => "alert" in rule && rule.alert === alertname);
+    const own = rules[0] as AlertRule;
+    const test = {
+        interval: everyMinute,
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        alert_rule_test: [
+            {
+                ...{ eval_time: at, alertname },
+                exp_alerts: [
+                    {
+                        exp_labels: { ...own.labels, ...labels },
+                        exp_annotations: { ...own.annotations, description },
+                    },
+                ],
+            },
+        ],
+    };
+    const files = {
+        "rules.yaml": { groups: [{ name: "one", rules }] },
         "test.yaml": { rule_files: ["rules.yaml"], evaluation_interval: everyMinute, tests: [test] },
     };
     return promtool(files, "test", "rules", "test.yaml");

@@ -6,9 +6,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { findCapacity } from "../../plan/capacity";
+import type { Plan } from "../../plan/plan";
 import { readProblem, readTraffic, readValues } from "../../plan/options";
-import type { Setting } from "../../plan/problem";
-import { configLines } from "../../plan/text";
+import { openTraffic, type Setting } from "../../plan/problem";
+import { defaultServed } from "../../plan/served";
+import { configLines, question, refused } from "../../plan/text";
 import { ministral14bOnH100, ministral14bOnL40s } from "../../sandbox/vllm/profiles";
 import { UsageError } from "../../tools/loadtest/usage-error";
 import { catalogueText } from "../prices/world";
@@ -205,11 +208,34 @@ function configOf(lines: string[]): Record<string, any> {
     return lines.reduce((config, line) => configSet(config, line), {});
 }
 
+it("tells how many requests are longer than the context of the settings: the engine refuses them", () => {
+    const values = readValues(["--peak", "2", "--days", "0.05", "--prompt", "900", "--output", "250"]);
+    const asked = (maxModelLen?: number, say = question): string => {
+        const served = defaultServed();
+        served.model = { ...served.model, vllm: { ...served.model.vllm, maxModelLen } };
+        const problem = readProblem(values, readTraffic(values), served);
+        const capacity = findCapacity(problem, openTraffic(problem.traffic));
+        return say({ capacity } as Plan, problem).join("\n");
+    };
+    expect(asked()).not.toContain("refuses");
+    expect(asked(2000)).toMatch(/\d+ requests \(\d+\.\d %\) have more than 2,000 tokens, .*: the engine refuses them/);
+    expect(asked(1, refused)).toMatch(
+        /^No request can be served\nAll have more than 1 tokens: a longer vllm.maxModelLen/,
+    );
+});
+
 describe("prints settings that the program takes", () => {
     const h100 = { flavor: "h100-1-gpu", gpus: 1, profile: ministral14bOnH100, gpuMemoryUtilization: 0.9 };
     const office = { days: "mon-fri", from: "07:45", to: "19:00", timeZone: "UTC", min: 2, max: 4 } as const;
     const setting: Setting = {
-        ...{ metric: "vllm:num_requests_running", target: 16, min: 1, max: 2, scaleDownSeconds: 300 },
+        ...{
+            metric: "vllm:num_requests_running",
+            target: 16,
+            min: 1,
+            max: 2,
+            scaleUpSeconds: 0,
+            scaleDownSeconds: 300,
+        },
         ...{ maxNumSeqs: 256, cooldownSeconds: 900 },
     };
 
@@ -224,6 +250,16 @@ describe("prints settings that the program takes", () => {
         const config = configOf(configLines("ministral", setting, l40s));
         expect(config.models.ministral.vllm.maxModelLen).toBeLessThan(ministral14bOnL40s.maxModelLen);
         expect(parse(config).models.ministral).toMatchObject({ ...config.models.ministral, flavor: "l40s-1-gpu" });
+    });
+
+    it("leaves a context alone that is set, and shortens it only where vLLM would not start with it", () => {
+        const l40s = { flavor: "l40s-1-gpu", gpus: 1, profile: ministral14bOnL40s, gpuMemoryUtilization: 0.9 };
+        const printed = (maxModelLen?: number): unknown =>
+            configOf(configLines("ministral", setting, { ...l40s, maxModelLen })).models.ministral.vllm.maxModelLen;
+        const fits = printed()!;
+        expect(printed(8192)).toBeUndefined();
+        expect(printed(fits as number)).toBeUndefined();
+        expect(printed(ministral14bOnL40s.maxModelLen - 1)).toBe(fits);
     });
 
     it("asleep when nobody asks, with hours", () => {

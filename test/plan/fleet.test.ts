@@ -45,6 +45,19 @@ function steady(perSecond: number, from: number, to: number, seconds: number, mo
 }
 
 describe("the replicas of an app in virtual time", () => {
+    it("refuse what is longer than their context or their KV cache, and count it apart", () => {
+        const load = steady(1, 0, 60, 60, { promptTokens: 7000, answerTokens: 1000 });
+        const came = (more: Partial<World>): number[] => {
+            const { requests, tooLong } = simulateFleet(world(more), load, targets, 1);
+            return [requests, tooLong];
+        };
+        expect(came({})).toEqual([60, 0]);
+        expect(came({ maxModelLen: 8000 })).toEqual([60, 0]);
+        expect(came({ maxModelLen: 7999 })).toEqual([0, 60]);
+        const engine = { ...world().engine, numBlocks: 500 };
+        expect(came({ engine, maxModelLen: 100_000 })).toEqual([0, 60]);
+    });
+
     it("scales up when the metric asks, serves from there after the boot, and goes down after the window", () => {
         const load = steady(10, 1000, 2500, 2 * hour);
         const { intervals, requests, refused, lost, replicaSeconds } = simulateFleet(world(), load, targets, 1);

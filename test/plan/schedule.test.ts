@@ -48,7 +48,16 @@ describe("what a demand suggests", () => {
         return working ? 10 : 0.1;
     };
     const capacityOf = (days: number, begins = 0) => ({
-        ...{ traffic: "office", requests: 1, seconds: days * day, rate: 3, running: 20, demandEvery: 300, begins },
+        ...{
+            traffic: "office",
+            requests: 1,
+            seconds: days * day,
+            tooLong: 0,
+            rate: 3,
+            running: 20,
+            demandEvery: 300,
+            begins,
+        },
         demand: Array.from({ length: (days * day) / 300 }, (_, i) => office((begins + i * 300) % (7 * day))),
     });
 

@@ -14,7 +14,7 @@ const problem = {
 
 const setting: Setting = {
     ...{ metric: "vllm:num_requests_running", target: 20, min: 1, max: 3 },
-    ...{ scaleDownSeconds: 300, maxNumSeqs: 256, cooldownSeconds: 300 },
+    ...{ scaleUpSeconds: 0, scaleDownSeconds: 300, maxNumSeqs: 256, cooldownSeconds: 300 },
 };
 
 const result = (replicaHours: number, within: number, more: Partial<Result> = {}): Result =>
@@ -22,7 +22,7 @@ const result = (replicaHours: number, within: number, more: Partial<Result> = {}
 
 /** So many requests a second in each five minutes; one replica takes two. */
 const capacityOf = (demand: number[]): Capacity => ({
-    ...{ traffic: "made up", requests: 1, seconds: 300 * demand.length, rate: 2, running: 20 },
+    ...{ traffic: "made up", requests: 1, seconds: 300 * demand.length, tooLong: 0, rate: 2, running: 20 },
     ...{ demand, demandEvery: 300, begins: 0 },
 });
 
@@ -62,6 +62,23 @@ describe("the settings that are tried", () => {
         const given = { ...problem, schedule: found[0].schedule };
         const others = neighbours(given, capacityOf(day), { ...setting, schedule: given.schedule });
         expect(others.every(({ schedule }) => schedule === given.schedule)).toBe(true);
+    });
+
+    it("have other windows, in which the load must be up or down, where there is something to scale", () => {
+        const windows = (one: Setting): number[][] =>
+            neighbours(problem, capacityOf([2, 2]), one).map(({ scaleUpSeconds, scaleDownSeconds }) => [
+                scaleUpSeconds,
+                scaleDownSeconds,
+            ]);
+        expect(windows(setting)).toEqual(
+            expect.arrayContaining([
+                [60, 300],
+                [180, 300],
+                [0, 60],
+                [0, 1800],
+            ]),
+        );
+        expect(new Set(windows({ ...setting, min: 3 }).map(String))).toEqual(new Set(["0,300"]));
     });
 
     it("have more replicas as long as none will do, up to the most allowed", async () => {

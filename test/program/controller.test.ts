@@ -55,6 +55,14 @@ describe("a schedule", () => {
         expect(new Set([first, longer, sooner]).size).toBe(3);
     });
 
+    it("has apps that belong to no stack told of, at what a GPU costs", async () => {
+        const stack = await deploy(withModel({ schedule: [office], gpus: 2 }));
+        // The emulated list has 0.0333 a minute.
+        expect(configOf(stack).unitPrices).toEqual([{ flavor: "h100-1-gpu", region: "GRA", eurosPerHour: 1.998 }]);
+        const { groups } = stack.find("PrometheusRule", "controller-rules").inputs.spec;
+        expect(groups[0].rules.map(({ alert }: any) => alert)).toEqual(["VllmAppOfNoStack"]);
+    });
+
     it("the relay and the rules know of the most replicas at any hour", async () => {
         const stack = await deploy(withModel({ schedule: [office] }));
         const relay = JSON.parse(stack.find("ConfigMap", "ministral-relay").inputs.data["config.json"] as string);

@@ -1,5 +1,6 @@
 import { listApps } from "../../packages/ai-deploy/src/app/list";
 import { adoptionLabelName, type LiveApp } from "../../packages/ai-deploy/src/app/live";
+import { billedReplicas, unitsOf } from "../../src/controller/unowned";
 import { appPlanCode } from "../../src/prices/cost-items";
 import { markOf, type CanaryMark } from "../canary/marks";
 import type { PriceList } from "../../src/prices/price-list";
@@ -19,9 +20,6 @@ export interface UnownedApp {
     canary?: Pick<CanaryMark, "of" | "until">;
 }
 
-/** Billed are available replicas, in these states (OVHcloud's documentation of AI Deploy). */
-const billedStates = ["RUNNING", "SCALING"];
-
 /**
  * The apps of a project that are billed and that no stack owns.
  * @param get asks OVHcloud's API for a path
@@ -33,30 +31,25 @@ export async function unownedApps(
     owned: () => Promise<ReadonlySet<string>>,
     prices: PriceList,
 ): Promise<UnownedApp[]> {
-    const billed = (await listApps(get, projectId)).filter((app) => isBilled(app) || isComing(app));
+    const billed = (await listApps(get, projectId)).filter((app) => billedReplicas(app) > 0 || isComing(app));
     if (billed.length === 0) return [];
     const known = await owned();
     return billed.filter(({ id }) => !known.has(id)).map((app) => unowned(app, prices));
 }
 
-function isBilled({ status }: LiveApp): boolean {
-    return billedStates.includes(status.state) && (status.availableReplicas ?? 1) > 0;
-}
-
 /** A canary that will be billed as soon as there is a GPU. */
 function isComing(app: LiveApp): boolean {
-    return markOf(app) !== undefined && ["QUEUED", "INITIALIZING", ...billedStates].includes(app.status.state);
+    return markOf(app) !== undefined && ["QUEUED", "INITIALIZING", "RUNNING", "SCALING"].includes(app.status.state);
 }
 
 function unowned(app: LiveApp, prices: PriceList): UnownedApp {
     const { id, spec, status } = app;
     const canary = markOf(app);
-    const { flavor, gpu, cpu } = spec.resources;
     const replicas = status.availableReplicas ?? 1;
-    const price = prices.find(appPlanCode(flavor), spec.region);
+    const price = prices.find(appPlanCode(spec.resources.flavor), spec.region);
     return {
         ...{ id, name: spec.name, region: spec.region, state: status.state, replicas },
-        ...(price !== undefined && { perHour: price * 60 * (gpu || cpu || 1) * replicas }),
+        ...(price !== undefined && { perHour: price * 60 * unitsOf(app) * replicas }),
         ...(canary && { canary: { of: canary.of, until: canary.until } }),
         marked: Object.hasOwn(spec.labels ?? {}, adoptionLabelName),
     };

@@ -177,72 +177,90 @@ const mostDeviation = 6;
  * it. Throws a RangeError when there are fewer than ten measurements with a time above zero, or no times fit them.
  */
 export function calibrate(measurements: Measurement[]): Calibration {
+    const { values, errors, kept, dropped } = fitTimes(measurements, regressors);
+    const differences = kept.map((one) => one.seconds / predict(values, regressors(one)) - 1);
+    const [base, prefillToken, decodeSequence, contextToken, requestOverhead] = values;
+    const perStep = kept.map((one, i) => Math.abs(Math.sqrt(one.steps) * differences[i]));
+    return {
+        step: { base, prefillToken, decodeSequence, contextToken, spread: sigma * median(perStep) },
+        requestOverhead,
+        errors: Object.fromEntries(figures.map((figure, i) => [figure, errors[i]])) as Record<Figure, number>,
+        residual: rootMeanSquare(differences),
+        used: kept.length,
+        dropped,
+    };
+}
+
+/** What is measured of some steps, whatever their time is made of. */
+type Timed = Pick<Measurement, "seconds" | "steps">;
+
+/** The fit of `calibrate`, for a time that is made of any parts: `partsOf` says how much of each is in a measurement. */
+export function fitTimes<One extends Timed>(
+    measurements: One[],
+    partsOf: (one: One) => number[],
+): Solution & { kept: One[]; dropped: number } {
     const valid = measurements.filter(({ seconds, steps }) => seconds > 0 && steps > 0);
     if (valid.length < 10) {
         throw new RangeError(`a calibration needs ten measurements of steps at least, not ${valid.length}`);
     }
     let kept = valid;
     // Not relative to what was measured: a time that is too short by accident would outweigh all others.
-    let fit = leastSquares(kept, (one) => one.steps);
+    let fit = leastSquares(kept, partsOf, (one) => one.steps);
     for (let round = 0; round < 5; round++) {
-        const expected = (one: Measurement): number => Math.max(predict(fit.values, one), 1e-9);
-        const noise = (one: Measurement): number => Math.sqrt(one.steps) * (one.seconds / expected(one) - 1);
+        const { values } = fit;
+        const expected = (one: One): number => Math.max(predict(values, partsOf(one)), 1e-9);
+        const noise = (one: One): number => Math.sqrt(one.steps) * (one.seconds / expected(one) - 1);
         const deviation = sigma * median(kept.map((one) => Math.abs(noise(one))));
         kept = valid.filter((one) => Math.abs(noise(one)) <= Math.max(mostDeviation * deviation, 1e-6));
         if (kept.length < 10) throw new RangeError("the measurements do not agree with each other");
-        fit = leastSquares(kept, expected);
+        fit = leastSquares(kept, partsOf, expected);
     }
-    const differences = kept.map((one) => one.seconds / predict(fit.values, one) - 1);
-    const [base, prefillToken, decodeSequence, contextToken, requestOverhead] = fit.values;
-    const perStep = kept.map((one, i) => Math.abs(Math.sqrt(one.steps) * differences[i]));
-    return {
-        step: { base, prefillToken, decodeSequence, contextToken, spread: sigma * median(perStep) },
-        requestOverhead,
-        errors: Object.fromEntries(figures.map((figure, i) => [figure, fit.errors[i]])) as Record<Figure, number>,
-        residual: rootMeanSquare(differences),
-        used: kept.length,
-        dropped: valid.length - kept.length,
-    };
+    return { ...fit, kept, dropped: valid.length - kept.length };
 }
 
-function predict(values: number[], one: Measurement): number {
-    return regressors(one).reduce((sum, count, i) => sum + count * values[i], 0);
+function predict(values: number[], parts: number[]): number {
+    return parts.reduce((sum, count, i) => sum + count * values[i], 0);
 }
 
 interface Solution {
-    /** In the order of `figures`. */
+    /** In the order of the parts. */
     values: number[];
     errors: number[];
 }
 
-/** Weighted least squares without negative values: with five figures all sets of those above zero can be tried. */
-function leastSquares(measurements: Measurement[], expected: (one: Measurement) => number): Solution {
-    const size = figures.length;
+/** Weighted least squares without negative values: with a few parts all sets of those above zero can be tried. */
+function leastSquares<One extends Timed>(
+    measurements: One[],
+    partsOf: (one: One) => number[],
+    expected: (one: One) => number,
+): Solution {
+    const size = partsOf(measurements[0]).length;
+    const parts = Array.from({ length: size }, (_, i) => i);
     const rows = measurements.map((one) => {
         const weight = Math.sqrt(one.steps) / expected(one);
-        return { x: regressors(one).map((count) => count * weight), y: one.seconds * weight };
+        return { x: partsOf(one).map((count) => count * weight), y: one.seconds * weight };
     });
     // In units in which each regressor has the same size, so that one limit tells what cannot be told apart.
-    const scale = figures.map((_, i) => Math.sqrt(rows.reduce((sum, { x }) => sum + x[i] ** 2, 0)));
+    const scale = parts.map((i) => Math.sqrt(rows.reduce((sum, { x }) => sum + x[i] ** 2, 0)));
     for (const { x } of rows) x.forEach((value, i) => (x[i] = scale[i] > 0 ? value / scale[i] : 0));
-    const gram = figures.map((_, i) => figures.map((_, j) => rows.reduce((sum, { x }) => sum + x[i] * x[j], 0)));
-    const target = figures.map((_, i) => rows.reduce((sum, { x, y }) => sum + x[i] * y, 0));
+    const gram = parts.map((i) => parts.map((j) => rows.reduce((sum, { x }) => sum + x[i] * x[j], 0)));
+    const target = parts.map((i) => rows.reduce((sum, { x, y }) => sum + x[i] * y, 0));
 
     let best: { set: number[]; values: number[]; squares: number } | undefined;
     for (let bits = 1; bits < 1 << size; bits++) {
-        const set = figures.map((_, i) => i).filter((i) => bits & (1 << i));
+        const set = parts.filter((i) => bits & (1 << i));
         const inverted = invert(set.map((i) => set.map((j) => gram[i][j])));
         if (!inverted) continue;
         const some = inverted.map((row) => row.reduce((sum, value, j) => sum + value * target[set[j]], 0));
         if (some.some((value) => value < 0)) continue;
-        const values = figures.map((_, i) => (set.includes(i) ? some[set.indexOf(i)] : 0));
+        const values = parts.map((i) => (set.includes(i) ? some[set.indexOf(i)] : 0));
         const squares = rows.reduce((sum, { x, y }) => sum + (y - x.reduce((s, v, i) => s + v * values[i], 0)) ** 2, 0);
         if (!best || squares < best.squares * (1 - 1e-12)) best = { set, values, squares };
     }
     if (!best) throw new RangeError("the measurements do not agree with each other");
     const { set, values, squares } = best;
     const variance = squares / Math.max(1, rows.length - set.length);
-    const errors = figures.map((_, i) => {
+    const errors = parts.map((i) => {
         // A figure at zero has the error that it would have beside the others.
         const beside = set.includes(i) ? set : [...set, i];
         const inverted = invert(beside.map((j) => beside.map((k) => gram[j][k])));

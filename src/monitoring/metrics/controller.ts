@@ -102,6 +102,22 @@ export const controllerMetrics = {
         when: "limits.action",
         meaning: "What all models may cost in a month.",
     },
+    unownedReplicas: {
+        name: "vllm_controller_unowned_app_replicas",
+        type: "gauge",
+        unit: "short",
+        labels: ["app", "name", "region", "flavor"],
+        when,
+        meaning: "Billed replicas of an app of the project that no stack has made.",
+    },
+    unownedPrice: {
+        name: "vllm_controller_unowned_app_euros_per_hour",
+        type: "gauge",
+        unit: "currencyEUR",
+        labels: ["app", "name", "region", "flavor"],
+        when,
+        meaning: "What that app costs, where a model of the stack runs on the same flavor in the same region.",
+    },
     spendKnown: {
         name: "vllm_controller_spend_known",
         type: "gauge",

@@ -76,3 +76,19 @@ export function spendLimitAlert(action: SpendAction, runbooks: string): AlertRul
         }),
     ];
 }
+
+/** The alert on apps that no stack has made. */
+export function unownedAppAlert(runbooks: string): AlertRule[] {
+    const price = gauge(controller.unownedPrice, { app: "=%s" });
+    return [
+        alertsOf(undefined, runbooks)("VllmAppOfNoStack", "ticket", {
+            expr: `${aggregate("max", ["app", "name", "region", "flavor"], gauge(controller.unownedReplicas, {}))} > 0`,
+            for: "30m",
+            summary: "An app of the project runs and is billed, and no stack has made it.",
+            description:
+                "{{ $labels.name }} ({{ $labels.app }}) in {{ $labels.region }} runs {{ $value }} replica(s) of {{ $labels.flavor }}" +
+                `{{ with printf ${JSON.stringify(`max(${price})`)} $labels.app | query }}` +
+                " for {{ . | first | value | humanize }} euros an hour{{ end }}.",
+        }),
+    ];
+}

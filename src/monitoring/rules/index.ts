@@ -1,6 +1,6 @@
 import type { SpendAction } from "../../hours/wanted";
 import { capacityAlerts } from "./capacity-alerts";
-import { controllerAlerts, spendLimitAlert } from "./controller-alerts";
+import { controllerAlerts, spendLimitAlert, unownedAppAlert } from "./controller-alerts";
 import type { WatchedModel } from "./model";
 import { monitoringAlerts, pathAlerts } from "./path-alerts";
 import { recordingRules } from "./recording";
@@ -27,9 +27,10 @@ export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
     };
 }
 
-/** The rules of the limit of spend. */
-export function controllerRules(action: SpendAction, runbooks: string): RuleGroup {
-    return { name: "model-controller", rules: spendLimitAlert(action, runbooks) };
+/** The rules of what the controller knows of all models, and of the project. */
+export function controllerRules(action: SpendAction | undefined, runbooks: string): RuleGroup {
+    const spend = action ? spendLimitAlert(action, runbooks) : [];
+    return { name: "model-controller", rules: [...spend, ...unownedAppAlert(runbooks)] };
 }
 
 /** The rules of the monitoring itself, which concern no model. */

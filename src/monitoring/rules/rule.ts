@@ -52,6 +52,7 @@ export const alertNames = [
     "VllmSpendLimitReached",
     "VllmSpendUnknown",
     "VllmUnused",
+    "VllmAppOfNoStack",
     "SpendAbovePace",
     "PrometheusDiskFilling",
     "DeadMansSwitch",

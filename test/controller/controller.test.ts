@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { actionPrefix, actions } from "../../access/actors";
-import { OvhApi } from "../../src/controller/api";
+import { OvhApi } from "../../src/monitoring/pod-api";
 import type { LimitsSettings, ModelSettings } from "../../src/settings";
 import { startTestCloud, type TestCloud } from "../ai-deploy/cloud";
 import {

@@ -55,7 +55,9 @@ const monitoring = new Monitoring("monitoring", {
 // What the relays of models that may sleep read their state with.
 const appReaderKey =
     settings.appReaderKey ??
-    (needsReader(settings.models) ? appReader("app-reader", { projectId, transform: transforms.appReader }) : undefined);
+    (needsReader(settings.models)
+        ? appReader("app-reader", { projectId, transform: transforms.appReader })
+        : undefined);
 
 // Each model adds what is its own, so that one that fails or waits keeps nothing of the others unwatched.
 const watched = served.map(

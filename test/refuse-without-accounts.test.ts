@@ -35,7 +35,9 @@ it("a stack that may make no accounts is told of each that it would need, and ho
     const message = await said(both);
     expect(message).toMatch(/has 2 faults, so nothing was changed/);
     expect(message).toMatch(/:appReaderKey: \(not set\); .*docs\/scaling\.md.*pulumi config set --secret appReaderKey/);
-    expect(message).toMatch(/:controllerClientId: \(not set\); .*docs\/hours\.md.*pulumi config set controllerClientId/);
+    expect(message).toMatch(
+        /:controllerClientId: \(not set\); .*docs\/hours\.md.*pulumi config set controllerClientId/,
+    );
 });
 
 it("of the two only what it needs and was not given", async () => {

@@ -1,7 +1,14 @@
 import type { Input } from "@pulumi/pulumi";
 import { join } from "node:path";
 import { releaseName } from "../monitoring/chart-values";
-import { containerSecurity, healthProbes, nodeImage, podSecurity, programFile, smallResources } from "../monitoring/pod";
+import {
+    containerSecurity,
+    healthProbes,
+    nodeImage,
+    podSecurity,
+    programFile,
+    smallResources,
+} from "../monitoring/pod";
 import type { ControllerConfig } from "./controller";
 
 /** Name of the Deployment, Service, ConfigMap and Secret, and label `app` of them. */
@@ -20,7 +27,10 @@ export const credentialKey = "credential";
 
 /** Content of the ConfigMap. */
 export function controllerFiles(config: ControllerConfig): Record<string, string> {
-    return { [scriptFile]: programFile(join(__dirname, "controller.ts")), [configFile]: JSON.stringify(config, undefined, 2) };
+    return {
+        [scriptFile]: programFile(join(__dirname, "controller.ts")),
+        [configFile]: JSON.stringify(config, undefined, 2),
+    };
 }
 
 const folder = `/etc/${controllerApp}`;

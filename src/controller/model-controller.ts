@@ -99,7 +99,10 @@ export class ModelController extends pulumi.ComponentResource {
         const account = {
             role: "controller",
             description: "Schedules, leases and limits of spend: changes how models scale",
-            appActions: controllerActions({ stops: leases || limits.action === "stop", starts: limits.action === "stop" }),
+            appActions: controllerActions({
+                stops: leases || limits.action === "stop",
+                starts: limits.action === "stop",
+            }),
             projectId,
             transform: { client: transform.controllerClient, policy: transform.controllerPolicy },
         };

@@ -119,7 +119,8 @@ export class OvhApi {
         request: [method: string, url: string, body: string],
     ): Promise<Record<string, string>> {
         const clock = "/auth/time";
-        this.skew ??= Number(await this.exchange(`GET ${clock}`, this.addresses.baseUrl + clock, {})) - Date.now() / 1000;
+        this.skew ??=
+            Number(await this.exchange(`GET ${clock}`, this.addresses.baseUrl + clock, {})) - Date.now() / 1000;
         const time = String(Math.round(Date.now() / 1000 + this.skew));
         const text = [applicationSecret, consumerKey, ...request, time].join("+");
         return {

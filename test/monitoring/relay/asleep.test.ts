@@ -162,6 +162,8 @@ it.each([
     expect(await new StateReader(address, read).read()).toEqual({ state: "DELETED", replicas: 0 });
     const elsewhere = new StateReader({ ...address, app: "no-such-app/log" }, read);
     const said = await elsewhere.read().catch((error: Error) => error.message);
-    expect(said).toMatch(/^GET \/ai\/app\/no-such-app\/log: 403 .*: what the relay reads apps with may not read this one$/);
+    expect(said).toMatch(
+        /^GET \/ai\/app\/no-such-app\/log: 403 .*: what the relay reads apps with may not read this one$/,
+    );
     for (const part of text.split(":").filter((one) => one.length > 6)) expect(said).not.toContain(part);
 });

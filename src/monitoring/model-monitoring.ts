@@ -40,7 +40,7 @@ export interface ModelMonitoringArgs {
     settings: MonitoringSettings;
     /** Address under which the runbooks are found, without a slash at the end. */
     runbooks: string;
-    /** What a model that may sleep is read with: `appReaderKey` of the settings, or of the stack's own `AppReader`. */
+    /** What a model that may sleep is read with: `appReaderKey` of the settings, or of the account that the stack makes (`relay/app-reader.ts`). */
     appReaderKey?: pulumi.Input<string>;
     /** The stack's Prometheus, which the model adds its jobs and rules to. */
     monitoring: Monitoring;

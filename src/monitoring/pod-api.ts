@@ -34,7 +34,7 @@ export class ApiFailure extends Error {
     constructor(
         readonly kind: FailureKind,
         message: string,
-        /** Of the answer, where there was one. */
+        /** Of the answer to the request itself, where there was one. */
         readonly status?: number,
     ) {
         super(message);
@@ -73,11 +73,7 @@ export class OvhApi {
         const url = this.addresses.baseUrl + path;
         const text = body === undefined ? undefined : JSON.stringify(body);
         const type = body === undefined ? undefined : { "content-type": "application/json" };
-        const credential = this.readCredential();
-        const own =
-            "clientId" in credential
-                ? { authorization: `Bearer ${await this.token(credential)}` }
-                : await this.signed(credential, [method, url, text ?? ""]);
+        const own = await this.authorization([method, url, text ?? ""]);
         const headers = { ...own, accept: "application/json", ...type };
         try {
             return await this.exchange(what, url, { method, headers, body: text });
@@ -87,6 +83,17 @@ export class OvhApi {
             if (error instanceof ApiFailure && error.kind === "unauthorized") this.bearer = undefined;
             if (error instanceof ApiFailure && error.status !== undefined) this.skew = undefined;
             throw error;
+        }
+    }
+
+    private async authorization(request: [method: string, url: string, body: string]): Promise<Record<string, string>> {
+        const credential = this.readCredential();
+        try {
+            if (!("clientId" in credential)) return await this.signed(credential, request);
+            return { authorization: `Bearer ${await this.token(credential)}` };
+        } catch (error) {
+            // Without its status, which says nothing of what is asked for.
+            throw error instanceof ApiFailure ? new ApiFailure(error.kind, error.message) : error;
         }
     }
 

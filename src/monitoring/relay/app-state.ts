@@ -56,10 +56,10 @@ export class StateReader {
             if (!status?.state) throw new Error("OVHcloud's API answers without a state");
             return { state: status.state, replicas: status.availableReplicas ?? 0 };
         } catch (error) {
-            const code = error instanceof ApiFailure ? error.status : undefined;
-            if (code === 404) return { state: "DELETED", replicas: 0 };
-            if (code !== 401 && code !== 403) throw error;
-            throw new Error(`${(error as Error).message}: what the relay reads apps with may not read this one`);
+            if (!(error instanceof ApiFailure)) throw error;
+            if (error.status === 404) return { state: "DELETED", replicas: 0 };
+            if (error.kind !== "unauthorized" && error.status !== 403) throw error;
+            throw new Error(`${error.message}: what the relay reads apps with may not read this one`);
         }
     }
 }

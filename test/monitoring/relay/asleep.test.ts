@@ -167,3 +167,13 @@ it.each([
     );
     for (const part of text.split(":").filter((one) => one.length > 6)) expect(said).not.toContain(part);
 });
+
+it("an address that gives no tokens, or no time, does not make the app a deleted one", async () => {
+    cloud = await startTestCloud({ credentials });
+    const { parseReader, StateReader } = await import("../../../src/monitoring/relay/app-state");
+    const api = { baseUrl: `${cloud.cloud.url}/nowhere`, tokenUrl: `${cloud.cloud.url}/nowhere` };
+    for (const text of [await readerAccount(cloud), key("reader")()]) {
+        const reader = new StateReader({ api, project: projectId, app: "no-such-app" }, () => parseReader(text));
+        await expect(reader.read()).rejects.toThrow(/^(OAuth2 token|GET \/auth\/time): 40\d /);
+    }
+});

@@ -120,6 +120,8 @@ async function startOnce(vllm: string, model: string, flags: string[]): Promise<
 }
 
 async function compareCaches(vllm: string, model: string, flags: string[]): Promise<void> {
+    // Its processes end with this one only if this one exits by itself.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
     const folder = mkdtempSync(join(tmpdir(), "cold-start-"));
     try {
         let first: { wall: number; cpu: number } | undefined;

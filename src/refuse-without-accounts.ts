@@ -23,7 +23,7 @@ function needsController(models: Record<string, ModelSettings>, { action }: Limi
 }
 
 /** What has to be given where the stack may make no accounts. */
-export function missingAccounts({ models, limits, controllerClientId, appReaderKey }: AccountSettings): Fault[] {
+function missingAccounts({ models, limits, controllerClientId, appReaderKey }: AccountSettings): Fault[] {
     const refused = "the stack's credentials may make no OAuth2 client (403):";
     const faults: Fault[] = [];
     if (appReaderKey === undefined && needsReader(models)) {

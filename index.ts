@@ -5,8 +5,10 @@ import { FrontDoor } from "./src/front-door/front-door";
 import { Model } from "./src/inference/model";
 import { ModelMonitoring } from "./src/monitoring/model-monitoring";
 import { Monitoring } from "./src/monitoring/monitoring";
+import { appReader } from "./src/monitoring/relay/app-reader";
 import { jobName } from "./src/monitoring/scrape-jobs";
 import { fixedPrice, replicaPrice, unitPrices } from "./src/prices/cost";
+import { needsReader } from "./src/refuse-without-accounts";
 import { stackCost } from "./src/stack-cost";
 import { settings } from "./src/stack-settings";
 import { transforms } from "./transforms";
@@ -50,6 +52,13 @@ const monitoring = new Monitoring("monitoring", {
     transform: transforms.monitoring,
 });
 
+// What the relays of models that may sleep read their state with.
+const appReaderKey =
+    settings.appReaderKey ??
+    (needsReader(settings.models)
+        ? appReader("app-reader", { projectId, transform: transforms.appReader })
+        : undefined);
+
 // Each model adds what is its own, so that one that fails or waits keeps nothing of the others unwatched.
 const watched = served.map(
     ([name, model]) =>
@@ -57,7 +66,7 @@ const watched = served.map(
             model: { ...model.monitored(), replicaPrice: cost.then((known) => replicaPrice(known, name)) },
             settings: settings.monitoring,
             runbooks: settings.alerting.runbooks,
-            appReaderKey: settings.appReaderKey,
+            appReaderKey,
             monitoring,
             cluster,
             transform: transforms.modelMonitoring,

@@ -3,8 +3,8 @@
 require("./compile").compile("index.ts", "transforms.ts", "src");
 const { settings } = require("./src/stack-settings.ts");
 const { refuseImpossible } = require("./src/inference/refuse-impossible.ts");
-const { refuseWithoutClient } = require("./src/controller/refuse-without-client.ts");
+const { refuseWithoutAccounts } = require("./src/refuse-without-accounts.ts");
 const { stackCost } = require("./src/stack-cost.ts");
-module.exports = Promise.all([refuseImpossible(settings), refuseWithoutClient(settings), stackCost()]).then(() =>
+module.exports = Promise.all([refuseImpossible(settings), refuseWithoutAccounts(settings), stackCost()]).then(() =>
     require("./index.ts"),
 );

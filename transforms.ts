@@ -4,6 +4,7 @@ import type { FrontDoorTransforms } from "./src/front-door/front-door";
 import type { ModelTransforms } from "./src/inference/model";
 import type { ModelMonitoringTransforms } from "./src/monitoring/model-monitoring";
 import type { MonitoringTransforms } from "./src/monitoring/monitoring";
+import type { ServiceAccountArgs } from "./src/service-account";
 
 /**
  * The last word on every resource of the stack, for what has no setting. This file is yours: a new version of the program
@@ -19,5 +20,6 @@ export const transforms: {
     monitoring?: MonitoringTransforms;
     modelMonitoring?: ModelMonitoringTransforms;
     controller?: ModelControllerTransforms;
+    appReader?: ServiceAccountArgs["transform"];
     frontDoor?: FrontDoorTransforms;
 } = {};

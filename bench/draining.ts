@@ -11,6 +11,8 @@ const help = `usage: npm run bench -- draining [OPTIONS] [-- FLAGS OF VLLM]
   --change NAME               scale-down or rollout alone; default: both, one after the other
   --streams N (50)            at once, all the time
   --tokens N (400)            of each answer
+  --late                      make the change first, and begin the streams once the new engine of a rollout has loaded
+                              its model: for machines on which it would not come up beside the load of the old one
   --without                   the command line without the drain, for comparison`;
 
 const changeNames = ["scale-down", "rollout"] as const;
@@ -24,6 +26,7 @@ interface Options {
     streams: number;
     tokens: number;
     drain: boolean;
+    late: boolean;
 }
 
 function readOptions(args: string[]): Options {
@@ -31,9 +34,12 @@ function readOptions(args: string[]): Options {
     const { values, positionals } = parseArgs({
         args,
         allowPositionals: true,
-        options: { vllm: text, model: text, change: text, streams: text, tokens: text, without: { type: "boolean" } },
+        options: {
+            ...{ vllm: text, model: text, change: text, streams: text, tokens: text },
+            ...{ without: { type: "boolean" }, late: { type: "boolean" } },
+        },
     });
-    const { vllm, model, change, streams = "50", tokens = "400", without } = values;
+    const { vllm, model, change, streams = "50", tokens = "400", without, late = false } = values;
     if ((vllm === undefined) !== (model === undefined)) throw new Error("give both of --vllm and --model, or none");
     const changes = change === undefined ? changeNames : changeNames.filter((name) => name === change);
     if (changes.length === 0) throw new Error(`--change ${change}: give ${changeNames.join(" or ")}`);
@@ -41,7 +47,7 @@ function readOptions(args: string[]): Options {
         if (!/^[1-9]\d*$/.test(value)) throw new Error(`--${name} ${value}: not a whole number above 0`);
     }
     const counts = { streams: Number(streams), tokens: Number(tokens) };
-    return { changes, vllm, model, flags: positionals, ...counts, drain: without !== true };
+    return { changes, vllm, model, flags: positionals, ...counts, drain: without !== true, late };
 }
 
 const image = "vllm/vllm-openai:v0.13.0";
@@ -98,11 +104,14 @@ type Ends = Record<string, number>;
 async function stream({ cloud, id, token }: Subject, options: Options, over: () => boolean): Promise<Ends> {
     const ends: Ends = {};
     const messages = [{ role: "user", content: "hello" }];
-    const body = { model: served, messages, max_tokens: options.tokens, ignore_eos: true, stream: true };
+    const length = { max_tokens: options.tokens, ignore_eos: true };
+    const body = { model: served, messages, ...length, stream: true, stream_options: { include_usage: true } };
     const one = async (): Promise<string> => {
         const answer = await cloud.ask(cloud.app(id), "/v1/chat/completions", { token, body });
         if (answer.status !== 200) return `status ${answer.status}`;
-        return answer.body.trimEnd().endsWith("data: [DONE]") ? "whole" : "cut";
+        if (!answer.body.trimEnd().endsWith("data: [DONE]")) return "cut";
+        const [, tokens] = /"completion_tokens":\s*(\d+)/.exec(answer.body) ?? [];
+        return `whole, ${tokens} tokens`;
     };
     const client = async (): Promise<void> => {
         while (!over()) {
@@ -124,6 +133,14 @@ async function change(
     const { cloud, id } = subject;
     let done = false;
     let underWay = 0;
+    if (options.late) {
+        const [old] = cloud.app(id).replicas;
+        await make();
+        const loaded = ["warming-up", "serving"];
+        await until(subject, "the new engine has loaded its model", () =>
+            cloud.app(id).replicas.some(({ index, phase }) => index > old.index && loaded.includes(phase)),
+        );
+    }
     const streaming = stream(subject, options, () => done);
     const wanted = 0.8 * options.streams;
     await until(
@@ -131,7 +148,7 @@ async function change(
         "the streams run",
         () => sum(cloud.app(id).replicas.map(({ requests }) => requests)) >= wanted,
     );
-    await make();
+    if (!options.late) await make();
     await until(subject, "the change is made", () => {
         const going = cloud.app(id).replicas.filter(({ phase }) => phase === "draining");
         underWay = Math.max(underWay, sum(going.map(({ requests }) => requests)));

@@ -18,7 +18,7 @@ import { stringify } from "yaml";
 import { makeCertificates } from "../sandbox/ovhcloud/certificates";
 import { ensureToolchain } from "../sandbox/toolchain/toolchain";
 import { vllmMetrics } from "../src/vllm/metrics";
-import { relayScripts } from "../src/monitoring/relay/manifests";
+import { relayScript } from "../src/monitoring/relay/manifests";
 import type { RelayConfig } from "../src/monitoring/relay/relay";
 import { jobName, probeJob, relayedJob, relayJob, scrapeJob } from "../src/monitoring/scrape-jobs";
 import {
@@ -194,7 +194,7 @@ function step(replica: SimulatedReplica, index: number): void {
 async function startRelay(dir: string, { name, replicas, balancer }: Case, children: ChildProcess[]): Promise<string> {
     const max = Math.max(3, replicas.length);
     const config: RelayConfig = { url: balancer.url, interval, replicas: { min: 1, max } };
-    for (const [file, text] of Object.entries(relayScripts())) writeFileSync(join(dir, file), text);
+    writeFileSync(join(dir, "relay.cjs"), relayScript());
     writeFileSync(join(dir, `${name}.json`), JSON.stringify(config));
     const args = [`--config=${dir}/${name}.json`, `--token-file=${dir}/token`, "--listen=127.0.0.1:0"];
     const child = spawn(process.execPath, ["--max-old-space-size=96", join(dir, "relay.cjs"), ...args], {

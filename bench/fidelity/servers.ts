@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Calibration } from "../../tools/find-target/calibrate";
@@ -21,6 +22,11 @@ export interface RunningServer {
     stop(): Promise<void>;
 }
 
+export interface RealServer extends RunningServer {
+    /** What it and its processes, ended ones too, have taken so far. Linux only. */
+    cpuSeconds(): number;
+}
+
 function schedulerFlags(settings: Settings): string[] {
     return [
         ...["--max-num-seqs", String(settings.maxNumSeqs)],
@@ -36,7 +42,7 @@ export async function startReal(
     model: string,
     settings: Settings,
     flags: string[],
-): Promise<RunningServer> {
+): Promise<RealServer> {
     const port = await freePort();
     const own = ["--host", "127.0.0.1", "--port", String(port), "--num-gpu-blocks-override", String(settings.blocks)];
     const child = spawn(binary, ["serve", model, ...own, ...schedulerFlags(settings), ...flags], {
@@ -70,9 +76,13 @@ export async function startReal(
         }
     };
     process.on("exit", () => kill("SIGKILL"));
-    await Promise.race([ended, untilHealthy(url)]);
+    await Promise.race([ended, untilHealthy(url)]).catch((error: Error) => {
+        kill("SIGKILL");
+        throw error;
+    });
     return {
         url,
+        cpuSeconds: () => groupCpuSeconds(child.pid!),
         async stop() {
             if (child.exitCode === null && child.signalCode === null) {
                 kill("SIGTERM");
@@ -81,6 +91,21 @@ export async function startReal(
             kill("SIGKILL");
         },
     };
+}
+
+/** Of `/proc/PID/stat`, in ticks of 10 ms: user and system time, its own and that of children that it has waited for. */
+function groupCpuSeconds(group: number): number {
+    const ticks = readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map((pid) => {
+            try {
+                const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ").map(Number);
+                return fields[2] === group ? fields[11] + fields[12] + fields[13] + fields[14] : 0;
+            } catch {
+                return 0; // ended meanwhile
+            }
+        });
+    return ticks.reduce((sum, one) => sum + one, 0) / 100;
 }
 
 /** Starts the simulated server in this process, with the times of the fit and as many KV blocks as the real one has. */

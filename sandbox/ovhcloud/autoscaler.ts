@@ -159,15 +159,16 @@ export function decide(
     const { replicasMin, replicasMax } = rule;
     const least = Math.max(1, replicasMin);
     const idleLimit = rule.scaleDownStabilizationWindowSeconds + rule.cooldownPeriodSeconds;
-    if (replicasMin === 0 && current === least && idleSeconds >= idleLimit) {
-        const reason = `idle for ${Math.round(idleSeconds)} s, ${idleLimit} s were to pass: scaled to zero`;
-        return { value: asked?.value, ratio: asked?.ratio, recommended: 0, to: 0, reason };
-    }
     if (asked === undefined) {
+        // Nor to zero: KEDA from 2.6.1 on (pkg/scaling/executor) takes an error without a fallback for no reason to scale.
         const to = clamp(current, least, replicasMax);
         return { to, reason: "no replica gave a value: nothing is changed" };
     }
     const { value, ratio, replicas: recommended } = asked;
+    if (replicasMin === 0 && current === least && idleSeconds >= idleLimit) {
+        const reason = `idle for ${Math.round(idleSeconds)} s, ${idleLimit} s were to pass: scaled to zero`;
+        return { value, ratio, recommended: 0, to: 0, reason };
+    }
     const longest = Math.max(rule.scaleUpStabilizationWindowSeconds, rule.scaleDownStabilizationWindowSeconds);
     const old = history.findIndex(({ at }) => at >= now - longest);
     history.splice(0, old < 0 ? history.length : old);

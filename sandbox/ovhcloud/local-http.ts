@@ -21,6 +21,8 @@ export function fetchText(port: number, path: string, timeoutMs: number): Promis
                     call.destroy(new Error(`the answer is longer than ${mostCharacters} characters`));
                 }
             });
+            // One that breaks off is an error of the answer, and none of the call.
+            answer.on("error", reject);
             answer.on("end", () =>
                 (answer.statusCode ?? 500) < 400 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
             );

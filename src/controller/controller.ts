@@ -9,7 +9,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { minuteOfWeek } from "../hours/schedule";
 import type { SpendAction } from "../hours/wanted";
-import { ApiFailure, failureKinds, OvhApi, type ApiAddresses, type Credential, type FailureKind } from "./api";
+import {
+    ApiFailure,
+    failureKinds,
+    OvhApi,
+    type ApiAddresses,
+    type Credential,
+    type FailureKind,
+} from "../monitoring/pod-api";
 import { keepModel, type Change, type Kept, type KeptModel, type Spent } from "./keep";
 import { findUnowned, type UnitPrice, type UnownedApp } from "./unowned";
 import { prometheusQuery, Spend, totalOf, type MonthSpend } from "./spend";

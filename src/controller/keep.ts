@@ -2,7 +2,7 @@
 import { markLabel } from "../hours/mark";
 import type { Limits } from "../hours/schedule";
 import { wantedAt, type Bounded, type SpendAction, type Wanted } from "../hours/wanted";
-import type { OvhApi } from "./api";
+import type { OvhApi } from "../monitoring/pod-api";
 
 /** A model that is kept. */
 export interface KeptModel extends Bounded {

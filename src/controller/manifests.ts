@@ -1,8 +1,14 @@
 import type { Input } from "@pulumi/pulumi";
-import { buildSync } from "esbuild";
 import { join } from "node:path";
 import { releaseName } from "../monitoring/chart-values";
-import { containerSecurity, healthProbes, nodeImage, podSecurity, smallResources } from "../monitoring/pod";
+import {
+    containerSecurity,
+    healthProbes,
+    nodeImage,
+    podSecurity,
+    programFile,
+    smallResources,
+} from "../monitoring/pod";
 import type { ControllerConfig } from "./controller";
 
 /** Name of the Deployment, Service, ConfigMap and Secret, and label `app` of them. */
@@ -19,22 +25,12 @@ export const configFile = "config.json";
 /** Key of the Secret: the OAuth2 client as JSON. */
 export const credentialKey = "credential";
 
-/** The program in one file, as Node runs it. */
-export function controllerScript(): string {
-    const { outputFiles } = buildSync({
-        entryPoints: [join(__dirname, "controller.ts")],
-        bundle: true,
-        platform: "node",
-        format: "cjs",
-        target: "node22",
-        write: false,
-    });
-    return outputFiles[0].text;
-}
-
 /** Content of the ConfigMap. */
 export function controllerFiles(config: ControllerConfig): Record<string, string> {
-    return { [scriptFile]: controllerScript(), [configFile]: JSON.stringify(config, undefined, 2) };
+    return {
+        [scriptFile]: programFile(join(__dirname, "controller.ts")),
+        [configFile]: JSON.stringify(config, undefined, 2),
+    };
 }
 
 const folder = `/etc/${controllerApp}`;
@@ -85,13 +81,7 @@ export const controllerService = {
     ports: [{ name: "metrics", port: controllerPort, targetPort: "metrics" }],
 };
 
-/** What the controller's credential is allowed, by the names of OVHcloud's policies. It can make, change and delete nothing. */
+/** What the controller's credential may do with apps, by the names of OVHcloud's policies. It can make, change and delete nothing. */
 export function controllerActions(needs: { stops: boolean; starts: boolean }): string[] {
-    const actions = [
-        "get",
-        "scalingstrategy/edit",
-        ...(needs.stops ? ["stop"] : []),
-        ...(needs.starts ? ["start"] : []),
-    ];
-    return actions.map((action) => `publicCloudProject:apiovh:ai/app/${action}`);
+    return ["get", "scalingstrategy/edit", ...(needs.stops ? ["stop"] : []), ...(needs.starts ? ["start"] : [])];
 }

@@ -1,13 +1,13 @@
-import { iam, me } from "@ovhcloud/pulumi-ovh";
+import type { iam, me } from "@ovhcloud/pulumi-ovh";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { endpoint } from "pulumi-ovh-ai-deploy";
 import type { Cluster } from "../cluster/cluster";
 import type { Monitoring } from "../monitoring/monitoring";
 import { checksum } from "../monitoring/relay/manifests";
 import { controllerRules } from "../monitoring/rules";
 import { controllerJob, controllerJobName } from "../monitoring/scrape-jobs";
 import type { LimitsSettings, MonitoringSettings } from "../settings";
+import { apiAddresses, serviceAccount } from "../service-account";
 import { transformed, type Transform } from "../transform";
 import type { ControllerConfig } from "./controller";
 import type { KeptModel } from "./keep";
@@ -84,15 +84,10 @@ export class ModelController extends pulumi.ComponentResource {
 
     private config(): pulumi.Input<ControllerConfig> {
         const { projectId, models, unitPrices, limits } = this.args;
-        // Without an endpoint nothing could be made anyway: then it is a preview of new resources.
-        const { baseUrl, tokenUrl } = endpoint() ?? {
-            baseUrl: "https://eu.api.ovh.com/v1",
-            tokenUrl: "https://www.ovh.com/auth/oauth2/token",
-        };
         const { eurosPerMonth, action } = limits;
         const spend = eurosPerMonth && action ? { eurosPerMonth, action, prometheus: prometheusUrl } : undefined;
         return pulumi.all([models, unitPrices]).apply(([kept, prices]) => ({
-            api: { baseUrl, tokenUrl },
+            api: apiAddresses(),
             projectId,
             period,
             models: kept,
@@ -105,20 +100,17 @@ export class ModelController extends pulumi.ComponentResource {
     private credential(): { clientId: pulumi.Input<string>; clientSecret: pulumi.Input<string> } {
         const { clientId, clientSecret, projectId, leases, limits, transform = {} } = this.args;
         if (clientId !== undefined && clientSecret !== undefined) return { clientId, clientSecret };
-        const whose = `${pulumi.getProject()}-${pulumi.getStack()}`;
-        const description = `Schedules, leases and limits of spend of the stack ${whose}: changes how its models scale.`;
-        const account = { name: `${whose}-controller`, description, flow: "CLIENT_CREDENTIALS" };
-        const child = { parent: this };
-        const client = new me.APIOAuth2Client(...transformed(transform.controllerClient, this.name, account, child));
-        const policy = {
-            name: `${whose}-controller`,
-            description,
-            identities: [client.identity],
-            resources: [`urn:v1:${endpoint()?.plate ?? "eu"}:resource:publicCloudProject:${projectId}`],
-            allows: controllerActions({ stops: leases || limits.action === "stop", starts: limits.action === "stop" }),
+        const account = {
+            role: "controller",
+            description: "Schedules, leases and limits of spend: changes how models scale",
+            appActions: controllerActions({
+                stops: leases || limits.action === "stop",
+                starts: limits.action === "stop",
+            }),
+            projectId,
+            transform: { client: transform.controllerClient, policy: transform.controllerPolicy },
         };
-        new iam.Policy(...transformed(transform.controllerPolicy, this.name, policy, child));
-        return { clientId: client.clientId, clientSecret: client.clientSecret };
+        return serviceAccount(this.name, account, { parent: this });
     }
 
     /** The job of its own metrics, and the alerts on the limit of spend and on the project; those on a model are among the model's rules. */

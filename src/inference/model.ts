@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { endpoint, App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
+import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
 import { replicaRange } from "../hours/schedule";
 import { leaseEnded } from "../hours/wanted";
 import { maySleep, secondsToSleep, type LimitsSettings, type ModelSettings } from "../settings";
+import { apiAddresses } from "../service-account";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
@@ -145,7 +146,7 @@ export class Model extends pulumi.ComponentResource {
         const after = secondsToSleep(this.settings);
         return {
             after,
-            api: endpoint()?.baseUrl ?? "https://eu.api.ovh.com/v1",
+            api: apiAddresses(),
             project: this.projectId,
             app: this.appId,
         };

@@ -5,6 +5,7 @@ import type { MonitoringSettings } from "../settings";
 import { durationSeconds } from "../settings/formats";
 import { transformed, type Transform } from "../transform";
 import type { Monitoring } from "./monitoring";
+import type { ApiAddresses } from "./pod-api";
 import { appReaderKeyFile, appReaderSecretName } from "./relay/manifests";
 import { isRelayed } from "./relayed";
 import { ReplicaRelay, type ReplicaRelayTransforms } from "./relay/replica-relay";
@@ -30,7 +31,7 @@ export interface MonitoredModel extends Omit<WatchedModel, "name" | "relayed" | 
     served: string;
     labels: Record<string, string>;
     /** Of a model that may sleep: where its state is read, and after how many idle seconds it sleeps. */
-    sleep?: { after: number; api: string; project: string; app: pulumi.Input<string> };
+    sleep?: { after: number; api: ApiAddresses; project: string; app: pulumi.Input<string> };
     /** Euros per hour, where it is known. */
     replicaPrice: pulumi.Input<number | undefined>;
 }
@@ -40,7 +41,7 @@ export interface ModelMonitoringArgs {
     settings: MonitoringSettings;
     /** Address under which the runbooks are found, without a slash at the end. */
     runbooks: string;
-    /** `appReaderKey` of the settings; needed for a model that may sleep. */
+    /** What a model that may sleep is read with: `appReaderKey` of the settings, or of the account that the stack makes (`relay/app-reader.ts`). */
     appReaderKey?: pulumi.Input<string>;
     /** The stack's Prometheus, which the model adds its jobs and rules to. */
     monitoring: Monitoring;
@@ -132,7 +133,7 @@ export class ModelMonitoring extends pulumi.ComponentResource {
         ).address;
     }
 
-    /** The key with which the relay reads the app's state. */
+    /** What the relay reads the app's state with. */
     private appReaderKey(): k8s.core.v1.Secret {
         const { transform, appReaderKey } = this.args;
         const secret = {

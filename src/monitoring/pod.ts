@@ -1,4 +1,21 @@
 /** What the pods of this project's own programs have in common: one file from a ConfigMap, run by Node, with no rights. */
+import { buildSync } from "esbuild";
+
+const programs = new Map<string, string>();
+
+/**
+ * A program in one file, as the image's Node runs it.
+ * @param entryPoint path of its TypeScript
+ */
+export function programFile(entryPoint: string): string {
+    let text = programs.get(entryPoint);
+    if (text === undefined) {
+        const options = { bundle: true, platform: "node", format: "cjs", target: "node22", write: false } as const;
+        text = buildSync({ ...options, entryPoints: [entryPoint] }).outputFiles[0].text;
+        programs.set(entryPoint, text);
+    }
+    return text;
+}
 
 /** Node 22.21.1 on Alpine 3.22, the multi-platform index. */
 export const nodeImage =

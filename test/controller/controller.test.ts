@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { actionPrefix, actions } from "../../access/actors";
 import type { AppInputs } from "../../packages/ai-deploy/src/app/args";
 import { createBody } from "../../packages/ai-deploy/src/app/plan";
-import { OvhApi } from "../../src/controller/api";
+import { OvhApi } from "../../src/monitoring/pod-api";
 import type { LimitsSettings, ModelSettings } from "../../src/settings";
 import { appInputs } from "../ai-deploy/app/inputs";
 import { startTestCloud, type TestCloud } from "../ai-deploy/cloud";

@@ -277,16 +277,70 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
             await new Promise((resolve) => setTimeout(resolve, 500));
         }
         expect(value).toBe("0");
-        // Tokens that are gone are made anew, and the Secret with them.
+        // Tokens that are gone are made anew, and the Secret with them. The next test goes on with what is set here.
         await succeed(stage.refresh());
+        const at = (hours: number): string => new Date(Date.now() + hours * 3_600_000).toISOString().slice(11, 16);
+        const hours = (from: number, to: number) => ({
+            days: "mon-sun",
+            from: at(from),
+            to: at(to),
+            timeZone: "Etc/UTC",
+        });
+        stage.configure({
+            "models.ministral.schedule": [
+                { ...hours(-1, 2), min: 2, max: 4 },
+                // For which its relay reads whether it sleeps.
+                { ...hours(5, 6), min: 0, max: 1 },
+            ],
+        });
         await succeed(stage.up());
         expect(((await stage.outputs()) as StackOutputs).clientToken).not.toBe(outputs.clientToken);
+    });
+
+    it("the controller scales by the hour, and stops the app as its lease ends, at its address", async () => {
+        const [{ id, url }] = stage.cloud.api.apps();
+        const app = () => stage.cloud.api.stored().find((one) => one.id === id)!;
+        const limits = (): unknown[] => {
+            const { replicasMin, replicasMax } = app().spec.scalingStrategy!.automatic as Record<string, unknown>;
+            return [replicasMin, replicasMax];
+        };
+        const ofController = (): string[] =>
+            stage.cloud.api
+                .requests()
+                .filter(({ method, account }) => method === "PUT" && /oauth2/.test(account ?? ""))
+                .map(({ path }) => path.replace(/.*\/ai\/app\//, ""));
+        await expect.poll(limits, { timeout: 60_000 }).toEqual([2, 4]);
+        expect(ofController()).toEqual([`${id}/scalingstrategy`]);
+        // What an entry wants is no drift.
+        await succeed(stage.refreshNothing());
+        const began = Date.now();
+        await succeed(stage.previewNothing());
+
+        // It ends after the program has looked at the clock, which a preview does too, and perhaps before `up` has.
+        const until = new Date(Date.now() + Math.max(8000, 2 * (Date.now() - began))).toISOString();
+        stage.configure({ "models.ministral.lease": { until } });
+        await succeed(stage.up());
+        await expect.poll(() => app().state, { timeout: 120_000 }).toBe("STOPPED");
+        expect(Date.now()).toBeGreaterThan(Date.parse(until));
+        expect(ofController()).toEqual([`${id}/scalingstrategy`, `${id}/stop`]);
+        expect(stage.cloud.api.apps()).toMatchObject([{ id, url }]);
+        // Nobody but its reader has told the relay.
+        const down = `${stage.prometheusUrl}/api/v1/query?query=${encodeURIComponent('vllm_relay_phase{phase="down"}')}`;
+        await expect.poll(async () => (await fetch(down)).text(), { timeout: 60_000, interval: 500 }).toMatch(/,"1"\]/);
     });
 
     it("no secret lies in the state in clear", async () => {
         const outputs = (await stage.outputs()) as StackOutputs;
         const state = stage.stateText();
-        for (const secret of [outputs.clientToken, outputs.grafanaPassword, stage.env.OVH_APPLICATION_SECRET]) {
+        const made = async (name: string, key: string): Promise<string> => {
+            const core = cluster().makeApiClient(CoreV1Api);
+            const { data } = await core.readNamespacedSecret({ namespace: "monitoring", name });
+            return Buffer.from(data![key], "base64").toString();
+        };
+        const controller = JSON.parse(await made("vllm-controller", "credential")) as { clientSecret: string };
+        const [, reader] = (await made("vllm-relay-app-reader-ministral", "key")).split(":");
+        const given = [outputs.clientToken, outputs.grafanaPassword, stage.env.OVH_APPLICATION_SECRET];
+        for (const secret of [...given, controller.clientSecret, reader]) {
             expect(secret).toMatch(/./);
             expect(state).not.toContain(secret);
         }

@@ -224,6 +224,9 @@ function computed(type: string, name: string, inputs: Json, options: Options): R
     if (type.endsWith("ovh-ai-deploy:Token")) return { value: `value-of-${name}`, version: 1, tokenId: `${name}-id` };
     if (type.endsWith("ovh-ai-deploy:Authorization")) return { authorized: true };
     if (type === "ovh:CloudProject/kube:Kube") return { kubeconfig: "apiVersion: v1\nkind: Config\n" };
+    if (type.endsWith("APIOAuth2Client")) {
+        return { clientId: `id-of-${name}`, clientSecret: `canary-secret-of-${name}`, identity: `urn:made-up:${name}` };
+    }
     if (type.endsWith("RandomPassword")) return { result: "generated-password" };
     if (type.endsWith("RandomId")) return { hex: `hex-of-${name}` };
     if (type.endsWith("v3:Release")) return { status: { namespace: inputs.namespace, name: inputs.name } };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { relayScripts } from "../../src/monitoring/relay/manifests";
+import { relayScript } from "../../src/monitoring/relay/manifests";
 import { deploy, type Json } from "./deploy";
 
 const config = {
@@ -19,10 +19,8 @@ describe("replica relay", () => {
         const relays = stack.resources.filter(({ type }) => type.endsWith(":Deployment"));
         expect(relays.map(({ name }) => name)).toEqual(["ministral-relay", "qwen-relay", "single-relay"]);
         const files = stack.find("ConfigMap", "ministral-relay").inputs.data as Record<string, string>;
-        expect(Object.keys(files).sort()).toEqual([
-            ...["app-state.js", "completion-probe.js", "config.json", "relay.cjs", "sleep.js"],
-        ]);
-        expect(files).toMatchObject(relayScripts());
+        expect(Object.keys(files).sort()).toEqual(["config.json", "relay.cjs"]);
+        expect(files["relay.cjs"]).toBe(relayScript());
         const { value } = await stack.output("models");
         const url: string = value.ministral.appUrl;
         expect(JSON.parse(files["config.json"])).toEqual({
@@ -76,6 +74,7 @@ describe("replica relay", () => {
             replicas: { min: 0, max: 1 },
             sleep: { after: 420, project: config.projectId, app: value.ministral.appId },
         });
+        expect(stack.resources.filter(({ type }) => /OAuth2|Policy/.test(type))).toEqual([]);
         const key = stack.find("Secret", "ministral-app-reader-key");
         expect(key.inputs.stringData).toEqual({ key: appReaderKey });
         expect(key.secrets).toContain("stringData");
@@ -95,7 +94,40 @@ describe("replica relay", () => {
         expect(JSON.stringify(others)).not.toContain("a-made-up-secret");
     });
 
-    it("of one that never sleeps needs no key", async () => {
+    it("of models that may sleep reads their state, without a key, as one account that the stack makes", async () => {
+        const asleep = { replicas: { min: 0, max: 1 } };
+        const models = { ministral: asleep, qwen: { model: "Qwen/Qwen3-8B", ...asleep } };
+        const stack = await deploy({ stack: "dev", config: { ...config, models } });
+        expect(stack.find("APIOAuth2Client").inputs).toMatchObject({
+            name: "ovhcloud-llm-serving-dev-app-reader",
+            flow: "CLIENT_CREDENTIALS",
+        });
+        expect(stack.find("Policy").inputs).toMatchObject({
+            identities: ["urn:made-up:app-reader"],
+            resources: [`urn:v1:eu:resource:publicCloudProject:${config.projectId}`],
+            allows: ["publicCloudProject:apiovh:ai/app/get"],
+        });
+        for (const model of Object.keys(models)) {
+            const secret = stack.find("Secret", `${model}-app-reader-key`);
+            expect(secret.inputs.stringData).toEqual({ key: "id-of-app-reader:canary-secret-of-app-reader" });
+            expect(secret.secrets).toContain("stringData");
+            const { data } = stack.find("ConfigMap", `${model}-relay`).inputs as { data: Record<string, string> };
+            expect(JSON.parse(data["config.json"]).sleep.api).toEqual({
+                baseUrl: "https://eu.api.ovh.com/v1",
+                tokenUrl: "https://www.ovh.com/auth/oauth2/token",
+            });
+        }
+        const others = stack.resources.filter(({ name }) => !name.endsWith("-app-reader-key"));
+        expect(JSON.stringify(others)).not.toContain("canary-secret");
+    });
+
+    it("of a model that is stopped on purpose is not there, nor is an account for it", async () => {
+        const models = { ministral: { replicas: { min: 0 }, desiredState: "STOPPED" } };
+        const stack = await deploy({ stack: "dev", config: { ...config, models } });
+        expect(stack.resources.filter(({ type }) => /OAuth2|Policy/.test(type))).toEqual([]);
+    });
+
+    it("of one that never sleeps needs no key, and no account", async () => {
         const stack = await deploy({ stack: "dev", config });
         expect(stack.resources.filter(({ name }) => name.includes("app-reader"))).toEqual([]);
         const { data } = stack.find("ConfigMap", "ministral-relay").inputs as { data: Record<string, string> };

@@ -6,7 +6,6 @@ import { faultsOf, ministral, monitoring, parse, toSet } from "./config";
 import { readProjectFile, stackFiles } from "./files";
 
 /** What a model needs to sleep. */
-const readable = { appReaderKey: "a-key:a-secret:a-consumer-key" };
 
 describe("defaults", () => {
     it("are the reference architecture once the three values are set", () => {
@@ -260,22 +259,6 @@ describe("faults", () => {
             /^give at least 1$/,
         ],
         [
-            "sleep without a key that reads its state",
-            ministral({ replicas: { min: 0 } }),
-            "appReaderKey",
-            "not set",
-            /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
-        ],
-        [
-            "hours of sleep without a key that reads its state",
-            ministral({
-                schedule: [{ days: "sat,sun", from: "00:00", to: "24:00", timeZone: "UTC", min: 0, max: 1 }],
-            }),
-            "appReaderKey",
-            "not set",
-            /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
-        ],
-        [
             "a cooldown of a model that never sleeps",
             ministral({ scaling: { cooldownSeconds: 60 } }),
             "models.ministral.scaling.cooldownSeconds",
@@ -284,7 +267,7 @@ describe("faults", () => {
         ],
         [
             "a cooldown of more than an hour",
-            { ...ministral({ replicas: { min: 0 }, scaling: { cooldownSeconds: 3601 } }), ...readable },
+            { ...ministral({ replicas: { min: 0 }, scaling: { cooldownSeconds: 3601 } }) },
             "models.ministral.scaling.cooldownSeconds",
             "3601",
             /at most 3600/,
@@ -293,7 +276,6 @@ describe("faults", () => {
             "sleep by a metric that is 0 while requests run",
             {
                 ...ministral({ replicas: { min: 0 }, scaling: { metric: "vllm:num_requests_waiting", target: 5 } }),
-                ...readable,
             },
             "models.ministral.scaling.metric",
             '"vllm:num_requests_waiting"',
@@ -301,7 +283,7 @@ describe("faults", () => {
         ],
         [
             "sleep as soon as one of several replicas idles",
-            { ...ministral({ replicas: { min: 0 }, scaling: { aggregation: "MIN" } }), ...readable },
+            { ...ministral({ replicas: { min: 0 }, scaling: { aggregation: "MIN" } }) },
             "models.ministral.scaling.aggregation",
             '"MIN"',
             /AVERAGE, MAX or SUM/,
@@ -313,7 +295,6 @@ describe("faults", () => {
                     replicas: { min: 0 },
                     scaling: { scaleDownStabilizationSeconds: 60, cooldownSeconds: 10 },
                 }),
-                ...readable,
             },
             "models.ministral.scaling.cooldownSeconds",
             "10",
@@ -321,7 +302,7 @@ describe("faults", () => {
         ],
         [
             "sleep and a scrape that would prevent it",
-            { ...ministral({ replicas: { min: 0 } }), ...readable, ...monitoring({ replicaMetrics: "direct" }) },
+            { ...ministral({ replicas: { min: 0 } }), ...monitoring({ replicaMetrics: "direct" }) },
             "monitoring.replicaMetrics",
             '"direct"',
             /scraped directly it would never sleep/,

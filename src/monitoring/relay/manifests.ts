@@ -1,9 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
-import { transformSync } from "esbuild";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { containerSecurity, healthProbes, nodeImage, podSecurity, smallResources } from "../pod";
+import { containerSecurity, healthProbes, nodeImage, podSecurity, programFile, smallResources } from "../pod";
 import { tokenKey, tokenSecretName } from "../scrape-jobs";
 import type { RelayConfig } from "./relay";
 
@@ -24,28 +22,20 @@ export function relayLabels(model: string) {
 export const scriptFile = "relay.cjs";
 export const configFile = "config.json";
 
-/** Name of the Secret with the key that reads a model's state, and its key there. */
+/** Name of the Secret with what a model's state is read with, and its key there. */
 export function appReaderSecretName(model: string): string {
     return `${relayApp}-app-reader-${model}`;
 }
 export const appReaderKeyFile = "key";
 
-/** A file of the relay as Node runs it: without its types. */
-function script(file: string): string {
-    const source = readFileSync(join(__dirname, file), "utf8");
-    return transformSync(source, { loader: "ts", format: "cjs", platform: "node", target: "es2022" }).code;
-}
-
-/** The relay's program, by file. */
-export function relayScripts(): Record<string, string> {
-    // The others are found by require, which adds .js and not .cjs.
-    const parts = ["completion-probe", "sleep", "app-state"].map((part) => [`${part}.js`, script(`${part}.ts`)]);
-    return { [scriptFile]: script("relay.ts"), ...(Object.fromEntries(parts) as Record<string, string>) };
+/** The relay's program. */
+export function relayScript(): string {
+    return programFile(join(__dirname, "relay.ts"));
 }
 
 /** Content of the ConfigMap. */
 export function relayFiles(config: RelayConfig): Record<string, string> {
-    return { ...relayScripts(), [configFile]: JSON.stringify(config, undefined, 2) };
+    return { [scriptFile]: relayScript(), [configFile]: JSON.stringify(config, undefined, 2) };
 }
 
 /** Changes with the files: the relay reads them once, so that new ones need a new pod. */

@@ -1,5 +1,5 @@
 /**
- * The replica relay: a program of its own that runs in the cluster, from this file, those that it imports and nothing but Node.
+ * The replica relay: a program of its own that runs in the cluster, of this file, those that it imports and nothing but Node.
  *
  * The platform gives an app one load-balanced address, so a scrape of it reaches one replica, another one each time. The
  * relay asks `/metrics` of that address over fresh connections until it has seen every replica, and answers a scrape of
@@ -12,7 +12,8 @@ import * as http from "node:http";
 import * as https from "node:https";
 import type { TLSSocket } from "node:tls";
 import { parseArgs } from "node:util";
-import { parseKey, StateReader, type ReaderKey } from "./app-state";
+import type { Credential } from "../pod-api";
+import { parseReader, StateReader } from "./app-state";
 import { CompletionProbe, completionResults, type CompletionProbeConfig } from "./completion-probe";
 import { phases, Sleep, type SleepConfig, type Work } from "./sleep";
 
@@ -718,16 +719,16 @@ interface Parts {
 /**
  * Serves `/replicas`, `/metrics` and `/healthz`. The caller listens.
  * @param readToken called for each round, so that a rotated token needs no restart
- * @param readKey likewise for each look at OVHcloud's API; only for an app that may sleep
+ * @param readReader likewise for each look at OVHcloud's API; only for an app that may sleep
  */
 export function relayServer(
     config: RelayConfig,
     readToken: () => string,
     log: (line: string) => void,
-    readKey?: () => ReaderKey,
+    readReader?: () => Credential,
 ): http.Server {
     const sampler = new Sampler(config, readToken, log);
-    const sleep = config.sleep && sleeping(config.sleep, config.interval, log, readKey);
+    const sleep = config.sleep && sleeping(config.sleep, config.interval, log, readReader);
     const mayProbe = (since?: number): boolean => sleep?.mayProbe(since) ?? true;
     const probe = config.completions && new CompletionProbe(config.url, config.completions, readToken, log, mayProbe);
     const parts = { sampler, probe, sleep };
@@ -755,10 +756,10 @@ function sleeping(
     config: SleepConfig,
     interval: number,
     log: (line: string) => void,
-    readKey: (() => ReaderKey) | undefined,
+    readReader: (() => Credential) | undefined,
 ): Sleep {
-    if (!readKey) throw new Error("an app that may sleep needs a key with which its state is read");
-    const reader = new StateReader(config, readKey);
+    if (!readReader) throw new Error("an app that may sleep needs a credential with which its state is read");
+    const reader = new StateReader(config, readReader);
     return new Sleep(config, interval, () => reader.read(), log);
 }
 
@@ -816,9 +817,9 @@ function main(): void {
         return refuse(`--config ${values.config}: ${(error as Error).message}`);
     }
     const readToken = (): string => readFileSync(values["token-file"], "utf8").trim();
-    const readKey = (): ReaderKey => parseKey(readFileSync(values["key-file"], "utf8").trim());
+    const readReader = (): Credential => parseReader(readFileSync(values["key-file"], "utf8").trim());
     const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
-    const server = relayServer(config, readToken, log, readKey);
+    const server = relayServer(config, readToken, log, readReader);
     server.on("error", (error) => refuse(error.message));
     server.listen(Number(port), host, () => {
         const { port: bound } = server.address() as { port: number };

@@ -9,7 +9,6 @@ export interface Config {
     monitoring: unknown;
     alerting: unknown;
     grafanaTlsKey?: unknown;
-    appReaderKey?: unknown;
     clientKeys?: unknown;
     frontDoorTlsKey?: unknown;
     controllerClientId?: unknown;

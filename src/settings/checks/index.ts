@@ -12,7 +12,7 @@ import { sleepFaults } from "./sleep";
 export function crossChecks(config: Config): CrossFault[] {
     return [
         ...modelsFaults(config.models),
-        ...sleepFaults(readModels(config.models), config.appReaderKey !== undefined),
+        ...sleepFaults(readModels(config.models)),
         ...controllerFaults(config),
         ...frontDoorFaults(readModels(config.models), config, new Date()),
         ...clusterFaults(config.cluster),

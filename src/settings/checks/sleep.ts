@@ -6,21 +6,9 @@ import type { CrossFault, ReadModel } from "./config";
 /** Fewer, and a look of the monitoring every two minutes might not find the model awake. */
 const leastSeconds = 120;
 
-/** How to get a key that reads apps and nothing else. */
-const appReaderKeyFix =
-    "set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER, of a key that may read apps and nothing else " +
-    "(docs/scaling.md); without it nobody could tell a model that sleeps from one that is down, and asking would wake it";
-
-/**
- * Faults of models that may sleep: what would end replicas that work, and what the monitoring needs so as not to wake them.
- * @param keyGiven whether there is a key to read their state with
- */
-export function sleepFaults(models: ReadModel[], keyGiven: boolean): CrossFault[] {
-    const faults = models.flatMap(modelFaults);
-    const sleepers = models.some(
-        ({ settings: { replicas, schedule } }) => replicas && maySleep({ replicas, schedule }),
-    );
-    return sleepers && !keyGiven ? [...faults, { path: ["appReaderKey"], fix: appReaderKeyFix }] : faults;
+/** Faults of models that may sleep: what would end replicas that work. */
+export function sleepFaults(models: ReadModel[]): CrossFault[] {
+    return models.flatMap(modelFaults);
 }
 
 function modelFaults({ settings: { replicas, schedule, scaling }, at }: ReadModel): CrossFault[] {

@@ -61,9 +61,9 @@ export const settingsSchema = z.strictObject({
     grafanaTlsKey: pem("(.+ )?PRIVATE KEY").optional(),
     /**
      * Key of OVHcloud's API that may read this project's apps and nothing else, with which the monitoring sees whether a model
-     * with `replicas.min` of 0 sleeps; encrypted. docs/scaling.md tells how to make one.
+     * with `replicas.min` of 0 sleeps, in place of an account that the stack makes; encrypted. docs/scaling.md tells how to make one.
      * @unit application key, its secret and consumer key, with colons between them
-     * @default none
+     * @default none: the stack makes an OAuth2 client, with a policy that lets it read apps and do nothing else
      * @example
      * pulumi config set --path models.ministral.replicas.min 0
      * pulumi config set --secret appReaderKey made-up-key:made-up-secret:made-up-consumer-key

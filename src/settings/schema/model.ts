@@ -193,12 +193,10 @@ export const modelSchema = z.strictObject({
     /** How many replicas the autoscaler may choose from, 1 to 100. */
     replicas: z.strictObject({
         /**
-         * Replicas that always run. With 0 a model that nobody asks goes to sleep, and the first request wakes it; needs
-         * `appReaderKey` (docs/scaling.md).
+         * Replicas that always run. With 0 a model that nobody asks goes to sleep, and the first request wakes it
+         * (docs/scaling.md).
          * @default `1`
-         * @example
-         * pulumi config set --path models.ministral.replicas.min 0
-         * pulumi config set --secret appReaderKey made-up-key:made-up-secret:made-up-consumer-key
+         * @example pulumi config set --path models.ministral.replicas.min 0
          * @change live; the model's relay restarts when it comes to be 0, or ceases to be
          * @cost so many replicas, day and night
          */
@@ -277,7 +275,6 @@ export const modelSchema = z.strictObject({
          * @example
          * pulumi config set --path models.ministral.replicas.min 0
          * pulumi config set --path models.ministral.scaling.cooldownSeconds 900
-         * pulumi config set --secret appReaderKey made-up-key:made-up-secret:made-up-consumer-key
          * @change live; the model's relay restarts
          * @cost the last replica is billed so much longer
          */

@@ -39,8 +39,32 @@ interface Watched {
     letSleep: () => Promise<unknown>;
 }
 
-async function watch(consumerKey: string): Promise<Watched> {
+const apiOf = ({ cloud }: TestCloud) => ({ baseUrl: cloud.url, tokenUrl: `${cloud.url}/auth/oauth2/token` });
+
+/** A service account with a policy as `src/monitoring/relay/app-reader.ts` makes them: `ID:SECRET`. */
+async function readerAccount({ cloud }: TestCloud): Promise<string> {
+    const call = async (path: string, body?: object): Promise<Record<string, string>> => {
+        const headers = { authorization: `Bearer ${credentials.accessToken}`, "content-type": "application/json" };
+        const method = body ? "POST" : "GET";
+        const answer = await fetch(new URL(path, cloud.url), { method, headers, body: body && JSON.stringify(body) });
+        return (await answer.json()) as Record<string, string>;
+    };
+    const order = { name: "app-reader", description: "of the tests", flow: "CLIENT_CREDENTIALS" };
+    const { clientId, clientSecret } = await call("/v1/me/api/oauth2/client", order);
+    const { identity } = await call(`/v1/me/api/oauth2/client/${clientId}`);
+    await call("/v2/iam/policy", {
+        name: "app-reader",
+        identities: [identity],
+        resources: [{ urn: `urn:v1:eu:resource:publicCloudProject:${projectId}` }],
+        permissions: { allow: [{ action: "publicCloudProject:apiovh:ai/app/get" }] },
+    });
+    return `${clientId}:${clientSecret}`;
+}
+
+/** @param readerOf what the relay reads the app's state with */
+async function watch(readerOf: (cloud: TestCloud) => string | Promise<string>): Promise<Watched> {
     cloud = await startTestCloud({ speed, credentials, callsPerMinute: Infinity });
+    const key = await readerOf(cloud);
     const app = await cloud.api("POST", "/ai/app", appBody({ scalingStrategy: scaling() }));
     const id = app.id as string;
     const { url } = await cloud.until(id, "RUNNING", ({ state }) => state === "RUNNING");
@@ -51,9 +75,9 @@ async function watch(consumerKey: string): Promise<Watched> {
         interval: 0.05,
         replicas: { min: 0, max: 1 },
         completions: { model, interval: 0.1, timeout: 5 },
-        sleep: { after: 3600, api: cloud.cloud.url, project: projectId, app: id },
+        sleep: { after: 3600, api: apiOf(cloud), project: projectId, app: id },
     });
-    const mounted = { files, secrets: { token, key: `ak:as:${consumerKey}` } };
+    const mounted = { files, secrets: { token, key } };
     const started = await startRelay({
         dir: mkdtempSync(join(tmpdir(), "relay-")),
         mounted,
@@ -89,9 +113,14 @@ async function watch(consumerKey: string): Promise<Watched> {
     };
 }
 
-describe.each(["metric", "calls"])("a model that %s keep awake, watched by its relay", (keptAwakeBy) => {
+const key = (consumerKey: string) => () => `ak:as:${consumerKey}`;
+
+describe.each([
+    ["metric", "a key", key("reader")],
+    ["calls", "a service account", readerAccount],
+])("a model that %s keep awake, watched by its relay with %s", (keptAwakeBy, _, readerOf) => {
     it("falls asleep, gets no request in an idle hour, and is watched again when a user has woken it", async () => {
-        const { id, token, until, phase, answered, letSleep } = await watch("reader");
+        const { id, token, until, phase, answered, letSleep } = await watch(readerOf);
         await cloud.control("POST", "sleep", { keptAwakeBy });
         const chat = { method: "POST", token, body: { model, messages: [{ role: "user", content: "Hi" }] } };
         expect((await cloud.ask(cloud.app(id), "/v1/chat/completions", chat)).status).toBe(200);
@@ -113,7 +142,7 @@ describe.each(["metric", "calls"])("a model that %s keep awake, watched by its r
 });
 
 it("with a key that may not read the app, nothing of ours asks it", async () => {
-    const { id, until, phase, answered, letSleep } = await watch("wrong");
+    const { id, until, phase, answered, letSleep } = await watch(key("wrong"));
     await letSleep();
     const end = performance.now() + 1000;
     expect(await until(() => performance.now() > end)).toBe("# not asked: the app is unknown\n");
@@ -121,14 +150,30 @@ it("with a key that may not read the app, nothing of ours asks it", async () => 
     await cloud.until(id, "asleep", ({ state }) => state === "STANDBY");
 });
 
-it("a key that reads apps can do nothing else", async () => {
+it.each([
+    ["a key", key("reader")],
+    ["a service account", readerAccount],
+])("%s that reads apps can do nothing else, and what is refused is told without it", async (_, readerOf) => {
     cloud = await startTestCloud({ credentials });
-    const { StateReader } = await import("../../../src/monitoring/relay/app-state");
-    const address = { api: cloud.cloud.url, project: projectId, app: "no-such-app" };
-    const key = { applicationKey: "ak", applicationSecret: "as", consumerKey: "reader" };
-    expect(await new StateReader(address, () => key).read()).toEqual({ state: "DELETED", replicas: 0 });
-    const elsewhere = { ...address, app: "no-such-app/log" };
-    await expect(new StateReader(elsewhere, () => key).read()).rejects.toThrow(
-        "OVHcloud's API answers 403: appReaderKey may not read this app",
+    const { parseReader, StateReader } = await import("../../../src/monitoring/relay/app-state");
+    const address = { api: apiOf(cloud), project: projectId, app: "no-such-app" };
+    const text = await readerOf(cloud);
+    const read = () => parseReader(text);
+    expect(await new StateReader(address, read).read()).toEqual({ state: "DELETED", replicas: 0 });
+    const elsewhere = new StateReader({ ...address, app: "no-such-app/log" }, read);
+    const said = await elsewhere.read().catch((error: Error) => error.message);
+    expect(said).toMatch(
+        /^GET \/ai\/app\/no-such-app\/log: 403 .*: what the relay reads apps with may not read this one$/,
     );
+    for (const part of text.split(":").filter((one) => one.length > 6)) expect(said).not.toContain(part);
+});
+
+it("an address that gives no tokens, or no time, does not make the app a deleted one", async () => {
+    cloud = await startTestCloud({ credentials });
+    const { parseReader, StateReader } = await import("../../../src/monitoring/relay/app-state");
+    const api = { baseUrl: `${cloud.cloud.url}/nowhere`, tokenUrl: `${cloud.cloud.url}/nowhere` };
+    for (const text of [await readerAccount(cloud), key("reader")()]) {
+        const reader = new StateReader({ api, project: projectId, app: "no-such-app" }, () => parseReader(text));
+        await expect(reader.read()).rejects.toThrow(/^(OAuth2 token|GET \/auth\/time): 40\d /);
+    }
 });

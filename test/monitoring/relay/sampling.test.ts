@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { relayMetrics } from "../../../src/monitoring/metrics";
 import type { Metric } from "../../../src/vllm/metrics";
-import { relayScripts } from "../../../src/monitoring/relay/manifests";
+import { relayScript } from "../../../src/monitoring/relay/manifests";
 import type * as Relay from "../../../src/monitoring/relay/relay";
 import { loadBalancer, seeded, SimulatedReplica, strategies, type LoadBalancer, type Strategy } from "./load-balancer";
 
 const folder = mkdtempSync(join(tmpdir(), "relay-"));
-// The files as they are deployed.
+// The file as it is deployed.
 const file = join(folder, "relay.cjs");
-for (const [name, text] of Object.entries(relayScripts())) writeFileSync(join(folder, name), text);
+writeFileSync(file, relayScript());
 const { relayServer, parsePage, drawsNeeded, maxRequests, failureKinds } = createRequire(file)(file) as typeof Relay;
 const interval = 15;
 

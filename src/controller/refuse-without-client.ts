@@ -29,7 +29,7 @@ export async function refuseWithoutClient(settings: {
         if (!(error instanceof ApiError && error.status === 403)) return;
         const fix =
             "the stack's credentials may not make the controller's (403): make an OAuth2 client with a policy as docs/hours.md " +
-            "says, then pulumi config set controllerClientId <id> and pulumi config set --secret controllerClientSecret <secret>";
+            "says, then pulumi config set controllerClientId <id> and pulumi config set --secret controllerClientSecret (it asks for it)";
         const faults = [{ key: "controllerClientId", found: "(not set)", fix }];
         throw new pulumi.RunError(new SettingsError(faults, pulumi.getProject()).message);
     }

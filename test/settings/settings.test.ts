@@ -264,7 +264,7 @@ describe("faults", () => {
             ministral({ replicas: { min: 0 } }),
             "appReaderKey",
             "not set",
-            /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
+            /^set it: pulumi config set --secret appReaderKey \(it asks for KEY:SECRET:CONSUMER\)/,
         ],
         [
             "hours of sleep without a key that reads its state",
@@ -273,7 +273,7 @@ describe("faults", () => {
             }),
             "appReaderKey",
             "not set",
-            /^set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER/,
+            /^set it: pulumi config set --secret appReaderKey \(it asks for KEY:SECRET:CONSUMER\)/,
         ],
         [
             "a cooldown of a model that never sleeps",

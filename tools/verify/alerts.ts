@@ -101,7 +101,7 @@ async function checkReceivers(alertmanager: MonitoringApi, { routes }: Settings[
         expect(count === wanted, `${tier}: Alertmanager tells ${count}, configured are ${wanted}`, "pulumi up");
     }
     const fix =
-        "name one, such as: pulumi config set --path --secret alerting.receivers.oncall.url https://...; see docs/operations/README.md";
+        "name one, such as: pulumi config set --path --secret alerting.receivers.oncall.url (it asks for the address); see docs/operations/README.md";
     caution(routes.page.length > 0, "nobody: no receiver is configured for pages", fix);
     caution(
         routes.heartbeat.length > 0,

@@ -8,8 +8,8 @@ const leastSeconds = 120;
 
 /** How to get a key that reads apps and nothing else. */
 const appReaderKeyFix =
-    "set it: pulumi config set --secret appReaderKey KEY:SECRET:CONSUMER, of a key that may read apps and nothing else " +
-    "(docs/scaling.md); without it nobody could tell a model that sleeps from one that is down, and asking would wake it";
+    "set it: pulumi config set --secret appReaderKey (it asks for KEY:SECRET:CONSUMER), of a key that may read apps and " +
+    "nothing else (docs/scaling.md); without it nobody could tell a model that sleeps from one that is down, and asking would wake it";
 
 /**
  * Faults of models that may sleep: what would end replicas that work, and what the monitoring needs so as not to wake them.

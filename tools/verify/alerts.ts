@@ -35,7 +35,8 @@ export async function checkAlerts(
                 const { replicas, desiredState } = settings;
                 const relayed = monitoring.replicaMetrics === "relay" && replicas.max > 1;
                 const watched = { ...settings, name, relayed, app: output.appId, maxNumSeqs: maxNumSeqs(settings) };
-                return modelRules({ ...watched, desiredState }, alerting.runbooks).rules;
+                const frontDoor = settings.frontDoor !== undefined;
+                return modelRules({ ...watched, desiredState, frontDoor }, alerting.runbooks).rules;
             });
             const names = [...wanted, ...stackRules(alerting.runbooks).rules].map((rule) =>
                 "alert" in rule ? rule.alert : rule.record,

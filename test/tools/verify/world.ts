@@ -143,7 +143,14 @@ function makeWorld(appUrl: string, kubeconfig: string, ca: Buffer): World {
         scrapeJob: "vllm-ministral",
         clientToken,
     };
-    const watched = { ...model, name: "ministral", relayed: true, app: appId, maxNumSeqs: maxNumSeqs(model) };
+    const watched = {
+        ...model,
+        name: "ministral",
+        relayed: true,
+        app: appId,
+        maxNumSeqs: maxNumSeqs(model),
+        frontDoor: false,
+    };
     const rules = [...modelRules(watched, "docs/operations").rules, ...stackRules("docs/operations").rules];
     const target = (job: string, scrapeUrl: string) => ({
         labels: { job, ...model.scrape.labels, instance: new URL(appUrl).host },

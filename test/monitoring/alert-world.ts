@@ -102,7 +102,7 @@ export class AlertWorld {
         this.add("envoy_cluster_circuit_breakers_default_remaining_retries", own, steady(100));
         this.add("envoy_cluster_upstream_rq_active", own, steady(20));
         this.add("envoy_cluster_upstream_cx_connect_fail", own, steady(0));
-        this.uses(own, "search", { seconds: 3, prompt: 200, generated: 100 });
+        this.uses(own, "search", { seconds: 3.005, prompt: 200, generated: 100 });
     }
 
     /** What a consumer's requests, one a second, take each. */

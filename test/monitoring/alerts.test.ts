@@ -747,6 +747,7 @@ it.each([
     ["one, without the relay", single, 1],
     ["one that may sleep, and is kept awake", sleeper, 1],
     ["one that the controller keeps", kept, 2],
+    ["one with a front door", doored, 2],
 ])("idle for seven hours, nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas);
     expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();

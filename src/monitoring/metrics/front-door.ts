@@ -1,6 +1,7 @@
 import type { Metric } from "../../vllm/metrics";
 
 const when = "models.<name>.frontDoor";
+const whenAnswered = "models.<name>.frontDoor, and an answer through it";
 /** Upper bounds that Envoy gives every histogram. */
 const buckets = [
     0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000,
@@ -82,7 +83,7 @@ export const frontDoorMetrics = {
         unit: "ms",
         labels: ["model", "consumer"],
         buckets,
-        when,
+        when: whenAnswered,
         meaning: "Time from a request's arrival to the first byte of its answer, time held included.",
     },
     held: {
@@ -91,7 +92,7 @@ export const frontDoorMetrics = {
         unit: "ms",
         labels: ["model", "consumer"],
         buckets,
-        when,
+        when: whenAnswered,
         meaning: "Time from a request's arrival to the try that was answered: that in which it came in, and waited.",
     },
     lasted: {
@@ -100,7 +101,7 @@ export const frontDoorMetrics = {
         unit: "ms",
         labels: ["model", "consumer"],
         buckets,
-        when,
+        when: whenAnswered,
         meaning: "Time from a request's arrival to the end of its answer, or to that at which its client left.",
     },
     promptTokens: {
@@ -108,7 +109,7 @@ export const frontDoorMetrics = {
         type: "counter",
         unit: "short",
         labels: ["model", "consumer"],
-        when,
+        when: whenAnswered,
         meaning: "Tokens of prompts, by what answers say of their usage.",
     },
     generatedTokens: {
@@ -116,7 +117,7 @@ export const frontDoorMetrics = {
         type: "counter",
         unit: "short",
         labels: ["model", "consumer"],
-        when,
+        when: whenAnswered,
         meaning: "Tokens of answers, by what they say of their usage.",
     },
     uncounted: {
@@ -124,7 +125,7 @@ export const frontDoorMetrics = {
         type: "counter",
         unit: "short",
         labels: ["model", "consumer"],
-        when,
+        when: whenAnswered,
         meaning: "Answers that do not say how many tokens they took, or whose client left before.",
     },
 } as const satisfies Record<string, Metric>;

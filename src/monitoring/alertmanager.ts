@@ -114,7 +114,11 @@ export function alertmanagerConfig({ receivers, routes }: AlertingSettings): Rec
                 [`alertname = "TargetDown"`, `model != ""`],
                 ["model"],
             ),
-            inhibit([`alertname = "VllmFrontDoorDown"`], [`alertname = "VllmFrontDoorRefusing"`], ["model"]),
+            inhibit(
+                [`alertname =~ "VllmFrontDoorDown|VllmNotWaking"`],
+                [`alertname = "VllmFrontDoorRefusing"`],
+                ["model"],
+            ),
             // Of all doors there is one of the chart's, which names no model.
             inhibit(
                 [`alertname = "VllmFrontDoorDown"`],

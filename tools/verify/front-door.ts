@@ -45,7 +45,7 @@ export async function checkFrontDoor(check: Check, model: VerifiedModel, look: D
     });
     const secured = `${name}: front door serves its certificate, which lasts`;
     const call = (key?: string) => callDoor(model, frontDoor, look, key);
-    if (frontDoor.certificate) await check(secured, () => checkCertificate(frontDoor.certificate!, call));
+    if (frontDoor.certificate) await check(secured, () => checkCertificate(name, frontDoor.certificate!, call));
     const shut = `${name}: front door answers 401 without a key`;
     await check(
         shut,
@@ -94,12 +94,13 @@ async function checkMetrics(name: string, prometheus: Prometheus): Promise<strin
     return `up{job="${frontDoorJobName}"} == 1`;
 }
 
-async function checkCertificate(pem: string, call: () => Promise<Answer>): Promise<string> {
+async function checkCertificate(name: string, pem: string, call: () => Promise<Answer>): Promise<string> {
     await call(); // ends when another one is served
     const { validTo, subjectAltName, subject } = new X509Certificate(pem);
     const days = Math.floor((Date.parse(validTo) - Date.now()) / 86_400_000);
     const fix =
-        "give the next one: pulumi config set --path models.NAME.frontDoor.certificate < chain.pem, and frontDoorTlsKey";
+        `give the next one: pulumi config set --path models.${name}.frontDoor.certificate < chain.pem; ` +
+        "pulumi config set --secret frontDoorTlsKey < key.pem; pulumi up";
     expect(days >= 0, `it ended on ${validTo}`, fix);
     caution(days > leastCertificateDays, `it ends in ${days} days, on ${validTo}`, fix);
     return `${subjectAltName ?? subject}, until ${validTo}`;

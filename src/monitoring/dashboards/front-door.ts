@@ -140,8 +140,9 @@ export const consumersRow: RowSpec = {
         ),
         timeseries(
             "Cost per hour, by consumer",
-            "What the replicas cost in the last hour, divided by the time that the app worked on each consumer's requests: it needs " +
-                "no count of tokens, and knows what was broken off. An hour in which nobody asked is nobody's.",
+            "What the replicas cost in the last hour, shared out by the time that the app worked on each consumer's requests: it " +
+                "needs no count of tokens, and knows what was broken off. An hour in which nobody asked is nobody's; whoever " +
+                "asks the app itself is not seen, and has no share.",
             "currencyEUR",
             [{ expr: costOfEach, legend: eachLegend }],
             { needs: door.lasted },

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled } from "../../machine/terminal";
-import type { Settings } from "../../src/settings";
 import { monitoringApis } from "../monitoring-api";
 import { pulumi, PulumiError, readStack, stackApi, stackSettings, type Stack, type StackOutputs } from "../stack";
+import { doorAddresses } from "./front-door";
 import { findingLine, junit, summary } from "./report";
 import { verifyStack } from "./verify";
 
@@ -49,7 +49,7 @@ async function main(): Promise<number> {
         outputs,
         api: stackApi(stack, (credentials) => new OvhClient(credentials, { requestTimeoutMs: 15_000, ...pace() })),
         ...monitoringApis(outputs.kubeconfig, settings.monitoring.namespace, options),
-        frontDoors: addresses(options["front-door"], settings),
+        frontDoors: doorAddresses(options["front-door"], settings),
         shown: {
             outputs: () => pulumi(["stack", "output", "--json"], options.stack),
             state: () => pulumi(["stack", "export"], options.stack),
@@ -71,18 +71,6 @@ async function main(): Promise<number> {
     else console.log(`\n${summary(findings, performance.now() - began)}`);
     if (options.junit !== undefined) writeFileSync(options.junit, junit(findings));
     return findings.some(({ verdict }) => verdict === "broken") ? 1 : 0;
-}
-
-/** Of `NAME=URL`, by name. */
-function addresses(given: string[], { models }: Settings): Record<string, string> {
-    return Object.fromEntries(
-        given.map((text) => {
-            const [, name, url] = /^([^=]+)=(https?:\/\/.+)$/.exec(text) ?? [];
-            const fix = "give a model with a front door and an address: --front-door ministral=http://127.0.0.1:8080";
-            if (name === undefined || !models[name]?.frontDoor) throw new Error(`--front-door ${text}: ${fix}`);
-            return [name, url];
-        }),
-    );
 }
 
 function completeOutputs({ outputs }: Stack): StackOutputs {

@@ -5,7 +5,7 @@ import type { RequestOptions } from "node:https";
 import { rootCertificates } from "node:tls";
 import { doorName } from "../../src/front-door/manifests";
 import { frontDoorJobName } from "../../src/monitoring/scrape-jobs";
-import type { FrontDoorSettings } from "../../src/settings";
+import type { FrontDoorSettings, Settings } from "../../src/settings";
 import { ask, type Answer } from "../http";
 import type { Prometheus } from "../prometheus";
 import { runs, type VerifiedModel } from "./app";
@@ -24,6 +24,23 @@ export interface DoorLook {
     at: Record<string, string>;
     /** Authority to trust besides Node's own, PEM. */
     ca?: Buffer;
+}
+
+/**
+ * Of texts `NAME=URL`, as people give them.
+ * @returns addresses of front doors by the name of their model
+ * @throws Error for people when one is of another form, or names no model with a front door
+ */
+export function doorAddresses(given: string[], { models }: Pick<Settings, "models">): Record<string, string> {
+    return Object.fromEntries(
+        given.map((text) => {
+            const [, name, url] = /^([^=]+)=(https?:\/\/.+)$/.exec(text) ?? [];
+            const fix = "give a model with a front door and an address: --front-door ministral=http://127.0.0.1:8080";
+            if (name === undefined || !Object.hasOwn(models, name) || !models[name].frontDoor)
+                throw new Error(`--front-door ${text}: ${fix}`);
+            return [name, url];
+        }),
+    );
 }
 
 /** A certificate that ends sooner should have been renewed. */

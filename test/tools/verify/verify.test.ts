@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeAuthority, type Certificate } from "../../../sandbox/ovhcloud/certificates";
 import type { Finding, Verdict } from "../../../tools/verify/check";
+import { doorAddresses } from "../../../tools/verify/front-door";
 import { findingLine, junit } from "../../../tools/verify/report";
+import { parse, secretKeys } from "../../settings/config";
 import { startServers, type Servers, type World } from "./world";
 
 let servers: Servers;
@@ -467,4 +469,24 @@ describe("a stack is verified", () => {
         expect(text.match(/<skipped /g)).toHaveLength(1);
         expect(text).not.toMatch(/\u0000/);
     });
+});
+
+describe("where front doors are reached from here", () => {
+    const clientKeys = { search: "made-up-key-of-search" };
+    const models = { ministral: { frontDoor: { clients: ["search"] } } };
+    const settings = parse({ models, clientKeys }, secretKeys);
+
+    it("is given by model", () => {
+        const given = ["ministral=http://127.0.0.1:8080"];
+        expect(doorAddresses(given, settings)).toEqual({ ministral: "http://127.0.0.1:8080" });
+    });
+
+    it.each(["ministral", "ministral=8080", "qwen=http://127.0.0.1:8080", "toString=http://127.0.0.1:8080"])(
+        "%s is refused, with what would be right",
+        (text) => {
+            const right =
+                /^--front-door .*: give a model with a front door and an address: --front-door ministral=http/;
+            expect(() => doorAddresses([text], settings)).toThrow(right);
+        },
+    );
 });

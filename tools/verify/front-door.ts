@@ -37,7 +37,7 @@ export function doorAddresses(given: string[], { models }: Pick<Settings, "model
             const [, name, url] = /^([^=]+)=(https?:\/\/.+)$/.exec(text) ?? [];
             const fix = "give a model with a front door and an address: --front-door ministral=http://127.0.0.1:8080";
             if (name === undefined || !Object.hasOwn(models, name) || !models[name].frontDoor)
-                throw new Error(`--front-door ${text}: ${fix}`);
+                {throw new Error(`--front-door ${text}: ${fix}`);}
             return [name, url];
         }),
     );

@@ -36,8 +36,9 @@ export function doorAddresses(given: string[], { models }: Pick<Settings, "model
         given.map((text) => {
             const [, name, url] = /^([^=]+)=(https?:\/\/.+)$/.exec(text) ?? [];
             const fix = "give a model with a front door and an address: --front-door ministral=http://127.0.0.1:8080";
-            if (name === undefined || !Object.hasOwn(models, name) || !models[name].frontDoor)
-                {throw new Error(`--front-door ${text}: ${fix}`);}
+            if (name === undefined || !Object.hasOwn(models, name) || !models[name].frontDoor) {
+                throw new Error(`--front-door ${text}: ${fix}`);
+            }
             return [name, url];
         }),
     );

@@ -18,8 +18,8 @@ const keptBytes = 2048;
  */
 export const countUsage = `
 local function count_usage(answer)
-  local metadata = answer:streamInfo():dynamicMetadata()
-  local function set(name, value) metadata:set("${namespace}", name, value) end
+  -- Asked for each time: what was got before a part came is of no use after it.
+  local function set(name, value) answer:streamInfo():dynamicMetadata():set("${namespace}", name, value) end
   set("prompt", 0)
   set("generated", 0)
   set("uncounted", 1)

@@ -487,7 +487,7 @@ const cases: Case[] = [
         what: "the app is down too: that is one page",
         world: dooredWorld().doorAnswers("503").unreachable(10),
         at: "40m",
-        fires: [page("VllmEndpointDown"), ticket("VllmMetricsStale")],
+        fires: [page("VllmEndpointDown")],
     },
     {
         alert: "VllmFrontDoorDown",
@@ -786,7 +786,7 @@ it.each([
 });
 
 describe("the rules of a stack", () => {
-    const all = allRules([relayed, direct, single, sleeper, kept], "https://runbooks.example.org");
+    const all = allRules([relayed, direct, single, sleeper, kept, doored], "https://runbooks.example.org");
     const alerts = all.flatMap(({ rules }) => rules).filter((rule): rule is AlertRule => "alert" in rule);
 
     it("are accepted by promtool, with several models", async () => {

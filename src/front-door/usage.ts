@@ -43,10 +43,10 @@ end
 /** Counts what has been answered, by consumer, when it ends. Only POSTs: a list of models is no generation. */
 export function usageLog() {
     const stat = (name: string) => ({ name, tags: [{ name: "consumer", value_format: "%ROUTE_NAME%" }] });
-    const counter = (name: string, from: string) => ({
-        stat: stat(name),
-        value_format: `%DYNAMIC_METADATA(${namespace}:${from})%`,
-    });
+    const counter = (name: string, value_format: string) => ({ stat: stat(name), value_format });
+    const usage = (name: string) => `%DYNAMIC_METADATA(${namespace}:${name})%`;
+    const lasted = "%DURATION%";
+    const held = "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%";
     const histogram = (name: string, value_format: string) => ({
         stat: stat(`${name}_milliseconds`),
         unit: "Milliseconds",
@@ -61,15 +61,14 @@ export function usageLog() {
             "@type": `${extensions}.access_loggers.stats.v3.Config`,
             stats_scope: { prefix: "door" },
             counters: [
-                counter("prompt_tokens", "prompt"),
-                counter("generated_tokens", "generated"),
-                counter("answers_without_usage", "uncounted"),
+                counter("prompt_tokens", usage("prompt")),
+                counter("generated_tokens", usage("generated")),
+                counter("answers_without_usage", usage("uncounted")),
+                // Apart from the histograms, whose sums Envoy reckons from two digits of each value.
+                counter("request_milliseconds_total", lasted),
+                counter("held_milliseconds_total", held),
             ],
-            histograms: [
-                histogram("first_byte", "%RESPONSE_DURATION%"),
-                histogram("held", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
-                histogram("request", "%DURATION%"),
-            ],
+            histograms: [histogram("first_byte", "%RESPONSE_DURATION%"), histogram("held", held)],
         },
     };
 }

@@ -112,7 +112,9 @@ export class AlertWorld {
         { seconds, prompt, generated, uncounted = 0 }: Record<string, number>,
     ): void {
         const labels = { ...own, consumer };
-        const times = { first_byte: 200, held: 5, request: 1000 * seconds };
+        this.add("envoy_door_request_milliseconds_total", labels, growing(60 * 1000 * seconds));
+        this.add("envoy_door_held_milliseconds_total", labels, growing(60 * 5));
+        const times = { first_byte: 200, held: 5 };
         for (const [name, milliseconds] of Object.entries(times)) {
             for (const le of ["1.0", "500.0", "10000.0", "+Inf"]) {
                 const within = le === "+Inf" || milliseconds <= Number(le);

@@ -109,18 +109,18 @@ export const frontDoorRows: RowSpec[] = [
 const hour = "1h";
 const tokens = (metric: typeof door.promptTokens | typeof door.generatedTokens) =>
     sumBy(each, rate(metric, chosenModels, interval));
-/** Seconds at the app in the last hour: all that a request lasted but for what it was held. */
+/** Milliseconds at the app in the last hour: all that a request lasted but for what it was held. */
 const atTheApp = (by: readonly string[]) =>
     sumBy(
         by,
-        `${histogramIncrease(door.lasted, "sum", chosenModels, hour)} - ${histogramIncrease(door.held, "sum", chosenModels, hour)}`,
+        `${increase(door.lastedInAll, chosenModels, hour)} - ${increase(door.heldInAll, chosenModels, hour)}`,
     );
 const share = `${atTheApp(each)} / on (model) group_left () (${atTheApp(["model"])} > 0)`;
 /** Euros per hour, as a mean of the last hour. */
 const cost = `avg_over_time(${gaugeOver(recorded.replicas, chosenModels, hour)}) * on (model) ${gauge(recorded.replicaPrice, chosenModels)}`;
 const costOfEach = `${share} * on (model) group_left () (${cost})`;
 const uncounted = sumBy(each, increase(door.uncounted, chosenModels, hour));
-const answered = sumBy(each, histogramIncrease(door.lasted, "count", chosenModels, hour));
+const answered = sumBy(each, histogramIncrease(door.firstByte, "count", chosenModels, hour));
 const generated = sumBy(each, increase(door.generatedTokens, chosenModels, hour));
 
 /** A row for whoever shares out the bill. */
@@ -145,7 +145,7 @@ export const consumersRow: RowSpec = {
                 "asks the app itself is not seen, and has no share.",
             "currencyEUR",
             [{ expr: costOfEach, legend: eachLegend }],
-            { needs: door.lasted },
+            { needs: door.lastedInAll },
         ),
         timeseries(
             "A million generated tokens, by consumer",

@@ -95,14 +95,21 @@ export const frontDoorMetrics = {
         when: whenAnswered,
         meaning: "Time from a request's arrival to the try that was answered: that in which it came in, and waited.",
     },
-    lasted: {
-        name: "envoy_door_request_milliseconds",
-        type: "histogram",
+    lastedInAll: {
+        name: "envoy_door_request_milliseconds_total",
+        type: "counter",
         unit: "ms",
         labels: ["model", "consumer"],
-        buckets,
         when: whenAnswered,
-        meaning: "Time from a request's arrival to the end of its answer, or to that at which its client left.",
+        meaning: "Time of all requests from their arrival to the end of their answer, or until their client left.",
+    },
+    heldInAll: {
+        name: "envoy_door_held_milliseconds_total",
+        type: "counter",
+        unit: "ms",
+        labels: ["model", "consumer"],
+        when: whenAnswered,
+        meaning: "Time of all requests from their arrival to the try that was answered.",
     },
     promptTokens: {
         name: "envoy_door_prompt_tokens",

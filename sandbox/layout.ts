@@ -17,6 +17,8 @@ export interface Layout {
     kubernetes: string;
     /** What Prometheus and its operator run from. */
     prometheus: string;
+    /** The ports of front doors, by model. */
+    frontDoorPorts: string;
     /** Report of the last load test that the console started. */
     console: string;
     /** What the pods of load tests in the cluster mount and print. */
@@ -53,6 +55,7 @@ export function layoutOf(dir = join(checkout, ".sandbox")): Layout {
         ovhcloud: join(dir, "ovhcloud"),
         kubernetes: join(dir, "kubernetes"),
         prometheus: join(dir, "prometheus"),
+        frontDoorPorts: join(dir, "prometheus/front-doors/ports.json"),
         console: join(dir, "console"),
         loadtest: join(dir, "loadtest"),
         chart: join(dir, "chart/kube-prometheus-stack"),

@@ -29,13 +29,13 @@ function missingAccounts({ models, limits, controllerClientId, appReaderKey }: A
     if (appReaderKey === undefined && needsReader(models)) {
         const fix =
             `${refused} make a key that reads apps as docs/scaling.md says, then ` +
-            "pulumi config set --secret appReaderKey <key>:<secret>:<consumer>";
+            "pulumi config set --secret appReaderKey (it asks for KEY:SECRET:CONSUMER)";
         faults.push({ key: "appReaderKey", found: "(not set)", fix });
     }
     if (controllerClientId === undefined && needsController(models, limits)) {
         const fix =
             `${refused} make an OAuth2 client with a policy as docs/hours.md says, then pulumi config set controllerClientId <id> ` +
-            "and pulumi config set --secret controllerClientSecret <secret>";
+            "and pulumi config set --secret controllerClientSecret (it asks for it)";
         faults.push({ key: "controllerClientId", found: "(not set)", fix });
     }
     return faults;

@@ -16,6 +16,8 @@ export interface ModelOutput {
     platformMonitoringUrl: string;
     scrapeJob: string;
     clientToken: string;
+    /** Of a model with a front door, once that has an address. */
+    frontDoorUrl?: string;
 }
 
 /** The outputs of a stack, as `pulumi stack output --json --show-secrets` prints them. */

@@ -71,6 +71,7 @@ async function bringUp(layout: Layout, { chart, settings }: UpOptions, phases: P
         OVH_SANDBOX_PROMETHEUS: prometheus,
         OVH_SANDBOX_ALERTMANAGER: alertmanager,
         OVH_SANDBOX_POD_LOGS: layout.loadtest,
+        OVH_SANDBOX_FRONT_DOORS: layout.frontDoorPorts,
         OVH_SANDBOX_SPEED: String(speed ?? 60),
     };
     writePrivate(layout.env, environmentFile({ ...env, ...ofTools }, layout.bin));

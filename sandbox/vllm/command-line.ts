@@ -24,6 +24,8 @@ export interface ServerArguments {
     /** 0: none. */
     longPrefillTokenThreshold: number;
     autoToolChoice: boolean;
+    /** Streams tell their usage unasked. */
+    forceIncludeUsage: boolean;
     apiKeys: string[];
     hfToken?: string;
     logStats: boolean;
@@ -47,7 +49,8 @@ const understood = new Set(
     download-dir tool-call-parser chat-template api-key hf-token seed max-num-seqs max-num-batched-tokens max-model-len
     gpu-memory-utilization tensor-parallel-size pipeline-parallel-size data-parallel-size api-server-count block-size
     enable-auto-tool-choice enable-prefix-caching enable-chunked-prefill long-prefill-token-threshold trust-remote-code disable-log-stats
-    disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level shutdown-timeout`.split(
+    disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level shutdown-timeout
+    enable-force-include-usage`.split(
         /\s+/,
     ),
 );
@@ -126,6 +129,7 @@ function readArguments(words: string[], served: boolean, minor: number): ServerA
         chunkedPrefill: isOn("enable-chunked-prefill") ?? true,
         longPrefillTokenThreshold: integer("long-prefill-token-threshold") ?? 0,
         autoToolChoice: isOn("enable-auto-tool-choice") ?? false,
+        forceIncludeUsage: isOn("enable-force-include-usage") ?? false,
         apiKeys: values.get("api-key") ?? [],
         hfToken: text("hf-token"),
         logStats: !isOn("disable-log-stats"),

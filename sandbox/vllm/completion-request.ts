@@ -63,6 +63,8 @@ export interface ModelFacts {
     maxModelLen: number;
     blockSize: number;
     autoToolChoice: boolean;
+    /** Streams tell their usage unasked. */
+    forceIncludeUsage: boolean;
     /** Whether calls of tools have ids as Mistral's models want them. */
     mistralCalls: boolean;
 }
@@ -106,7 +108,7 @@ function readChat(text: string, model: ModelFacts): CompletionRequest {
     const role = body.add_generation_prompt ? "assistant" : last.role;
     const logprobs = body.logprobs ? body.top_logprobs : undefined;
     const promptLogprobs = body.prompt_logprobs ?? (body.echo ? body.top_logprobs : undefined);
-    const common = readCommon(body, prompts, n, logprobs, promptLogprobs);
+    const common = readCommon(body, prompts, n, logprobs, promptLogprobs, model);
     return {
         ...common,
         kind: "chat",
@@ -140,7 +142,7 @@ function readText(text: string, model: ModelFacts): CompletionRequest {
     const room = model.maxModelLen - Math.max(0, ...prompts.map(({ tokens }) => tokens));
     if (kept.length > 0) checkSampling(body, body.n, onlyEcho ? 1 : Math.min(room, askedMaxTokens ?? Infinity));
     const promptLogprobs = body.prompt_logprobs ?? (body.echo ? body.logprobs : undefined);
-    const common = readCommon(body, kept, body.n, body.logprobs, promptLogprobs);
+    const common = readCommon(body, kept, body.n, body.logprobs, promptLogprobs, model);
     if (kept.some(({ tokens }) => tokens === 0)) throw bad("The decoder prompt cannot be empty");
     return {
         ...common,
@@ -168,6 +170,7 @@ function readCommon(
     n: number,
     logprobs: number | undefined,
     promptLogprobs: number | undefined,
+    { forceIncludeUsage }: ModelFacts,
 ): Common {
     checkSequences(n * prompts.length);
     checkLogprobs("sample", logprobs);
@@ -184,7 +187,7 @@ function readCommon(
         includeStop: body.include_stop_str_in_output,
         seed: body.seed === -1 ? undefined : body.seed,
         stream: body.stream === true && !(body.use_beam_search && "prompt" in body),
-        usage: !include_usage ? "none" : continuous_usage_stats ? "each" : "last",
+        usage: !include_usage && !forceIncludeUsage ? "none" : continuous_usage_stats ? "each" : "last",
         logprobs,
         promptLogprobs,
         tokenIds: body.return_token_ids === true,

@@ -160,6 +160,7 @@ export function startReplica(options: ReplicaOptions): Replica {
                 maxModelLen,
                 blockSize: args.blockSize,
                 autoToolChoice: args.autoToolChoice,
+                forceIncludeUsage: args.forceIncludeUsage,
                 mistralCalls: /mistral/.test(args.given.tool_call_parser ?? ""),
                 apiKeys: args.apiKeys.length > 0 ? args.apiKeys : env.VLLM_API_KEY ? [env.VLLM_API_KEY] : [],
                 loadTracking: args.serverLoadTracking,

@@ -6,6 +6,8 @@
  * app, a client key, the app's token or a certificate cut no request.
  */
 
+import { countUsage, usageLog } from "./usage";
+
 /** A front door as far as it is no secret. */
 export interface DoorConfig {
     /** Address of the app as the platform gives it. */
@@ -139,6 +141,7 @@ const counted = [
         "http.door.downstream_rq_5xx",
         "http.door.downstream_cx_active",
         "vhost.app.route",
+        "door.",
         "server.uptime",
         "server.memory_allocated",
     ].map((prefix) => ({ prefix })),
@@ -191,6 +194,7 @@ function doorListener({ holdSeconds, tls }: DoorConfig) {
             // A client that keeps its connection comes to meet a new door.
             common_http_protocol_options: { idle_timeout: "300s", max_connection_duration: `${silenceSeconds}s` },
             http2_protocol_options: { max_concurrent_streams: 200 },
+            access_log: [usageLog()],
             http_filters: doorFilters(),
         },
     );
@@ -235,12 +239,14 @@ export const unlimited = "unlimited";
 export const retryAfter = 30;
 
 /**
- * What a client gets in place of some answers. An app that is gone answers 404, as would whatever stands in its way; vLLM's own
- * says which model or path it does not have.
+ * Counts the tokens of answers, and says what a client gets in place of others. An app that is gone answers 404, as would
+ * whatever stands in its way; vLLM's own says which model or path it does not have.
  */
 const onAnswer = `
+${countUsage}
 function envoy_on_response(answer)
   local status = answer:headers():get(":status")
+  if status == "200" then return count_usage(answer) end
   if status == "404" then
     local body = answer:body(true)
     local text = body:length() > 0 and body:getBytes(0, body:length()) or ""
@@ -381,6 +387,7 @@ function routeTable(clients: DoorSecrets["clients"], holdSeconds: number) {
 
 function consumerRoute(name: string, { key, requestsPerMinute }: DoorSecrets["clients"][string], holdSeconds: number) {
     return {
+        name,
         match: {
             prefix: "/v1/",
             headers: [{ name: "authorization", string_match: { exact: `Bearer ${key}` } }],

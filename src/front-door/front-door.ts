@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto";
 import type { Cluster } from "../cluster/cluster";
 import type { Monitoring } from "../monitoring/monitoring";
 import { checksum } from "../monitoring/relay/manifests";
+import { frontDoorJobName } from "../monitoring/scrape-jobs";
 import type { FrontDoorSettings, MonitoringSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { bootstrapFile, doorFiles, doorSecrets, metricsPort } from "./envoy";
@@ -11,7 +12,6 @@ import {
     balancerAnnotations,
     doorDeployment,
     doorJob,
-    doorJobName,
     doorLabels,
     doorMetricsName,
     doorMetricsService,
@@ -130,7 +130,7 @@ export class FrontDoor extends pulumi.ComponentResource {
             {
                 apiVersion: "monitoring.coreos.com/v1alpha1",
                 kind: "ScrapeConfig",
-                metadata: { name: `${doorJobName}-${model}`, namespace: monitoring.namespace },
+                metadata: { name: `${frontDoorJobName}-${model}`, namespace: monitoring.namespace },
                 spec: address.apply((host) => doorJob(model, host, times)),
             },
             { ...this.child, dependsOn: monitoring.release },

@@ -1,6 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
 import { containerSecurity, podSecurity } from "../monitoring/pod";
-import type { Relabeling, ScrapeJob } from "../monitoring/scrape-jobs";
+import { frontDoorJobName, type Relabeling, type ScrapeJob } from "../monitoring/scrape-jobs";
 import type { FrontDoorSettings } from "../settings";
 import { bootstrapFile, doorMemory, doorPort, filesFolder, metricsPort, secretsFolder, unlimited } from "./envoy";
 
@@ -127,9 +127,6 @@ export function doorMetricsService(model: string) {
     return { selector: doorLabels(model), ports: [{ name: "metrics", port: metricsPort, targetPort: "metrics" }] };
 }
 
-/** Name of the jobs of what the front doors say of themselves, told apart by the label `model`. */
-export const doorJobName = "front-door";
-
 /** @param address host and port */
 export function doorJob(
     model: string,
@@ -137,7 +134,7 @@ export function doorJob(
     { interval, timeout }: { interval: string; timeout: string },
 ): ScrapeJob {
     return {
-        jobName: doorJobName,
+        jobName: frontDoorJobName,
         scheme: "HTTP",
         metricsPath: "/metrics",
         scrapeInterval: interval,

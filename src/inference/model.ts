@@ -138,6 +138,7 @@ export class Model extends pulumi.ComponentResource {
             sleep: maySleep(this.settings) ? this.sleep() : undefined,
             desiredState: this.isStopped ? ("STOPPED" as const) : this.settings.desiredState,
             controlled: this.controlled() && { lease: this.settings.lease !== undefined },
+            frontDoor: this.settings.frontDoor !== undefined,
         };
     }
 

@@ -1,6 +1,6 @@
 import type { AlertingSettings, Receiver } from "../settings";
 import type { AlertName } from "./rules";
-import { jobName } from "./scrape-jobs";
+import { frontDoorJobName, jobName } from "./scrape-jobs";
 
 /** The Secret with what is secret of the receivers, a key for each; mounted by Alertmanager. */
 export const receiversSecretName = "alertmanager-receivers";
@@ -48,6 +48,7 @@ const childrenOfDown: AlertName[] = [
     "VllmReplicaStuck",
     "VllmMetricsStale",
     "VllmRelayBlind",
+    "VllmFrontDoorRefusing",
 ];
 
 /**
@@ -112,6 +113,17 @@ export function alertmanagerConfig({ receivers, routes }: AlertingSettings): Rec
                 [`alertname =~ "VllmEndpointDown|VllmTokenRejected"`],
                 [`alertname = "TargetDown"`, `model != ""`],
                 ["model"],
+            ),
+            inhibit(
+                [`alertname =~ "VllmFrontDoorDown|VllmNotWaking"`],
+                [`alertname = "VllmFrontDoorRefusing"`],
+                ["model"],
+            ),
+            // Of all doors there is one of the chart's, which names no model.
+            inhibit(
+                [`alertname = "VllmFrontDoorDown"`],
+                [`alertname = "TargetDown"`, `job = "${frontDoorJobName}"`],
+                [],
             ),
             inhibit([`severity = "page"`], [`severity = "ticket"`], ["alertname", "model"]),
             // Those that the chart comes with.

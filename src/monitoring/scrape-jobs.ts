@@ -120,6 +120,9 @@ export function relayJob(
     };
 }
 
+/** Name of the jobs of what the front doors say of themselves, told apart by the label `model`. */
+export const frontDoorJobName = "front-door";
+
 /** Name of the job of what the controller of schedules, leases and limits says of itself. */
 export const controllerJobName = "model-controller";
 

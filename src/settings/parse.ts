@@ -270,7 +270,7 @@ const nouns: Record<string, string> = {
 /** How to set what has no default. */
 const required: Record<string, string> = {
     projectId: "pulumi config set projectId <id of the Public Cloud project>",
-    huggingFaceToken: "pulumi config set --secret huggingFaceToken <access token of huggingface.co>",
+    huggingFaceToken: "pulumi config set --secret huggingFaceToken (it asks for the access token of huggingface.co)",
 };
 
 function faultsOf(issue: z.core.$ZodIssue, root: unknown, secretKeys: ReadonlySet<string>): Fault[] {

@@ -67,14 +67,21 @@ afterAll(async () => {
 interface Asked {
     key?: string;
     stream?: boolean;
+    options?: { include_usage: boolean };
     words?: number;
     named?: string;
     path?: string;
     headers?: Record<string, string>;
 }
 
-async function ask({ key = keys.search, stream, words = 4, named = model, path, headers }: Asked = {}) {
-    const body = { model: named, messages: [{ role: "user", content: "Hi" }], max_tokens: words, stream };
+async function ask({ key = keys.search, stream, options, words = 4, named = model, path, headers }: Asked = {}) {
+    const body = {
+        model: named,
+        messages: [{ role: "user", content: "Hi" }],
+        max_tokens: words,
+        stream,
+        stream_options: options,
+    };
     const answer = await fetch(`${door.url}${path ?? "/v1/chat/completions"}`, {
         method: "POST",
         headers: { "content-type": "application/json", ...(key && { authorization: `Bearer ${key}` }), ...headers },
@@ -175,6 +182,33 @@ describe.sequential("a front door", () => {
         const after = [await used("search", "200"), await used("chat", "200"), await used("search", "503")];
         expect(after.map((count, index) => count - before[index])).toEqual([5, 3, 0]);
         expect(before[2]).toBe(6); // those that were turned away
+    });
+
+    it("counts each consumer's tokens as the engine does, and what tells of none by itself", async () => {
+        const count = (name: string, consumer: string) => metric(`envoy_door_${name}`, { consumer });
+        const ofEngine = async (name: string) => {
+            const { body } = await cloud.ask(cloud.app(id), "/metrics", { token });
+            return Number(new RegExp(`^vllm:${name}_tokens_total\\{.*\\} (\\S+)$`, "m").exec(body)![1]);
+        };
+        const read = () =>
+            Promise.all([
+                ...["prompt_tokens", "generated_tokens"].flatMap((name) => [
+                    count(name, "search"),
+                    count(name, "chat"),
+                ]),
+                ...["prompt", "generation"].map(ofEngine),
+                count("answers_without_usage", "chat"),
+            ]);
+        const before = await read();
+        await ask({ words: 7 });
+        await ask({ words: 5, stream: true, options: { include_usage: true }, key: keys.chat });
+        await ask({ words: 3, stream: true, key: keys.chat });
+        const grown = (await read()).map((value, index) => value - before[index]);
+        const [promptSearch, promptChat, search, chat, prompts, generated, without] = grown;
+        expect({ search, chat, generated, without }).toEqual({ search: 7, chat: 5, generated: 15, without: 1 });
+        expect(promptSearch).toBeGreaterThan(0);
+        // Of the three that have the same prompt, two have told.
+        expect(promptSearch + promptChat).toBe((prompts * 2) / 3);
     });
 
     it("lets a consumer with a limit ask as often as that, and the others go on", async () => {

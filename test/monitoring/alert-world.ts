@@ -60,6 +60,7 @@ export class AlertWorld {
         this.add("kubelet_volume_stats_available_bytes", claim, steady(40e9));
         this.add("kubelet_volume_stats_capacity_bytes", claim, steady(50e9));
         if (model.controlled) this.keptBy({ job: "model-controller", instance: "vllm-controller:9400" });
+        if (model.frontDoor) this.hasDoor();
         if (!model.relayed) return;
         const relay = { job: "replica-relay", instance: "vllm-relay:9400", model: model.name };
         if (model.replicas.min > 0) this.scraped(target(`${job}-direct`));
@@ -82,6 +83,77 @@ export class AlertWorld {
         for (const phase of phases) this.add("vllm_relay_phase", { ...own, phase }, steady(Number(phase === "awake")));
         this.add("vllm_relay_app_replicas", own, steady(this.replicas));
         this.add("vllm_relay_state_age_seconds", own, steady(5));
+    }
+
+    /** What its front door tells: it is there, and one consumer's requests are answered. */
+    private hasDoor(): void {
+        const own = { job: "front-door", instance: "vllm-door-metrics:9400", model: this.model.name };
+        const consumer = { ...own, consumer: "search" };
+        this.scraped(own);
+        for (const code of ["200", "401", "500", "503"]) {
+            this.add("envoy_vhost_route_upstream_rq", { ...consumer, code }, growing(code === "200" ? 60 : 0));
+        }
+        for (const [status, perMinute] of [
+            ["2", 60],
+            ["4", 0],
+            ["5", 0],
+        ] as const) {
+            const labels = { envoy_http_conn_manager_prefix: "door", envoy_response_code_class: status };
+            this.add("envoy_http_downstream_rq_xx", { ...own, ...labels }, growing(perMinute));
+        }
+        for (const name of ["retry_overflow", "retry_limit_exceeded"]) {
+            this.add(`envoy_vhost_route_upstream_rq_${name}`, consumer, steady(0));
+        }
+        this.add("envoy_http_local_rate_limit_rate_limited", consumer, steady(0));
+        this.add("envoy_cluster_circuit_breakers_default_remaining_retries", own, steady(100));
+        this.add("envoy_cluster_upstream_rq_active", own, steady(20));
+        this.add("envoy_cluster_upstream_cx_connect_fail", own, steady(0));
+        this.uses(own, "search", { seconds: 3.005, prompt: 200, generated: 100 });
+    }
+
+    /** What a consumer's requests, one a second, take each. */
+    private uses(
+        own: Record<string, string>,
+        consumer: string,
+        { seconds, prompt, generated, uncounted = 0 }: Record<string, number>,
+    ): void {
+        const labels = { ...own, consumer };
+        this.add("envoy_door_request_milliseconds_total", labels, growing(60 * 1000 * seconds));
+        this.add("envoy_door_held_milliseconds_total", labels, growing(60 * 5));
+        const times = { first_byte: 200, held: 5 };
+        for (const [name, milliseconds] of Object.entries(times)) {
+            for (const le of ["1.0", "500.0", "10000.0", "+Inf"]) {
+                const within = le === "+Inf" || milliseconds <= Number(le);
+                this.add(`envoy_door_${name}_milliseconds_bucket`, { ...labels, le }, growing(within ? 60 : 0));
+            }
+            this.add(`envoy_door_${name}_milliseconds_sum`, labels, growing(60 * milliseconds));
+            this.add(`envoy_door_${name}_milliseconds_count`, labels, growing(60));
+        }
+        this.add("envoy_door_prompt_tokens", labels, growing(60 * prompt));
+        this.add("envoy_door_generated_tokens", labels, growing(60 * generated));
+        this.add("envoy_door_answers_without_usage", labels, growing(60 * uncounted));
+    }
+
+    /** Another consumer of its front door, who asks once a second: what each request takes. */
+    alsoUsedBy(
+        consumer: string,
+        each: { seconds: number; prompt: number; generated: number; uncounted?: number },
+    ): this {
+        const own = { job: "front-door", instance: "vllm-door-metrics:9400", model: this.model.name };
+        this.uses(own, consumer, each);
+        return this;
+    }
+
+    /** Its front door answers every request so. */
+    doorAnswers(code: "401" | "500" | "503"): this {
+        for (const [series, labels] of [
+            ["envoy_vhost_route_upstream_rq", { code: "200" }],
+            ["envoy_http_downstream_rq_xx", { envoy_response_code_class: "2" }],
+        ] as const) {
+            this.set(series, steady(60), labels);
+        }
+        this.set("envoy_vhost_route_upstream_rq", growing(60), { code });
+        return this.set("envoy_http_downstream_rq_xx", growing(60), { envoy_response_code_class: code[0] });
     }
 
     /** What its controller tells: all is as wanted, and little is spent. */

@@ -48,7 +48,9 @@ function run(...args: string[]): string {
 
 /** Alerts that are true whether the app answers or not. */
 const ofOtherCauses: string[] = alertNames.filter((name) =>
-    /^Vllm(CertificateExpiring|TokenRejected|NotWaking|SleepUnknown|Unused|.*(Controller|Lease|Spend))/.test(name),
+    /^Vllm(CertificateExpiring|TokenRejected|FrontDoorDown|NotWaking|SleepUnknown|Unused|.*(Controller|Lease|Spend))/.test(
+        name,
+    ),
 );
 
 describe("Alertmanager's configuration", () => {
@@ -176,12 +178,23 @@ describe("a real Alertmanager with it", () => {
             .filter((name) => name.startsWith("Vllm"))
             .filter((name) => !["VllmEndpointDown", ...ofOtherCauses].includes(name))
             .map((name) => of("ministral", name));
-        expect(children).toHaveLength(12);
+        expect(children).toHaveLength(13);
         const jobs = [targetDown("vllm-ministral"), targetDown("vllm-ministral-direct")];
         const left = await told([down, ...children, ...jobs, ...others], "down");
         expect(new Set(left)).toEqual(new Set([down, ...others]));
         // Without the cause they are told.
         expect(await told([...children, ...jobs], "up")).toHaveLength(children.length + jobs.length);
+    });
+
+    it("tells of a front door that is down once, and that it refuses only where nothing says why", async () => {
+        const down = of("ministral", "VllmFrontDoorDown", "page");
+        const notWaking = of("qwen", "VllmNotWaking", "page");
+        const refusing = (model: string) => of(model, "VllmFrontDoorRefusing");
+        const others = [of("ministral", "VllmEndpointDown", "page"), refusing("other"), targetDown("replica-relay")];
+        const raised = [down, notWaking, refusing("qwen"), targetDown("front-door"), ...others];
+        expect(new Set(await told(raised, "door"))).toEqual(new Set([down, notWaking, ...others]));
+        const alone = [refusing("ministral"), targetDown("front-door")];
+        expect(await told(alone, "doors")).toHaveLength(alone.length);
     });
 
     it("tells nothing of an app that its controller has stopped but that, and that it cannot keep it", async () => {

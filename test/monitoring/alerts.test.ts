@@ -6,7 +6,7 @@ import { dashboards } from "../../src/monitoring/dashboards/all";
 import { alertNames, type AlertName, type AlertRule } from "../../src/monitoring/rules";
 import { AlertWorld, appOfNoStack, growing, replicaName, steady } from "./alert-world";
 import { described, evaluated, firingAlerts, promtool, type Firing, type InputSeries } from "./promtool";
-import { allRules, direct, kept, relayed, single, sleeper } from "./watched-models";
+import { allRules, direct, doored, dooredSleeper, kept, relayed, single, sleeper } from "./watched-models";
 
 const runbooks = join(__dirname, "../../docs/operations");
 
@@ -32,6 +32,7 @@ const page = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, 
 const ticket = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "ticket", ...more });
 const info = (alertname: AlertName, more: Firing = {}): Firing => ({ alertname, severity: "info", ...more });
 const keptWorld = () => new AlertWorld(kept, 2);
+const dooredWorld = () => new AlertWorld(doored, 2);
 const fast = { window: "fast" };
 const slow = { window: "slow" };
 /** Present for 4 minutes, gone for 4, and so on. */
@@ -446,6 +447,88 @@ const cases: Case[] = [
         at: "60m",
     },
     {
+        alert: "VllmFrontDoorDown",
+        what: "its Envoy does not answer",
+        world: dooredWorld().set("up", steady(0), { job: "front-door" }),
+        fires: [page("VllmFrontDoorDown")],
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "its pod is gone, and so is its target",
+        world: dooredWorld().set("up", undefined, { job: "front-door" }),
+        fires: [page("VllmFrontDoorDown")],
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "it answers 503 to all, while the app serves those who ask it",
+        world: dooredWorld().doorAnswers("503"),
+        fires: [page("VllmFrontDoorDown")],
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "the app refuses the token that it has",
+        world: dooredWorld().doorAnswers("401"),
+        fires: [page("VllmFrontDoorDown")],
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "every answer is the app's own failure",
+        world: dooredWorld().doorAnswers("500"),
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "some requests fail, others do not",
+        world: dooredWorld()
+            .doorAnswers("503")
+            .set("envoy_http_downstream_rq_xx", growing(1), { envoy_response_code_class: "2" }),
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "the app is down too: that is one page",
+        world: dooredWorld().doorAnswers("503").unreachable(10),
+        at: "40m",
+        fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "the engine hangs behind a server that answers: that is one page",
+        world: dooredWorld().doorAnswers("503").set("vllm_relay_completion_success", "1x25 0x20"),
+        at: "34m",
+        fires: [page("VllmEndpointDown")],
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "the app wakes, and those who could not wait got 503",
+        world: new AlertWorld(dooredSleeper, 1).doorAnswers("503").sleeps(10, 25, 60),
+    },
+    {
+        alert: "VllmFrontDoorDown",
+        what: "it failed for two minutes, and nobody has asked since",
+        world: dooredWorld()
+            .doorAnswers("503")
+            .set("envoy_http_downstream_rq_xx", "0x25 0+60x2 120x400", { envoy_response_code_class: "5" }),
+        at: "31m",
+    },
+    {
+        alert: "VllmFrontDoorRefusing",
+        what: "two requests a minute find no place to wait",
+        world: dooredWorld().set("envoy_vhost_route_upstream_rq_retry_overflow", growing(2)),
+        fires: [ticket("VllmFrontDoorRefusing")],
+    },
+    {
+        alert: "VllmFrontDoorRefusing",
+        what: "one a minute waits in vain, and one finds no place",
+        world: dooredWorld()
+            .set("envoy_vhost_route_upstream_rq_retry_overflow", growing(1))
+            .set("envoy_vhost_route_upstream_rq_retry_limit_exceeded", growing(1)),
+        fires: [ticket("VllmFrontDoorRefusing")],
+    },
+    {
+        alert: "VllmFrontDoorRefusing",
+        what: "one now and then",
+        world: dooredWorld().set("envoy_vhost_route_upstream_rq_retry_overflow", growing(0.5)),
+    },
+    {
         alert: "VllmControllerFailing",
         what: "the app is not as wanted",
         world: keptWorld().set("vllm_controller_applied", steady(0)),
@@ -677,6 +760,7 @@ it.each([
     ["one, without the relay", single, 1],
     ["one that may sleep, and is kept awake", sleeper, 1],
     ["one that the controller keeps", kept, 2],
+    ["one with a front door", doored, 2],
 ])("idle for seven hours, nothing fires: %s", async (_, model, replicas) => {
     const { series } = new AlertWorld(model, replicas);
     expect(await firingAlerts(groups(model), series, ["15m", "90m", "410m"], [deadMansSwitch])).toBeUndefined();
@@ -726,7 +810,7 @@ it("an app of no stack is told by its name, with what it costs where that is kno
 });
 
 describe("the rules of a stack", () => {
-    const all = allRules([relayed, direct, single, sleeper, kept], "https://runbooks.example.org");
+    const all = allRules([relayed, direct, single, sleeper, kept, doored], "https://runbooks.example.org");
     const alerts = all.flatMap(({ rules }) => rules).filter((rule): rule is AlertRule => "alert" in rule);
 
     it("are accepted by promtool, with several models", async () => {

@@ -3,6 +3,7 @@ import { engineFamilies, httpFamilies, processFamilies, type FamilySpec } from "
 import { ownMetrics as controllerOwnMetrics } from "../../src/controller/controller";
 import {
     controllerMetrics,
+    frontDoorMetrics,
     platformMetrics,
     recordedMetrics,
     relayMetrics,
@@ -62,6 +63,7 @@ describe("the catalogue", () => {
         recordedMetrics,
         relayMetrics,
         controllerMetrics,
+        frontDoorMetrics,
     ];
 
     it("names nothing twice, and says of each what it means", () => {

@@ -3,7 +3,7 @@ import { dashboards } from "../../src/monitoring/dashboards/all";
 import { metricsOf, seriesNames } from "../../src/vllm/metrics";
 import { AlertWorld } from "./alert-world";
 import { evaluated, type Expectation, type InputSeries } from "./promtool";
-import { allRules, direct, relayed, single } from "./watched-models";
+import { allRules, direct, doored, relayed, single } from "./watched-models";
 
 // Every query of every panel, evaluated by Prometheus' own engine over the rules of a stack.
 const page = new Set(seriesNames(metricsOf("0.13.0")));
@@ -59,7 +59,12 @@ const hasValue = ({ expr }: Asked): Expectation => ({
 });
 
 /** Has its metric here: the relay's other series, Prometheus' and Alertmanager's own are not part of these worlds. */
-const isHere = ({ panel: { needs } }: Asked) => needs === undefined || needs.name.startsWith("model:");
+const isHere =
+    (models: (typeof relayed)[]) =>
+    ({ panel: { needs } }: Asked) =>
+        needs === undefined ||
+        needs.name.startsWith("model:") ||
+        (needs.name.startsWith("envoy_") && models.some(({ frontDoor }) => frontDoor));
 const priced = (models: (typeof relayed)[]) => models.some(({ replicaPrice }) => replicaPrice !== undefined);
 
 const stacks: [string, () => AlertWorld[]][] = [
@@ -67,6 +72,7 @@ const stacks: [string, () => AlertWorld[]][] = [
     ["three replicas, seen by the relay", () => [world(relayed, 3)]],
     ["several behind one address", () => [world(direct, 1)]],
     ["one, without the relay", () => [world(single, 1)]],
+    ["one behind a front door", () => [world(doored, 2)]],
     ["three models", () => [world(relayed, 2), world(direct, 1), world(single, 1)]],
 ];
 
@@ -78,7 +84,7 @@ describe.each(stacks)("the panels of %s", (_, worlds) => {
             (one) =>
                 one.panel.kind === "stat" &&
                 one.panel.idle === undefined &&
-                isHere(one) &&
+                isHere(idle.models)(one) &&
                 (one.panel.needs === undefined || priced(idle.models)),
         );
         expect(numbers.length).toBeGreaterThan(8);
@@ -88,8 +94,33 @@ describe.each(stacks)("the panels of %s", (_, worlds) => {
     it("under load are sound, and all have a value", async () => {
         const busy = stack(...worlds().map((one) => one.busy()));
         const all = asked(busy);
-        const here = all.filter((one) => isHere(one) && (one.panel.needs === undefined || priced(busy.models)));
+        const here = all.filter(
+            (one) => isHere(busy.models)(one) && (one.panel.needs === undefined || priced(busy.models)),
+        );
         expect(here.length).toBeGreaterThan(60);
         expect(await ask(busy, [...all.map(isSound), ...here.map(hasValue)])).toBeUndefined();
+    });
+});
+
+describe("the consumers of a front door", () => {
+    const shared = stack(
+        world(doored, 2).alsoUsedBy("chat", { seconds: 1.005, prompt: 10, generated: 50, uncounted: 0.5 }),
+    );
+    const shown = (title: string) => asked(shared).filter((one) => one.title.endsWith(`: ${title}`));
+    const of = (consumer: string, value: number) => ({ labels: `{consumer="${consumer}", model="doored"}`, value });
+    const rounded = (title: string, index: number, samples: { labels: string; value: number }[]) => ({
+        expr: `round(${shown(title)[index].expr}, 0.001)`,
+        samples,
+    });
+
+    it("share the cost by the time that the app worked for them, and only who tells all tokens has a price", async () => {
+        const found = await ask(shared, [
+            // Two replicas of two euros an hour; a request a second each, of 3 s and of 1 s.
+            rounded("Cost per hour, by consumer", 0, [of("search", 3), of("chat", 1)]),
+            rounded("A million generated tokens, by consumer", 0, [of("search", 8.333)]),
+            rounded("Answers without a count of tokens", 0, [of("search", 0), of("chat", 0.5)]),
+            rounded("Tokens by consumer", 1, [of("search", 100), of("chat", 50)]),
+        ]);
+        expect(found).toBeUndefined();
     });
 });

@@ -5,6 +5,7 @@ import {
     platformMetrics,
     recordedMetrics,
     controllerMetrics,
+    frontDoorMetrics,
     relayMetrics,
     scrapeMetrics,
     targetLabels,
@@ -12,11 +13,11 @@ import {
 import { metricsOf, seriesNames, type Metric } from "../../src/vllm/metrics";
 import { vllmVersions } from "../../src/vllm/versions";
 import { parsePromql } from "./promql";
-import { allRules, direct, relayed, single } from "./watched-models";
+import { allRules, direct, doored, relayed, single } from "./watched-models";
 
 /** Every expression of the project, and where it stands. */
 const expressions: [where: string, expr: string][] = [
-    ...allRules([relayed, direct, single]).flatMap(({ name, rules }) =>
+    ...allRules([relayed, direct, single, doored]).flatMap(({ name, rules }) =>
         rules.map((rule): [string, string] => [`${name}: ${"alert" in rule ? rule.alert : rule.record}`, rule.expr]),
     ),
     ...dashboards.flatMap(({ uid, rows }) =>
@@ -30,9 +31,14 @@ const expressions: [where: string, expr: string][] = [
     ...choices.map(({ name, series }): [string, string] => [`choice ${name}`, series]),
 ];
 
-const always: Metric[] = [controllerMetrics, platformMetrics, recordedMetrics, relayMetrics, scrapeMetrics].flatMap(
-    (group) => Object.values<Metric>(group),
-);
+const always: Metric[] = [
+    controllerMetrics,
+    frontDoorMetrics,
+    platformMetrics,
+    recordedMetrics,
+    relayMetrics,
+    scrapeMetrics,
+].flatMap((group) => Object.values<Metric>(group));
 
 describe.each(vllmVersions)("against the metrics of vLLM %s", (version) => {
     const series = new Map<string, Metric>();

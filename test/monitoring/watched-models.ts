@@ -41,6 +41,12 @@ export const sleeper: WatchedModel = { ...relayed, name: "sleeper", replicas: { 
 /** One that the controller keeps, until a lease ends, with a limit of spend. */
 export const kept: WatchedModel = { ...relayed, name: "kept", controlled: { lease: true } };
 
+/** One that clients reach by a front door. */
+export const doored: WatchedModel = { ...relayed, name: "doored", frontDoor: true };
+
+/** One that sleeps and has a front door. */
+export const dooredSleeper: WatchedModel = { ...sleeper, name: "doored-sleeper", frontDoor: true };
+
 /** One that sleeps, until a lease ends. */
 export const keptSleeper: WatchedModel = { ...sleeper, name: "kept-sleeper", controlled: { lease: true } };
 

@@ -64,6 +64,13 @@ describe("a front door", () => {
         expect(job.staticConfigs[0].targets).toEqual(["vllm-door-metrics-ministral.monitoring.svc:9400"]);
     });
 
+    it("is watched: its model alone has alerts on it", async () => {
+        const stack = await withDoor();
+        const alerts = (model: string) => JSON.stringify(stack.find("PrometheusRule", `${model}-rules`).inputs.spec);
+        expect(alerts("ministral")).toContain("VllmFrontDoorDown");
+        expect(alerts("qwen")).not.toContain("VllmFrontDoor");
+    });
+
     it("keeps the app's own address beside it, and costs a balancer more", async () => {
         const stack = await withDoor();
         const { value } = await stack.output("models");

@@ -31,7 +31,7 @@ describe("a front door", () => {
             "one without a key",
             door({ clients: ["search", "mail"] }),
             "clientKeys.mail",
-            /^give its key: pulumi config set --secret --path clientKeys\.mail KEY/,
+            /^give its key: openssl rand -hex 24 \| pulumi config set --secret --path clientKeys\.mail$/,
         ],
         ["no keys at all", door({}, { clientKeys: undefined }), "clientKeys.search", /give its key/],
         ["a key that is guessed", door({}, { clientKeys: { search: "secret" } }), "clientKeys.search", /16 to 256/],

@@ -22,7 +22,9 @@ function exampleOf({ paths: [path], tags }: DocumentedSetting): { commands: stri
 
 /** What a message says would be right, as commands. */
 function suggestions({ key, fix }: Fault): string[] {
-    const commands = fix.match(/pulumi config set (--\w+ )*\S+ [^\s,;]+/g) ?? [];
+    // A secret is on no command line: it is asked for, or another command writes it, as this one would.
+    const piped = fix.replace(/openssl rand -hex 24 \| (pulumi config set .*)$/, `$1 ${"0123456789abcdef".repeat(3)}`);
+    const commands = piped.match(/pulumi config set (--\w+ )*(?!-)\S+ [^\s,;(][^\s,;]*/g) ?? [];
     const listed =
         /(?:give one of|vLLM [\d.]+ has) ([^:;]*[^:;\s]:?[^;\s]*(?:, [^;\s]+)*?)(?:: |$)/.exec(fix)?.[1].split(", ") ??
         [];

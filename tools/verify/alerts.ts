@@ -36,7 +36,8 @@ export async function checkAlerts(
             const wanted = models.flatMap(({ name, settings, output }) => {
                 const replicas = replicaRange(settings);
                 const relayed = isRelayed(monitoring, replicas);
-                const watched = { ...settings, name, replicas, relayed, maxNumSeqs: maxNumSeqs(settings) };
+                const frontDoor = settings.frontDoor !== undefined;
+                const watched = { ...settings, name, replicas, relayed, frontDoor, maxNumSeqs: maxNumSeqs(settings) };
                 return modelRules({ ...watched, app: output.appId }, alerting.runbooks).rules;
             });
             const names = [...wanted, ...stackRules(alerting.runbooks).rules].map((rule) =>
@@ -103,7 +104,7 @@ async function checkReceivers(alertmanager: MonitoringApi, { routes }: Settings[
         expect(count === wanted, `${tier}: Alertmanager tells ${count}, configured are ${wanted}`, "pulumi up");
     }
     const fix =
-        "name one, such as: pulumi config set --path --secret alerting.receivers.oncall.url https://...; see docs/operations/README.md";
+        "name one, such as: pulumi config set --path --secret alerting.receivers.oncall.url (it asks for the address); see docs/operations/README.md";
     caution(routes.page.length > 0, "nobody: no receiver is configured for pages", fix);
     caution(
         routes.heartbeat.length > 0,

@@ -5,6 +5,7 @@ import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled } from "../../machine/terminal";
 import { monitoringApis } from "../monitoring-api";
 import { pulumi, PulumiError, readStack, stackApi, stackSettings, type Stack, type StackOutputs } from "../stack";
+import { doorAddresses } from "./front-door";
 import { findingLine, junit, summary } from "./report";
 import { verifyStack } from "./verify";
 
@@ -16,6 +17,7 @@ do. Nothing is changed; each model is asked for one short completion.
   --stack NAME          stack to look at (default: the selected stack)
   --prometheus URL      where Prometheus answers (default: through the cluster's API server; in the sandbox its own)
   --alertmanager URL    the same of Alertmanager
+  --front-door NAME=URL  where the front door of a model answers, http://127.0.0.1:8080 (default: its own address)
   --json                print the findings as JSON and nothing else
   --junit FILE          also write them there, for CI
 
@@ -27,6 +29,7 @@ async function main(): Promise<number> {
             stack: { type: "string" },
             prometheus: { type: "string" },
             alertmanager: { type: "string" },
+            "front-door": { type: "string", multiple: true, default: [] },
             json: { type: "boolean", default: false },
             junit: { type: "string" },
             help: { type: "boolean", short: "h", default: false },
@@ -46,6 +49,7 @@ async function main(): Promise<number> {
         outputs,
         api: stackApi(stack, (credentials) => new OvhClient(credentials, { requestTimeoutMs: 15_000, ...pace() })),
         ...monitoringApis(outputs.kubeconfig, settings.monitoring.namespace, options),
+        frontDoors: doorAddresses(options["front-door"], settings),
         shown: {
             outputs: () => pulumi(["stack", "output", "--json"], options.stack),
             state: () => pulumi(["stack", "export"], options.stack),

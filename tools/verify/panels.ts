@@ -24,6 +24,7 @@ const catalogued: Metric[] = [
     ...Object.values(vllmMetrics),
     ...Object.values(serverMetrics),
     ...Object.values(catalogue.relayMetrics),
+    ...Object.values(catalogue.frontDoorMetrics),
     ...Object.values(catalogue.recordedMetrics),
     ...Object.values(catalogue.platformMetrics),
     ...Object.values(catalogue.scrapeMetrics),

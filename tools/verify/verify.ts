@@ -23,6 +23,7 @@ import {
     clusterAnswers,
     readToken,
 } from "./cluster";
+import { checkFrontDoor } from "./front-door";
 import { grafanaPromises } from "./grafana";
 import { checkScraped, checkScrapeJobs, prometheusAnswers } from "./metrics";
 import { checkPanels } from "./panels";
@@ -38,6 +39,8 @@ export interface VerifyInput {
     api: AiDeploy | string;
     prometheus: MonitoringApi;
     alertmanager: MonitoringApi;
+    /** Where front doors are reached from here, by model, in place of their own addresses. */
+    frontDoors?: Record<string, string>;
     /** Names of the metrics of what does not run here, such as the exporters in the sandbox. */
     notRun?: RegExp;
     /** Authority to trust besides Node's own, PEM. */
@@ -58,6 +61,9 @@ export async function verifyStack(input: VerifyInput): Promise<Finding[]> {
         grafanaPassword: outputs.grafanaPassword,
         ...Object.fromEntries(
             Object.entries(outputs.models).map(([name, one]) => [`${name}'s client token`, one.clientToken]),
+        ),
+        ...Object.fromEntries(
+            Object.entries(settings.clientKeys ?? {}).map(([consumer, key]) => [`${consumer}'s client key`, key]),
         ),
     };
     const findings = new Findings(Object.values(secrets), input.onFinding);
@@ -101,6 +107,10 @@ export async function verifyStack(input: VerifyInput): Promise<Finding[]> {
     for (const model of models) {
         await checkScraped(metrics, model, prometheus, 0);
         await checkScrapeJobs(metrics, model, prometheus, settings.monitoring, api);
+    }
+    for (const model of models) {
+        const look = { kubernetes, namespace, prometheus, clientKeys: settings.clientKeys ?? {}, ca };
+        await checkFrontDoor(findings.group("Front doors"), model, { ...look, at: input.frontDoors ?? {} });
     }
     await checkPanels(findings.group("Dashboards"), kubernetes, namespace, names, prometheus, input.notRun);
     await checkAlerts(findings.group("Alerts"), models, prometheus, input.alertmanager, settings);

@@ -1,6 +1,7 @@
 import { recordedMetrics as recorded, relayMetrics as relay } from "../metrics";
 import { vllmMetrics as vllm } from "../../vllm/metrics";
 import { aggregate, gauge, rate, ratio, sumBy } from "../promql";
+import { consumersRow } from "./front-door";
 import { chosen, chosenModels, interval, of, stat, timeseries, type DashboardSpec, type RowSpec } from "./panels";
 
 const replicas = gauge(recorded.replicas, chosenModels);
@@ -192,5 +193,5 @@ export const capacityDashboard: DashboardSpec = {
     description:
         "What the replicas cost and what they yield, how well they are used, and how far it is to the next one. Prices are " +
         "those of OVHcloud's list, or of prices.file, when the stack was last brought up, in euros and without tax.",
-    rows: [now, money, use, scaling, sleep],
+    rows: [now, money, consumersRow, use, scaling, sleep],
 };

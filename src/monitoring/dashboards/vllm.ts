@@ -2,6 +2,7 @@ import { platformMetrics, recordedMetrics as recorded, relayMetrics, scrapeMetri
 import { serverMetrics as server, vllmMetrics as vllm, type Metric } from "../../vllm/metrics";
 import { aggregate, gauge, histogramRate, mean, quantile, rate, ratio, sumBy, type Always } from "../promql";
 import { guideDashboard } from "./files";
+import { frontDoorRows } from "./front-door";
 import {
     chosen,
     chosenModels,
@@ -376,6 +377,6 @@ export const vllmDashboard: DashboardSpec = {
     ...guideDashboard,
     description:
         "vLLM on AI Deploy, for whoever is on call: from top to bottom, is it up, is it fast, what is asked of it, how full " +
-        "is it, how well is it used, and which replica. Red marks are alerts, blue ones changes of the number of replicas.",
-    rows: [health, ...latency, traffic, saturation, efficiency, ...replicas],
+        "is it, how well is it used, which replica, and who asks by a front door. Red marks are alerts, blue ones changes of the number of replicas.",
+    rows: [health, ...latency, traffic, saturation, efficiency, ...replicas, ...frontDoorRows],
 };

@@ -12,7 +12,7 @@ export const scrapeMetrics = {
         name: "up",
         type: "gauge",
         unit: "short",
-        // Of the relays' jobs.
+        // Of the relays' and front doors' jobs.
         labels: ["model"],
         max: 1,
         meaning: "1 when the last scrape succeeded, else 0.",

@@ -1,6 +1,7 @@
 import type { SpendAction } from "../../hours/wanted";
 import { capacityAlerts } from "./capacity-alerts";
 import { controllerAlerts, spendLimitAlert, unownedAppAlert } from "./controller-alerts";
+import { frontDoorAlerts } from "./front-door-alerts";
 import type { WatchedModel } from "./model";
 import { monitoringAlerts, pathAlerts } from "./path-alerts";
 import { recordingRules } from "./recording";
@@ -19,7 +20,7 @@ export { largestBudget } from "./user-alerts";
  * @param runbooks address under which the runbooks are found, without a slash at the end
  */
 export function modelRules(model: WatchedModel, runbooks: string): RuleGroup {
-    const kinds = [userAlerts, capacityAlerts, pathAlerts, sleepAlerts, controllerAlerts];
+    const kinds = [userAlerts, capacityAlerts, pathAlerts, sleepAlerts, frontDoorAlerts, controllerAlerts];
     const alerts = kinds.flatMap((make) => make(model, runbooks));
     return {
         name: `vllm-${model.name}`,

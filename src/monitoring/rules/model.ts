@@ -33,6 +33,8 @@ export interface WatchedModel {
     desiredState: "RUNNING" | "STOPPED";
     /** There where the controller keeps it; with `lease`, until an end. */
     controlled?: { lease: boolean };
+    /** Whether clients have a front door before it. */
+    frontDoor?: boolean;
     /** Whether the relay scrapes it, so that every replica is seen and told apart. */
     relayed: boolean;
 }

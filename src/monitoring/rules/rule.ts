@@ -46,6 +46,8 @@ export const alertNames = [
     "VllmRelayBlind",
     "VllmNotWaking",
     "VllmSleepUnknown",
+    "VllmFrontDoorDown",
+    "VllmFrontDoorRefusing",
     "VllmControllerFailing",
     "VllmLeaseEnding",
     "VllmStoppedByController",

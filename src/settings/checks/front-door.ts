@@ -37,7 +37,7 @@ function clientFaults(
     const keyless = [...new Set(clients)]
         .filter((name) => !Object.hasOwn(keys, name))
         .map((name) => {
-            const fix = `give its key: pulumi config set --secret --path clientKeys.${name} KEY, as openssl rand -hex 24 writes one`;
+            const fix = `give its key: openssl rand -hex 24 | pulumi config set --secret --path clientKeys.${name}`;
             return { path: ["clientKeys", name], fix };
         });
     const strangers = Object.keys(requestsPerMinute)

@@ -40,7 +40,7 @@ export function controllerFaults({ limits, controllerClientId, controllerClientS
         faults.push({ path: ["limits", "action"], fix });
     }
     if (controllerClientId !== undefined && controllerClientSecret === undefined) {
-        const fix = "give its secret: pulumi config set --secret controllerClientSecret <secret>";
+        const fix = "give its secret: pulumi config set --secret controllerClientSecret (it asks for it)";
         faults.push({ path: ["controllerClientSecret"], found: "(not set)", fix });
     }
     if (controllerClientSecret !== undefined && controllerClientId === undefined) {

@@ -7,7 +7,7 @@ export interface Metric {
     name: string;
     type: MetricType;
     /** Unit as Grafana calls it. */
-    unit: "s" | "short" | "percentunit" | "bytes" | "dateTimeFromNow" | "currencyEUR";
+    unit: "s" | "ms" | "short" | "percentunit" | "bytes" | "dateTimeFromNow" | "currencyEUR";
     /** Its own labels; those that the scrape adds are in `targetLabels`. */
     labels: readonly string[];
     /** Upper bounds of a histogram, without +Inf; `upToModelLength`: 1, 2, 5, 10 ... up to the longest context. */

@@ -162,6 +162,14 @@ describe("completions", () => {
         expect(each.every((chunk) => chunk.usage !== undefined)).toBe(true);
     });
 
+    it("stream: the usage unasked, with --enable-force-include-usage", async () => {
+        const forced = await readyReplica(["--enable-force-include-usage"]);
+        const body = { messages, max_tokens: 2, stream: true, ignore_eos: true };
+        const text = await (await forced.post("/v1/chat/completions", body)).text();
+        expect(text).toMatch(/"choices":\[\],"usage":\{[^}]*"completion_tokens":2[^}]*\}\}\n\ndata: \[DONE\]\n\n$/);
+        await forced.replica.stop();
+    });
+
     it("tell log probabilities, most probable first and together below 1", async () => {
         const { body } = await chat({ max_tokens: 4, ignore_eos: true, logprobs: true, top_logprobs: 3 });
         const { content } = body.choices[0].logprobs;

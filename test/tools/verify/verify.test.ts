@@ -1,11 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeAuthority, type Certificate } from "../../../sandbox/ovhcloud/certificates";
 import type { Finding, Verdict } from "../../../tools/verify/check";
+import { doorAddresses } from "../../../tools/verify/front-door";
 import { findingLine, junit } from "../../../tools/verify/report";
+import { parse, secretKeys } from "../../settings/config";
 import { startServers, type Servers, type World } from "./world";
 
 let servers: Servers;
+let other: Certificate;
 beforeAll(async () => {
     servers = await startServers();
+    other = await (await makeAuthority("CN=another authority of this test")).issue("CN=127.0.0.1", {});
 });
 afterAll(() => servers.close());
 
@@ -249,6 +254,96 @@ const cases: [what: string, breakIt: (world: World) => void, promise: string, ve
         /never passed/,
     ],
     [
+        "a front door open to all",
+        (w) => void (named(w, "services", "front-door").spec.loadBalancerSourceRanges = []),
+        "ministral: front door is reached by whom it should",
+        "broken",
+        /open to all, configured are 198\.51\.100\.0\/24/,
+    ],
+    [
+        "a front door made public by hand",
+        (w) => {
+            w.settings.models.ministral.frontDoor!.access = "internal";
+            w.frontDoors = { ministral: w.outputs.models.ministral.frontDoorUrl! };
+        },
+        "ministral: front door is reached by whom it should",
+        "broken",
+        /of type LoadBalancer, not ClusterIP/,
+    ],
+    [
+        "a front door that anybody comes through",
+        (w) => void (w.doorAnswers.without = { status: 200 }),
+        "ministral: front door answers 401 without a key",
+        "broken",
+        /status 200/,
+    ],
+    [
+        "a front door with another key",
+        (w) => void (w.doorAnswers.with = { status: 401, body: '{"error":{"code":"invalid_api_key"}}' }),
+        "ministral: front door lets search through to the app",
+        "broken",
+        /401 from the door/,
+    ],
+    [
+        "a front door whose token the app refuses",
+        (w) => void (w.doorAnswers.with = { status: 401, body: '{"error":"Unauthorized"}' }),
+        "ministral: front door lets search through to the app",
+        "broken",
+        /401 from the app/,
+    ],
+    [
+        "a front door that finds no replica",
+        (w) => void (w.doorAnswers.with = { status: 503 }),
+        "ministral: front door lets search through to the app",
+        "broken",
+        /status 503/,
+    ],
+    [
+        "a consumer at its limit",
+        (w) => void (w.doorAnswers.with = { status: 429 }),
+        "ministral: front door lets search through to the app",
+        "unknown",
+        /429/,
+    ],
+    [
+        "a front door with the certificate of before",
+        (w) => void (w.settings.models.ministral.frontDoor!.certificate = other.certificate),
+        "ministral: front door serves its certificate, which lasts",
+        "broken",
+        /another certificate/,
+    ],
+    [
+        "a front door of the cluster's alone",
+        (w) => {
+            w.settings.models.ministral.frontDoor!.access = "internal";
+            named(w, "services", "front-door").spec = { type: "ClusterIP" };
+        },
+        "ministral: front door serves its certificate, which lasts",
+        "unknown",
+        /pods alone reach it/,
+    ],
+    [
+        "a front door that Prometheus does not reach",
+        (w) => void w.results.push(['up{job="front-door"', 0]),
+        "ministral: front door's metrics are in Prometheus",
+        "broken",
+        /up is 0/,
+    ],
+    [
+        "no job of the front door's metrics",
+        (w) => void w.results.push(['up{job="front-door"', undefined]),
+        "ministral: front door's metrics are in Prometheus",
+        "broken",
+        /no target/,
+    ],
+    [
+        "a client key in the state",
+        (w) => void (w.state = w.settings.clientKeys!.search),
+        "the state holds no secret in clear",
+        "broken",
+        /search's client key/,
+    ],
+    [
         "no dashboards",
         (w) =>
             void (w.kubernetes.configmaps = w.kubernetes.configmaps.filter(
@@ -361,9 +456,10 @@ describe("a stack is verified", () => {
     it("and no line shows a secret", async () => {
         const findings = await look((world) => {
             world.drift.preview = `token: ${world.outputs.clientToken}`;
+            world.doorAnswers.with = { status: 500, body: world.settings.clientKeys!.search };
         });
         const text = findings.map(findingLine).join("\n") + junit(findings) + JSON.stringify(findings);
-        for (const secret of ["made-up-client-token", "made-up-password", "hf_very_secret"]) {
+        for (const secret of ["made-up-client-token", "made-up-client-key", "made-up-password", "hf_very_secret"]) {
             expect(text).not.toContain(secret);
         }
         expect(text).toContain("token: [secret]");
@@ -380,4 +476,24 @@ describe("a stack is verified", () => {
         expect(text.match(/<skipped /g)).toHaveLength(1);
         expect(text).not.toMatch(/\u0000/);
     });
+});
+
+describe("where front doors are reached from here", () => {
+    const clientKeys = { search: "made-up-key-of-search" };
+    const models = { ministral: { frontDoor: { clients: ["search"] } } };
+    const settings = parse({ models, clientKeys }, secretKeys);
+
+    it("is given by model", () => {
+        const given = ["ministral=http://127.0.0.1:8080"];
+        expect(doorAddresses(given, settings)).toEqual({ ministral: "http://127.0.0.1:8080" });
+    });
+
+    it.each(["ministral", "ministral=8080", "qwen=http://127.0.0.1:8080", "toString=http://127.0.0.1:8080"])(
+        "%s is refused, with what would be right",
+        (text) => {
+            const right =
+                /^--front-door .*: give a model with a front door and an address: --front-door ministral=http/;
+            expect(() => doorAddresses([text], settings)).toThrow(right);
+        },
+    );
 });

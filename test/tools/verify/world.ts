@@ -18,7 +18,7 @@ import type { Finding } from "../../../tools/verify/check";
 import { verifyStack } from "../../../tools/verify/verify";
 import { startApiServer } from "../../managed-kubernetes/api-server";
 import { recordedPage } from "../../monitoring/metrics-page";
-import { parse, toSet } from "../../settings/config";
+import { parse, secretKeys, toSet } from "../../settings/config";
 
 /** A stack on which every promise holds, made of answers in the shapes of the real ones. A test changes some, and looks. */
 export interface World {
@@ -38,6 +38,10 @@ export interface World {
     scrapeToken: string;
     /** Status by path and by whether there is the right token, where it is not as it should be. */
     appAnswers: Record<string, number>;
+    /** What the front door answers, with the consumer's key and without one, where it is not as it should be. */
+    doorAnswers: Partial<Record<"with" | "without", { status: number; body?: string }>>;
+    /** Where front doors are reached, if elsewhere. */
+    frontDoors?: Record<string, string>;
     /** Bearer tokens that open the app. */
     opening: Set<string>;
     metricsPage: string;
@@ -58,6 +62,7 @@ export interface World {
 const projectId = "0123456789abcdef0123456789abcdef";
 const appId = "00000000-0000-4000-8000-000000000001";
 const clientToken = "made-up-client-token-of-a-test";
+const clientKey = "made-up-client-key-of-a-test";
 const scrapeToken = "made-up-scrape-token-of-a-test";
 
 /** Servers that the worlds of one test file share. */
@@ -82,8 +87,17 @@ export async function startServers(): Promise<Servers> {
         };
         request.resume().on("end", () => response.writeHead(status).end(bodies[request.url!] ?? "{}"));
     });
-    await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
-    const { port } = app.address() as AddressInfo;
+    const door = createServer({ cert: certificate, key }, (request, response) => {
+        const opened = request.headers.authorization === `Bearer ${clientKey}` ? "with" : "without";
+        const { status, body } = { status: opened === "with" ? 200 : 401, body: "{}", ...world.doorAnswers[opened] };
+        request.resume().on("end", () => response.writeHead(status).end(body));
+    });
+    const [port, doorPort] = await Promise.all(
+        [app, door].map(async (server) => {
+            await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+            return (server.address() as AddressInfo).port;
+        }),
+    );
     const api = await startApiServer((_, path) => {
         const [, kind, name] = /\/v1\/(?:namespaces\/[^/]+\/)?(\w+)(?:\/([\w.-]+))?(?:\?.*)?$/.exec(path)!;
         const items = world.kubernetes[kind];
@@ -100,22 +114,33 @@ export async function startServers(): Promise<Servers> {
     };
     const kubeconfig = stringify(opened);
     return {
-        make: () => (world = makeWorld(`https://127.0.0.1:${port}`, kubeconfig, Buffer.from(ca))),
+        make: () => {
+            const urls = { app: `https://127.0.0.1:${port}`, door: `https://127.0.0.1:${doorPort}` };
+            return (world = makeWorld(urls, kubeconfig, { ca: Buffer.from(ca), certificate, key }));
+        },
         async close() {
             await api.close();
-            app.closeAllConnections();
-            await new Promise((resolve) => app.close(resolve));
+            for (const server of [app, door]) {
+                server.closeAllConnections();
+                await new Promise((resolve) => server.close(resolve));
+            }
         },
     };
 }
 
-function makeWorld(appUrl: string, kubeconfig: string, ca: Buffer): World {
+function makeWorld(
+    { app: appUrl, door: doorUrl }: { app: string; door: string },
+    kubeconfig: string,
+    { ca, certificate, key }: { ca: Buffer; certificate: string; key: string },
+): World {
     const webhook = { type: "webhook", url: "https://hooks.example.org/made-up" };
     const routes = { page: ["oncall"], ticket: [], info: [], heartbeat: ["oncall"] };
     // Of the default one holes are known.
-    const models = { ministral: { image: "vllm/vllm-openai:v0.33.0" } };
+    const allowedSources = ["198.51.100.0/24"];
+    const frontDoor = { clients: ["search"], access: "loadBalancer", allowedSources, certificate };
+    const models = { ministral: { image: "vllm/vllm-openai:v0.33.0", frontDoor } };
     const alerting = { receivers: { oncall: webhook }, routes };
-    const settings = parse({ models, alerting }, ["huggingFaceToken", "alerting"]);
+    const settings = parse({ models, alerting, clientKeys: { search: clientKey }, frontDoorTlsKey: key }, secretKeys);
     const model = settings.models.ministral;
     const context = {
         name: "ministral",
@@ -142,8 +167,16 @@ function makeWorld(appUrl: string, kubeconfig: string, ca: Buffer): World {
         platformMonitoringUrl: "",
         scrapeJob: "vllm-ministral",
         clientToken,
+        frontDoorUrl: `${doorUrl}/v1`,
     };
-    const watched = { ...model, name: "ministral", relayed: true, app: appId, maxNumSeqs: maxNumSeqs(model) };
+    const watched = {
+        ...model,
+        name: "ministral",
+        relayed: true,
+        app: appId,
+        maxNumSeqs: maxNumSeqs(model),
+        frontDoor: true,
+    };
     const rules = [...modelRules(watched, "docs/operations").rules, ...stackRules("docs/operations").rules];
     const target = (job: string, scrapeUrl: string) => ({
         labels: { job, ...model.scrape.labels, instance: new URL(appUrl).host },
@@ -188,9 +221,10 @@ function makeWorld(appUrl: string, kubeconfig: string, ca: Buffer): World {
             isUpToDate: true,
         },
         pool: { name: "monitoring", flavor: "b2-15", desiredNodes: 3, autoscale: false, status: "READY" },
-        kubernetes: clusterObjects(),
+        kubernetes: clusterObjects(allowedSources),
         scrapeToken,
         appAnswers: {},
+        doorAnswers: {},
         opening: new Set([clientToken, scrapeToken]),
         metricsPage: recordedPage("0.13.0"),
         targets: [
@@ -223,6 +257,7 @@ function inputOf(world: World, ca: Buffer): Parameters<typeof verifyStack>[0] {
         ca,
         api: world.apiFault ?? { projectId, client: { get: async (path) => apiAnswer(world, path) as never } },
         prometheus: prometheusOf(world),
+        frontDoors: world.frontDoors,
         alertmanager: {
             where: "the test's Alertmanager",
             get: async (path) =>
@@ -278,7 +313,7 @@ function resultOf({ results, seriesGone, settings }: World, query: string): obje
 }
 
 /** What an API server lists of a stack that is well, in part. */
-function clusterObjects(): Record<string, any[]> {
+function clusterObjects(allowedSources: string[]): Record<string, any[]> {
     const base64 = (text: string): string => Buffer.from(text).toString("base64");
     const release = gzipSync(
         JSON.stringify({ chart: { metadata: { name: "kube-prometheus-stack", version: "88.5.3" } } }),
@@ -334,6 +369,10 @@ function clusterObjects(): Record<string, any[]> {
                 metadata: { name: "grafana" },
                 spec: { type: "LoadBalancer", loadBalancerSourceRanges: ["198.51.100.7/32"] },
                 status: { loadBalancer: { ingress: [{ ip: "203.0.113.9" }] } },
+            },
+            {
+                metadata: { name: "vllm-front-door-ministral" },
+                spec: { type: "LoadBalancer", loadBalancerSourceRanges: allowedSources },
             },
         ],
     };

@@ -1,5 +1,5 @@
 import type { Input } from "@pulumi/pulumi";
-import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
+import type { App, AppArgs, AppLeftoversArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
 import { cooldownSeconds, maySleep, type ModelSettings } from "../settings";
 import { containerCommand, graceSeconds, weightsPath } from "../vllm/command-line";
 
@@ -88,6 +88,21 @@ function settingNames(name: string): Record<string, string> {
         command: `${at}.vllm`,
         "--max-model-len": `${at}.vllm.maxModelLen`,
         "--gpu-memory-utilization": `${at}.vllm.gpuMemoryUtilization`,
+    };
+}
+
+/** What a killed run may leave of that app. */
+export function leftoversArgs(
+    { timeouts }: ModelSettings,
+    name: string,
+    { serviceName, name: appName, adoptionLabel }: AppArgs,
+): AppLeftoversArgs {
+    return {
+        serviceName,
+        name: appName,
+        adoptionLabel,
+        timeouts: { deleteSeconds: timeouts.deleteSeconds },
+        settingNames: { serviceName: "projectId", timeouts: `models.${name}.timeouts` },
     };
 }
 

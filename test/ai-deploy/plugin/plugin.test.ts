@@ -107,7 +107,7 @@ describe("what the plugin says of itself", () => {
 
     it("a resource that it does not have is told by name, with those there are", async () => {
         expect((await failing(plugin.check("ovh-ai-deploy:index:Job", {}))).message).toMatch(
-            /no resource ovh-ai-deploy:index:Job: there are App, AppReady, Token, Authorization, DataSync/,
+            /no resource ovh-ai-deploy:index:Job: there are App, AppReady, AppLeftovers, Token, Authorization, DataSync/,
         );
     });
 });

@@ -162,7 +162,7 @@ export function tokenArgs(
         rotation: purpose === "scrape" ? scrapeRotation : clientRotation,
         overlapSeconds,
         app: { adoptionLabel, adopt: model.adopt },
-        settingNames: { labels: `models.${name}.labels` },
+        settingNames: { labels: `models.${name}.labels`, adopt: `models.${name}.adopt` },
     };
 }
 

@@ -36,17 +36,27 @@ async function succeed(run: ReturnType<Stage["up"]>): Promise<string> {
     return stdout + stderr;
 }
 
-/** OVHcloud as a job asks it that holds this pair and nothing else. */
-function as(pair: Pair): OvhClient {
-    const env = { OVH_ENDPOINT: stage.env.OVH_ENDPOINT, ...pair };
+/** OVHcloud as a job asks it that holds this pair and nothing else. Rejects where the pair opens nothing. */
+async function as({ OVH_CLIENT_ID, OVH_CLIENT_SECRET }: Pair): Promise<OvhClient> {
+    const { url } = stage.cloud.api;
+    // By the token that the pair is good for: where the token of another endpoint than OVHcloud's is had, no client knows.
+    const asked = { grant_type: "client_credentials", client_id: OVH_CLIENT_ID, client_secret: OVH_CLIENT_SECRET };
+    const answer = await fetch(`${new URL(url).origin}/auth/oauth2/token`, {
+        method: "POST",
+        body: new URLSearchParams(asked),
+    });
+    if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+    const { access_token: token } = (await answer.json()) as { access_token: string };
+    const env = { OVH_ENDPOINT: url, OVH_ACCESS_TOKEN: token };
     return new OvhClient(resolveCredentials({ config: () => undefined, env, files: [] }), {
         requestsPerMinute: 60_000,
     });
 }
 
 const accounts = async () => (await stage.outputs()).accounts as Record<Actor, Pair>;
-const createToken = (pair: Pair): Promise<unknown> =>
-    as(pair).post(`${project}/ai/token`, {
+const apps = async (pair: Pair): Promise<unknown> => (await as(pair)).get(`${project}/ai/app`);
+const createToken = async (pair: Pair): Promise<unknown> =>
+    (await as(pair)).post(`${project}/ai/token`, {
         ...{ name: "made-up", region: "GRA", role: "ai_training_read", labelSelector: "group=made-up" },
     });
 
@@ -55,7 +65,7 @@ describe.sequential("the stack of the accounts, real engine", () => {
         await succeed(stage.up());
         const made = await accounts();
         expect(Object.keys(made).sort()).toEqual([...actors].sort());
-        for (const actor of actors) expect(await as(made[actor]).get(`${project}/ai/app`), actor).toEqual([]);
+        for (const actor of actors) expect(await apps(made[actor]), actor).toEqual([]);
         for (const actor of ["preview", "drift", "schedule"] as const) {
             await expect(createToken(made[actor]), actor).rejects.toThrow(/403.*ai\/token\/create/);
         }
@@ -75,7 +85,7 @@ describe.sequential("the stack of the accounts, real engine", () => {
         expect(after.deploy.OVH_CLIENT_SECRET).not.toBe(before.deploy.OVH_CLIENT_SECRET);
         expect({ ...after, deploy: undefined }).toEqual({ ...before, deploy: undefined });
         await createToken(after.deploy);
-        await expect(createToken(before.deploy)).rejects.toThrow();
+        await expect(createToken(before.deploy)).rejects.toThrow("no token: 401");
         expect(stage.cloud.api.tokens()).toHaveLength(2);
         await succeed(stage.previewNothing());
     });
@@ -83,6 +93,6 @@ describe.sequential("the stack of the accounts, real engine", () => {
     it("destroy ends them all", async () => {
         const before = await accounts();
         await succeed(stage.destroy());
-        for (const actor of actors) await expect(as(before[actor]).get(`${project}/ai/app`), actor).rejects.toThrow();
+        for (const actor of actors) await expect(apps(before[actor]), actor).rejects.toThrow("no token: 401");
     });
 });

@@ -23,10 +23,15 @@ describe("the plan in words, from what the real engine said", () => {
         expect(previewComment([recordedReport("target")])).not.toContain("interrupts or bills");
     });
 
+    it("what it costs, which every preview says, is nothing that interrupts", () => {
+        expect(recordedEvents("nothing").remarks).toEqual([expect.stringMatching(/^cost: /)]);
+        expect(recordedReport("nothing").remarks).toEqual([]);
+    });
+
     it("another image restarts the replicas, and says what that is", () => {
-        expect(effectsOf("image")).toContain("restarted App ministral: image");
+        expect(effectsOf("image")).toContain("restarted App ministral: command, image");
         expect(previewComment([recordedReport("image")])).toMatch(
-            /restarted: `App ministral: image`: .*nothing answers while/,
+            /restarted: `App ministral: command, image`: .*nothing answers while/,
         );
     });
 

@@ -107,11 +107,6 @@ const looks: Record<string, Record<string, unknown>> = {
     image: { "models.ministral.image": "vllm/vllm-openai:v0.33.0" },
     region: { "models.ministral.region": "BHS" },
     "another-model": { "models.qwen.model": "Qwen/Qwen3-8B", "models.ministral.replicas.max": 2 },
-    // What the sample in docs/examples shows of prod.
-    "image-and-replicas": {
-        "models.ministral.image": "vllm/vllm-openai:v0.33.0",
-        "models.ministral.replicas.max": 5,
-    },
     retention: { "monitoring.retention": "30d" },
     "node-flavor": { "cluster.nodePool.flavor": "b3-16" },
     "open-grafana": { "monitoring.grafana.allowedSources": ["0.0.0.0/0"] },

@@ -9,17 +9,16 @@ import { checkout } from "../../../sandbox/layout";
 import { costDifference } from "../../../tools/cost/difference";
 import { previewComment } from "../../../tools/pipeline/comment";
 import { costBy } from "../../prices/world";
-import { ministral } from "../../settings/config";
 import { recordedReport } from "./recordings";
 
 export const sampleFile = join(checkout, "docs/examples/preview-comment.md");
 
-/** One stack that a policy refuses, and one whose model gets another image and may have more replicas. */
+/** One stack that a policy refuses, and one that gets another model, for which the first may have fewer replicas. */
 export function sampleComment(): string {
-    const cost = (changes: Record<string, unknown>): string => costDifference(costBy({}), costBy(ministral(changes)));
-    const image = "vllm/vllm-openai:v0.33.0";
-    const dev = recordedReport("region", "dev", cost({ region: "BHS" }));
-    const prod = recordedReport("image-and-replicas", "prod", cost({ image, replicas: { max: 5 } }));
+    const cost = (models: object): string => costDifference(costBy({}), costBy({ models }));
+    const another = { ministral: { replicas: { max: 2 } }, qwen: { model: "Qwen/Qwen3-8B" } };
+    const dev = recordedReport("region", "dev", cost({ ministral: { region: "BHS" } }));
+    const prod = recordedReport("another-model", "prod", cost(another));
     return `${previewComment([dev, prod])}\n`;
 }
 

@@ -98,9 +98,14 @@ function nested(key: string, value: unknown): unknown {
     return list;
 }
 
-/** As `pulumi config set --path` takes it. A command in it stands for a day. */
+const appId = "00000000-0000-4000-8000-000000000000";
+
+/** As `pulumi config set --path` takes it. A command in it stands for a day, a variable for an id. */
 function valueOf(text: string): unknown {
-    const bare = text.replace(/^["'](.*)["']$/, "$1").replace("$(date +%F)", "2026-11-24");
+    const bare = text
+        .replace(/^["'](.*)["']$/, "$1")
+        .replace("$(date +%F)", "2026-11-24")
+        .replace("$APP_ID", appId);
     return /^(\d+|true|false|null)$/.test(bare) ? JSON.parse(bare) : bare;
 }
 

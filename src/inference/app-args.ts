@@ -1,5 +1,5 @@
 import type { Input } from "@pulumi/pulumi";
-import type { App, AppArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
+import type { App, AppArgs, AppLeftoversArgs, AppReadyArgs, Token } from "pulumi-ovh-ai-deploy";
 import { cooldownSeconds, maySleep, type ModelSettings } from "../settings";
 import { containerCommand, graceSeconds, weightsPath } from "../vllm/command-line";
 
@@ -91,6 +91,21 @@ function settingNames(name: string): Record<string, string> {
     };
 }
 
+/** What a killed run may leave of that app. */
+export function leftoversArgs(
+    { timeouts }: ModelSettings,
+    name: string,
+    { serviceName, name: appName, adoptionLabel }: AppArgs,
+): AppLeftoversArgs {
+    return {
+        serviceName,
+        name: appName,
+        adoptionLabel,
+        timeouts: { deleteSeconds: timeouts.deleteSeconds },
+        settingNames: { serviceName: "projectId", timeouts: `models.${name}.timeouts` },
+    };
+}
+
 /** The wait for that app. */
 export function readyArgs(
     model: ModelSettings,
@@ -147,7 +162,7 @@ export function tokenArgs(
         rotation: purpose === "scrape" ? scrapeRotation : clientRotation,
         overlapSeconds,
         app: { adoptionLabel, adopt: model.adopt },
-        settingNames: { labels: `models.${name}.labels` },
+        settingNames: { labels: `models.${name}.labels`, adopt: `models.${name}.adopt` },
     };
 }
 

@@ -1,13 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { App, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
+import { App, AppLeftovers, AppReady, Token, type AppArgs, type TokenArgs } from "pulumi-ovh-ai-deploy";
 import { replicaRange } from "../hours/schedule";
 import { leaseEnded } from "../hours/wanted";
 import { maySleep, secondsToSleep, type LimitsSettings, type ModelSettings } from "../settings";
 import { apiAddresses } from "../service-account";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
-import { appArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
+import { appArgs, leftoversArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
 import { appHours, hoursArgs } from "./app-hours";
 import { foreseen } from "./foreseen";
 
@@ -74,7 +74,11 @@ export class Model extends pulumi.ComponentResource {
         const kept = { ...child, protect: settings.protect, deleteBeforeReplace: !settings.replaceFirst };
         this.limits = args.limits ?? {};
         const given = { ...appArgs(settings, context), ...hoursArgs(settings, this.limits, now) };
-        this.app = new App(...transformed(transform.app, name, given, kept));
+        const [, own, ownOpts] = transformed(transform.app, name, given, kept);
+        const { protect, retainOnDelete } = ownOpts;
+        const like = { ...child, protect, retainOnDelete };
+        const leftovers = new AppLeftovers(name, leftoversArgs(settings, name, own), like);
+        this.app = new App(name, own, pulumi.mergeOptions(ownOpts, { dependsOn: leftovers }));
         const token = (purpose: "scrape" | "client", own: Transform<TokenArgs> | undefined) =>
             new Token(...transformed(own, `${name}-${purpose}`, tokenArgs(settings, purpose, context), child));
         const scrape = token("scrape", transform.scrapeToken);

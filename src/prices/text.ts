@@ -8,10 +8,15 @@ export function money(amount: number): string {
     return amount.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** How the line with the cost begins, which every run of the program says. */
+export const costLineBegins = "cost: ";
+
 /** The cost of a stack in one line, with all that is not known of it. */
 export function costLine(cost: Cost, { source, remarks }: Pick<PriceList, "source" | "remarks">): string {
     const missing = cost.notPriced.length > 0 ? [`no price found of ${cost.notPriced.join(", ")}`] : [];
-    return [`cost: ${amounts(cost)}`, ...(source ? [`prices: ${source}`] : []), ...missing, ...remarks].join("; ");
+    return [`${costLineBegins}${amounts(cost)}`, ...(source ? [`prices: ${source}`] : []), ...missing, ...remarks].join(
+        "; ",
+    );
 }
 
 /** What a model's front door costs beside the nodes that it runs on; undefined where that is nothing. */

@@ -54,7 +54,7 @@ describe("the published package", () => {
 
     it("loads by its name, and shows what its documents say", () => {
         expect(run('console.log(Object.keys(require("pulumi-ovh-ai-deploy")).sort().join())')).toBe(
-            "ApiError,App,AppReady,Authorization,DataSync,Token,checkCredentials,connect,endpoint,getApp,getAppOutput,getFlavors,getFlavorsOutput,getPublic,getQuota,getQuotaOutput,getRegions,getRegionsOutput",
+            "ApiError,App,AppLeftovers,AppReady,Authorization,DataSync,Token,checkCredentials,connect,endpoint,getApp,getAppOutput,getFlavors,getFlavorsOutput,getPublic,getQuota,getQuotaOutput,getRegions,getRegionsOutput",
         );
     });
 

@@ -40,7 +40,7 @@ async function inputsOf(resource: pulumi.CustomResource): Promise<Record<string,
 }
 
 describe("the stub", () => {
-    it.each(["app", "appReady", "token", "authorization", "dataSync"] as const)(
+    it.each(["app", "appReady", "appLeftovers", "token", "authorization", "dataSync"] as const)(
         "of %s never changes, and is under 1 KB",
         async (kind) => {
             expect(stub(kind)).toBe(`exports.handler = () => require("pulumi-ovh-ai-deploy/dist/provider").${kind};`);

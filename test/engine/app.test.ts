@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sandboxCredentials, sandboxProjectId } from "../../sandbox/credentials";
+import { killWhen } from "./kill";
 import { openStage, type Stage } from "./stage";
 
 const token = "hf_engine_test_canary";
@@ -173,6 +174,16 @@ describe.sequential("one app, real engine", () => {
         await succeed(stage.destroy());
         expect(stage.cloud.api.apps()).toEqual([]);
         expect(stage.cloud.api.tokens()).toEqual([]);
+    });
+
+    it("an up that was killed before it noted its app, and then a destroy: nothing is left", async () => {
+        const isThere = () => stage.cloud.api.apps().length > 0;
+        await killWhen((started) => stage.up(started), "pulumi", isThere);
+        const { id } = theApp();
+        expect(stage.stateText()).not.toContain(id);
+        await stage.cancel();
+        expect(await succeed(stage.destroy())).toContain(`${id} is a leftover of an interrupted run, deleted`);
+        expect(stage.cloud.api.apps()).toEqual([]);
     });
 
     it("an app that fails at first is kept in the state, told with its log, and destroyed", async () => {

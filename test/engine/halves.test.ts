@@ -7,6 +7,7 @@ import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials
 import { sandboxProjectId } from "../../sandbox/credentials";
 import { endProcesses, sandboxProcesses } from "../../sandbox/processes";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
+import { followRunbook, prepareByRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -87,11 +88,19 @@ describe.sequential("a cluster that does not answer keeps nothing of the models"
         expect(nothing()).toEqual([[], [], [], []]);
     });
 
-    it("a cluster that is replaced takes everything over", async () => {
+    it("a cluster that is replaced takes everything over, and meanwhile a model moves, the new app first", async () => {
         await succeed(stage.up());
         const [old] = stage.cloud.api.clusters();
-        stage.configure({ "cluster.region": "SBG5" });
-        const said = await succeed(stage.up());
+        const [app] = stage.cloud.api.apps();
+        const before = stage.writes().length;
+        await prepareByRunbook(stage, "Move the model to another region");
+        const said = await succeed(followRunbook(stage, "Move the cluster"));
+        const ofApps = stage
+            .writes()
+            .slice(before)
+            .filter((call) => /^(POST|DELETE) .ai.app/.test(call));
+        expect(ofApps).toEqual(["POST /ai/app", `DELETE /ai/app/${app.id}`]);
+        expect(stage.cloud.api.stored().map(({ spec }) => spec.region)).toEqual(["BHS"]);
         expect(said).toMatch(/metrics, Grafana's database and silences are lost/);
         expect(said).toMatch(/giving back load balancers/);
         const clusters = stage.cloud.api.clusters();
@@ -102,15 +111,21 @@ describe.sequential("a cluster that does not answer keeps nothing of the models"
         await succeed(stage.previewNothing());
     });
 
-    it("a kubeconfig that was revoked is fetched anew: objects change again, none is replaced", async () => {
+    it("a kubeconfig that was revoked is fetched anew: objects change again, none is replaced, on other nodes", async () => {
         await resetKubeconfig();
         const uid = async () =>
             (await kubernetes().readNamespacedSecret({ namespace: "monitoring", name: "vllm-auth-token" })).metadata!
                 .uid;
         const before = await uid();
         stage.configure({ "models.ministral.tokens.scrapeRotation": "2026-12-01" });
-        await succeed(stage.up());
+        const writes = stage.writes().length;
+        await succeed(followRunbook(stage, "Another node flavor"));
         expect(await uid()).toBe(before);
+        const ofPools = stage
+            .writes()
+            .slice(writes)
+            .filter((call) => call.includes("/nodepool"));
+        expect(ofPools.map((call) => call.split(" ")[0])).toEqual(["POST", "DELETE"]);
         await succeed(stage.previewNothing());
     });
 
@@ -119,7 +134,7 @@ describe.sequential("a cluster that does not answer keeps nothing of the models"
         const said = await succeed(stage.destroy());
         expect(said).toContain("load balancers and volumes are given back");
         expect(nothing()).toEqual([[], [], [], []]);
-        stage.configure({ "cluster.region": undefined, "models.ministral.tokens.scrapeRotation": undefined });
+        stage.configure({ cluster: undefined, models: undefined });
     });
 
     it("with the API server down, refresh keeps what is there and up changes the model", async () => {

@@ -58,6 +58,14 @@ describe.sequential("an interrupted Helm release is taken up by the next up", ()
         expect(await upEndsWell()).toMatch(/taking up what was interrupted \(revision 1, pending-install\)/);
         expect(stage.cloud.api.apps()).toHaveLength(1);
         expect(stage.cloud.api.clusters()).toHaveLength(1);
+        const { code, stdout, stderr } = await followRunbook(stage, "End what is said to be pending");
+        expect(code, stdout + stderr).toBe(0);
+        const { checkpoint } = JSON.parse(stage.stateText()) as {
+            checkpoint: { latest: { pending_operations?: object[] } };
+        };
+        expect(checkpoint.latest.pending_operations ?? []).toEqual([]);
+        const preview = await stage.previewNothing();
+        expect(preview.code, preview.stdout).toBe(0);
     });
 
     it("killed in an upgrade", async () => {

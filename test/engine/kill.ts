@@ -107,12 +107,17 @@ export async function runKills(options: {
 }
 
 /** Starts the work, kills the victim when the API has seen that many requests, and waits for everybody's end. */
-export async function killAt(stage: Stage, work: Stage["up"], victim: Victim, request: number): Promise<void> {
+export function killAt(stage: Stage, work: Stage["up"], victim: Victim, request: number): Promise<void> {
     const before = stage.cloud.api.requests().length;
+    return killWhen(work, victim, () => stage.cloud.api.requests().length - before >= request);
+}
+
+/** Starts the work, kills the victim when it is time, and waits for everybody's end. */
+export async function killWhen(work: Stage["up"], victim: Victim, isTime: () => boolean): Promise<void> {
     let pid = 0;
     let over = false;
     const run = work((started) => (pid = started)).finally(() => (over = true));
-    while (!over && stage.cloud.api.requests().length - before < request) await sleep(1);
+    while (!over && !isTime()) await sleep(1);
     const providers = over ? [] : providersUnder(pid);
     if (!over) for (const id of victim === "pulumi" ? [pid] : providers) process.kill(id, "SIGKILL");
     await run;

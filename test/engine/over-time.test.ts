@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
+import { prepareByRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -129,7 +130,8 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
 
     it("a newer chart brings its definitions, and a larger volume grows; both are announced", async () => {
         const before = { prometheus: await prometheusUid(), claims: await claims() };
-        stage.configure({ "monitoring.chart.path": stage.layout.chart, "monitoring.storage.prometheus": "60Gi" });
+        stage.configure({ "monitoring.chart.path": stage.layout.chart });
+        await prepareByRunbook(stage, "Grow a volume");
         const { steps, announced, said } = await upAsAnnounced();
         // A larger volume costs more, which the rules on spend count in.
         expect(steps).toEqual(["update PrometheusRule monitoring-spend-rules", "update Release monitoring"]);

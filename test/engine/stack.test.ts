@@ -1,4 +1,4 @@
-import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { AppsV1Api, CoreV1Api, KubeConfig, type V1Deployment, type V1StatefulSet } from "@kubernetes/client-node";
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { tokenOf } from "../../sandbox/credentials";
+import { OvhClient } from "../../packages/ai-deploy/src/api/client";
+import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
+import { sandboxProjectId, tokenOf } from "../../sandbox/credentials";
 import { checkout } from "../../sandbox/layout";
 import type { Report } from "../../tools/loadtest/report";
 import type { StackOutputs } from "../../tools/stack";
@@ -16,6 +18,7 @@ import { alertNames } from "../../src/monitoring/rules";
 import { probeJob, relayedJob, relayJob } from "../../src/monitoring/scrape-jobs";
 import { defaultModel } from "../../src/settings/defaults";
 import { renderedJob } from "../monitoring/rendered-job";
+import { killWhen } from "./kill";
 import { followRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
@@ -39,6 +42,46 @@ function cluster(): KubeConfig {
     return config;
 }
 
+const projectPath = `/cloud/project/${sandboxProjectId}`;
+
+/** OVHcloud as a person asks it, who has nothing to do with the stack. */
+function ovhcloud(): OvhClient {
+    const credentials = resolveCredentials({ config: () => undefined, env: stage.env, files: [] });
+    return new OvhClient(credentials, { requestsPerMinute: 60_000 });
+}
+
+/** Calls that changed an app, from the nth call of all that change anything. */
+function appWrites(from = 0): string[] {
+    return stage
+        .writes()
+        .slice(from)
+        .filter((call) => call.includes(" /ai/app"));
+}
+
+/** An app as OVHcloud's guide makes it, without a label of ours, before anything of it is brought to what the settings say. */
+const madeByHand = {
+    name: "vllm-ministral-14B-autoscaling-custom-metric",
+    region: "GRA",
+    image: "vllm/vllm-openai:v0.13.0",
+    resources: { flavor: "h100-1-gpu", gpu: 1 },
+    command: ["bash", "-c", "vllm serve mistralai/Ministral-3-14B-Instruct-2512 --port 8000"],
+    defaultHttpPort: 8000,
+    labels: { ai_deploy_token: "my_operator_token" },
+    unsecureHttp: false,
+    envVars: [
+        { name: "HF_TOKEN", value: "hf_made_up_by_hand" },
+        { name: "HF_HOME", value: "/hub" },
+    ],
+    volumes: ["/hub", "/workspace"].map((mountPath) => ({
+        mountPath,
+        permission: "RW",
+        volumeSource: { standalone: {} },
+    })),
+    livenessProbe: { path: "/health", port: 8000, initialDelaySeconds: 300 },
+    probe: { path: "/v1/models", port: 8000, initialDelaySeconds: 300 },
+    scalingStrategy: { fixed: { replicas: 1 } },
+};
+
 describe.sequential("the whole stack, real engine, real Kubernetes API, real Prometheus", () => {
     it("a wrong config is refused with every fault, and creates nothing", async () => {
         stage.configure({ "models.ministral.replicas.max": 0, "monitoring.grafana.allowedSources": ["not-a-network"] });
@@ -52,9 +95,16 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(stage.writes()).toEqual([]);
     });
 
-    // That every promise holds then: first-minutes.test.ts.
-    it("up brings up everything", async () => {
-        await succeed(stage.up());
+    // That every promise holds then, and that it makes an app where there is none: first-minutes.test.ts.
+    it("up brings up everything, around an app that was made by hand", async () => {
+        const { id } = await ovhcloud().post<{ id: string }>(`${projectPath}/ai/app`, madeByHand);
+        await succeed(followRunbook(stage, "Adopt an app that was made by hand", { APP_ID: id }));
+        expect(stage.cloud.api.apps().map((app) => app.id)).toEqual([id]);
+        expect(appWrites().filter((call) => /^(POST|DELETE) /.test(call))).toEqual(["POST /ai/app"]);
+        const [{ spec }] = stage.cloud.api.stored();
+        expect(JSON.stringify(spec.command)).toContain("--enable-prefix-caching");
+        stage.configure({ "models.ministral.adopt": undefined });
+        await succeed(stage.previewNothing());
     });
 
     it("another namespace of the monitoring is refused in preview", async () => {
@@ -154,6 +204,21 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         );
         const { data } = (await up.json()) as { data: { result: { value: [number, string] }[] } };
         expect(data.result.map(({ value }) => value[1])).toEqual(["1"]);
+    });
+
+    it("workloads, containers and volumes are called as the runbook of a backup has them", async () => {
+        const apps = cluster().makeApiClient(AppsV1Api);
+        const namespace = "monitoring";
+        const [grafana, prometheus] = await Promise.all([
+            apps.readNamespacedDeployment({ namespace, name: "monitoring-grafana" }),
+            apps.readNamespacedStatefulSet({ namespace, name: "prometheus-monitoring-prometheus" }),
+        ]);
+        const mountsOf = (workload: V1Deployment | V1StatefulSet, container: string) =>
+            workload
+                .spec!.template.spec!.containers.find(({ name }) => name === container)!
+                .volumeMounts!.map(({ mountPath }) => mountPath);
+        expect(mountsOf(grafana, "grafana")).toContain("/var/lib/grafana");
+        expect(mountsOf(prometheus, "prometheus")).toContain("/prometheus");
     });
 
     it("rotations renew password and token, the old token ends after its overlap, and app and relay are left alone", async () => {
@@ -346,6 +411,66 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         }
         expect(state).not.toContain("client-key-data");
         expect(state).not.toContain("hf_sandbox_not_a_real_token");
+    });
+
+    it("a renamed stack is the same one: its app gets another label, and nothing else would change", async () => {
+        await succeed(followRunbook(stage, "Rename the stack"));
+        const config = ["--stack", "renamed", "--config-file", join(stage.layout.dir, "Pulumi.renamed.yaml")];
+        const said = await succeed(stage.pulumi(["preview", "--diff", ...config]));
+        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
+        expect(said).not.toMatch(/\d+ to (create|delete|replace)/);
+        const updated = [...said.matchAll(/~ \S+:(\w+): \(update\)/g)].map(([, kind]) => kind);
+        expect(updated.sort()).toEqual(["App", "AppLeftovers"]);
+        await succeed(stage.previewNothing());
+    });
+
+    it("a stack whose state lies elsewhere is the same one", async () => {
+        await succeed(followRunbook(stage, "Move the state"));
+    });
+
+    it("a state that was lost is made anew around app, cluster and release, which stay", async () => {
+        const before = await stage.outputs();
+        const found = () => [stage.cloud.api.apps().map(({ id }) => id), stage.cloud.api.clusters()];
+        const [[app], [cluster]] = found();
+        const tokens = (await ovhcloud().get<{ id: string }[]>(`${projectPath}/ai/token`)).map(({ id }) => id);
+        const writes = stage.writes().length;
+        await stage.loseState();
+        // Whoever does not know is stopped by the preview before there are two.
+        await stage.initStack("test");
+        const refused = await stage.preview();
+        expect(refused.code).not.toBe(0);
+        const hints = [
+            `models.ministral.adopt ${app}`,
+            `pulumi import ovh:CloudProject/kube:Kube cluster ${sandboxProjectId}/${cluster}`,
+        ];
+        const said = refused.stdout + refused.stderr;
+        expect(hints.filter((hint) => said.includes(hint))).not.toEqual([]);
+        expect(stage.writes().slice(writes)).toEqual([]);
+        await stage.loseState();
+
+        const named = { STACK: "test", PROJECT_ID: sandboxProjectId, APP_ID: app, CLUSTER_ID: cluster };
+        await succeed(followRunbook(stage, "The state is lost", named));
+        expect(found()).toEqual([[app], [cluster]]);
+        const made = stage
+            .writes()
+            .slice(writes)
+            .filter((call) => /^(POST|DELETE) \/(ai\/app|kube)(\/[^/]+\/nodepool)?$/.test(call));
+        expect(made).toEqual([]);
+        const { appUrl, clientToken } = await stage.outputs();
+        expect(appUrl).toBe(before.appUrl);
+        expect(clientToken).not.toBe(before.clientToken);
+        await succeed(stage.previewNothing());
+        for (const id of tokens) await ovhcloud().delete(`${projectPath}/ai/token/${id}`);
+    });
+
+    it("a destroy that was killed leaves nothing that no state has", async () => {
+        const before = stage.writes().length;
+        const isBegun = (): boolean => appWrites(before).some((call) => call.endsWith("/stop"));
+        await killWhen((started) => stage.destroy(started), "pulumi", isBegun);
+        const state = stage.stateText();
+        const left = [...stage.cloud.api.apps().map(({ id }) => id), ...stage.cloud.api.clusters()];
+        expect(left.filter((id) => !state.includes(id))).toEqual([]);
+        await stage.cancel();
     });
 
     it("destroy leaves nothing: no app, no token, no cluster", async () => {

@@ -54,6 +54,8 @@ export interface Stage {
     outputs(): Promise<Record<string, any>>;
     /** The checkpoint as it lies on disk. */
     stateText(): string;
+    /** The stack is gone from the backend, as when its folder was lost; its config stays. */
+    loseState(): Promise<void>;
     /** Takes a resource of this type out of the state, as if it had never been noted there. */
     forget(type: string): Promise<void>;
     /** Calls of the emulated API since the stage began, reads left out; the one of a kubeconfig is a POST. */
@@ -179,6 +181,10 @@ export async function openStage(options: StageOptions): Promise<Stage> {
             return JSON.parse(answer.stdout) as Record<string, any>;
         },
         stateText: () => readFileSync(join(layout.pulumiState, ".pulumi/stacks", project, "test.json"), "utf8"),
+        async loseState() {
+            const lost = await run(["stack", "rm", "test", "--force", "--preserve-config", "--yes"]);
+            if (lost.code !== 0) throw new Error(lost.stderr);
+        },
         async forget(type) {
             const state = JSON.parse((await run(["stack", "export", "--stack", "test"])).stdout) as {
                 deployment: { resources: { type: string; urn: string; dependencies?: string[] }[] };

@@ -139,7 +139,7 @@ describe("tokenArgs", () => {
             rotation: "2",
             overlapSeconds: 60,
             app: { adoptionLabel: "label" },
-            settingNames: { labels: "models.ministral.labels" },
+            settingNames: { labels: "models.ministral.labels", adopt: "models.ministral.adopt" },
         });
         expect(tokenArgs(settings, "client", context)).toMatchObject({
             rotation: "2026-11",

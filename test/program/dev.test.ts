@@ -349,6 +349,7 @@ describe.each([{ preview: false }, { preview: true }])("dev stack, preview $prev
         expect(custom.map(({ type, name }) => `${type.split(":").pop()} ${name}`).sort()).toEqual(
             [
                 "App ministral",
+                "AppLeftovers ministral",
                 "AppReady ministral",
                 "Authorization authorization",
                 "ConfigMap monitoring-dashboard-vllm-capacity-cost",

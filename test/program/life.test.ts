@@ -27,6 +27,18 @@ describe("that a model serves", () => {
     });
 });
 
+it("what a killed run leaves of an app is known before the app is made, and protected like it", async () => {
+    const stack = await up({ protect: true, timeouts: { deleteSeconds: 90 } });
+    const [app, leftovers] = [stack.find("App"), stack.find("AppLeftovers")];
+    expect(app.dependsOn).toEqual(expect.arrayContaining(["AppLeftovers ministral", "Authorization authorization"]));
+    expect(app.inputs.adoptionLabel).toMatch(/-[0-9a-f]{8}$/);
+    expect(leftovers.inputs).toMatchObject({
+        ...{ serviceName: toSet.projectId, name: app.inputs.name as string },
+        ...{ adoptionLabel: app.inputs.adoptionLabel as string, timeouts: { deleteSeconds: 90 } },
+    });
+    expect([app.protect, leftovers.protect]).toEqual([true, true]);
+});
+
 it("an app is replaced the other way round, and protected, when the model says so", async () => {
     const plain = (await up({})).find("App");
     expect([plain.protect, plain.inputs.replaceFirst]).toEqual([false, undefined]);

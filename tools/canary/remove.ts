@@ -16,7 +16,7 @@ export function lifecycleContext(credentials: Credentials, progress: (line: stri
         client: new OvhClient(credentials, { requestsPerMinute, requestTimeoutMs, backoffMs: pollMs, log: progress }),
         poller: new Poller({ requestsPerMinute, fixedMs: pollMs }),
         progress,
-        run: { fromState: new Set(), fromCreate: new Set(), restarts: new Map() },
+        run: { fromState: new Set(), fromCreate: new Set(), restarts: new Map(), removed: new Set() },
     };
 }
 

@@ -13,6 +13,7 @@ const plugin = "ovh-ai-deploy";
 const inputsOf = {
     App: ["app/args.ts", "AppInputs"],
     AppReady: ["app/args.ts", "AppReadyInputs"],
+    AppLeftovers: ["app/args.ts", "AppLeftoversInputs"],
     Token: ["token/args.ts", "TokenInputs"],
     Authorization: ["authorization/args.ts", "AuthorizationInputs"],
     DataSync: ["data-sync/args.ts", "DataSyncInputs"],

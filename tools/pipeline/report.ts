@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { costLineBegins } from "../../src/prices/text";
 import { advisoriesOf, advisoriesRead } from "../../src/vllm/advisories";
 import { consequenceOf, type Effect } from "./effects";
 import { label, type Events } from "./events";
@@ -76,7 +77,8 @@ export function reportOf(events: Events, { stack, policiesRun, cost }: ReportOpt
         advisoriesRead,
         errors: events.errors,
         warnings: events.warnings,
-        remarks: events.remarks,
+        // What it costs is said of every preview, and what changes of that has a place of its own.
+        remarks: events.remarks.filter((remark) => !remark.startsWith(costLineBegins)),
         policiesRun,
         ...(cost !== undefined && { cost }),
     };

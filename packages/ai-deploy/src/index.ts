@@ -2,7 +2,7 @@ import { assertFreshBuild } from "./process/fresh-build";
 
 assertFreshBuild(__dirname);
 
-export { App, AppReady, Authorization, DataSync, Token } from "./resources";
+export { App, AppLeftovers, AppReady, Authorization, DataSync, Token } from "./resources";
 export { ApiError } from "./errors/request-errors";
 export { getPublic } from "./api/public";
 export { checkCredentials, connect, endpoint, type Connection } from "./program";
@@ -20,6 +20,8 @@ export type { GetAppArgs, GetAppResult, GetFlavorsArgs, LookupArgs } from "./loo
 export type {
     AppArgs,
     AppInputs,
+    AppLeftoversArgs,
+    AppLeftoversInputs,
     AppReadyArgs,
     AppReadyInputs,
     CustomMetrics,

@@ -5,6 +5,7 @@
 import { findOffer, type Offer } from "./api/offer";
 import { checkApp } from "./app/check";
 import { importApp } from "./app/import";
+import * as appLeftoversLife from "./app/leftovers";
 import * as appLife from "./app/lifecycle";
 import { listApps } from "./app/list";
 import type { LiveApp } from "./app/live";
@@ -139,6 +140,24 @@ export const appReady = withErrors({
     update: (_id: string, _olds: Bag, news: Bag) => appReadyLife.update(context(), withProject(news)),
     /** There is nothing to delete. */
     delete: async (_id: string, _known: Bag) => undefined,
+});
+
+export const appLeftovers = withErrors({
+    configure,
+    check: async (_olds: Bag, news: Bag) => {
+        const inputs = withProject(news);
+        return checked(inputs, appLeftoversLife.check(inputs));
+    },
+    diff: async (_id: string, olds: Bag, news: Bag) => appLeftoversLife.diff(olds, withProject(news)),
+    create: async (inputs: Bag) => ({ id: inputs.adoptionLabel as string, outs: inputs }),
+    read: async (id: string, known: Bag) => {
+        if (isImport(known)) {
+            throw new Error("leftovers cannot be imported: declare the AppLeftovers, it makes nothing");
+        }
+        return { id, props: known };
+    },
+    update: async (_id: string, olds: Bag, news: Bag) => ({ outs: { ...olds, ...news } }),
+    delete: (_id: string, known: Bag) => appLeftoversLife.remove(context(), known),
 });
 
 export const token = withErrors({

@@ -1,13 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import { markLabel } from "./app/adoption-label";
-import type { AppArgs, AppInputs, AppReadyArgs } from "./app/args";
+import type { AppArgs, AppInputs, AppLeftoversArgs, AppReadyArgs } from "./app/args";
 import type { AppState } from "./app/live";
 import type { AuthorizationArgs } from "./authorization/args";
 import type { DataSyncArgs } from "./data-sync/args";
 import type { DataSyncState } from "./data-sync/lifecycle";
 import type { TokenArgs } from "./token/args";
 
-type Kind = "app" | "appReady" | "token" | "authorization" | "dataSync";
+type Kind = "app" | "appReady" | "appLeftovers" | "token" | "authorization" | "dataSync";
 
 /**
  * What Pulumi's provider process runs, as it lies in the state of every resource: a module whose handler finds today's
@@ -70,12 +70,16 @@ export class App extends AiDeployResource {
             availableReplicas: undefined,
             revision: undefined,
         };
-        const urn = urnOf(name, opts?.parent);
-        const adoptionLabel = pulumi.all([args.adoptionLabel, urn]).apply(([label, own]) => markLabel(label, own));
+        const adoptionLabel = labelOf(name, args.adoptionLabel, opts?.parent);
         const options = { deleteBeforeReplace: true, ...opts };
         const replaceFirst = options.deleteBeforeReplace ? undefined : true;
         super("app", name, { ...computed, ...args, replaceFirst, adoptionLabel }, options);
     }
+}
+
+/** The adoption label of the app that has this name and parent. */
+function labelOf(name: string, label: pulumi.Input<string>, parent?: pulumi.Resource): pulumi.Output<string> {
+    return pulumi.all([label, urnOf(name, parent)]).apply(([given, urn]) => markLabel(given, urn));
 }
 
 /**
@@ -99,6 +103,20 @@ export class AppReady extends AiDeployResource {
 
     constructor(name: string, args: AppReadyArgs, opts?: pulumi.CustomResourceOptions) {
         super("appReady", name, { state: undefined, ...args }, opts);
+    }
+}
+
+/**
+ * What a run that was killed while it made an app may have left: an app that is billed and that no state knows. It has the
+ * name, the parent and the `adoptionLabel` of its `App`, which depends on it. Made, it does nothing; deleted, which is after its
+ * app, it deletes what carries the app's label and belongs to nobody. So `pulumi destroy` leaves no app, also where no `up` has
+ * found it before. Give it the options `protect` and `retainOnDelete` of its app: one that is to outlive the state is not to be
+ * taken for a leftover.
+ */
+export class AppLeftovers extends AiDeployResource {
+    constructor(name: string, args: AppLeftoversArgs, opts?: pulumi.CustomResourceOptions) {
+        const adoptionLabel = labelOf(name, args.adoptionLabel, opts?.parent);
+        super("appLeftovers", name, { ...args, adoptionLabel }, opts);
     }
 }
 

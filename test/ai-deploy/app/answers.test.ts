@@ -54,7 +54,7 @@ function platform(answers: { list?: unknown[]; get?: unknown[]; post?: unknown[]
             },
         },
         progress: () => undefined,
-        run: { fromState: new Set(), fromCreate: new Set(), restarts: new Map() },
+        run: { fromState: new Set(), fromCreate: new Set(), restarts: new Map(), removed: new Set() },
     } as unknown as Context;
     return { context, posts };
 }

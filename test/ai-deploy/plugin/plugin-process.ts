@@ -13,6 +13,7 @@ export const executable = join(__dirname, "../../../packages/ai-deploy/plugin/pu
 export const types = {
     app: "ovh-ai-deploy:index:App",
     appReady: "ovh-ai-deploy:index:AppReady",
+    appLeftovers: "ovh-ai-deploy:index:AppLeftovers",
     token: "ovh-ai-deploy:index:Token",
     authorization: "ovh-ai-deploy:index:Authorization",
     dataSync: "ovh-ai-deploy:index:DataSync",

@@ -107,7 +107,7 @@ describe("what the plugin says of itself", () => {
 
     it("a resource that it does not have is told by name, with those there are", async () => {
         expect((await failing(plugin.check("ovh-ai-deploy:index:Job", {}))).message).toMatch(
-            /no resource ovh-ai-deploy:index:Job: there are App, AppReady, Token, Authorization, DataSync/,
+            /no resource ovh-ai-deploy:index:Job: there are App, AppReady, AppLeftovers, Token, Authorization, DataSync/,
         );
     });
 });
@@ -291,6 +291,19 @@ describe("import and get", () => {
 });
 
 describe("the other resources", () => {
+    it("what a killed creation left goes with the leftovers of the same name", async () => {
+        const { inputs } = await created();
+        const given = { name: "test-app", adoptionLabel: `label-${labels}` };
+        const { inputs: leftovers, failures } = await plugin.check(types.appLeftovers, given);
+        expect(failures).toEqual([]);
+        expect(leftovers.adoptionLabel).toBe(inputs.adoptionLabel);
+        // No state has the app, and another run knows of none.
+        await newRun();
+        const { id, state } = await plugin.create(types.appLeftovers, leftovers);
+        await plugin.delete(types.appLeftovers, { id, inputs: leftovers, state });
+        expect(cloud.api.apps()).toEqual([]);
+    });
+
     it("a token is made with a secret value, foreseen, renewed and deleted", async () => {
         const given = { name: "t", region: "GRA", role: "ai_training_read", labelSelector: "group=test" };
         const { inputs } = await plugin.check(types.token, given);

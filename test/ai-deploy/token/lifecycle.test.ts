@@ -290,7 +290,7 @@ describe("a rotation with overlap", () => {
 
 describe("a selector that apps of others fit too", () => {
     const own = { adoptionLabel: "own" };
-    const settingNames = { labels: "models.one.labels" };
+    const settingNames = { labels: "models.one.labels", adopt: "models.one.adopt" };
     const apps: Stack[] = [];
     async function appWith(adoptionLabel: string, group = "shared"): Promise<Stack> {
         const app = new Stack(provider);
@@ -309,7 +309,8 @@ describe("a selector that apps of others fit too", () => {
         await expect(stack.preview(token("shared"))).rejects.toThrow(
             new RegExp(
                 `labelSelector "group=shared" would open apps that are not of this stack too: test-app \\(${other.resource!.id}\\)\\. ` +
-                    "Give models\\.one\\.labels\\.group a value of its own, which only this stack's app has: pulumi config set --path 'models\\.one\\.labels\\.group' shared-2",
+                    "Give models\\.one\\.labels\\.group a value of its own, which only this stack's app has: pulumi config set --path 'models\\.one\\.labels\\.group' shared-2\\. " +
+                    `An app of this stack whose state was lost is taken over: pulumi config set --path models\\.one\\.adopt ${other.resource!.id}`,
             ),
         );
         // An adoption label that the preview does not know yet is nobody's.

@@ -1,6 +1,6 @@
 // One app, everything about it from stack config, so that a test changes one setting at a time.
 import * as pulumi from "@pulumi/pulumi";
-import { App, DataSync, Token } from "pulumi-ovh-ai-deploy";
+import { App, AppLeftovers, DataSync, Token, type AppArgs } from "pulumi-ovh-ai-deploy";
 
 const config = new pulumi.Config();
 
@@ -10,7 +10,9 @@ const token = new Token("token", {
     role: "ai_training_read",
     labelSelector: "group=engine-test",
 });
-const app = new App("app", {
+const adoptionLabel = config.get("adoptionLabel") ?? "engine-test-1";
+const leftovers = new AppLeftovers("app", { name: "engine-test", adoptionLabel });
+const args: AppArgs = {
     name: config.get("name") ?? "engine-test",
     region: config.get("region") ?? "GRA",
     image: config.get("image") ?? "vllm/vllm-openai:v0.13.0",
@@ -36,8 +38,9 @@ const app = new App("app", {
         },
     },
     otherScalings: config.getObject("otherScalings"),
-    adoptionLabel: config.get("adoptionLabel") ?? "engine-test-1",
-});
+    adoptionLabel,
+};
+const app = new App("app", args, { dependsOn: leftovers });
 
 /** An app in a component, beside a resource that uses its outputs. */
 class Synchronized extends pulumi.ComponentResource {

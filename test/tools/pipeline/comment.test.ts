@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { readEvents } from "../../../tools/pipeline/events";
 import { driftIssue, longestComment, marker, previewComment } from "../../../tools/pipeline/comment";
 import { parseReport, reportOf, type Report } from "../../../tools/pipeline/report";
 import { recordedEvents, recordedReport } from "./recordings";
+import { sampleComment, sampleFile } from "./sample";
 
 /** Consequences of a recorded change: the effect and what it is of. */
 function effectsOf(name: string): string[] {
@@ -21,10 +23,15 @@ describe("the plan in words, from what the real engine said", () => {
         expect(previewComment([recordedReport("target")])).not.toContain("interrupts or bills");
     });
 
+    it("what it costs, which every preview says, is nothing that interrupts", () => {
+        expect(recordedEvents("nothing").remarks).toEqual([expect.stringMatching(/^cost: /)]);
+        expect(recordedReport("nothing").remarks).toEqual([]);
+    });
+
     it("another image restarts the replicas, and says what that is", () => {
-        expect(effectsOf("image")).toContain("restarted App ministral: image");
+        expect(effectsOf("image")).toContain("restarted App ministral: command, image");
         expect(previewComment([recordedReport("image")])).toMatch(
-            /restarted: `App ministral: image`: .*nothing answers while/,
+            /restarted: `App ministral: command, image`: .*nothing answers while/,
         );
     });
 
@@ -71,6 +78,11 @@ describe("the plan in words, from what the real engine said", () => {
             expect(JSON.stringify(recordedReport(name))).not.toContain("hf_sandbox_not_a_real_token");
         }
     });
+});
+
+it("the sample in docs/examples is what these say", () => {
+    // Else: node --import tsx test/tools/pipeline/sample.ts
+    expect(readFileSync(sampleFile, "utf8")).toBe(sampleComment());
 });
 
 describe("policies", () => {

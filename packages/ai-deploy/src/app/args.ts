@@ -1,7 +1,7 @@
 import type { Args } from "../values/inputs";
 
 /**
- * What `App` and `AppReady` take, by the names of OVHcloud's API (`/cloud/project/{serviceName}/ai/...`), with two exceptions:
+ * What `App`, `AppReady` and `AppLeftovers` take, by the names of OVHcloud's API (`/cloud/project/{serviceName}/ai/...`), with two exceptions:
  * `envVars` is a map, and the API's `probe` is called `readinessProbe`.
  *
  * Where a default or limit comes from: [S] the published API schema, [D] OVHcloud's documentation, [P] its control panel,
@@ -232,8 +232,25 @@ export interface AppReadyInputs {
     };
 }
 
+/** What an interrupted creation of an app may leave, with every value known. */
+export interface AppLeftoversInputs {
+    /** As for the app. Replaces. */
+    serviceName?: string;
+    /** Name of the app, for messages. */
+    name: string;
+    /** As given to the app. */
+    adoptionLabel: string;
+    /** As for an app. */
+    settingNames?: Record<string, string>;
+    timeouts?: {
+        /** Seconds for the deletion of an app that was left, until the platform says that it is gone. Default 600. */
+        deleteSeconds?: number;
+    };
+}
+
 /** Bounds where `timeouts` names none. */
 export const defaultTimeouts = { createSeconds: 1800, updateSeconds: 1800, deleteSeconds: 600 };
 
 export type AppArgs = Args<Omit<AppInputs, "replaceFirst">>;
 export type AppReadyArgs = Args<AppReadyInputs>;
+export type AppLeftoversArgs = Args<AppLeftoversInputs>;

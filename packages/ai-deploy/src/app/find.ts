@@ -76,16 +76,16 @@ export async function findUnresolved(task: Task<AppOutputs>): Promise<LiveApp | 
 }
 
 /** Every app that carries our label and is not on its way out. Throws unless the platform answers for the project. */
-export async function labelled({ client, inputs }: Task<AppInputs>): Promise<LiveApp[]> {
+export async function labelled({ client, inputs }: Task<Labelled>): Promise<LiveApp[]> {
     return (await listLabelled((path) => client.get(path), inputs)).filter((app) => isOurs(app, inputs));
 }
 
-async function listLabelled(get: (path: string) => Promise<LiveApp[]>, inputs: AppInputs): Promise<LiveApp[]> {
+async function listLabelled(get: (path: string) => Promise<LiveApp[]>, inputs: Labelled): Promise<LiveApp[]> {
     const apps = await listApps(get, inputs.serviceName, `${adoptionLabelName}=${inputs.adoptionLabel}`);
     return apps.map(withState);
 }
 
-export function isOurs({ spec, status }: LiveApp, { adoptionLabel }: AppInputs): boolean {
+export function isOurs({ spec, status }: LiveApp, { adoptionLabel }: Labelled): boolean {
     // Never by an empty label: a state may hold one after somebody took the label off.
     const carries = adoptionLabel !== "" && spec.labels?.[adoptionLabelName] === adoptionLabel;
     return carries && !goingStates.includes(status.state);
@@ -100,7 +100,7 @@ export function oldest(apps: LiveApp[]): LiveApp | undefined {
     return [...apps].sort((a, b) => (age(a) < age(b) ? -1 : 1))[0];
 }
 
-export function contradictory({ name }: AppInputs, id: string): Error {
+export function contradictory({ name }: Labelled, id: string): Error {
     return new Error(`app ${name} (${id}) is listed but cannot be read: run the same command again in a minute`);
 }
 
@@ -118,6 +118,9 @@ export async function tolerate<T>(
 }
 
 export type Project = Pick<AppInputs, "serviceName">;
+
+/** What apps are found by, and named in messages. */
+export type Labelled = Project & Pick<AppInputs, "name" | "adoptionLabel" | "settingNames">;
 
 /** Path of the project's apps, or of one of them. */
 export function pathOf({ serviceName }: Project, id?: string): string {

@@ -190,6 +190,7 @@ export async function remove(context: Context, id: string, known: AppOutputs): P
         for (const app of others) {
             if (!isOwned(task, app)) await discard(task, app);
         }
+        task.run.removed.add(known.adoptionLabel);
     } catch (error) {
         throw explain(error, `deleting app ${known.name} (${appId || "id unknown"})`, secretsOf(known), namesOf(known));
     }

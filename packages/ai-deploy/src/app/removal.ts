@@ -3,8 +3,8 @@ import { namesOf } from "../errors/setting-names";
 import { ApiError, isTransient } from "../errors/request-errors";
 import { deadlineIn, type Task } from "../process/context";
 import { sleep } from "../waiting/cancellation";
-import { defaultTimeouts, type AppInputs } from "./args";
-import { contradictory, get, isOwned, labelled, pathOf, tolerate } from "./find";
+import { defaultTimeouts, type AppLeftoversInputs } from "./args";
+import { contradictory, get, isOwned, labelled, pathOf, tolerate, type Labelled } from "./find";
 import { stoppableStates, type LiveApp } from "./live";
 import { stateReporter } from "./wait";
 
@@ -12,7 +12,7 @@ import { stateReporter } from "./wait";
  * Stops an app, deletes it, and waits until it is neither found by itself nor listed. Returns what else is listed under
  * its label. Not found may also mean that the project is not: then this throws.
  */
-export async function bringDown(task: Task<AppInputs>, id: string): Promise<LiveApp[]> {
+export async function bringDown(task: Task<Labelled>, id: string): Promise<LiveApp[]> {
     for (;;) {
         await stopAndDelete(task, id);
         const listed = await tolerate(task, () => labelled(task));
@@ -23,7 +23,7 @@ export async function bringDown(task: Task<AppInputs>, id: string): Promise<Live
 }
 
 /** Stops an app, deletes it, and waits until it is not found any more. */
-async function stopAndDelete(task: Task<AppInputs>, id: string): Promise<void> {
+async function stopAndDelete(task: Task<Labelled>, id: string): Promise<void> {
     const { client, deadline, inputs } = task;
     const forceAt = (performance.now() + deadline) / 2;
     const base = pathOf(inputs, id);
@@ -65,13 +65,13 @@ async function stopAndDelete(task: Task<AppInputs>, id: string): Promise<void> {
 }
 
 /** Deletes what carries our label and belongs to nobody. Without an answer now, the look of the next run tells. */
-export async function clearLeftovers(task: Task<AppInputs>): Promise<void> {
+export async function clearLeftovers(task: Task<AppLeftoversInputs>): Promise<void> {
     for (const app of (await tolerate({ deadline: Infinity }, () => labelled(task))) ?? []) {
         if (!isOwned(task, app)) await discard(task, app);
     }
 }
 
-export async function discard(task: Task<AppInputs>, { id }: LiveApp): Promise<void> {
+export async function discard(task: Task<AppLeftoversInputs>, { id }: LiveApp): Promise<void> {
     const { name, timeouts } = task.inputs;
     task.progress(`${name}: ${id} is a leftover of an interrupted run, deleted`);
     const deadline = deadlineIn(timeouts?.deleteSeconds ?? defaultTimeouts.deleteSeconds);

@@ -53,6 +53,16 @@ const resources: Record<string, PluginResource> = {
         outputs: ["state"],
         secrets: [],
     },
+    AppLeftovers: {
+        lifecycle: lifecycles.appLeftovers,
+        outputs: [],
+        secrets: [],
+        // That of the app with the same name and parent.
+        prepare: (news, olds, urn) => ({
+            ...news,
+            adoptionLabel: keepLabel(news.adoptionLabel, urn.replace(":AppLeftovers::", ":App::"), olds.adoptionLabel),
+        }),
+    },
     Token: {
         lifecycle: lifecycles.token,
         outputs: ["value", "tokenId", "version", "previous"],

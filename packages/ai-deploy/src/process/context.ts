@@ -18,6 +18,8 @@ export interface Run {
     fromCreate: Set<string>;
     /** Apps that stay where they are, by id, and whether the change that is planned for them restarts replicas. */
     restarts: Map<string, boolean>;
+    /** Adoption labels whose app this run has found in a state and deleted. */
+    removed: Set<string>;
 }
 
 /** One call of Pulumi at work on one resource: what is wanted of it, until when, and the means. */

@@ -23,7 +23,7 @@ let surroundings: Surroundings | undefined;
 let run = beginRun();
 
 function beginRun(): Run {
-    return { fromState: new Set(), fromCreate: new Set(), restarts: new Map() };
+    return { fromState: new Set(), fromCreate: new Set(), restarts: new Map(), removed: new Set() };
 }
 
 /** Takes the stack's config. Pulumi may call methods of a resource before this has returned, so nothing here waits. */

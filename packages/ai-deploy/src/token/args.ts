@@ -30,8 +30,8 @@ export interface TokenInputs {
         adopt?: string;
     };
     /**
-     * For messages: how the program's user sets the app's labels, where that is not by `labels`, such as
-     * `{ labels: "models.chat.labels" }`. Changing it changes nothing else.
+     * For messages: how the program's user sets the app's labels, where that is not by `labels`, and its `adopt`, where there is
+     * a setting of it, such as `{ labels: "models.chat.labels", adopt: "models.chat.adopt" }`. Changing it changes nothing else.
      */
     settingNames?: Record<string, string>;
 }

@@ -75,6 +75,9 @@ function sharedWith({ labelSelector = "", settingNames }: TokenInputs, others: L
         property: "labelSelector",
         reason:
             `"${labelSelector}" would open apps that are not of this stack too: ${apps}. ` +
-            `Give ${setting} a value of its own, which only this stack's app has${command}`,
+            `Give ${setting} a value of its own, which only this stack's app has${command}` +
+            (settingNames?.adopt && others.length === 1
+                ? `. An app of this stack whose state was lost is taken over: pulumi config set --path ${settingNames.adopt} ${others[0].id}`
+                : ""),
     };
 }

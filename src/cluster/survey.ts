@@ -13,6 +13,7 @@ import {
     type NodeFlavor,
 } from "./ovh-api";
 import { knownResources } from "../own-state";
+import { isKept, poolWarning, type KnownPool } from "./pool-change";
 import { isAutoscalersChange, poolName, poolNodes, type PoolNodes } from "./pool-nodes";
 import { cameOf, chooseTakeover, leftBehind, type Order } from "./takeover";
 
@@ -107,16 +108,6 @@ interface KnownKube {
     updatePolicy?: string;
     /** A secret as the engine hands it over; without a value when it could not be fetched once the cluster stood. */
     kubeconfig?: string | { value?: string };
-}
-
-interface KnownPool extends PoolNodes {
-    /** Logical name. */
-    resource: string;
-    kubeId: string;
-    /** At OVHcloud. */
-    name: string;
-    flavorName: string;
-    availabilityZones?: string[];
 }
 
 function isReplaced(kube: KnownKube, { region, network }: ClusterSettings): boolean {
@@ -222,13 +213,6 @@ async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: 
     return { name, nodes, leaveNumber: false, takeOver: settled && `${projectId}/${clusterId}/${settled.id}` };
 }
 
-/** Whether the pool can become what is wanted: what its nodes are made of, and where, is fixed. */
-function isKept(pool: KnownPool, { flavor, availabilityZones }: ClusterSettings["nodePool"]): boolean {
-    // Left out, they are OVHcloud's choice.
-    const zonesFit = availabilityZones === undefined || availabilityZones.join() === pool.availabilityZones?.join();
-    return pool.flavorName === flavor && zonesFit;
-}
-
 /** Refuses a pool whose nodes could not be made. Where OVHcloud does not tell, that is said: it may still be the right one. */
 async function checkFlavor({ projectId, settings: { nodePool, region }, warn }: SurveyArgs): Promise<void> {
     let flavors: NodeFlavor[];
@@ -277,15 +261,6 @@ function replacementWarning(kube: KnownKube, { region, network }: ClusterSetting
     return (
         `${change}. A new one is made and everything set up in it, then the old one is deleted with its volumes: ` +
         "metrics, Grafana's database and silences are lost. For some minutes both are there and count against the quota"
-    );
-}
-
-function poolWarning(before: KnownPool, name: string, { nodes, flavor }: ClusterSettings["nodePool"]): string {
-    return (
-        `cluster.nodePool: pool "${name}" with ${nodes} nodes of ${flavor} is made first, then "${before.name}" goes with its ` +
-        `${before.desiredNodes} of ${before.flavorName}. Until then both are billed, and count against the project's quota of ` +
-        "instances, cores and memory in the region. What runs moves over: Prometheus, Grafana and Alertmanager start once " +
-        "more, with their volumes, and miss some minutes"
     );
 }
 

@@ -274,8 +274,17 @@ describe("node pool", () => {
             world.known.push(pool("ours", { flavorName: "b2-7" }));
             expect((await wanted({})).pool.name).toBe("monitoring-b2-15");
             expect(warned.join()).toMatch(
-                /pool "monitoring-b2-15" with 3 nodes of b2-15 is made first, then "monitoring" goes .* quota/,
+                /pool "monitoring-b2-15" with 3 nodes of b2-15 is made first, then "monitoring" goes .* quota.* with their volumes/,
             );
+        });
+
+        it("in another zone is told to leave the volumes behind", async () => {
+            world.known.push(pool("ours", { availabilityZones: ["eu-west-par-a"] }));
+            await wanted({ availabilityZones: ["eu-west-par-b"] });
+            expect(warned.join()).toMatch(
+                /volumes stay in eu-west-par-a, .* do not start in eu-west-par-b\. .*upgrading/,
+            );
+            expect(warned.join()).not.toContain("with their volumes");
         });
 
         it("keeps the successor's name from then on, and the next one has the plain one again", async () => {

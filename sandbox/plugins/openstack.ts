@@ -1,14 +1,14 @@
 /**
- * Stands in for Pulumi's OpenStack plugin: networks, subnets and routers, as far as a cluster in a private network needs
- * them. The sandbox has no OpenStack: what is made here is a file each, in the folder that the first argument names.
+ * Stands in for Pulumi's OpenStack plugin: networks, subnets, routers and floating IPs, as far as a cluster in a private network
+ * and its load balancers need them. The sandbox has no OpenStack: what is made here is a file each, in the folder that the first
+ * argument names.
  */
 import { version } from "@pulumi/openstack/package.json";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { freeAddress, OpenStackStore } from "./openstack-store";
 import { serveProvider, type Properties, type ResourceType } from "./provider-server";
 
-const folder = process.argv[2];
+const store = new OpenStackStore(process.argv[2]);
 
 /** OpenStack's name for a Public Cloud project. */
 const tenantId = process.env.OVH_CLOUD_PROJECT_SERVICE ?? "";
@@ -16,44 +16,13 @@ const tenantId = process.env.OVH_CLOUD_PROJECT_SERVICE ?? "";
 /** The network that routers lead to; it is there in every region. */
 const externalNetwork = { id: "0ec4e57e-0000-4000-8000-000000000000", name: "Ext-Net" };
 
-/** A thing as it is kept: its kind, and its properties as the plugin shows them. */
-interface Stored {
-    kind: string;
-    id: string;
-    properties: Properties;
-}
-
-const fileOf = (id: string): string => join(folder, `${id}.json`);
-
-function save(stored: Stored): void {
-    const file = fileOf(stored.id);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(`${file}.new`, JSON.stringify(stored, null, 4));
-    renameSync(`${file}.new`, file);
-}
-
-function load(id: string): Stored | undefined {
-    try {
-        return JSON.parse(readFileSync(fileOf(id), "utf8")) as Stored;
-    } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-        throw error;
-    }
-}
-
-function all(kind: string): Properties[] {
-    mkdirSync(folder, { recursive: true });
-    return readdirSync(folder)
-        .filter((name) => name.endsWith(".json"))
-        .map((name) => load(name.replace(/\.json$/, "")))
-        .flatMap((stored) => (stored?.kind === kind ? [{ id: stored.id, ...stored.properties }] : []));
-}
+const all = (kind: string): Properties[] => store.all(kind).map(({ id, properties }) => ({ id, ...properties }));
 
 function need(kind: string, id: string): void {
-    if (load(id)?.kind !== kind) throw new Error(`${kind} ${id} could not be found`);
+    if (store.load(id)?.kind !== kind) throw new Error(`${kind} ${id} could not be found`);
 }
 
-/** The four types differ in little: what they need, what they add, and what holds them. */
+/** The types differ in little: what they need, what they add, and what holds them. */
 type Shape = "required" | "optional" | "inputDefaults" | "outputs" | "replaceOn" | "chosen" | "autonamed";
 
 interface Kind extends Pick<ResourceType, Shape> {
@@ -65,9 +34,9 @@ interface Kind extends Pick<ResourceType, Shape> {
 }
 
 function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType {
-    const store = (id: string, inputs: Properties): Properties => {
+    const keep = (id: string, inputs: Properties): Properties => {
         const properties = { ...complete(inputs), ...inputs };
-        save({ kind, id, properties });
+        store.save({ kind, id, properties });
         return properties;
     };
     return {
@@ -75,17 +44,17 @@ function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType
         maps: ["valueSpecs"],
         create: async (inputs) => {
             const id = randomUUID();
-            return { id, state: store(id, inputs) };
+            return { id, state: keep(id, inputs) };
         },
-        read: async (id) => load(id)?.properties,
+        read: async (id) => store.load(id)?.properties,
         update: async (id, { planned }) => {
             need(kind, id);
-            return store(id, planned);
+            return keep(id, planned);
         },
         delete: async (id) => {
             const user = usedBy(id);
             if (user) throw new Error(`${kind} ${id} is in use by ${user}`);
-            rmSync(fileOf(id), { force: true });
+            store.remove(id);
         },
     };
 }
@@ -219,6 +188,21 @@ const routerInterface = resource({
     usedBy: () => undefined,
 });
 
+const floatingIp = resource({
+    name: "floating IP",
+    outputs: ["allTags"],
+    required: ["pool"],
+    optional: ["description", "subnetIds", "tags", "valueSpecs"],
+    chosen: ["address", "dnsDomain", "dnsName", "fixedIp", "portId", "region", "subnetId", "tenantId"],
+    replaceOn: ["address", "dnsDomain", "dnsName", "pool", "region", "tenantId", "valueSpecs"],
+    complete: ({ pool, address }) => {
+        if (pool !== externalNetwork.name) throw new Error(`No network found with name: ${pool}`);
+        return { address: (address as string | undefined) ?? freeAddress(store), allTags: [], tenantId };
+    },
+    // Taken from whoever has it.
+    usedBy: () => undefined,
+});
+
 /** Of a network such as `10.100.0.0/20`: the gateway's address, the next, and the last before the broadcast address. */
 function addresses(cidr: string): { first: string; second: string; last: string } {
     const [, address, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(cidr) ?? [];
@@ -263,6 +247,7 @@ serveProvider({
     // The npm package writes it with a `v`.
     version: version.replace(/^v/, ""),
     resources: {
+        "openstack:networking/floatingIp:FloatingIp": floatingIp,
         "openstack:networking/network:Network": network,
         "openstack:networking/subnet:Subnet": subnet,
         "openstack:networking/router:Router": router,

@@ -51,6 +51,7 @@ export interface SurveyArgs {
 const types = {
     kube: "ovh:CloudProject/kube:Kube",
     nodePool: "ovh:CloudProject/kubeNodePool:KubeNodePool",
+    floatingIp: "openstack:networking/floatingIp:FloatingIp",
     order: "pulumi:index:Stash",
 };
 
@@ -79,7 +80,13 @@ export async function survey(args: SurveyArgs): Promise<Survey> {
         const kept = left && order ? order : { ...announced, at: order?.at ?? announced.at };
         return { order: kept, clusterId: kube.id, pool: await planPool(args, kube.id, pools) };
     }
-    if (kube) args.warn(replacementWarning(kube, settings));
+    if (kube) {
+        args.warn(replacementWarning(kube, settings));
+        const kept = known
+            .filter(({ type }) => type === types.floatingIp)
+            .map(({ outputs }) => outputs.address as string);
+        if (kept.length > 0 && kube.region !== region) args.warn(addressWarning(kept, kube.region, region));
+    }
     const others = (await listClusters(projectId)).filter(({ id }) => id !== kube?.id);
     const left = chooseTakeover({ projectId, resource: name, name: clusterName, region }, order, others);
     if (!left) return { order: announced, pool: await planPool(args, undefined, pools) };
@@ -261,6 +268,13 @@ function replacementWarning(kube: KnownKube, { region, network }: ClusterSetting
     return (
         `${change}. A new one is made and everything set up in it, then the old one is deleted with its volumes: ` +
         "metrics, Grafana's database and silences are lost. For some minutes both are there and count against the quota"
+    );
+}
+
+function addressWarning(kept: string[], from: string, to: string): string {
+    return (
+        `cluster.region ${to}: no address leaves ${from}, so ${kept.join(" and ")} ${kept.length === 1 ? "is" : "are"} given back, and ` +
+        "DNS has to be pointed to what the output addresses says afterwards"
     );
 }
 

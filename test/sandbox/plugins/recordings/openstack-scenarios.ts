@@ -114,7 +114,10 @@ export const scenarios: Record<string, (session: OpenStackSession) => Promise<vo
                 () => Promise.reject(new Error("that was to be refused")),
                 () => undefined,
             );
-        for (const kind of ["subnet", "router"] as const) await failing(plugin.delete(types[kind], made[kind]));
+        // The real one tries again, for ten minutes if it is let.
+        for (const kind of ["subnet", "router"] as const) {
+            await failing(plugin.delete(types[kind], made[kind], { timeoutSeconds: 8 }));
+        }
         const elsewhere = { ...inputs.subnet, networkId: "11111111-1111-4111-8111-111111111111" };
         await failing(session.make(types.subnet, elsewhere));
         await failing(session.make(types.floatingIp, { ...inputs.floatingIp, pool: "Int-Net" }));

@@ -57,8 +57,9 @@ export async function startOpenStackSession(
 /** What was being done: why it was refused is Neutron's to say, and there is none behind a stand-in. */
 function whatFailed(message: string): string {
     return (
-        /(Error [a-z]+ openstack_\w+|No network found with name: \S+|Your query returned [\w ]+)/.exec(message)?.[0] ??
-        message
+        /(Error [a-z]+ (?:for )?openstack_\w+|No network found with name: \S+|Your query returned [\w ]+)/.exec(
+            message,
+        )?.[0] ?? message
     );
 }
 

@@ -57,9 +57,13 @@ const floatingAddress = (n: number): string => `198.51.100.${n}`;
 const firstAddress = 10;
 const lastAddress = 254;
 
-/** The lowest address that no floating IP has. */
+/** The lowest address outside that neither a floating IP nor a router has. */
 export function freeAddress(store: OpenStackStore): string {
-    const used = new Set(store.all("floating IP").map(({ properties }) => properties.address as string));
+    const ofRouters = store.all("router").flatMap(({ properties }) => properties.externalFixedIps as Properties[]);
+    const used = new Set([
+        ...store.all("floating IP").map(({ properties }) => properties.address as string),
+        ...ofRouters.map(({ ipAddress }) => ipAddress as string),
+    ]);
     let n = firstAddress;
     while (used.has(floatingAddress(n))) n++;
     if (n > lastAddress) throw new Error("No more IP addresses available on network Ext-Net");

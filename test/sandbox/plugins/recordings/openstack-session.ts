@@ -35,6 +35,8 @@ export async function startOpenStackSession(
     const plugin = await startPlugin(executable, {
         OS_AUTH_URL: cloud.authUrl,
         ...credentials[by],
+        // For what is taken over by its id: else it is looked for in the first region that Keystone names.
+        OS_REGION_NAME: "GRA11",
         OVH_CLOUD_PROJECT_SERVICE: tenantId,
     });
     await plugin.configure({ version: "3.15.2" });
@@ -67,7 +69,9 @@ function whatFailed(message: string): string {
 function withNames(text: string): string {
     const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
     const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-    const ids = [...new Set(text.match(uuid))].filter((id) => id !== unknown);
+    // Where Terraform's SDK keeps how long an operation may take.
+    const timeouts = "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0";
+    const ids = [...new Set(text.match(uuid))].filter((id) => id !== unknown && id !== timeouts);
     const named = ids.reduce(
         (out, id, index) => out.replaceAll(id, `ID-${index + 1}`),
         text.replaceAll(unknown, "UNKNOWN"),

@@ -134,3 +134,5 @@ export const models = Object.fromEntries(
 );
 export const { grafanaUrl, grafanaPassword, grafanaPortForward } = monitoring;
 export const { kubeconfig } = cluster;
+/** For DNS: addresses that outlive the cluster, of Grafana and of front doors that keep theirs. */
+export const addresses = Object.keys(cluster.keptAddresses).length > 0 ? cluster.keptAddresses : undefined;

@@ -12,6 +12,9 @@ export const sandboxCredentials = {
     readerConsumerKey: "sandbox-reader-consumer-key",
     /** The console's own: what it looks at does not count for the stack's rate limit. */
     accessToken: "sandbox-access-token",
+    /** Of the networks and addresses of a cluster in a private network. */
+    openStackUser: "sandbox-openstack-user",
+    openStackPassword: "sandbox-openstack-password",
     /** Of those who call OVHcloud for a stack, each with its own rights. */
     accounts: actors.map((actor) => ({
         name: actor,

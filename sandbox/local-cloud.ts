@@ -9,6 +9,7 @@ import { createKwokMks } from "./kubernetes/kwok";
 import type { ManagedKubernetes } from "./ovhcloud/mks";
 import { startOvhCloud, type OvhCloud } from "./ovhcloud/server";
 import type { Balancing } from "./ovhcloud/status";
+import { floatingIps, openStackFolder } from "./plugins/openstack-store";
 import { startMonitoringFeed, type MonitoringFeed } from "./prometheus/feed";
 import { openReverseProxy } from "./prometheus/reverse-proxy";
 import type { Tool } from "./toolchain/recipes";
@@ -72,6 +73,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
             controllerManager: bin["kube-controller-manager"],
             scheduler: bin["kube-scheduler"],
         },
+        floatingIps: floatingIps(openStackFolder(layout.pulumiHome)),
         log,
     });
     let feed: { clusterId: string; feed: MonitoringFeed } | undefined;

@@ -11,6 +11,20 @@ import { watchOver } from "./interruptible";
 /** The passphrase of the sandbox's stacks; `Pulumi.sandbox.yaml` carries the salt that belongs to it. */
 const passphrase = "sandbox";
 
+/** An OpenStack user as its `openrc.sh` names it; what a person has set for the real OVHcloud is taken away. */
+const openStackUser = {
+    OS_AUTH_URL: "https://keystone.example.invalid/v3",
+    OS_TENANT_ID: sandboxProjectId,
+    OS_USERNAME: sandboxCredentials.openStackUser,
+    OS_PASSWORD: sandboxCredentials.openStackPassword,
+    OS_USER_DOMAIN_NAME: "Default",
+    OS_REGION_NAME: "",
+    OS_CLOUD: "",
+    OS_TOKEN: "",
+    OS_APPLICATION_CREDENTIAL_ID: "",
+    OS_APPLICATION_CREDENTIAL_NAME: "",
+};
+
 /**
  * The `file://` backend of a sandbox. Without the metadata that Pulumi never reads (MD5 sums in `.attrs` files beside the
  * state): they are not written in one stroke as the state is, and a `pulumi` killed in between leaves one empty, after which
@@ -44,6 +58,7 @@ export function sandboxEnvironment(layout: Layout, apiUrl: string, caFile: strin
         OVH_CLIENT_SECRET: "",
         OVH_ACCESS_TOKEN: "",
         OVH_CLOUD_PROJECT_SERVICE: sandboxProjectId,
+        ...openStackUser,
         OVH_AI_DEPLOY_POLL_MS: pauseMs(5, 500),
         OVH_AI_DEPLOY_REQUESTS_PER_MINUTE: String(Math.round(defaultRequestsPerMinute * speed)),
         OVH_SANDBOX_POLL_MS: pauseMs(10, 250),

@@ -13,12 +13,22 @@ import {
     type V1StorageClass,
 } from "@kubernetes/client-node";
 
+import { zoneLabel } from "./node-pool";
+
 /**
  * What OVHcloud's controllers do in a cluster, as far as objects show it: addresses for services of type LoadBalancer,
  * Cinder's storage classes, and a volume for each claim, which grows with it. Nothing answers at the addresses and no volume stores anything.
  */
 export interface CloudController {
     stop(): Promise<void>;
+}
+
+/** The project's floating IPs, of which a Service may ask for one by `loadBalancerIP`. */
+export interface FloatingIps {
+    /** Gives the address to this load balancer; false while the project has none of it, or another one has it. */
+    attach(address: string, portId: string): boolean;
+    /** A load balancer has gone: what it had stays with the project. */
+    release(portId: string): void;
 }
 
 const driver = "cinder.csi.openstack.org";
@@ -32,9 +42,15 @@ const firstAddress = 10;
 const lastAddress = 254;
 
 const restartMs = 1000;
+/** Between two tries for an address that is not to be had. */
+const retryMs = 2000;
 
 /** Resolves once the storage classes are there and the watches have begun. */
-export async function startCloudController(config: KubeConfig, log: (line: string) => void): Promise<CloudController> {
+export async function startCloudController(
+    config: KubeConfig,
+    log: (line: string) => void,
+    floatingIps?: FloatingIps,
+): Promise<CloudController> {
     const core = config.makeApiClient(CoreV1Api);
     const storage = config.makeApiClient(StorageV1Api);
     await orExists(storage.createCSIDriver({ body: { metadata: { name: driver }, spec: { attachRequired: false } } }));
@@ -43,6 +59,8 @@ export async function startCloudController(config: KubeConfig, log: (line: strin
     const services = new Map<string, V1Service>();
     const claims = new Map<string, V1PersistentVolumeClaim>();
     const volumes = new Map<string, V1PersistentVolume>();
+    /** Services whose address is not to be had, which is told once. */
+    const waiting = new Set<string>();
     let stopped = false;
     // One change at a time, so that two services never get the same address.
     let queue: Promise<void> = Promise.resolve();
@@ -59,16 +77,28 @@ export async function startCloudController(config: KubeConfig, log: (line: strin
         });
     };
 
+    function anyAddress(): string {
+        const used = new Set([...services.values()].map(ingressOf));
+        let n = firstAddress;
+        while (used.has(loadBalancerAddress(n))) n++;
+        if (n > lastAddress) throw new Error("no address is left");
+        return loadBalancerAddress(n);
+    }
+
     function giveAddress(service: V1Service): void {
         const key = keyOf(service);
         soon(`service ${key}`, async () => {
             const now = services.get(key);
             if (now?.spec?.type !== "LoadBalancer" || ingressOf(now)) return;
-            const used = new Set([...services.values()].map(ingressOf));
-            let n = firstAddress;
-            while (used.has(loadBalancerAddress(n))) n++;
-            if (n > lastAddress) throw new Error("no address is left");
-            const loadBalancer = { ingress: [{ ip: loadBalancerAddress(n) }] };
+            const asked = now.spec.loadBalancerIP;
+            if (asked && !floatingIps?.attach(asked, now.metadata!.uid!)) {
+                if (!waiting.has(key)) log(`cloud controller: service ${key}: floating IP ${asked} is not available`);
+                waiting.add(key);
+                setTimeout(() => stopped || giveAddress(now), retryMs).unref();
+                return;
+            }
+            waiting.delete(key);
+            const loadBalancer = { ingress: [{ ip: asked ?? anyAddress() }] };
             const { name, namespace } = now.metadata as { name: string; namespace: string };
             const body = [{ op: "add", path: "/status/loadBalancer", value: loadBalancer }];
             await core.patchNamespacedServiceStatus({ name, namespace, body });
@@ -87,8 +117,10 @@ export async function startCloudController(config: KubeConfig, log: (line: strin
                 return;
             }
             // WaitForFirstConsumer: the scheduler says when a pod needs it.
-            if (!metadata?.annotations?.["volume.kubernetes.io/selected-node"]) return;
-            await orExists(core.createPersistentVolume({ body: volumeFor(claim) }));
+            const name = metadata?.annotations?.["volume.kubernetes.io/selected-node"];
+            if (!name) return;
+            const zone = (await core.readNode({ name })).metadata!.labels?.[zoneLabel];
+            await orExists(core.createPersistentVolume({ body: volumeFor(claim, zone) }));
         });
     }
 
@@ -114,8 +146,11 @@ export async function startCloudController(config: KubeConfig, log: (line: strin
         soon(`volume ${keyOf(volume)}`, () => core.deletePersistentVolume({ name: volume.metadata!.name! }));
     }
 
+    const listServices = () => core.listServiceForAllNamespaces();
+    const serviceInformer = watch(config, "/api/v1/services", listServices, services, giveAddress);
+    serviceInformer.on("delete", ({ metadata }) => floatingIps?.release(metadata!.uid!));
     const informers = [
-        watch(config, "/api/v1/services", () => core.listServiceForAllNamespaces(), services, giveAddress),
+        serviceInformer,
         watch(
             config,
             "/api/v1/persistentvolumeclaims",
@@ -186,8 +221,10 @@ function storageClass(name: string, index: number): V1StorageClass {
     };
 }
 
-function volumeFor({ metadata, spec }: V1PersistentVolumeClaim): V1PersistentVolume {
+/** @param zone the one where its first pod is to run: only nodes there can have it */
+function volumeFor({ metadata, spec }: V1PersistentVolumeClaim, zone: string | undefined): V1PersistentVolume {
     const { name, namespace, uid } = metadata!;
+    const inZone = { matchExpressions: [{ key: zoneLabel, operator: "In", values: [zone!] }] };
     return {
         metadata: { name: `pvc-${uid}`, annotations: { "pv.kubernetes.io/provisioned-by": driver } },
         spec: {
@@ -197,6 +234,7 @@ function volumeFor({ metadata, spec }: V1PersistentVolumeClaim): V1PersistentVol
             persistentVolumeReclaimPolicy: "Delete",
             claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", name, namespace, uid },
             csi: { driver, volumeHandle: uid! },
+            ...(zone && { nodeAffinity: { required: { nodeSelectorTerms: [inZone] } } }),
         },
     };
 }

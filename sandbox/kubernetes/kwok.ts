@@ -5,7 +5,7 @@ import { CoreV1Api, type KubeConfig } from "@kubernetes/client-node";
 import type { ManagedKubernetes } from "../ovhcloud/mks";
 import type { PartStatus } from "../ovhcloud/status";
 import { endProcesses, sandboxProcesses } from "../processes";
-import { startCloudController, type CloudController } from "./cloud-controller";
+import { startCloudController, type CloudController, type FloatingIps } from "./cloud-controller";
 import {
     kubeconfigOf,
     kubeconfigYaml,
@@ -20,6 +20,8 @@ export interface KwokOptions {
     /** Holds every cluster: its etcd, certificates and logs. */
     dir: string;
     bin: ControlPlaneBin;
+    /** Default: the project has none. */
+    floatingIps?: FloatingIps;
     log: (line: string) => void;
 }
 
@@ -36,7 +38,7 @@ const graceSeconds = 15;
 /** Until the controllers have made what pods need. */
 const usableWithinMs = 60_000;
 
-export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
+export function createKwokMks({ dir, bin, floatingIps, log }: KwokOptions): KwokMks {
     const running = new Map<string, { plane: ControlPlane; controller?: CloudController }>();
     const clusterDir = (id: string): string => join(dir, "clusters", id);
 
@@ -47,7 +49,7 @@ export function createKwokMks({ dir, bin, log }: KwokOptions): KwokMks {
         running.set(id, one);
         const config = kubeconfigOf(clusterDir(id));
         await usable(config);
-        one.controller = await startCloudController(config, log);
+        one.controller = await startCloudController(config, log, floatingIps);
     }
 
     async function stop(id: string): Promise<void> {

@@ -4,8 +4,13 @@ export interface NodePool {
     id: string;
     name: string;
     flavor: string;
+    /** Where the region has several. */
+    zone?: string;
     nodes: number;
 }
+
+/** By this label of a node Cinder's driver tells which volumes it can have. */
+export const zoneLabel = "topology.cinder.csi.openstack.org/zone";
 
 /** vCPUs and memory in GiB of the flavors that the documentation names (2026-02); others count as the last. */
 const sizes: Record<string, { cpu: number; memory: number }> = {
@@ -40,7 +45,7 @@ export async function scaleNodePool(config: KubeConfig, pool: NodePool): Promise
     }
 }
 
-function node(name: string, { name: pool, id, flavor }: NodePool): V1Node {
+function node(name: string, { name: pool, id, flavor, zone }: NodePool): V1Node {
     const { cpu, memory } = sizes[flavor] ?? Object.values(sizes).at(-1)!;
     const capacity = { cpu: String(cpu), memory: `${memory}Gi`, pods: "110", "ephemeral-storage": "100Gi" };
     return {
@@ -54,6 +59,7 @@ function node(name: string, { name: pool, id, flavor }: NodePool): V1Node {
                 "kubernetes.io/hostname": name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": "amd64",
+                ...(zone && { "topology.kubernetes.io/zone": zone, [zoneLabel]: zone }),
             },
         },
         status: {

@@ -1,10 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { kubeRegions, zonesOf } from "../../src/settings/checks/kube-regions";
 import { badRequest, conflict, forbidden, notFound } from "./api-error";
 import type { Handlers } from "./apps";
 import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";
 
-/** Regions of the Free plan (OVHcloud documentation of 2026-02). */
-const regions = ["GRA5", "GRA7", "GRA9", "GRA11", "SBG5", "DE1", "UK1", "WAW1", "BHS5", "SGP1", "SYD1"];
 /** Minor versions that can be ordered, oldest first. */
 const versions = ["1.31", "1.32", "1.33", "1.34"];
 /** Clusters that a project may have (documented for the Free plan). */
@@ -115,11 +114,17 @@ const minorOf = (cluster: Fields): string => (cluster.version as string).split("
 
 /** Throws what the API says to an order that it does not take. */
 function newCluster(body: Fields): Fields {
-    if (!regions.includes(body.region as string)) {
-        throw badRequest(`region ${body.region} does not exist; there are ${regions.join(", ")}`);
+    const region = body.region as string;
+    if (!Object.hasOwn(kubeRegions, region)) {
+        throw badRequest(`region ${region} does not exist; there are ${Object.keys(kubeRegions).join(", ")}`);
     }
     if (body.plan && !["free", "standard"].includes(body.plan as string)) {
         throw badRequest(`400: plan ${body.plan} does not exist; there are free, standard`);
+    }
+    const plan = (body.plan ?? "free") as string;
+    if (kubeRegions[region].plan !== plan) throw badRequest(`400: plan ${plan} is not available in ${region}`);
+    if (zonesOf(region).length > 0 && !(body.privateNetworkId && body.nodesSubnetId)) {
+        throw badRequest(`400: a cluster of ${region} needs a private network and a subnet with a gateway`);
     }
     for (const [what, value] of Object.entries({
         "Private network": body.privateNetworkId,
@@ -135,9 +140,9 @@ function newCluster(body: Fields): Fields {
     return {
         id,
         name: body.name ?? `cluster-${randomBytes(3).toString("hex")}`,
-        region: body.region,
+        region,
         version: patchOf(minor),
-        plan: body.plan ?? "free",
+        plan,
         updatePolicy: body.updatePolicy ?? "ALWAYS_UPDATE",
         kubeProxyMode: body.kubeProxyMode ?? "iptables",
         privateNetworkId: body.privateNetworkId ?? null,
@@ -146,7 +151,7 @@ function newCluster(body: Fields): Fields {
         // The plugin sends it always; it means something in a private network only.
         privateNetworkConfiguration: body.privateNetworkId ? (body.privateNetworkConfiguration ?? null) : null,
         ipAllocationPolicy: {
-            podsIpv4Cidr: "10.2.0.0/16",
+            podsIpv4Cidr: plan === "free" ? "10.2.0.0/16" : "10.240.0.0/13",
             servicesIpv4Cidr: "10.3.0.0/16",
             ...body.ipAllocationPolicy,
         },

@@ -25,8 +25,8 @@ const memory: Record<string, number[]> = {
 /** GB for each vCPU, about. */
 const memoryPerCpu: Record<string, number> = { b2: 3.75, b3: 4, c2: 3.75, c3: 2, d2: 2, r2: 15, r3: 8 };
 
-/** Where the third generation is (OVHcloud documentation of 2026-02). */
-const thirdGeneration = ["DE1", "GRA11", "UK1", "WAW1"];
+/** Where the third generation is: by OVHcloud's table of 2026-02, and where the examples of the ovh provider have nodes of it. */
+const thirdGeneration = ["DE1", "GRA11", "UK1", "WAW1", "RBX-A", "EU-WEST-RBX", "EU-WEST-PAR", "EU-SOUTH-MIL"];
 /** Made up, so that one that is sold out can be met. */
 const soldOut = ["b2-120"];
 

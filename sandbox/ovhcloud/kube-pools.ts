@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { entry } from "../../packages/ai-deploy/src/values/json";
+import { zonesOf } from "../../src/settings/checks/kube-regions";
 import { badRequest, conflict, notFound } from "./api-error";
 import type { Call, Handlers } from "./apps";
 import { nodeFlavors } from "./kube-flavors";
@@ -67,6 +68,8 @@ function newPool(body: Fields, region: string, projectId: string): Fields {
     const flavor = nodeFlavors(region).find((one) => one.name === body.flavorName);
     if (!flavor) throw badRequest(`400: flavor ${body.flavorName} does not exist`);
     if (flavor.state !== "available") throw badRequest(`400: flavor ${flavor.name} is not available in ${region}`);
+    const zones = (body.availabilityZones ?? []) as string[];
+    checkZones(zones, region);
     const now = new Date().toISOString();
     const pool: Fields = {
         id: randomUUID(),
@@ -80,7 +83,7 @@ function newPool(body: Fields, region: string, projectId: string): Fields {
         antiAffinity: body.antiAffinity ?? false,
         monthlyBilled: body.monthlyBilled ?? false,
         attachFloatingIps: body.attachFloatingIps ?? null,
-        availabilityZones: body.availabilityZones ?? null,
+        availabilityZones: zones.length > 0 ? zones : null,
         autoscaling: {
             scaleDownUnneededTimeSeconds: 600,
             scaleDownUnreadyTimeSeconds: 1200,
@@ -103,6 +106,16 @@ function newPool(body: Fields, region: string, projectId: string): Fields {
     return pool;
 }
 
+/**
+ * Where there are several zones, a pool is in one of them (terraform-provider-ovh, 2026-08: "only one zone is supported"). What
+ * is said to a zone elsewhere is not documented: it is taken.
+ */
+function checkZones(given: string[], region: string): void {
+    const zones = zonesOf(region);
+    if (zones.length === 0 || (given.length === 1 && zones.includes(given[0]))) return;
+    throw badRequest(`400: a node pool of ${region} is in one availability zone: ${zones.join(", ")}`);
+}
+
 function checkSizes({ desiredNodes, minNodes, maxNodes }: Fields): void {
     if (minNodes > maxNodes) throw badRequest(`400: minNodes ${minNodes} is above maxNodes ${maxNodes}`);
     if (desiredNodes < minNodes || desiredNodes > maxNodes) {
@@ -111,11 +124,12 @@ function checkSizes({ desiredNodes, minNodes, maxNodes }: Fields): void {
 }
 
 /** The pool as `mks` makes it. */
-export const inMks = ({ id, name, flavor, desiredNodes }: Fields): Parameters<ManagedKubernetes["scale"]>[1] => ({
-    id: id as string,
-    name: name as string,
-    flavor: flavor as string,
-    nodes: desiredNodes as number,
+export const inMks = (pool: Fields): Parameters<ManagedKubernetes["scale"]>[1] => ({
+    id: pool.id as string,
+    name: pool.name as string,
+    flavor: pool.flavor as string,
+    zone: (pool.availabilityZones as string[] | null)?.[0],
+    nodes: pool.desiredNodes as number,
 });
 
 function nodesOf({ cluster }: StoredCluster, pool: Fields): Fields[] {

@@ -25,6 +25,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import type { Tool } from "../toolchain/recipes";
 import type { Toolchain } from "../toolchain/toolchain";
+import { openStackFolder } from "./openstack-store";
 
 const names = ["ovh", "random", "openstack", "kubernetes"] as const;
 type Name = (typeof names)[number];
@@ -223,7 +224,7 @@ function installOwn(name: Name, options: InstallOptions): void {
 }
 
 function standIn(name: Name, { pulumiHome }: InstallOptions): string {
-    return program(name, pulumiHome, ...(name === "openstack" ? [join(dirname(pulumiHome), "openstack")] : []));
+    return program(name, pulumiHome, ...(name === "openstack" ? [openStackFolder(pulumiHome)] : []));
 }
 
 /**

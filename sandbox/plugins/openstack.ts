@@ -1,121 +1,126 @@
 /**
- * Stands in for Pulumi's OpenStack plugin: networks, subnets and routers, as far as a cluster in a private network needs
- * them. The sandbox has no OpenStack: what is made here is a file each, in the folder that the first argument names.
+ * Stands in for Pulumi's OpenStack plugin: networks, subnets, routers and floating IPs, as far as a cluster in a private network
+ * and its load balancers need them. The sandbox has no OpenStack: what is made here is a file each, in the folder that the first
+ * argument names.
  */
 import { version } from "@pulumi/openstack/package.json";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { freeAddress, OpenStackStore } from "./openstack-store";
 import { serveProvider, type Properties, type ResourceType } from "./provider-server";
 
-const folder = process.argv[2];
+const store = new OpenStackStore(process.argv[2]);
 
 /** OpenStack's name for a Public Cloud project. */
 const tenantId = process.env.OVH_CLOUD_PROJECT_SERVICE ?? "";
 
 /** The network that routers lead to; it is there in every region. */
-const externalNetwork = { id: "0ec4e57e-0000-4000-8000-000000000000", name: "Ext-Net" };
+const externalNetwork = {
+    id: "0ec4e57e-0000-4000-8000-000000000000",
+    name: "Ext-Net",
+    subnetId: "0ec4e57e-0001-4000-8000-000000000000",
+};
 
-/** A thing as it is kept: its kind, and its properties as the plugin shows them. */
-interface Stored {
-    kind: string;
-    id: string;
-    properties: Properties;
-}
-
-const fileOf = (id: string): string => join(folder, `${id}.json`);
-
-function save(stored: Stored): void {
-    const file = fileOf(stored.id);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(`${file}.new`, JSON.stringify(stored, null, 4));
-    renameSync(`${file}.new`, file);
-}
-
-function load(id: string): Stored | undefined {
-    try {
-        return JSON.parse(readFileSync(fileOf(id), "utf8")) as Stored;
-    } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-        throw error;
-    }
-}
-
-function all(kind: string): Properties[] {
-    mkdirSync(folder, { recursive: true });
-    return readdirSync(folder)
-        .filter((name) => name.endsWith(".json"))
-        .map((name) => load(name.replace(/\.json$/, "")))
-        .flatMap((stored) => (stored?.kind === kind ? [{ id: stored.id, ...stored.properties }] : []));
-}
+const all = (kind: string): Properties[] => store.all(kind).map(({ id, properties }) => ({ id, ...properties }));
 
 function need(kind: string, id: string): void {
-    if (load(id)?.kind !== kind) throw new Error(`${kind} ${id} could not be found`);
+    if (store.load(id)?.kind !== kind) throw new Error(`${kind} ${id} could not be found`);
 }
 
-/** The four types differ in little: what they need, what they add, and what holds them. */
-type Shape = "required" | "optional" | "inputDefaults" | "outputs" | "replaceOn" | "chosen" | "autonamed";
+/** The types differ in little: what they need, what they add, and what holds them. */
+type Shape = "required" | "optional" | "inputDefaults" | "outputs" | "replaceOn" | "chosen" | "autonamed" | "notRead";
 
 interface Kind extends Pick<ResourceType, Shape> {
     name: string;
     /** Throws when something that the inputs name is not there. Returns what the platform adds to them. */
-    complete: (inputs: Properties) => Properties;
+    complete: (inputs: Properties, id: string) => Properties;
     /** What still uses it, or nothing. */
     usedBy: (id: string) => string | undefined;
 }
 
+/** As messages call it. */
+function terraformName(kind: string): string {
+    return `openstack_networking_${kind.replace(" ", "_")}_v2`;
+}
+
 function resource({ name: kind, complete, usedBy, ...rest }: Kind): ResourceType {
-    const store = (id: string, inputs: Properties): Properties => {
-        const properties = { ...complete(inputs), ...inputs };
-        save({ kind, id, properties });
+    const keep = (id: string, inputs: Properties): Properties => {
+        const properties = { ...complete(inputs, id), ...inputs };
+        store.save({ kind, id, properties });
         return properties;
     };
     return {
         ...rest,
         maps: ["valueSpecs"],
+        timeouts: { create: 10, delete: 10 },
+        olderBridge: true,
         create: async (inputs) => {
             const id = randomUUID();
-            return { id, state: store(id, inputs) };
+            try {
+                return { id, state: keep(id, inputs) };
+            } catch (error) {
+                const { message } = error as Error;
+                // Looked for before anything is created.
+                if (message.startsWith("No network found")) throw error;
+                throw new Error(`Error creating ${terraformName(kind)}: ${message}`, { cause: error });
+            }
         },
-        read: async (id) => load(id)?.properties,
+        read: async (id) => store.load(id)?.properties,
         update: async (id, { planned }) => {
             need(kind, id);
-            return store(id, planned);
+            return keep(id, planned);
         },
         delete: async (id) => {
             const user = usedBy(id);
-            if (user) throw new Error(`${kind} ${id} is in use by ${user}`);
-            rmSync(fileOf(id), { force: true });
+            // All but routers the real one tries to delete for as long as it may.
+            const doing = kind === "router" ? "deleting" : "waiting for";
+            if (user) throw new Error(`Error ${doing} ${terraformName(kind)}: ${kind} ${id} is in use by ${user}`);
+            store.remove(id);
         },
     };
 }
 
+/** How a network is carried, as whoever made it said. */
+function segmentsOf(specs: Record<string, string>): Properties[] {
+    const networkType = specs["provider:network_type"];
+    if (networkType === undefined) return [];
+    return [{ networkType, physicalNetwork: "", segmentationId: Number(specs["provider:segmentation_id"] ?? 0) }];
+}
+
 const network = resource({
     name: "network",
+    notRead: ["valueSpecs"],
     autonamed: true,
     outputs: ["allTags"],
     required: [],
-    optional: [
+    optional: ["description", "name", "tags", "valueSpecs"],
+    chosen: [
+        "adminStateUp",
         "availabilityZoneHints",
-        "description",
         "dnsDomain",
-        "name",
+        "external",
+        "mtu",
+        "portSecurityEnabled",
         "qosPolicyId",
+        "region",
         "segments",
-        "tags",
+        "shared",
+        "tenantId",
         "transparentVlan",
-        "valueSpecs",
     ],
-    chosen: ["adminStateUp", "external", "mtu", "portSecurityEnabled", "region", "shared", "tenantId"],
     replaceOn: ["availabilityZoneHints", "region", "segments", "tenantId", "transparentVlan", "valueSpecs"],
-    complete: () => ({
+    complete: ({ valueSpecs }) => ({
         adminStateUp: true,
         allTags: [],
+        description: "",
+        dnsDomain: "",
         external: false,
         mtu: 1500,
         portSecurityEnabled: true,
+        qosPolicyId: "",
+        segments: segmentsOf((valueSpecs ?? {}) as Record<string, string>),
         shared: false,
         tenantId,
+        transparentVlan: false,
     }),
     usedBy: (id) => all("subnet").find(({ networkId }) => networkId === id) && "a subnet",
 });
@@ -123,24 +128,33 @@ const network = resource({
 const subnet = resource({
     name: "subnet",
     autonamed: true,
-    inputDefaults: { noGateway: false },
+    inputDefaults: { enableDhcp: true, ipVersion: 4, noGateway: false },
     outputs: ["allTags"],
     required: ["networkId"],
     optional: [
-        "allocationPoolsCollection",
         "description",
+        "dnsNameservers",
+        "enableDhcp",
         "hostRoutes",
-        "ipv6AddressMode",
-        "ipv6RaMode",
+        "ipVersion",
         "name",
         "noGateway",
         "prefixLength",
-        "serviceTypes",
         "subnetpoolId",
         "tags",
         "valueSpecs",
     ],
-    chosen: ["allocationPools", "cidr", "dnsNameservers", "enableDhcp", "gatewayIp", "ipVersion", "region", "tenantId"],
+    chosen: [
+        "allocationPools",
+        "allocationPoolsCollection",
+        "cidr",
+        "gatewayIp",
+        "ipv6AddressMode",
+        "ipv6RaMode",
+        "region",
+        "serviceTypes",
+        "tenantId",
+    ],
     replaceOn: [
         "cidr",
         "ipVersion",
@@ -156,13 +170,17 @@ const subnet = resource({
     complete: ({ networkId, cidr }) => {
         need("network", networkId as string);
         const { first, second, last } = addresses(cidr as string);
+        const pools = [{ start: second, end: last }];
         return {
             allTags: [],
-            allocationPools: [{ start: second, end: last }],
+            allocationPools: pools,
+            allocationPoolsCollection: pools,
+            description: "",
             dnsNameservers: [],
-            enableDhcp: true,
             gatewayIp: first,
-            ipVersion: 4,
+            ipv6AddressMode: "",
+            ipv6RaMode: "",
+            subnetpoolId: "",
             tenantId,
         };
     },
@@ -174,29 +192,33 @@ const router = resource({
     autonamed: true,
     outputs: ["allTags"],
     required: [],
-    optional: [
+    optional: ["description", "externalSubnetIds", "name", "tags", "valueSpecs", "vendorOptions"],
+    chosen: [
+        "adminStateUp",
         "availabilityZoneHints",
-        "description",
+        "distributed",
+        "enableSnat",
+        "externalFixedIps",
         "externalGateway",
         "externalNetworkId",
-        "externalSubnetIds",
-        "name",
-        "tags",
-        "valueSpecs",
-        "vendorOptions",
+        "region",
+        "tenantId",
     ],
-    chosen: ["adminStateUp", "distributed", "enableSnat", "externalFixedIps", "region", "tenantId"],
     replaceOn: ["availabilityZoneHints", "distributed", "region", "tenantId", "valueSpecs"],
     complete: ({ externalNetworkId }) => {
-        if (externalNetworkId !== undefined && externalNetworkId !== externalNetwork.id) {
+        if (![undefined, "", externalNetwork.id].includes(externalNetworkId as string | undefined)) {
             throw new Error(`external network ${externalNetworkId} could not be found`);
         }
+        const leadsOut = externalNetworkId !== undefined && externalNetworkId !== "";
         return {
             adminStateUp: true,
             allTags: [],
+            description: "",
             distributed: false,
-            enableSnat: true,
-            externalFixedIps: [],
+            enableSnat: leadsOut,
+            externalFixedIps: leadsOut ? [{ ipAddress: freeAddress(store), subnetId: externalNetwork.subnetId }] : [],
+            externalGateway: leadsOut ? externalNetwork.id : "",
+            externalNetworkId: leadsOut ? externalNetwork.id : "",
             tenantId,
         };
     },
@@ -205,17 +227,34 @@ const router = resource({
 
 const routerInterface = resource({
     name: "router interface",
+    notRead: ["forceDestroy"],
     inputDefaults: { forceDestroy: false },
     outputs: [],
     required: ["routerId"],
-    optional: ["forceDestroy", "subnetId"],
-    chosen: ["portId", "region"],
+    optional: ["forceDestroy"],
+    chosen: ["portId", "region", "subnetId"],
     replaceOn: ["portId", "region", "routerId", "subnetId"],
-    complete: ({ routerId, subnetId }) => {
+    complete: ({ routerId, subnetId }, id) => {
         need("router", routerId as string);
         if (subnetId !== undefined) need("subnet", subnetId as string);
-        return { portId: randomUUID() };
+        return { portId: id };
     },
+    usedBy: () => undefined,
+});
+
+const floatingIp = resource({
+    name: "floating IP",
+    outputs: ["allTags"],
+    required: ["pool"],
+    optional: ["description", "subnetIds", "tags", "valueSpecs"],
+    chosen: ["address", "dnsDomain", "dnsName", "fixedIp", "portId", "region", "subnetId", "tenantId"],
+    replaceOn: ["address", "dnsDomain", "dnsName", "pool", "region", "tenantId", "valueSpecs"],
+    complete: ({ pool, address }) => {
+        if (pool !== externalNetwork.name) throw new Error(`No network found with name: ${pool}`);
+        const nobodys = { dnsDomain: "", dnsName: "", fixedIp: "", portId: "" };
+        return { address: (address as string | undefined) ?? freeAddress(store), allTags: [], ...nobodys, tenantId };
+    },
+    // Taken from whoever has it.
     usedBy: () => undefined,
 });
 
@@ -233,13 +272,20 @@ function addresses(cidr: string): { first: string; second: string; last: string 
 
 /** Finds the one network that is as asked, among those made here and the external one of each region. */
 async function getNetwork({ name, external, networkId, region }: Properties): Promise<Properties> {
-    const networks: Properties[] = [{ ...externalNetwork, external: true }, ...all("network")];
+    const leadsOut = {
+        id: externalNetwork.id,
+        name: externalNetwork.name,
+        external: true,
+        tenantId: "of-the-platform",
+    };
+    const networks: Properties[] = [leadsOut, ...all("network")];
     const asked = { name: name as unknown, external: external as unknown, id: networkId as unknown };
     const found = networks.filter((network) =>
         Object.entries(asked).every(([key, value]) => value === undefined || network[key] === value),
     );
     if (found.length !== 1) {
-        throw new Error(`getNetwork: ${found.length || "no"} networks are like ${JSON.stringify(asked)}`);
+        const results = found.length === 0 ? "no results" : "more than one result";
+        throw new Error(`Your query returned ${results}: ${JSON.stringify(asked)}`);
     }
     const [network] = found;
     const subnets = all("subnet").filter(({ networkId: of }) => of === network.id);
@@ -250,10 +296,14 @@ async function getNetwork({ name, external, networkId, region }: Properties): Pr
         adminStateUp: "true",
         allTags: [],
         availabilityZoneHints: [],
+        description: "",
+        dnsDomain: "",
+        mtu: 1500,
         region: region as unknown,
-        segments: [],
+        segments: (network.segments ?? []) as unknown,
         shared: "false",
-        status: "ACTIVE",
+        tenantId: network.tenantId as string,
+        transparentVlan: false,
         subnets: subnets.map(({ id }) => id as string),
     };
 }
@@ -263,6 +313,7 @@ serveProvider({
     // The npm package writes it with a `v`.
     version: version.replace(/^v/, ""),
     resources: {
+        "openstack:networking/floatingIp:FloatingIp": floatingIp,
         "openstack:networking/network:Network": network,
         "openstack:networking/subnet:Subnet": subnet,
         "openstack:networking/router:Router": router,

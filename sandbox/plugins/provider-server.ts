@@ -53,13 +53,17 @@ export interface ResourceType {
     /** Of what has names of the user's own: never asked for defaults. */
     maps?: string[];
     /** Minutes that each operation may take; kept in the state, as the real ones keep it. */
-    timeouts?: Record<"create" | "read" | "update" | "delete" | "default", number>;
+    timeouts?: Partial<Record<"create" | "read" | "update" | "delete" | "default", number>>;
     /** Inputs that the plugin itself sets when they are left out, which it notes in `__defaults`. */
     inputDefaults?: Properties;
     /** Those of what is chosen that are known beforehand. */
     defaults?(inputs: Properties): Properties;
     /** Whether the real one is made with Terraform's newer library, with which the inputs pass as they are. */
     plainInputs?: boolean;
+    /** Inputs that the platform does not tell: what is taken over by its id is without them. */
+    notRead?: string[];
+    /** Whether the real one is made with a bridge of 2024: a preview is answered with what is known and nothing else. */
+    olderBridge?: boolean;
     /** Whether a `name` left out is made from the resource's name in the program, so that a replacement can come first. */
     autonamed?: boolean;
     /** Fills in defaults, and finds faults that can be found before anything is done. May meet `unknown`. */
@@ -164,6 +168,8 @@ export function serveProvider(provider: Provider): void {
             const inputs = withoutDefaults(plain(request.getProperties())) as Properties;
             if (request.getPreview()) {
                 const unknowns = ["id", ...type.outputs, ...type.chosen].map((name) => [name, unknown]);
+                if (type.olderBridge)
+                    {return new rpc.CreateResponse().setProperties(struct(knownOf({ id: "", ...inputs })));}
                 const known = { ...type.defaults?.(inputs), ...inputs, ...meta(type) };
                 const state = { ...Object.fromEntries(unknowns), ...known };
                 return new rpc.CreateResponse().setProperties(stateStruct(type, state));
@@ -225,7 +231,9 @@ async function readOne(
         return found && { ...found, state: { ...found.state, ...meta(type, {}, { schema_version: "0" }) } };
     }
     const state = await type.read(id, old);
-    return state && { id, state };
+    if (!state || !type.olderBridge) return state && { id, state };
+    const told = Object.entries(state).filter(([name]) => Object.keys(old).length > 0 || !type.notRead?.includes(name));
+    return { id, state: { ...Object.fromEntries(told), ...meta(type) } };
 }
 
 /**
@@ -344,6 +352,10 @@ function full(value: unknown): unknown {
     return Object.fromEntries(entries.map(([name, inner]) => [name, full(inner)]));
 }
 
+function knownOf(properties: Properties): Properties {
+    return Object.fromEntries(Object.entries(properties).filter(([, value]) => !containsUnknown(value)));
+}
+
 function plannedState(old: Properties, inputs: Properties, changed: string[], ignored: string[]): Properties {
     const planned = Object.entries(old).filter(([name]) => !changed.includes(name));
     const asked = Object.entries(inputs).filter(([name]) => changed.includes(name) && !ignored.includes(name));
@@ -358,10 +370,13 @@ export function containsUnknown(value: unknown): boolean {
 /** The inputs that would give a state: those that were set, with their present values; of what is taken over, all. */
 function inputsOf(type: ResourceType, state: Properties, oldInputs: Properties): Properties {
     const known = Object.keys(oldInputs).filter((name) => name !== "__defaults");
-    const all = [...type.required, ...type.optional, ...type.chosen].filter((name) => !isEmpty(state[name]));
+    const isLeftOut = (name: string): boolean =>
+        isEmpty(state[name]) || (type.olderBridge === true && state[name] === type.inputDefaults?.[name]);
+    const all = [...type.required, ...type.optional, ...type.chosen].filter((name) => !isLeftOut(name));
     const names = known.length === 0 ? all : known;
     const valueOf = (name: string): unknown => (Object.hasOwn(state, name) ? state[name] : oldInputs[name]);
-    const inputs = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+    const found = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+    const inputs = type.olderBridge && known.length === 0 ? (full(found) as Properties) : found;
     if (type.plainInputs) return inputs;
     const defaults = (oldInputs.__defaults ?? []) as string[];
     return { ...(withDefaults(type, withoutDefaults(inputs)) as Properties), __defaults: defaults };

@@ -1,9 +1,11 @@
 import { cloudproject } from "@ovhcloud/pulumi-ovh";
 import * as k8s from "@pulumi/kubernetes";
+import type * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import { ClusterContents, KubernetesApi } from "pulumi-ovh-managed-kubernetes";
 import type { ClusterSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
+import { makeKeptAddress } from "./kept-address";
 import { currentKubeconfig } from "./ovh-api";
 import { PrivateNetwork, type PrivateNetworkTransforms } from "./private-network";
 import { survey, type Survey } from "./survey";
@@ -11,6 +13,8 @@ import { survey, type Survey } from "./survey";
 export interface ClusterTransforms extends PrivateNetworkTransforms {
     kube?: Transform<cloudproject.KubeArgs>;
     nodePool?: Transform<cloudproject.KubeNodePoolArgs>;
+    /** Of each load balancer that has one. */
+    keptAddress?: Transform<openstack.networking.FloatingIpArgs>;
     /** Of everything in the cluster. */
     provider?: Transform<k8s.ProviderArgs>;
 }
@@ -32,8 +36,14 @@ export class Cluster extends pulumi.ComponentResource {
     readonly provider: k8s.Provider;
     /** Administrator's kubeconfig as YAML; secret. */
     readonly kubeconfig: pulumi.Output<string>;
+    /** Addresses that stay when load balancers and the cluster go, by whose they are. */
+    readonly keptAddresses: Record<string, pulumi.Output<string>> = {};
 
-    constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    constructor(
+        name: string,
+        private readonly args: ClusterArgs,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
         const { settings, projectId, transform = {} } = args;
         // Children take over the protection.
         super("ovhcloud-llm-serving:cluster:Cluster", name, {}, { protect: settings.protect, ...opts });
@@ -149,6 +159,15 @@ export class Cluster extends pulumi.ComponentResource {
         return new cloudproject.KubeNodePool(
             ...transformed(transform.nodePool, `${name}-${nodePool.name}`, pool, options),
         );
+    }
+
+    /**
+     * Makes an address that stays; as protected as the cluster.
+     * @param of whose load balancer has it, such as `grafana`
+     */
+    keepAddress(of: string): pulumi.Output<string> {
+        const { settings, transform } = this.args;
+        return (this.keptAddresses[of] = makeKeptAddress(of, settings, this, transform?.keptAddress));
     }
 
     /**

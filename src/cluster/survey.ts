@@ -13,6 +13,7 @@ import {
     type NodeFlavor,
 } from "./ovh-api";
 import { knownResources } from "../own-state";
+import { isKept, poolWarning, type KnownPool } from "./pool-change";
 import { isAutoscalersChange, poolName, poolNodes, type PoolNodes } from "./pool-nodes";
 import { cameOf, chooseTakeover, leftBehind, type Order } from "./takeover";
 
@@ -50,6 +51,7 @@ export interface SurveyArgs {
 const types = {
     kube: "ovh:CloudProject/kube:Kube",
     nodePool: "ovh:CloudProject/kubeNodePool:KubeNodePool",
+    floatingIp: "openstack:networking/floatingIp:FloatingIp",
     order: "pulumi:index:Stash",
 };
 
@@ -78,7 +80,13 @@ export async function survey(args: SurveyArgs): Promise<Survey> {
         const kept = left && order ? order : { ...announced, at: order?.at ?? announced.at };
         return { order: kept, clusterId: kube.id, pool: await planPool(args, kube.id, pools) };
     }
-    if (kube) args.warn(replacementWarning(kube, settings));
+    if (kube) {
+        args.warn(replacementWarning(kube, settings));
+        const kept = known
+            .filter(({ type }) => type === types.floatingIp)
+            .map(({ outputs }) => outputs.address as string);
+        if (kept.length > 0 && kube.region !== region) args.warn(addressWarning(kept, kube.region, region));
+    }
     const others = (await listClusters(projectId)).filter(({ id }) => id !== kube?.id);
     const left = chooseTakeover({ projectId, resource: name, name: clusterName, region }, order, others);
     if (!left) return { order: announced, pool: await planPool(args, undefined, pools) };
@@ -107,16 +115,6 @@ interface KnownKube {
     updatePolicy?: string;
     /** A secret as the engine hands it over; without a value when it could not be fetched once the cluster stood. */
     kubeconfig?: string | { value?: string };
-}
-
-interface KnownPool extends PoolNodes {
-    /** Logical name. */
-    resource: string;
-    kubeId: string;
-    /** At OVHcloud. */
-    name: string;
-    flavorName: string;
-    availabilityZones?: string[];
 }
 
 function isReplaced(kube: KnownKube, { region, network }: ClusterSettings): boolean {
@@ -222,13 +220,6 @@ async function planPool(args: SurveyArgs, clusterId: string | undefined, pools: 
     return { name, nodes, leaveNumber: false, takeOver: settled && `${projectId}/${clusterId}/${settled.id}` };
 }
 
-/** Whether the pool can become what is wanted: what its nodes are made of, and where, is fixed. */
-function isKept(pool: KnownPool, { flavor, availabilityZones }: ClusterSettings["nodePool"]): boolean {
-    // Left out, they are OVHcloud's choice.
-    const zonesFit = availabilityZones === undefined || availabilityZones.join() === pool.availabilityZones?.join();
-    return pool.flavorName === flavor && zonesFit;
-}
-
 /** Refuses a pool whose nodes could not be made. Where OVHcloud does not tell, that is said: it may still be the right one. */
 async function checkFlavor({ projectId, settings: { nodePool, region }, warn }: SurveyArgs): Promise<void> {
     let flavors: NodeFlavor[];
@@ -280,12 +271,10 @@ function replacementWarning(kube: KnownKube, { region, network }: ClusterSetting
     );
 }
 
-function poolWarning(before: KnownPool, name: string, { nodes, flavor }: ClusterSettings["nodePool"]): string {
+function addressWarning(kept: string[], from: string, to: string): string {
     return (
-        `cluster.nodePool: pool "${name}" with ${nodes} nodes of ${flavor} is made first, then "${before.name}" goes with its ` +
-        `${before.desiredNodes} of ${before.flavorName}. Until then both are billed, and count against the project's quota of ` +
-        "instances, cores and memory in the region. What runs moves over: Prometheus, Grafana and Alertmanager start once " +
-        "more, with their volumes, and miss some minutes"
+        `cluster.region ${to}: no address leaves ${from}, so ${kept.join(" and ")} ${kept.length === 1 ? "is" : "are"} given back, and ` +
+        "DNS has to be pointed to what the output addresses says afterwards"
     );
 }
 

@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "node:crypto";
 import type { Cluster } from "../cluster/cluster";
+import { unawaited } from "../cluster/kept-address";
 import type { Monitoring } from "../monitoring/monitoring";
 import { checksum } from "../monitoring/relay/manifests";
 import { frontDoorJobName } from "../monitoring/scrape-jobs";
@@ -11,6 +12,7 @@ import { bootstrapFile, doorFiles, doorSecrets, metricsPort } from "./envoy";
 import {
     balancerAnnotations,
     doorDeployment,
+    doorEntrance,
     doorJob,
     doorLabels,
     doorMetricsName,
@@ -67,13 +69,15 @@ export class FrontDoor extends pulumi.ComponentResource {
         // It does not start without what it mounts.
         const mounting = { ...this.child, dependsOn: [files, secret] };
         new k8s.apps.v1.Deployment(...transformed(transform.deployment, name, deployment, mounting));
-        const annotations = balancerAnnotations(settings);
+        const kept = settings.keepAddress ? cluster.keepAddress(name) : undefined;
+        const annotations = { ...balancerAnnotations(settings), ...(kept && unawaited) };
         const service = {
-            metadata: { ...this.metadata(), annotations },
-            spec: doorService(model, settings),
+            metadata: { ...this.metadata(doorEntrance(model, settings)), annotations },
+            spec: { ...doorService(model, settings), ...(kept && { loadBalancerIP: kept }) },
         };
-        const entrance = new k8s.core.v1.Service(...transformed(transform.service, name, service, this.child));
-        this.openAiBaseUrl = this.address(entrance).apply((address) => address && `${address}/v1`);
+        const serviceName = kept ? `${name}-kept` : name;
+        const entrance = new k8s.core.v1.Service(...transformed(transform.service, serviceName, service, this.child));
+        this.openAiBaseUrl = this.address(entrance, kept).apply((address) => address && `${address}/v1`);
         this.watch();
         this.registerOutputs({ openAiBaseUrl: this.openAiBaseUrl });
     }
@@ -102,7 +106,10 @@ export class FrontDoor extends pulumi.ComponentResource {
     }
 
     /** Scheme and host as clients reach it: the name in its certificate, else the address. */
-    private address(service: k8s.core.v1.Service): pulumi.Output<string | undefined> {
+    private address(
+        service: k8s.core.v1.Service,
+        kept: pulumi.Output<string> | undefined,
+    ): pulumi.Output<string | undefined> {
         const { model, settings, monitoring } = this.args;
         const scheme = settings.certificate ? "https" : "http";
         const named = settings.certificate && hostOf(settings.certificate);
@@ -110,6 +117,7 @@ export class FrontDoor extends pulumi.ComponentResource {
         if (settings.access === "internal") {
             return pulumi.interpolate`${scheme}://${doorName(model)}.${monitoring.namespace}.svc`;
         }
+        if (kept) return kept.apply((host) => `${scheme}://${host}`);
         return service.status.apply((status) => {
             // Typed as always there, but absent until the cloud has made the load balancer.
             const [address] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];

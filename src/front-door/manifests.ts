@@ -100,6 +100,14 @@ export function doorDeployment<Text extends Input<string>>(
     };
 }
 
+/**
+ * Name of the Service that clients come in by. With a kept address it is another one, so that it stands before the one of before
+ * goes: a load balancer that has an address takes no other.
+ */
+export function doorEntrance(model: string, { keepAddress }: FrontDoorSettings): string {
+    return keepAddress ? `${doorName(model)}-kept` : doorName(model);
+}
+
 /** Where clients come in: port 443 with a certificate, else 80. */
 export function doorService(model: string, settings: FrontDoorSettings) {
     const { access, allowedSources, certificate } = settings;

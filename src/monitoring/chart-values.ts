@@ -146,6 +146,14 @@ function ingressValues({ access, ingress, allowedSources }: MonitoringSettings["
     };
 }
 
+/**
+ * Name of the Service that opens Grafana. With a kept address it is another one, so that it stands before the one of before goes: a
+ * load balancer that has an address takes no other.
+ */
+export function grafanaBalancer(keepAddress: boolean): string {
+    return keepAddress ? "grafana-kept" : "grafana";
+}
+
 /** Port 80 of a public address, open to the sources named and leading to the chart's Grafana. */
 export function grafanaLoadBalancer(allowedSources: string[]) {
     return {

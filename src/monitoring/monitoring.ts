@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { Cluster } from "../cluster/cluster";
+import { unawaited } from "../cluster/kept-address";
 import type { AlertingSettings, LimitsSettings, MonitoringSettings } from "../settings";
 import { transformed, type Transform } from "../transform";
 import { receiverSecrets, receiversSecretName } from "./alertmanager";
@@ -10,6 +11,7 @@ import {
     chartValues,
     dashboardLabel,
     grafanaAdmin,
+    grafanaBalancer,
     grafanaLoadBalancer,
     grafanaService,
     grafanaTlsSecretName,
@@ -191,16 +193,22 @@ export class Monitoring extends pulumi.ComponentResource {
 
     /** Scheme and host of Grafana as its readers reach it; undefined while the load balancer has no address. */
     private grafanaAddress(): pulumi.Output<string | undefined> {
-        const { settings, transform } = this.args;
-        const { access, ingress, allowedSources } = settings.grafana;
+        const { settings, transform, cluster } = this.args;
+        const { access, ingress, allowedSources, keepAddress } = settings.grafana;
         if (access === "ingress") return pulumi.output(`https://${ingress!.host}`);
         if (access === "internal") return pulumi.output("http://localhost:3000");
-        const balancer = { metadata: this.metadata("grafana"), spec: grafanaLoadBalancer(allowedSources) };
+        const objectName = grafanaBalancer(keepAddress);
+        const kept = keepAddress ? cluster.keepAddress("grafana") : undefined;
+        const balancer = {
+            metadata: { ...this.metadata(objectName), ...(kept && { annotations: { ...unawaited } }) },
+            spec: { ...grafanaLoadBalancer(allowedSources), ...(kept && { loadBalancerIP: kept }) },
+        };
         // After Grafana's pods, which it waits for.
         const options = { ...this.child, dependsOn: this.release };
         const service = new k8s.core.v1.Service(
-            ...transformed(transform?.grafanaService, `${this.name}-grafana`, balancer, options),
+            ...transformed(transform?.grafanaService, `${this.name}-${objectName}`, balancer, options),
         );
+        if (kept) return kept.apply((address) => `http://${address}`);
         return service.status.apply((status) => {
             // Typed as always there, but absent until the cloud has made the load balancer.
             const [address] = (status as typeof status | undefined)?.loadBalancer?.ingress ?? [];

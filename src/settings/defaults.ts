@@ -26,7 +26,7 @@ export const defaultMonitoring = {
         repository: "https://prometheus-community.github.io/helm-charts",
         values: {},
     },
-    grafana: { access: "loadBalancer", allowedSources: [] },
+    grafana: { access: "loadBalancer", keepAddress: false, allowedSources: [] },
 };
 
 /** Nobody is told of alerts until receivers are named: Prometheus, Alertmanager and Grafana show them all the same. */

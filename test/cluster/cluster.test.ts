@@ -31,7 +31,8 @@ describe("node pool", () => {
 
     it("goes into the zones named", async () => {
         const nodePool = { availabilityZones: ["eu-west-par-a"] };
-        const stack = await withCluster({ plan: "standard", region: "EU-WEST-PAR", nodePool });
+        const network = { network: "private", private: { vlanId: 100 } };
+        const stack = await withCluster({ plan: "standard", region: "EU-WEST-PAR", nodePool, ...network });
         expect(stack.find("Kube").inputs).toMatchObject({ plan: "standard", region: "EU-WEST-PAR" });
         expect(stack.find("KubeNodePool").inputs.availabilityZones).toEqual(["eu-west-par-a"]);
     });

@@ -178,6 +178,18 @@ describe("a cluster of the state", () => {
         expect(warned.join()).toMatch(/volumes/);
     });
 
+    it("that moves to another region leaves its kept addresses behind, and says so; within the region it does not", async () => {
+        const type = "openstack:networking/floatingIp:FloatingIp";
+        const kept = { type, name: "grafana-address", outputs: { address: "198.51.100.20" } };
+        world.known = [order(), kube("ours"), pool("ours"), kept];
+        world.clusters = [cluster("ours")];
+        await look({ network: "private", private: { ...defaultCluster.private, vlanId: 100 } });
+        expect(warned.join()).toMatch(/volumes/);
+        expect(warned.join()).not.toContain("198.51.100.20");
+        await look({ region: "SBG5" });
+        expect(warned.join()).toMatch(/no address leaves GRA11, so 198\.51\.100\.20 is given back, and DNS/);
+    });
+
     it("after a replacement that was given up, what it had begun is told", async () => {
         world.known = [order({ region: "SBG5" }), kube("ours"), pool("ours")];
         world.clusters = [cluster("ours"), cluster("begun", { region: "SBG5" })];
@@ -274,8 +286,17 @@ describe("node pool", () => {
             world.known.push(pool("ours", { flavorName: "b2-7" }));
             expect((await wanted({})).pool.name).toBe("monitoring-b2-15");
             expect(warned.join()).toMatch(
-                /pool "monitoring-b2-15" with 3 nodes of b2-15 is made first, then "monitoring" goes .* quota/,
+                /pool "monitoring-b2-15" with 3 nodes of b2-15 is made first, then "monitoring" goes .* quota.* with their volumes/,
             );
+        });
+
+        it("in another zone is told to leave the volumes behind", async () => {
+            world.known.push(pool("ours", { availabilityZones: ["eu-west-par-a"] }));
+            await wanted({ availabilityZones: ["eu-west-par-b"] });
+            expect(warned.join()).toMatch(
+                /volumes stay in eu-west-par-a, .* do not start in eu-west-par-b\. .*upgrading/,
+            );
+            expect(warned.join()).not.toContain("with their volumes");
         });
 
         it("keeps the successor's name from then on, and the next one has the plain one again", async () => {

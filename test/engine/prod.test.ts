@@ -1,13 +1,14 @@
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { checkout } from "../../sandbox/layout";
 import { openStage, type Stage } from "./stage";
 
 let stage: Stage;
 
-/** The committed prod stack, with what it leaves to be set, and the chart of this test's own folder. */
+/** The committed prod stack, with what it leaves to be set, Grafana at an address that stays, and the chart of this test's own folder. */
 beforeAll(async () => {
     const configOf = (name: string) =>
         (parse(readFileSync(join(checkout, `Pulumi.${name}.yaml`), "utf8")) as { config: Record<string, unknown> })
@@ -16,7 +17,8 @@ beforeAll(async () => {
     const toSet = ["projectId", "huggingFaceToken"].map((key) => `ovhcloud-llm-serving:${key}`);
     const config = { ...configOf("prod"), ...Object.fromEntries(toSet.map((key) => [key, sandbox[key]])) };
     stage = await openStage({ program: checkout, config, chart: true });
-    stage.configure({ "monitoring.chart.path": stage.layout.chart });
+    const grafana = { access: "loadBalancer", allowedSources: ["198.51.100.7/32"], keepAddress: true };
+    stage.configure({ "monitoring.chart.path": stage.layout.chart, "monitoring.grafana": grafana });
 });
 afterAll(() => stage.close());
 
@@ -25,6 +27,7 @@ interface Resource {
     id?: string;
     protect?: boolean;
     inputs?: Record<string, unknown>;
+    outputs?: Record<string, unknown>;
 }
 
 function resources(): Resource[] {
@@ -46,9 +49,36 @@ describe.sequential("the prod stack, real engine, emulated OVHcloud", () => {
             routerId: ofType("Router").id,
             subnetId: ofType("Subnet").id,
         });
-        expect((await stage.outputs()).grafanaUrl).toMatch(/^http:\/\/localhost:3000\//);
         const again = await stage.previewNothing();
         expect(again.code, again.stdout).toBe(0);
+    });
+
+    it("Grafana's load balancer has the stack's floating IP, which a Service that is made anew finds again", async () => {
+        const { grafanaUrl, addresses, kubeconfig } = await stage.outputs();
+        expect(ofType("FloatingIp")).toMatchObject({
+            protect: true,
+            outputs: { address: addresses.grafana as unknown },
+        });
+        expect(grafanaUrl).toContain(`http://${addresses.grafana}/`);
+        const config = new KubeConfig();
+        config.loadFromString(kubeconfig as string);
+        const core = config.makeApiClient(CoreV1Api);
+        const service = { namespace: "monitoring", name: "grafana-kept" };
+        const there = async (): Promise<void> => {
+            const { status } = await core.readNamespacedService(service);
+            expect(status?.loadBalancer?.ingress?.[0]?.ip).toBe(addresses.grafana);
+        };
+        await vi.waitFor(there, { timeout: 30_000, interval: 200 });
+        const { metadata, spec } = await core.readNamespacedService(service);
+        await core.deleteNamespacedService(service);
+        const { name, labels, annotations } = metadata!;
+        const { type, ports, selector, loadBalancerIP, loadBalancerSourceRanges } = spec!;
+        const body = {
+            metadata: { name, labels, annotations },
+            spec: { type, selector, loadBalancerIP, loadBalancerSourceRanges },
+        };
+        await core.createNamespacedService({ ...service, body: { ...body, spec: { ...body.spec, ports } } });
+        await vi.waitFor(there, { timeout: 30_000, interval: 200 });
     });
 
     it("a change that would replace the cluster, and with it lose its volumes, is refused", async () => {
@@ -75,7 +105,7 @@ describe.sequential("the prod stack, real engine, emulated OVHcloud", () => {
         const { code, stdout, stderr } = await stage.destroy();
         expect(code).not.toBe(0);
         expect(stdout + stderr).toMatch(/protect/);
-        for (const type of ["App", "Release", "Namespace", "KubeNodePool", "Kube", "Network"]) {
+        for (const type of ["App", "Release", "Namespace", "KubeNodePool", "Kube", "Network", "FloatingIp"]) {
             expect(ofType(type)).toBeDefined();
         }
     });

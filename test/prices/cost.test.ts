@@ -41,7 +41,7 @@ describe("what is billed", () => {
     });
 
     it("goes by the range of nodes, the plan, and how Grafana is reached", () => {
-        const cluster = { nodePool: { autoscale: { min: 2, max: 5 } }, plan: "standard", region: "EU-WEST-PAR" };
+        const cluster = { nodePool: { autoscale: { min: 2, max: 5 } }, plan: "standard", region: "AP-SOUTH-MUM" };
         const lines = items({ cluster, ...internal });
         expect(lines.slice(1, 3)).toEqual([
             ["cluster, plan standard", 1, 1],
@@ -50,6 +50,11 @@ describe("what is billed", () => {
         expect(lines.map(([what]) => what)).not.toContain("load balancer S");
         const inside = { network: "private", private: { vlanId: 100 } };
         expect(items({ cluster: inside, ...internal }).map(([what]) => what)).toContain("gateway S");
+    });
+
+    it("has one floating IP for each load balancer, kept or not", () => {
+        const kept = { monitoring: { grafana: { ...toSet.monitoring.grafana, keepAddress: true } } };
+        expect(items(kept)).toEqual(items({}));
     });
 
     it("counts a volume in GiB, whatever it is written in", () => {

@@ -223,6 +223,9 @@ function computed(type: string, name: string, inputs: Json, options: Options): R
     }
     if (type.endsWith("ovh-ai-deploy:Token")) return { value: `value-of-${name}`, version: 1, tokenId: `${name}-id` };
     if (type.endsWith("ovh-ai-deploy:Authorization")) return { authorized: true };
+    if (type === "openstack:networking/floatingIp:FloatingIp") {
+        return { address: `198.51.100.${name.startsWith("grafana") ? 20 : 21}` };
+    }
     if (type === "ovh:CloudProject/kube:Kube") return { kubeconfig: "apiVersion: v1\nkind: Config\n" };
     if (type.endsWith("APIOAuth2Client")) {
         return { clientId: `id-of-${name}`, clientSecret: `canary-secret-of-${name}`, identity: `urn:made-up:${name}` };

@@ -20,6 +20,7 @@ describe("a front door", () => {
             holdSeconds: 900,
             maxWaiting: 100,
             access: "internal",
+            keepAddress: false,
             allowedSources: [],
         });
     });

@@ -144,7 +144,10 @@ describe("accepted once, and silently broken then", () => {
         ],
         [
             "a class that the plan has not",
-            { ...monitoring({ storage: { class: "csi-cinder-classic" } }), cluster: { plan: "standard" } },
+            {
+                ...monitoring({ storage: { class: "csi-cinder-classic" } }),
+                cluster: { plan: "standard", region: "EU-WEST-RBX" },
+            },
             "monitoring.storage.class",
             /standard does not have it/,
         ],
@@ -244,7 +247,10 @@ describe("a command in a message, pasted, mends the fault", () => {
         ["a reserved namespace", monitoring({ namespace: "default" }), "monitoring.namespace"],
         [
             "a class that the plan has not",
-            { ...monitoring({ storage: { class: "csi-cinder-classic" } }), cluster: { plan: "standard" } },
+            {
+                ...monitoring({ storage: { class: "csi-cinder-classic" } }),
+                cluster: { plan: "standard", region: "EU-WEST-RBX" },
+            },
             "monitoring.storage.class",
         ],
         [

@@ -1,5 +1,5 @@
 import { CoreV1Api, NetworkingV1Api, type KubeConfig } from "@kubernetes/client-node";
-import { grafanaService } from "../../src/monitoring/chart-values";
+import { grafanaBalancer, grafanaService } from "../../src/monitoring/chart-values";
 import type { MonitoringSettings } from "../../src/settings";
 import { caution, expect } from "./check";
 
@@ -60,7 +60,7 @@ function cautionOpen(sources: string[]): void {
 /** The load balancers that lead to Grafana: the stack's own, and the chart's Service if it was made one. */
 async function grafanaLoadBalancers(kubernetes: KubeConfig, namespace: string) {
     const { items } = await kubernetes.makeApiClient(CoreV1Api).listNamespacedService({ namespace });
-    const names = ["grafana", grafanaService];
+    const names = [grafanaBalancer(false), grafanaBalancer(true), grafanaService];
     return items.filter(({ spec, metadata }) => spec?.type === "LoadBalancer" && names.includes(metadata!.name!));
 }
 

@@ -1,6 +1,7 @@
 import { dotted, ipv4Range } from "../formats";
 import { clusterSchema } from "../schema";
 import type { CrossFault } from "./config";
+import { regionFaults } from "./kube-regions";
 
 /** Addresses of private networks (RFC 1918, RFC 6598): any other range would hide a part of the internet. */
 const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
@@ -17,10 +18,10 @@ const reserved = {
     standard: ["10.240.0.0/13", "10.3.0.0/16", "172.17.0.0/16"],
 };
 
-/** Faults of the node pool and the private network. */
+/** Faults of the region, the node pool and the private network. */
 export function clusterFaults(config: unknown): CrossFault[] {
-    const faults: CrossFault[] = [];
     const raw = (config ?? {}) as Record<string, unknown>;
+    const faults = regionFaults(raw);
     const { nodePool: poolShape, network: networkShape, private: privateShape, plan: planShape } = clusterSchema.shape;
 
     const pool = poolShape.safeParse(raw.nodePool).data;
@@ -44,6 +45,11 @@ export function clusterFaults(config: unknown): CrossFault[] {
         faults.push({ path: ["cluster", "private", "vlanId"], fix });
     }
     const plan = planShape.safeParse(raw.plan).data ?? "free";
+    if (plan === "standard" && !network.routeThroughGateway) {
+        const fix =
+            "nodes of the plan standard have no other way out: pulumi config set --path cluster.private.routeThroughGateway true";
+        faults.push({ path: ["cluster", "private", "routeThroughGateway"], fix });
+    }
     const nodes = pool && Math.max(pool.nodes, pool.autoscale?.max ?? 0);
     const fix = networkFault(network.cidr, plan, nodes ?? 1);
     if (fix) faults.push({ path: ["cluster", "private", "cidr"], fix });

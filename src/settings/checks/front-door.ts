@@ -49,9 +49,16 @@ function clientFaults(
     return [...twins, ...keyless, ...strangers];
 }
 
-function accessFaults({ frontDoor: { access, allowedSources }, at }: Door): CrossFault[] {
-    if (access === "internal" || allowedSources.length > 0) return [];
+function accessFaults({ frontDoor: { access, keepAddress, allowedSources }, at }: Door): CrossFault[] {
     const [, name] = at();
+    if (keepAddress && access === "internal") {
+        const key = `models.${String(name)}.frontDoor`;
+        const fix =
+            `only a load balancer has an address to keep: pulumi config set --path ${key}.keepAddress false, ` +
+            `which gives the address back, or pulumi config set --path ${key}.access loadBalancer`;
+        return [{ path: at("frontDoor", "keepAddress"), fix }];
+    }
+    if (access === "internal" || allowedSources.length > 0) return [];
     const fix =
         `name who may reach it: pulumi config set --path 'models.${String(name)}.frontDoor.allowedSources[0]' ` +
         "<your address>/32 (0.0.0.0/0 opens it to all who have a key)";

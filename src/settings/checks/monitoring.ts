@@ -43,7 +43,13 @@ function storageClassFaults(name: unknown, plan: unknown): CrossFault[] {
 function grafanaFaults(grafana: MonitoringSettings["grafana"], keyGiven: boolean): CrossFault[] {
     const faults: CrossFault[] = [];
     const at = (...path: PropertyKey[]) => ["monitoring", "grafana", ...path];
-    const { access, allowedSources, ingress } = grafana;
+    const { access, keepAddress, allowedSources, ingress } = grafana;
+    if (keepAddress && access !== "loadBalancer") {
+        const fix =
+            "only a load balancer has an address to keep: pulumi config set --path monitoring.grafana.keepAddress false, " +
+            "which gives the address back, or pulumi config set --path monitoring.grafana.access loadBalancer";
+        faults.push({ path: at("keepAddress"), fix });
+    }
     if (access !== "internal" && allowedSources.length === 0) {
         const fix =
             "name who may reach Grafana: pulumi config set --path 'monitoring.grafana.allowedSources[0]' <your address>/32 " +

@@ -18,11 +18,14 @@ export const clusterSchema = z.strictObject({
      */
     region: text(/^[A-Z][A-Z0-9-]*$/, 'give a Managed Kubernetes region in capitals, such as "GRA11"'),
     /**
-     * Plan of the control plane. No region has both.
+     * Plan of the control plane. No region has both, and preview refuses the one that the region does not have.
      * @default `"free"`
      * @example
      * pulumi config set --path cluster.plan standard
      * pulumi config set --path cluster.region EU-WEST-PAR
+     * pulumi config set --path cluster.network private
+     * pulumi config set --path cluster.private.vlanId 100
+     * pulumi config set --path 'cluster.nodePool.availabilityZones[0]' eu-west-par-a
      * @change refused by the ovh provider in a cluster that exists; with another region, replaces the cluster
      * @cost free costs nothing but its nodes; standard is billed by the hour
      */
@@ -101,19 +104,22 @@ export const clusterSchema = z.strictObject({
             })
             .optional(),
         /**
-         * Zones of the nodes, in regions that have several. A volume stays in the zone where it was made.
+         * The zone of the nodes, in regions that have several: one, and it has to be set there. A volume stays in the zone
+         * where it was made.
          * @default none: the region's only one
          * @example
          * pulumi config set --path cluster.plan standard
          * pulumi config set --path cluster.region EU-WEST-PAR
+         * pulumi config set --path cluster.network private
+         * pulumi config set --path cluster.private.vlanId 100
          * pulumi config set --path 'cluster.nodePool.availabilityZones[0]' eu-west-par-a
-         * @change replaces the node pool
+         * @change replaces the node pool; the volumes stay where they are, and what uses them waits for nodes there
          */
         availabilityZones: z.array(z.string().min(1)).optional(),
     }),
     /**
      * `public`: each node has an address of its own; `private`: nodes are in a network of the project's vRack, which needs
-     * an OpenStack user.
+     * an OpenStack user. Regions of several zones have `private` only.
      * @default `"public"`
      * @example
      * pulumi config set --path cluster.network private
@@ -145,7 +151,7 @@ export const clusterSchema = z.strictObject({
          */
         cidr: cidr("10.100.0.0/20"),
         /**
-         * The network to the Internet that the router is put on.
+         * The network to the Internet that the router is put on, and that kept addresses are of, in a public network too.
          * @default `"Ext-Net"`
          * @example
          * pulumi config set --path cluster.network private
@@ -155,7 +161,8 @@ export const clusterSchema = z.strictObject({
          */
         externalNetwork: z.string().min(1),
         /**
-         * Egress of nodes and pods by the router's address instead of each node's own.
+         * Egress of nodes and pods by the router's address instead of each node's own, which nodes of the plan `standard` do
+         * not have.
          * @default `true`
          * @example
          * pulumi config set --path cluster.network private
@@ -166,7 +173,7 @@ export const clusterSchema = z.strictObject({
         routeThroughGateway: z.boolean(),
     }),
     /**
-     * Refuses to delete the cluster, its network and the monitoring's volumes until this is false.
+     * Refuses to delete the cluster, its network, kept addresses and the monitoring's volumes until this is false.
      * @default `false`
      * @example pulumi config set --path cluster.protect true
      * @change live

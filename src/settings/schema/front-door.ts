@@ -10,6 +10,7 @@ import { cidr, count, ownName, pem } from "./values";
  * pulumi config set --secret --path clientKeys.search made-up-key-of-search
  * pulumi config set --path models.ministral.frontDoor.access loadBalancer
  * pulumi config set --path 'models.ministral.frontDoor.allowedSources[0]' 198.51.100.0/24
+ * pulumi config set --path models.ministral.frontDoor.keepAddress true
  * pulumi config set --path models.ministral.frontDoor.holdSeconds 600
  * pulumi config set --path models.ministral.frontDoor.maxWaiting 200
  */
@@ -48,6 +49,14 @@ export const frontDoor = z.strictObject({
      * @cost loadBalancer: one of size S with its address, and a gateway where the stack has none yet, per hour
      */
     access: z.enum(["internal", "loadBalancer"]).default("internal"),
+    /**
+     * Gives the load balancer an address that is the stack's own, a floating IP: it outlives the load balancer and the
+     * cluster, and stays as long as the region does (docs/private-network.md). Needs an OpenStack user.
+     * @default none: false
+     * @change live; another load balancer comes first, then the one of before goes, with its address
+     * @cost none while the load balancer stands, which has a floating IP in any case
+     */
+    keepAddress: z.boolean().default(false),
     /**
      * Address ranges that may reach it. Have to be set unless `access` is `internal`; `0.0.0.0/0` opens it to all who
      * have a key.

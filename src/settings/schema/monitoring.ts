@@ -161,6 +161,15 @@ export const monitoringSchema = z.strictObject({
          */
         access: z.enum(["loadBalancer", "internal", "ingress"]),
         /**
+         * Gives the load balancer an address that is the stack's own, a floating IP: it outlives the load balancer and the
+         * cluster, and stays as long as the region does (docs/private-network.md). Needs an OpenStack user.
+         * @default `false`
+         * @example pulumi config set --path monitoring.grafana.keepAddress true
+         * @change live; another load balancer comes first, then the one of before goes, with its address
+         * @cost none while the load balancer stands, which has a floating IP in any case
+         */
+        keepAddress: z.boolean(),
+        /**
          * Address ranges that may reach Grafana. Have to be set unless `access` is `internal`; `0.0.0.0/0` opens it to all.
          * @default `[]`
          * @example pulumi config set --path 'monitoring.grafana.allowedSources[0]' 198.51.100.7/32

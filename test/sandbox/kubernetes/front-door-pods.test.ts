@@ -20,6 +20,7 @@ const settings = {
     holdSeconds: 10,
     maxWaiting: 5,
     access: "internal" as const,
+    keepAddress: false,
     allowedSources: [],
 };
 let planes: ControlPlanes;

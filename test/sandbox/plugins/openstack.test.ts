@@ -1,11 +1,14 @@
 import { rmSync } from "node:fs";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { floatingIps } from "../../../sandbox/plugins/openstack-store";
 import { startStandIn, temporaryFolder, unknown, type Before, type Plugin, type Properties } from "./engine";
 
 const networkType = "openstack:networking/network:Network";
 const subnetType = "openstack:networking/subnet:Subnet";
 const routerType = "openstack:networking/router:Router";
 const interfaceType = "openstack:networking/routerInterface:RouterInterface";
+const floatingIpType = "openstack:networking/floatingIp:FloatingIp";
 const getNetwork = "openstack:networking/getNetwork:getNetwork";
 
 const dir = temporaryFolder();
@@ -111,4 +114,52 @@ it("shows unknown ids in a preview", async () => {
     expect((await plugin.check(subnetType, inputs)).failures).toEqual([]);
     const { state } = await plugin.create(subnetType, inputs, { preview: true });
     expect(state).toMatchObject({ ...inputs, gatewayIp: unknown, allTags: unknown });
+});
+
+describe("a floating IP", () => {
+    const inputs = { pool: "Ext-Net", region: "GRA11", description: "grafana of llm" };
+    const balancers = () => floatingIps(join(dir, "pulumi/openstack"));
+
+    it("is an address of its own, and another in another region", async () => {
+        const first = await make(floatingIpType, inputs);
+        const second = await make(floatingIpType, inputs);
+        expect(first.state.address).toMatch(/^198\.51\.100\.\d+$/);
+        expect(second.state.address).not.toBe(first.state.address);
+        const moved = await plugin.diff(floatingIpType, first, { ...first.inputs, region: "SBG5" });
+        // Both may stand at once: it has no name.
+        expect(moved).toMatchObject({ replaces: ["region"], deleteBeforeReplace: false });
+        const renamed = await plugin.diff(floatingIpType, first, { ...first.inputs, description: "another" });
+        expect(renamed).toMatchObject({ names: ["description"], replaces: [] });
+        await plugin.delete(floatingIpType, first);
+        await plugin.delete(floatingIpType, second);
+    });
+
+    it("is of the one network that leads out", async () => {
+        await expect(make(floatingIpType, { ...inputs, pool: "Int-Net" })).rejects.toThrow(
+            /No network found with name: Int-Net/,
+        );
+    });
+
+    it("is one load balancer's at a time, and stays when that goes", async () => {
+        const kept = await make(floatingIpType, inputs);
+        const address = kept.state.address as string;
+        expect(balancers().attach("198.51.100.250", "balancer-1")).toBe(false);
+        expect(balancers().attach(address, "balancer-1")).toBe(true);
+        expect(balancers().attach(address, "balancer-2")).toBe(false);
+        const seen = await plugin.read(floatingIpType, kept);
+        expect(seen.state).toMatchObject({ address, portId: "balancer-1" });
+        // Whose it is now is no change of the stack's.
+        expect(await plugin.diff(floatingIpType, seen, kept.inputs)).toMatchObject({ changes: false });
+        balancers().release("balancer-1");
+        expect(balancers().attach(address, "balancer-2")).toBe(true);
+        await plugin.delete(floatingIpType, kept);
+        expect(balancers().attach(address, "balancer-2")).toBe(false);
+    });
+
+    it("is taken over by its id", async () => {
+        const made = await make(floatingIpType, inputs);
+        const imported = await plugin.read(floatingIpType, { id: made.id, inputs: {}, state: {} });
+        expect(imported.inputs).toMatchObject({ pool: "Ext-Net", address: made.state.address });
+        await plugin.delete(floatingIpType, made);
+    });
 });

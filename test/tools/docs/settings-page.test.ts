@@ -178,14 +178,18 @@ describe("what a change does", () => {
             "%s",
             async (path, setting) => {
                 const lines = path === "cluster.network" ? commandsOf(setting) : ownLines(setting);
-                expect(await clusterChange(toSet, lines)).toBe(own(setting));
+                const moved = lines.map((line) => line.replace("eu-west-par-a", "eu-west-par-b"));
+                // Zones can be named in a region that has several only.
+                const inZone = path === "cluster.nodePool.availabilityZones" && after(toSet, commandsOf(setting));
+                expect(await clusterChange(inZone || toSet, inZone ? moved : lines)).toBe(own(setting));
             },
         );
 
         it("and all others together replace neither cluster nor pool", async () => {
             // The id of another network, which replaces the cluster, is not known to mocks.
-            const others = ofCluster.filter((one) => !replacing.includes(one) && own(one) !== "replaces the network");
-            expect(others.length).toBeGreaterThan(10);
+            const apart = /^(replaces the network$|refused)/;
+            const others = ofCluster.filter((one) => !replacing.includes(one) && !apart.test(own(one)));
+            expect(others.length).toBeGreaterThan(9);
             expect(await clusterChange(privately, others.flatMap(ownLines))).toBe("in place");
         });
     });

@@ -24,6 +24,7 @@ const types = {
         "random:index/randomString:RandomString",
     ],
     openstack: [
+        "openstack:networking/floatingIp:FloatingIp",
         "openstack:networking/network:Network",
         "openstack:networking/router:Router",
         "openstack:networking/routerInterface:RouterInterface",

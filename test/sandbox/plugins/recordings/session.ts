@@ -72,19 +72,7 @@ export async function startSession(executable: string, pollMs = "30"): Promise<S
         plugin: noted,
         note,
         called: tap.called,
-        async make(type: string, inputs: Properties): Promise<Before> {
-            const checked = await noted.check(type, inputs);
-            return { inputs: checked.inputs, ...(await noted.create(type, checked.inputs)) };
-        },
-        async change(type: string, before: Before, changes: Properties, ignoreChanges: string[] = []): Promise<Before> {
-            const { inputs } = await noted.check(
-                type,
-                { ...withoutDefaults(before.inputs), ...changes },
-                before.inputs,
-            );
-            await noted.diff(type, before, inputs, ignoreChanges);
-            return { ...before, inputs, state: await noted.update(type, before, inputs, { ignoreChanges }) };
-        },
+        ...asUpDoes(noted),
         async elsewhere(method: string, path: string, body?: object): Promise<any> {
             const answer = await fetch(`${cloud.url}/cloud/project/${projectId}${path}`, {
                 method,
@@ -112,6 +100,22 @@ export async function startSession(executable: string, pollMs = "30"): Promise<S
             rmSync(dir, { recursive: true });
         },
     });
+}
+
+/** Makes and changes resources in the steps of `up`. */
+export function asUpDoes(plugin: Plugin): Pick<Session, "make" | "change"> {
+    return {
+        async make(type, inputs) {
+            const checked = await plugin.check(type, inputs);
+            return { inputs: checked.inputs, ...(await plugin.create(type, checked.inputs)) };
+        },
+        async change(type, before, changes, ignoreChanges = []) {
+            const wanted = { ...withoutDefaults(before.inputs), ...changes };
+            const { inputs } = await plugin.check(type, wanted, before.inputs);
+            await plugin.diff(type, before, inputs, ignoreChanges);
+            return { ...before, inputs, state: await plugin.update(type, before, inputs, { ignoreChanges }) };
+        },
+    };
 }
 
 function withoutDefaults({ __defaults: defaults, ...inputs }: Properties): Properties {
@@ -255,8 +259,15 @@ function sorted(value: unknown): unknown {
     return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]));
 }
 
-/** Notes what the engine asks, and what it is answered. */
-function notingPlugin(plugin: Plugin, note: (line: string) => void): Plugin {
+/**
+ * Notes what the engine asks, and what it is answered.
+ * @param said what of an error's message is noted; by default all but how a connection ended, which differs
+ */
+export function notingPlugin(
+    plugin: Plugin,
+    note: (line: string) => void,
+    said = (message: string) => message.replace(/^(14 UNAVAILABLE).*/, "$1"),
+): Plugin {
     const answered = async <T>(asked: string, work: () => Promise<T>): Promise<T> => {
         note(`\n${asked}`);
         try {
@@ -266,8 +277,7 @@ function notingPlugin(plugin: Plugin, note: (line: string) => void): Plugin {
             return answer;
         } catch (error) {
             const { message, failure } = error as Error & { failure?: InitFailure };
-            // How a connection ends differs.
-            note(`error: ${message.replace(/^(14 UNAVAILABLE).*/, "$1")}`);
+            note(`error: ${said(message)}`);
             if (failure) note(indented(full(failure)));
             throw error;
         }

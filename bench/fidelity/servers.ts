@@ -76,6 +76,8 @@ export async function startReal(
         }
     };
     process.on("exit", () => kill("SIGKILL"));
+    // A group of its own hears nothing of Ctrl-C, and by itself a signal ends this process without its "exit".
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
     await Promise.race([ended, untilHealthy(url)]).catch((error: Error) => {
         kill("SIGKILL");
         throw error;

@@ -50,9 +50,7 @@ const understood = new Set(
     gpu-memory-utilization tensor-parallel-size pipeline-parallel-size data-parallel-size api-server-count block-size
     enable-auto-tool-choice enable-prefix-caching enable-chunked-prefill long-prefill-token-threshold trust-remote-code disable-log-stats
     disable-uvicorn-access-log show-hidden-metrics-for-version enable-server-load-tracking uvicorn-log-level shutdown-timeout
-    enable-force-include-usage`.split(
-        /\s+/,
-    ),
+    enable-force-include-usage`.split(/\s+/),
 );
 
 /**

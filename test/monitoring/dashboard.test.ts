@@ -133,8 +133,9 @@ describe.each(
     it("divides by nothing that may be 0, and rates over an interval that suits zoom and scrapes", () => {
         for (const { title, targets } of panels) {
             for (const { expr } of targets!) {
-                for (const [divisor] of expr.matchAll(/\/ .*/g))
+                for (const [divisor] of expr.matchAll(/\/ .*/g)) {
                     expect(divisor, title).toMatch(/^\/ (on \(\w+\) group_left \(\) )?\(.* > 0\)/);
+                }
                 for (const [, window] of expr.matchAll(/rate\([^[]*\[([^\]]*)\]/g)) {
                     expect(window, title).toBe("$__rate_interval");
                 }

@@ -105,7 +105,9 @@ it("finds faults: a network that is not there, an address range that is none", a
     );
     const network = await make(networkType, networkInputs);
     await expect(make(subnetType, { networkId: network.id, cidr: "10.0.0.0" })).rejects.toThrow(/cidr 10\.0\.0\.0/);
-    await expect(plugin.invoke(getNetwork, { name: "Int-Net" })).rejects.toThrow(/Your query returned no results.*Int-Net/);
+    await expect(plugin.invoke(getNetwork, { name: "Int-Net" })).rejects.toThrow(
+        /Your query returned no results.*Int-Net/,
+    );
     await plugin.delete(networkType, network);
 });
 

@@ -168,8 +168,9 @@ export function serveProvider(provider: Provider): void {
             const inputs = withoutDefaults(plain(request.getProperties())) as Properties;
             if (request.getPreview()) {
                 const unknowns = ["id", ...type.outputs, ...type.chosen].map((name) => [name, unknown]);
-                if (type.olderBridge)
-                    {return new rpc.CreateResponse().setProperties(struct(knownOf({ id: "", ...inputs })));}
+                if (type.olderBridge) {
+                    return new rpc.CreateResponse().setProperties(struct(knownOf({ id: "", ...inputs })));
+                }
                 const known = { ...type.defaults?.(inputs), ...inputs, ...meta(type) };
                 const state = { ...Object.fromEntries(unknowns), ...known };
                 return new rpc.CreateResponse().setProperties(stateStruct(type, state));

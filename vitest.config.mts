@@ -68,7 +68,8 @@ export default defineConfig({
                     name: "real",
                     include: real,
                     globalSetup: "test/toolchain-setup.ts",
-                    maxWorkers: 2,
+                    // They wait a lot: two leave a third of two cores idle.
+                    maxWorkers: 3,
                     sequence: { groupOrder: 1 },
                     testTimeout: 600_000,
                     hookTimeout: 600_000,

@@ -48,11 +48,11 @@ export interface TestCloudOptions {
     gpuQuota?: number;
 }
 
-/** The emulated OVHcloud without clusters, its replicas one tiny server that answers 200 to everything. */
+/** The emulated OVHcloud without clusters, its replicas one tiny server that answers 200 to everything, and is idle. */
 export async function startTestCloud({ speed = 5000, gpuQuota = 16 }: TestCloudOptions = {}): Promise<TestCloud> {
     // In memory where there is such a folder: the emulator saves its state at every change.
     const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "ai-deploy-test-"));
-    const replicas = createServer((_incoming, answer) => answer.end("ok"));
+    const replicas = createServer((_incoming, answer) => answer.end("vllm:num_requests_running 0\n"));
     await new Promise<void>((resolve) => replicas.listen(0, "127.0.0.1", resolve));
     const { port } = replicas.address() as AddressInfo;
     let script: Parameters<TestCloud["script"]>[0] = {};

@@ -48,7 +48,7 @@ function run(...args: string[]): string {
 
 /** Alerts that are true whether the app answers or not. */
 const ofOtherCauses: string[] = alertNames.filter((name) =>
-    /^Vllm(CertificateExpiring|TokenRejected|FrontDoorDown|NotWaking|SleepUnknown|Unused|.*(Controller|Lease|Spend))/.test(
+    /^Vllm(CertificateExpiring|TokenRejected|FrontDoorDown|NotWaking|SleepUnknown|Unused|AppOfNoStack|.*(Controller|Lease|Spend))/.test(
         name,
     ),
 );

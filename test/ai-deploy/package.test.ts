@@ -60,7 +60,7 @@ describe("the published package", () => {
 
     it("has the provider where the stub in every state looks for it", () => {
         expect(run('console.log(Object.keys(require("pulumi-ovh-ai-deploy/dist/provider")).join())')).toBe(
-            "app,appReady,token,authorization,dataSync",
+            "app,appReady,appLeftovers,token,authorization,dataSync",
         );
     });
 

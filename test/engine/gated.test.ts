@@ -37,7 +37,7 @@ describe.sequential("a gated model beside a healthy one, real engine", () => {
         expect(said).toMatch(/accept the model's terms with the account of huggingFaceToken/);
         expect(said).not.toContain("hf_invalid_engine_test_canary");
         // Its progress was shown, from its creation on.
-        expect(said).toMatch(/\) INITIALIZING after \d+ s/);
+        expect(said).toMatch(/\) (QUEUED|INITIALIZING|SCALING) after \d+ s/);
         expect([stateOf("ministral"), stateOf("open")]).toEqual(["FAILED", "RUNNING"]);
         expect(ofType("App").sort()).toEqual(["ministral", "open"]);
         expect(ofType("AppReady")).toEqual(["open"]);

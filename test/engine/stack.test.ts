@@ -189,8 +189,8 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const all = await rules();
         expect(all.filter(({ health }) => health !== "ok")).toEqual([]);
         const alerts = new Set(all.filter(({ type }) => type === "alerting").map(({ name }) => name));
-        // The model of the sandbox does not sleep, and no controller keeps it.
-        const ofOthers = /NotWaking|SleepUnknown|Controller|Lease|SpendLimit|SpendUnknown/;
+        // The model of the sandbox does not sleep, no controller keeps it, and no front door stands before it.
+        const ofOthers = /NotWaking|SleepUnknown|Controller|Lease|SpendLimit|SpendUnknown|AppOfNoStack|FrontDoor/;
         expect(alerts).toEqual(new Set(alertNames.filter((name) => !ofOthers.test(name))));
         const firing = async () => {
             const answer = await fetch(`${stage.alertmanagerUrl}/api/v2/alerts`).catch(() => undefined);
@@ -324,6 +324,21 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         stage.configure({ "models.ministral.image": "vllm/vllm-openai:v0.13.1" });
     });
 
+    it("a renamed stack is the same one: its app gets another label, and nothing else would change", async () => {
+        await succeed(followRunbook(stage, "Rename the stack"));
+        const config = ["--stack", "renamed", "--config-file", join(stage.layout.dir, "Pulumi.renamed.yaml")];
+        const said = await succeed(stage.pulumi(["preview", "--diff", ...config]));
+        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
+        expect(said).not.toMatch(/\d+ to (create|delete|replace)/);
+        const updated = [...said.matchAll(/~ \S+:(\w+): \(update\)/g)].map(([, kind]) => kind);
+        expect(updated.sort()).toEqual(["App", "AppLeftovers"]);
+        await succeed(stage.previewNothing());
+    });
+
+    it("a stack whose state lies elsewhere is the same one", async () => {
+        await succeed(followRunbook(stage, "Move the state"));
+    });
+
     it("a scrape token that is not the platform's any more shows as up == 0", async () => {
         const outputs = (await stage.outputs()) as StackOutputs;
         const answer = await fetch(
@@ -411,21 +426,6 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         }
         expect(state).not.toContain("client-key-data");
         expect(state).not.toContain("hf_sandbox_not_a_real_token");
-    });
-
-    it("a renamed stack is the same one: its app gets another label, and nothing else would change", async () => {
-        await succeed(followRunbook(stage, "Rename the stack"));
-        const config = ["--stack", "renamed", "--config-file", join(stage.layout.dir, "Pulumi.renamed.yaml")];
-        const said = await succeed(stage.pulumi(["preview", "--diff", ...config]));
-        await succeed(stage.shell("pulumi stack rename test --stack renamed"));
-        expect(said).not.toMatch(/\d+ to (create|delete|replace)/);
-        const updated = [...said.matchAll(/~ \S+:(\w+): \(update\)/g)].map(([, kind]) => kind);
-        expect(updated.sort()).toEqual(["App", "AppLeftovers"]);
-        await succeed(stage.previewNothing());
-    });
-
-    it("a stack whose state lies elsewhere is the same one", async () => {
-        await succeed(followRunbook(stage, "Move the state"));
     });
 
     it("a state that was lost is made anew around app, cluster and release, which stay", async () => {

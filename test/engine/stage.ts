@@ -102,7 +102,9 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     const configFile = join(layout.dir, "Pulumi.test.yaml");
     let config: Record<string, unknown> = structuredClone(options.config);
     const salt = parse(readFileSync(join(__dirname, "../../Pulumi.sandbox.yaml"), "utf8")).encryptionsalt as string;
-    const writeConfig = (): void => writeFileSync(configFile, stringify({ encryptionsalt: salt, config }));
+    // Pulumi reads YAML of before 1.2: a date without quotes is none as it was written.
+    const writeConfig = (): void =>
+        writeFileSync(configFile, stringify({ encryptionsalt: salt, config }, { version: "1.1" }));
     writeConfig();
     mkdirSync(layout.pulumiState, { recursive: true });
 

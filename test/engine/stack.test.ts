@@ -301,6 +301,8 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         const refused = stage.cloud.api.requests().filter(({ status }) => status === 403);
         expect(refused.every(({ effect }) => !effect)).toBe(true);
         expect(stage.writes().length - before).toBe(refused.filter(({ method }) => method !== "GET").length);
+        // What was refused is in the state as to be looked at again; whoever may does that.
+        await succeed(stage.up());
     });
 
     it("a canary stands beside the app, says what it found, and leaves nothing", async () => {

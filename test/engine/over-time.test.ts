@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
-import { prepareByRunbook } from "./runbook";
+import { followRunbook, prepareByRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
@@ -16,7 +16,7 @@ beforeAll(async () => {
     stage = await openSandboxStage();
     olderChart = join(stage.layout.dir, "older-chart");
     makeOlder(stage.layout.chart, olderChart);
-    stage.configure({ "monitoring.chart.path": olderChart });
+    stage.configure({ "monitoring.chart.path": olderChart, "cluster.version": "1.33" });
 });
 afterAll(() => stage.close());
 
@@ -162,6 +162,19 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
                 uid: before.claims[prometheusClaim].uid,
                 capacity: "60Gi",
             });
+        await succeed(stage.previewNothing());
+    });
+
+    it("a cluster gets the next version of Kubernetes in place", async () => {
+        const [id] = stage.cloud.api.clusters();
+        const before = stage.writes().length;
+        await succeed(followRunbook(stage, "Upgrade Kubernetes"));
+        expect(stage.cloud.api.clusters()).toEqual([id]);
+        const ofCluster = stage
+            .writes()
+            .slice(before)
+            .filter((call) => !/^POST \/kube\/[^/]+\/kubeconfig/.test(call));
+        expect(ofCluster).toEqual([`POST /kube/${id}/update`]);
         await succeed(stage.previewNothing());
     });
 

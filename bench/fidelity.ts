@@ -9,6 +9,7 @@ import { calibrate, measure, type Calibration, type StreamedAnswer } from "../to
 import { simulate } from "../sandbox/vllm/virtual-time";
 import { Client, readMetrics } from "./fidelity/client";
 import { calibrationRequests, poisson, requestsOf, type PlannedRequest } from "./fidelity/load";
+import { quantile } from "./fidelity/quantile";
 import { answeredLoad, writeRecording, type Recording } from "./prediction/recording";
 import { startReal, startSimulated, type RunningServer, type Settings } from "./fidelity/servers";
 
@@ -145,11 +146,6 @@ async function run(
         "waiting, most": Math.max(...samples.map(({ waiting }) => waiting)),
     };
     return { figures, answers };
-}
-
-function quantile(values: number[], share: number): number {
-    const sorted = [...values].sort((a, b) => a - b);
-    return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
 /** Streams of requests that come alone, of some that come at a rate, and of more than the server takes at once. */

@@ -8,6 +8,7 @@ import { calibrate, measure } from "../tools/find-target/calibrate";
 import { fitBlis, type ModelShape } from "./blis/fit";
 import { predictWithBlis } from "./blis/predict";
 import { requestsOf } from "./fidelity/load";
+import { quantile } from "./fidelity/quantile";
 import { predictOurs, type PredictedRequest, type Prediction } from "./prediction/ours";
 import { readRecording, type AnsweredLoad, type Recording } from "./prediction/recording";
 
@@ -33,11 +34,6 @@ function figuresOf(load: AnsweredLoad, answers: Prediction[]): Figures {
         "e2e p95": quantile(whole, 0.95),
         "tokens/s": tokens / (end - Math.min(...sent.map((one) => one.sent))),
     };
-}
-
-function quantile(values: number[], share: number): number {
-    const sorted = [...values].sort((a, b) => a - b);
-    return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
 /** The requests of a recorded load: its prompts are made again, the times are those at which they were sent. */

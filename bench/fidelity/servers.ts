@@ -103,8 +103,9 @@ function groupCpuSeconds(group: number): number {
             try {
                 const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ").map(Number);
                 return fields[2] === group ? fields[11] + fields[12] + fields[13] + fields[14] : 0;
-            } catch {
-                return 0; // ended meanwhile
+            } catch (error) {
+                if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return 0; // ended meanwhile
+                throw error;
             }
         });
     return ticks.reduce((sum, one) => sum + one, 0) / 100;

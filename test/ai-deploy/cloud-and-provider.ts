@@ -1,4 +1,4 @@
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import { startTestCloud, type TestCloud } from "./cloud";
 import { startProvider, type ProviderProcess } from "./provider-process";
 
@@ -19,4 +19,14 @@ export function startCloudAndProvider(take: (started: CloudAndProvider) => void)
         await started.provider.close();
         await started.cloud.close();
     });
+}
+
+/** Begins each test of a file without apps. Gives an adoption label that no other test of the file has. */
+export function startEachEmpty(cloud: () => TestCloud): () => string {
+    let tests = 0;
+    beforeEach(async () => {
+        tests++;
+        await cloud().reset();
+    });
+    return () => `label-${tests}`;
 }

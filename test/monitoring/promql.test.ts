@@ -1,15 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { dashboards } from "../../src/monitoring/dashboards/all";
 import { choices, marks } from "../../src/monitoring/dashboards/panels";
-import {
-    platformMetrics,
-    recordedMetrics,
-    controllerMetrics,
-    frontDoorMetrics,
-    relayMetrics,
-    scrapeMetrics,
-    targetLabels,
-} from "../../src/monitoring/metrics";
+import { metricGroups, targetLabels } from "../../src/monitoring/metrics";
 import { metricsOf, seriesNames, type Metric } from "../../src/vllm/metrics";
 import { vllmVersions } from "../../src/vllm/versions";
 import { parsePromql } from "./promql";
@@ -31,14 +23,7 @@ const expressions: [where: string, expr: string][] = [
     ...choices.map(({ name, series }): [string, string] => [`choice ${name}`, series]),
 ];
 
-const always: Metric[] = [
-    controllerMetrics,
-    frontDoorMetrics,
-    platformMetrics,
-    recordedMetrics,
-    relayMetrics,
-    scrapeMetrics,
-].flatMap((group) => Object.values<Metric>(group));
+const always = metricGroups.flatMap((group) => Object.values<Metric>(group));
 
 describe.each(vllmVersions)("against the metrics of vLLM %s", (version) => {
     const series = new Map<string, Metric>();

@@ -12,6 +12,7 @@ import { runs, type VerifiedModel } from "./app";
 import { caution, expect, unseen, type Check } from "./check";
 import { clusterAnswers } from "./cluster";
 import { prometheusAnswers } from "./metrics";
+import { leastCertificateDays } from "./serving";
 
 /** What the checks of a front door go by. */
 export interface DoorLook {
@@ -43,9 +44,6 @@ export function doorAddresses(given: string[], { models }: Pick<Settings, "model
         }),
     );
 }
-
-/** A certificate that ends sooner should have been renewed. */
-const leastCertificateDays = 14;
 
 /**
  * Checks what a client of a model's front door sees, and who can reach it. The app is asked only while it runs, and then for

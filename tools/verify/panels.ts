@@ -1,6 +1,6 @@
 import type { KubeConfig } from "@kubernetes/client-node";
 import { CoreV1Api } from "@kubernetes/client-node";
-import * as catalogue from "../../src/monitoring/metrics";
+import { metricGroups, recordedMetrics } from "../../src/monitoring/metrics";
 import { seriesNames, serverMetrics, vllmMetrics, type Metric } from "../../src/vllm/metrics";
 import type { Prometheus } from "../prometheus";
 import { expect, unseen, type Check } from "./check";
@@ -20,19 +20,11 @@ interface Panel {
     fieldConfig?: { defaults?: { noValue?: string } };
 }
 
-const catalogued: Metric[] = [
-    ...Object.values(vllmMetrics),
-    ...Object.values(serverMetrics),
-    ...Object.values(catalogue.relayMetrics),
-    ...Object.values(catalogue.frontDoorMetrics),
-    ...Object.values(catalogue.recordedMetrics),
-    ...Object.values(catalogue.platformMetrics),
-    ...Object.values(catalogue.scrapeMetrics),
-];
+const catalogued = [vllmMetrics, serverMetrics, ...metricGroups].flatMap((group) => Object.values<Metric>(group));
 /** The metric that a series belongs to, by the name of the series. */
 const metricOf = new Map(catalogued.flatMap((metric) => seriesNames([metric]).map((name) => [name, metric] as const)));
 
-const recorded = new Set<string>(Object.values(catalogue.recordedMetrics).map(({ name }) => name));
+const recorded = new Set<string>(Object.values(recordedMetrics).map(({ name }) => name));
 
 /**
  * Checks each dashboard that Grafana has: every panel has data now, or it is known why not. A panel whose metrics are all

@@ -4,7 +4,7 @@ import { runs, type VerifiedModel } from "./app";
 import { caution, expect, type Check } from "./check";
 
 /** A certificate that ends sooner should have been renewed. */
-const leastCertificateDays = 14;
+export const leastCertificateDays = 14;
 
 /** What a model promises to those with its token. */
 export const opens = (name: string): string => `${name}: chat completion 200 with the client token`;

@@ -1,7 +1,20 @@
 /** What the monitoring measures by itself, beside vLLM's metrics (src/vllm/metrics). */
-export { controllerMetrics } from "./controller";
-export { frontDoorMetrics } from "./front-door";
-export { platformMetrics } from "./platform";
-export { recordedMetrics, type Window } from "./recorded";
-export { relayMetrics } from "./relay";
-export { scrapeMetrics, targetLabels } from "./scrape";
+import { controllerMetrics } from "./controller";
+import { frontDoorMetrics } from "./front-door";
+import { platformMetrics } from "./platform";
+import { recordedMetrics, type Window } from "./recorded";
+import { relayMetrics } from "./relay";
+import { scrapeMetrics, targetLabels } from "./scrape";
+
+export { controllerMetrics, frontDoorMetrics, platformMetrics, recordedMetrics, relayMetrics, scrapeMetrics };
+export { targetLabels, type Window };
+
+/** All of them, by who tells them. */
+export const metricGroups = [
+    scrapeMetrics,
+    platformMetrics,
+    recordedMetrics,
+    relayMetrics,
+    controllerMetrics,
+    frontDoorMetrics,
+];

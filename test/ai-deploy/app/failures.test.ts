@@ -1,23 +1,19 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { appInputs } from "./inputs";
 import type { TestCloud } from "../cloud";
-import { startCloudAndProvider } from "../cloud-and-provider";
+import { startCloudAndProvider, startEachEmpty } from "../cloud-and-provider";
 import { InitFailed, startProvider, type Bag, type ProviderProcess } from "../provider-process";
 import { Stack } from "../stack";
 
 let cloud: TestCloud;
 let provider: ProviderProcess;
-let labels = 0;
 
 startCloudAndProvider((started) => ({ cloud, provider } = started));
-beforeEach(async () => {
-    labels++;
-    await cloud.reset();
-});
+const label = startEachEmpty(() => cloud);
 
 async function failedUp(changes: Bag = {}): Promise<{ error: Error; stack: Stack }> {
     const stack = new Stack(provider);
-    const error = await stack.up(appInputs({ adoptionLabel: `label-${labels}`, ...changes })).then(
+    const error = await stack.up(appInputs({ adoptionLabel: label(), ...changes })).then(
         () => new Error("it should have failed"),
         (failed: Error) => failed,
     );

@@ -1,23 +1,18 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { check, diff } from "../../../packages/ai-deploy/src/app/leftovers";
 import { unknownValue } from "../../../packages/ai-deploy/src/values/unknown";
 import type { TestCloud } from "../cloud";
-import { startCloudAndProvider } from "../cloud-and-provider";
+import { startCloudAndProvider, startEachEmpty } from "../cloud-and-provider";
 import type { Bag, ProviderProcess } from "../provider-process";
 import { Stack } from "../stack";
 import { appInputs as inputsOf } from "./inputs";
 
 let cloud: TestCloud;
 let provider: ProviderProcess;
-let labels = 0;
 
 startCloudAndProvider((started) => ({ cloud, provider } = started));
-beforeEach(async () => {
-    labels++;
-    await cloud.reset();
-});
+const label = startEachEmpty(() => cloud);
 
-const label = (): string => `leftovers-${labels}`;
 const appInputs = (changes: Bag = {}): Bag => inputsOf({ adoptionLabel: label(), ...changes });
 
 /** What a stack has from before its app: the state of a run that was killed while it made the app. */

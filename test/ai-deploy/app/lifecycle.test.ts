@@ -1,25 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { FaultRule } from "../../../sandbox/ovhcloud/faults";
 import type { LoggedRequest } from "../../../sandbox/ovhcloud/server";
 import { appInputs as inputsOf, autoscaling } from "./inputs";
 import { startTestCloud, type TestCloud } from "../cloud";
-import { startCloudAndProvider } from "../cloud-and-provider";
+import { startCloudAndProvider, startEachEmpty } from "../cloud-and-provider";
 import { stub } from "../../../packages/ai-deploy/src/resources";
 import { InitFailed, startProvider, type Bag, type ProviderProcess } from "../provider-process";
 import { Stack } from "../stack";
 
 let cloud: TestCloud;
 let provider: ProviderProcess;
-let labels = 0;
 
 startCloudAndProvider((started) => ({ cloud, provider } = started));
-beforeEach(async () => {
-    labels++;
-    await cloud.reset();
-});
+const label = startEachEmpty(() => cloud);
 
-const appInputs = (changes: Bag = {}): Bag => inputsOf({ adoptionLabel: `label-${labels}`, ...changes });
+const appInputs = (changes: Bag = {}): Bag => inputsOf({ adoptionLabel: label(), ...changes });
 
 /** An app that runs, and the stack that has it. */
 async function upStack(changes: Bag = {}, deleteBeforeReplace = true): Promise<{ stack: Stack; id: string }> {
@@ -168,7 +164,7 @@ describe("create", () => {
         expect(error).toBeInstanceOf(InitFailed);
         expect(error.message).toMatch(/creating app test-app.*OVHcloud.*\n.*Nothing is lost/);
         expect(stack.resource).toMatchObject({
-            id: `unresolved-label-${labels}`,
+            id: `unresolved-${label()}`,
             outputs: { appId: "", state: "UNKNOWN" },
         });
         cloud.api.faults.clear();
@@ -264,7 +260,7 @@ describe("adoption", () => {
 
     it("one that cannot become what is wanted now is deleted before another is made", async () => {
         const id = await killedCreation();
-        cloud.watch(`label-${labels}`);
+        cloud.watch(label());
         const { stack } = await upStack({ region: "BHS" });
         expect(stack.resource!.id).not.toBe(id);
         expect(theApp().id).toBe(stack.resource!.id);
@@ -273,7 +269,7 @@ describe("adoption", () => {
 
     it("nor is another made beside it while it only seems to be gone", async () => {
         await killedCreation();
-        cloud.watch(`label-${labels}`);
+        cloud.watch(label());
         cloud.api.faults.add({ method: "GET", path: "/ai/app/[^/]+$", kind: "status", status: 404, times: 3 });
         const { stack } = await upStack({ region: "BHS" });
         expect(theApp().id).toBe(stack.resource!.id);
@@ -303,24 +299,24 @@ describe("adoption", () => {
     it("another stack's app is left alone", async () => {
         const { id } = await upStack();
         const other = new Stack(provider);
-        await other.up(appInputs({ adoptionLabel: `other-${labels}` }));
+        await other.up(appInputs({ adoptionLabel: `other-${label()}` }));
         expect(other.resource!.id).not.toBe(id);
         await other.destroy();
         expect(theApp().id).toBe(id);
     });
 
     it("adopt takes over the app named, and labels it", async () => {
-        const { id } = await upStack({ adoptionLabel: `elsewhere-${labels}` });
+        const { id } = await upStack({ adoptionLabel: `elsewhere-${label()}` });
         const stack = new Stack(provider);
         await stack.up(appInputs({ adopt: id }));
         expect(stack.resource!.id).toBe(id);
-        expect(cloud.labelled(`label-${labels}`).map((app) => app.id)).toEqual([id]);
+        expect(cloud.labelled(label()).map((app) => app.id)).toEqual([id]);
         expect(await stack.preview(appInputs({ adopt: id }))).toBe("same");
         expect(await stack.preview(appInputs())).toBe("same");
     });
 
     it("adopt refuses what cannot become what is wanted, and changes nothing", async () => {
-        const { id } = await upStack({ adoptionLabel: `elsewhere-${labels}` });
+        const { id } = await upStack({ adoptionLabel: `elsewhere-${label()}` });
         const since = cloud.mark();
         const error = await failure(new Stack(provider).up(appInputs({ adopt: id, region: "BHS" })));
         expect(error.message).toMatch(/differs in what cannot be changed: give the name \(test-app\), region \(GRA\)/);
@@ -553,7 +549,7 @@ describe("form", () => {
             { mountPath: "/hub/", permission: "RW", volumeSource: null, standalone: { name: "volume-1" } },
         ];
         await stack.refresh();
-        expect(stack.resource!.inputs).toMatchObject(appInputs({ adoptionLabel: `label-${labels}` }));
+        expect(stack.resource!.inputs).toMatchObject(appInputs({ adoptionLabel: label() }));
         expect(await stack.preview(appInputs())).toBe("same");
         const since = cloud.mark();
         await stack.up(appInputs());
@@ -658,7 +654,7 @@ describe("replacement", () => {
 
     it("deletes first: never two apps", async () => {
         const { stack, id } = await upStack();
-        cloud.watch(`label-${labels}`);
+        cloud.watch(label());
         await stack.up(appInputs({ region: "BHS" }));
         expect(theApp().id).not.toBe(id);
         expect(cloud.mostAlive()).toBe(1);

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { OvhClient } from "../../../packages/ai-deploy/src/api/client";
 import { resolveCredentials } from "../../../packages/ai-deploy/src/api/credentials";
 import type { Form } from "../../../sandbox/ovhcloud/forms";
 import type { TestCloud } from "../cloud";
-import { startCloudAndProvider } from "../cloud-and-provider";
+import { startCloudAndProvider, startEachEmpty } from "../cloud-and-provider";
 import type { Bag, ProviderProcess } from "../provider-process";
 import { Stack } from "../stack";
 import { appInputs as inputsOf, autoscaling } from "./inputs";
@@ -13,20 +13,16 @@ import { appInputs as inputsOf, autoscaling } from "./inputs";
 
 let cloud: TestCloud;
 let provider: ProviderProcess;
-let labels = 0;
 
 startCloudAndProvider((started) => ({ cloud, provider } = started));
-beforeEach(async () => {
-    labels++;
-    await cloud.reset();
-});
+const label = startEachEmpty(() => cloud);
 
 const limits = (replicasMin: number, replicasMax: number, changes: Bag = {}): Bag =>
     autoscaling({ replicasMin, replicasMax, ...changes });
 const night = limits(1, 2);
 const day = limits(2, 4);
 const scheduled = (changes: Bag = {}): Bag =>
-    inputsOf({ adoptionLabel: `label-${labels}`, scalingStrategy: night, otherScalings: [day], ...changes });
+    inputsOf({ adoptionLabel: label(), scalingStrategy: night, otherScalings: [day], ...changes });
 
 async function upStack(inputs: Bag): Promise<{ stack: Stack; id: string }> {
     const stack = new Stack(provider, "app");

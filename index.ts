@@ -134,5 +134,5 @@ export const models = Object.fromEntries(
 );
 export const { grafanaUrl, grafanaPassword, grafanaPortForward } = monitoring;
 export const { kubeconfig } = cluster;
-/** For DNS: addresses that outlive the cluster, of Grafana and of front doors that keep theirs. */
-export const addresses = Object.keys(cluster.keptAddresses).length > 0 ? cluster.keptAddresses : undefined;
+/** For DNS: addresses that outlive the cluster, of Grafana and of front doors that keep theirs. Without any an empty object: Pulumi warns of an output that is undefined. */
+export const addresses = cluster.keptAddresses;

@@ -4,8 +4,11 @@ import type { Effect } from "./effects";
 /** First line of the one comment that is kept up to date. Nobody sees it. */
 export const marker = "<!-- ovhcloud-llm-serving: preview -->";
 
-/** GitHub refuses a longer comment; GitLab takes a million. */
+/** GitHub refuses a longer comment or issue; GitLab takes a million. */
 export const longestComment = 65_536;
+
+/** A job's summary may have 1 MiB at GitHub, which counts bytes. */
+export const longestSummary = 400_000;
 
 /** Steps that a list shows before it is folded. */
 const shownSteps = 10;
@@ -68,7 +71,7 @@ function section(report: Report, short = false): string[] {
         ...(short ? [] : steps(report)),
         ...violations(report),
         ...advisories(report),
-        ...(cost === undefined ? [] : ["**Cost**", cost.trim()]),
+        ...(cost === undefined ? [] : ["**Cost**", costLines(cost)]),
         ...(short ? [] : folded("What the program warns of", report.warnings)),
     ];
     const nothing = ok && consequences.length === 0 && report.violations.length === 0;
@@ -147,6 +150,19 @@ function advisories({ advisories: found, advisoriesRead }: Report): string[] {
     ];
 }
 
+/** The lines of a cost as they may be: rows of a table, entries of a list, or plain text. */
+function costLines(cost: string): string {
+    const cellOf = (cell: string): string => (/^ *:?-+:? *$/.test(cell) ? cell : ` ${inline(cell)} `);
+    const lines = cost.trim().split("\n");
+    return lines
+        .map((line) => {
+            const [, cells] = /^\|(.*)\|\s*$/.exec(line) ?? [];
+            if (cells !== undefined) return `|${cells.split("|").map(cellOf).join("|")}|`;
+            return line.startsWith("- ") ? `- ${inline(line.slice(2))}` : inline(line);
+        })
+        .join("\n");
+}
+
 function folded(title: string, texts: string[]): string[] {
     return texts.length === 0 ? [] : details(`${title}: ${texts.length}`, block(texts.join("\n\n")));
 }
@@ -196,5 +212,5 @@ export function driftIssue({ stack, ok, errors, drifted, consequences }: Report)
         `Either take the change over into \`Pulumi.${inline(stack)}.yaml\`, or run \`pulumi up --refresh --stack ${inline(stack)}\`.`,
         "This issue is kept up to date nightly, and closed when nothing differs any more.",
     ];
-    return parts.flatMap(spaced).join("\n");
+    return cut(parts.flatMap(spaced).join("\n"), longestComment);
 }

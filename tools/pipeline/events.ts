@@ -49,7 +49,10 @@ export interface Events {
 /** Steps that are a part of another one. */
 const parts = ["create-replacement", "delete-replaced", "discard-replaced", "read", "read-replacement"];
 
-/** @throws Error that names the line that is no JSON */
+/** The log of a run that was killed while it wrote. The message is for people. */
+export class CutOffError extends Error {}
+
+/** @throws CutOffError that names the line that is no JSON */
 export function readEvents(log: string): Events {
     const events: Events = {
         steps: [],
@@ -72,8 +75,7 @@ function parsed(line: string, number: number): Record<string, any> {
     try {
         return JSON.parse(line) as Record<string, any>;
     } catch {
-        // Of a run that was killed while it wrote.
-        throw new Error(`line ${number} of the engine's log is no JSON: the preview was cut off; run it again`);
+        throw new CutOffError(`line ${number} of the engine's log is no JSON: the preview was cut off; run it again`);
     }
 }
 

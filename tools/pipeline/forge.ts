@@ -8,6 +8,12 @@ export interface Forge {
     closeIssue(title: string, comment: string): Promise<"closed" | "none">;
 }
 
+/** What a deployment at GitHub asks as well. */
+export interface GitHub extends Forge {
+    /** The commit of the last run of this workflow on this branch that has succeeded; undefined where there is none. */
+    lastSuccess(): Promise<string | undefined>;
+}
+
 /** What the service answered instead of success. The message is for people, and holds no token. */
 export class ForgeError extends Error {}
 
@@ -70,15 +76,17 @@ class Api {
 /**
  * GitHub, with the token of a workflow.
  * @param repository `owner/name`
- * @param login whose comments and issues are its own; those of a workflow are of `github-actions[bot]`
+ * @param workflow which one runs, as `GITHUB_WORKFLOW_REF` says: `owner/name/.github/workflows/deploy.yml@refs/heads/main`
  */
-export function gitHub(api: string, repository: string, token: string, login = "github-actions[bot]"): Forge {
+export function gitHub(api: string, repository: string, token: string, workflow?: string): GitHub {
+    const login = "github-actions[bot]";
     const headers = {
         accept: "application/vnd.github+json",
         authorization: `Bearer ${token}`,
         "x-github-api-version": "2022-11-28",
     };
-    const calls = new Api(api, headers, "the job needs `permissions: pull-requests: write` or `issues: write`");
+    const hint = "the job needs `permissions: pull-requests: write`, `issues: write` or `actions: read`";
+    const calls = new Api(api, headers, hint);
     const root = `/repos/${repository}/issues`;
     interface Entry {
         id: number;
@@ -94,6 +102,20 @@ export function gitHub(api: string, repository: string, token: string, login = "
             (issue) => issue.title === title && issue.user?.login === login && !issue.pull_request,
         );
     return {
+        async lastSuccess() {
+            const [, file, branch] = /\/([^/@]+)@refs\/heads\/(.+)$/.exec(workflow ?? "") ?? [];
+            if (file === undefined) {
+                throw new ForgeError(
+                    `GITHUB_WORKFLOW_REF is ${workflow ?? "not set"}, and names no workflow of a branch`,
+                );
+            }
+            const query = new URLSearchParams({ branch, event: "push", status: "success", per_page: "1" });
+            const { workflow_runs: runs } = await calls.call<{ workflow_runs: { head_sha: string }[] }>({
+                method: "GET",
+                path: `/repos/${repository}/actions/workflows/${file}/runs?${query.toString()}`,
+            });
+            return runs.at(0)?.head_sha;
+        },
         async keepComment(pullRequest, marker, body) {
             // Its own, not one of somebody who begins it alike.
             const own = ({ user, body: text }: Entry): boolean =>
@@ -172,15 +194,19 @@ export function gitLab(api: string, project: string, token: string): Forge {
     };
 }
 
+/** GitHub, for a job that it runs. Throws a ForgeError that says which variable is not set. */
+export function gitHubOfJob(env: Record<string, string | undefined>): GitHub {
+    const { GITHUB_API_URL = "https://api.github.com", GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_WORKFLOW_REF } = env;
+    if (!env.GITHUB_ACTIONS || !GITHUB_REPOSITORY) throw new ForgeError("this is no job of GitHub Actions");
+    if (!GITHUB_TOKEN) {
+        throw new ForgeError("GITHUB_TOKEN is not set: give the step `env: { GITHUB_TOKEN: ${{ github.token }} }`");
+    }
+    return gitHub(GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_WORKFLOW_REF);
+}
+
 /** The service that runs this job. Throws a ForgeError that says which variables it lacks. */
 export function forgeOfJob(env: Record<string, string | undefined>): Forge {
-    if (env.GITHUB_ACTIONS) {
-        const { GITHUB_API_URL = "https://api.github.com", GITHUB_REPOSITORY, GITHUB_TOKEN } = env;
-        if (!GITHUB_REPOSITORY || !GITHUB_TOKEN) {
-            throw new ForgeError("GITHUB_TOKEN is not set: give the step `env: { GITHUB_TOKEN: ${{ github.token }} }`");
-        }
-        return gitHub(GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN);
-    }
+    if (env.GITHUB_ACTIONS) return gitHubOfJob(env);
     if (env.GITLAB_CI) {
         const { CI_API_V4_URL, CI_PROJECT_ID, PIPELINE_TOKEN } = env;
         if (!CI_API_V4_URL || !CI_PROJECT_ID || !PIPELINE_TOKEN) {

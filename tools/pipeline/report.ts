@@ -39,7 +39,7 @@ export const reportSchema = z.object({
     errors: z.array(z.string()).max(200),
     warnings: z.array(z.string()).max(200),
     remarks: z.array(z.string()).max(200),
-    /** Difference of the cost as Markdown, as `npm run cost -- --against` prints it. */
+    /** Difference of the cost, as `npm run cost -- --against` prints it. */
     cost: z.string().optional(),
     /** Whether policies were asked. */
     policiesRun: z.boolean(),
@@ -82,6 +82,12 @@ export function reportOf(events: Events, { stack, policiesRun, cost }: ReportOpt
         policiesRun,
         ...(cost !== undefined && { cost }),
     };
+}
+
+/** Of a preview that has not begun, so that nothing is known of what would change. */
+export function failedReport(stack: string, errors: string[]): Report {
+    const nothing = { consequences: [], drifted: [], violations: [], advisories: [], warnings: [], remarks: [] };
+    return { stack, ok: false, ...nothing, advisoriesRead, errors, policiesRun: false };
 }
 
 /** @throws Error that says what is wrong with a report's file */

@@ -142,6 +142,7 @@ describe("one comment", () => {
                 consequences: [{ effect: "created", what: evil, interrupts: evil }],
                 violations: [{ policy: evil, level: "mandatory", resource: evil, message: evil }],
                 advisories: [{ app: evil, image: evil, ids: [evil] }],
+                cost: `| ${evil} | 1 |\n| --- | ---: |\n- ${evil}\n${evil}`,
             }),
         ]);
         // Outside of blocks and code no such thing is left.
@@ -173,6 +174,11 @@ describe("one comment", () => {
         expect(text).toContain("deleted: `App ministral`: the model stops answering for good");
         expect(text).toMatch(/Too long for a comment/);
     });
+});
+
+it("an issue on drift is never longer than GitHub takes", () => {
+    const report = { ...recordedReport("drift"), ok: false, errors: ["e".repeat(90_000)] };
+    expect(driftIssue(report)!.length).toBeLessThanOrEqual(longestComment);
 });
 
 describe("drift", () => {

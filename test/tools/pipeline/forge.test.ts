@@ -9,9 +9,11 @@ let base: string;
 let lists: Record<string, object[]>;
 let sent: { call: string; body: unknown; authorization?: string }[];
 let refuse: number | undefined;
+/** What was read, with the query. */
+let asked: string[];
 
 beforeEach(async () => {
-    [lists, sent, refuse] = [{}, [], undefined];
+    [lists, sent, refuse, asked] = [{}, [], undefined, []];
     server = createServer((request, answer) => {
         const url = new URL(request.url!, "http://127.0.0.1");
         let text = "";
@@ -21,6 +23,7 @@ beforeEach(async () => {
                 return void answer.writeHead(refuse).end('{"message":"Resource not accessible by integration"}');
             }
             if (request.method === "GET") {
+                asked.push(request.url!);
                 const page = Number(url.searchParams.get("page") ?? 1);
                 const list = lists[url.pathname];
                 const found = Array.isArray(list) ? list.slice((page - 1) * 100, page * 100) : list;
@@ -97,6 +100,21 @@ describe("GitHub", () => {
             ["POST /repos/o/r/issues/5/comments", { body: "gone" }],
             ["PATCH /repos/o/r/issues/5", { state: "closed" }],
         ]);
+    });
+
+    it("knows the commit of the last deployment that succeeded, of this workflow and branch", async () => {
+        const runs = "/repos/o/r/actions/workflows/deploy.yml/runs";
+        const ref = "o/r/.github/workflows/deploy.yml@refs/heads/main";
+        const of = (workflow?: string) => gitHub(base, "o/r", "made-up-token", workflow).lastSuccess();
+        lists[runs] = { workflow_runs: [] } as unknown as object[];
+        expect(await of(ref)).toBeUndefined();
+        lists[runs] = { workflow_runs: [{ head_sha: "0a1b2c" }] } as unknown as object[];
+        expect(await of(ref)).toBe("0a1b2c");
+        expect(asked.at(-1)).toBe(`${runs}?branch=main&event=push&status=success&per_page=1`);
+        await expect(of("o/r/.github/workflows/deploy.yml@refs/pull/7/merge")).rejects.toThrow(
+            /names no workflow of a/,
+        );
+        await expect(of(undefined)).rejects.toThrow(/GITHUB_WORKFLOW_REF is not set/);
     });
 
     it("closes nothing where nothing is open", async () => {

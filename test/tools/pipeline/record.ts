@@ -74,7 +74,8 @@ function recorded(log: string, stage: Stage): string {
             // Of what stays only the apps, whose images a report names.
             return resourcePreEvent?.metadata.op !== "same" || resourcePreEvent.metadata.type.endsWith(":App");
         })
-        .map((event) => (event.diagnosticEvent ? event : shortened(event)))
+        // What is said to people stays whole.
+        .map((event) => (event.diagnosticEvent || event.policyEvent ? event : shortened(event)))
         .map((event) =>
             JSON.stringify(event).replaceAll(stage.layout.dir, "/sandbox").replaceAll(checkout, "/checkout"),
         );

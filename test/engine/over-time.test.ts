@@ -4,21 +4,38 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
+import { defaultMonitoring } from "../../src/settings/defaults";
+import { serveCharts, type ChartRepository } from "./chart-repository";
 import { followRunbook, prepareByRunbook } from "./runbook";
 import { openSandboxStage, type Stage } from "./stage";
 
 let stage: Stage;
-let olderChart: string;
+let charts: ChartRepository;
 const annotation = "operator.prometheus.io/version";
+const olderVersion = "87.21.0";
 
-/** The committed sandbox stack, with a chart before that of the sandbox to begin with. */
+/** The committed sandbox stack, with a chart before that of the sandbox to begin with, from a repository that has both. */
 beforeAll(async () => {
     stage = await openSandboxStage();
-    olderChart = join(stage.layout.dir, "older-chart");
-    makeOlder(stage.layout.chart, olderChart);
-    stage.configure({ "monitoring.chart.path": olderChart, "cluster.version": "1.33" });
+    const older = join(stage.layout.dir, "older-chart");
+    makeOlder(stage.layout.chart, older);
+    const newer = defaultMonitoring.chart.version;
+    charts = await serveCharts(join(stage.layout.dir, "charts"), {
+        [olderVersion]: older,
+        [newer]: stage.layout.chart,
+    });
+    Object.assign(stage.env, charts.env);
+    stage.configure({
+        "monitoring.chart.path": undefined,
+        "monitoring.chart.repository": charts.url,
+        "monitoring.chart.version": olderVersion,
+        "cluster.version": "1.33",
+    });
 });
-afterAll(() => stage.close());
+afterAll(async () => {
+    await stage.close();
+    await charts.close();
+});
 
 /** A custom resource definition, in part. */
 interface Crd {
@@ -36,8 +53,6 @@ function specProperties(crd: Crd): Record<string, object> {
 /** A chart of the major version before, with definitions that lack a field and a kind. */
 function makeOlder(chart: string, folder: string): void {
     cpSync(chart, folder, { recursive: true });
-    const file = join(folder, "Chart.yaml");
-    writeFileSync(file, readFileSync(file, "utf8").replace(/^version: .*$/m, "version: 87.21.0-sandbox"));
     const crds = join(folder, "charts/crds/crds");
     for (const name of readdirSync(crds)) {
         const crd = parse(readFileSync(join(crds, name), "utf8")) as Crd;
@@ -130,14 +145,12 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
 
     it("a newer chart brings its definitions, and a larger volume grows; both are announced", async () => {
         const before = { prometheus: await prometheusUid(), claims: await claims() };
-        stage.configure({ "monitoring.chart.path": stage.layout.chart });
+        await prepareByRunbook(stage, "Upgrade the chart");
         await prepareByRunbook(stage, "Grow a volume");
         const { steps, announced, said } = await upAsAnnounced();
         // A larger volume costs more, which the rules on spend count in.
         expect(steps).toEqual(["update PrometheusRule monitoring-spend-rules", "update Release monitoring"]);
-        expect(announced).toMatch(
-            /chart 87\.21\.0-sandbox -> 88\.5\.3-sandbox, and with it the custom resource definit/,
-        );
+        expect(announced).toMatch(/chart 87\.21\.0 -> 88\.5\.3, and with it the custom resource definit/);
         expect(announced).toContain(`volume ${prometheusClaim} grows from 50Gi to 60Gi`);
         expect(said).toMatch(/10 custom resource definitions: 0\.1\.0, none -> \d/);
 

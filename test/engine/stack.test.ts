@@ -50,6 +50,14 @@ function ovhcloud(): OvhClient {
     return new OvhClient(credentials, { requestsPerMinute: 60_000 });
 }
 
+/** The sandbox has no pods: a `kubectl` that writes down what it is told, and what comes into it. Gives the file. */
+function standInForKubectl(): string {
+    const file = join(stage.layout.dir, "kubectl.txt");
+    const script = `#!/bin/bash\necho "$*" >> '${file}'\nif [[ $1 == exec ]]; then cat >> '${file}'; fi\n`;
+    writeFileSync(join(stage.layout.dir, "shell-bin/kubectl"), script, { mode: 0o755 });
+    return file;
+}
+
 /** Calls that changed an app, from the nth call of all that change anything. */
 function appWrites(from = 0): string[] {
     return stage
@@ -237,10 +245,20 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         });
         const before = await seen();
         const writes = stage.writes().length;
+        const told = standInForKubectl();
         await succeed(followRunbook(stage, "Change Grafana's password"));
         await succeed(followRunbook(stage, "Rotate the tokens"));
         const after = await seen();
         expect(after.admin.data!["admin-password"]).not.toBe(before.admin.data!["admin-password"]);
+        // Grafana is told what the Secret has now, by its input alone: no list of processes shows it.
+        const password = Buffer.from(after.admin.data!["admin-password"], "base64").toString();
+        const pod = "-n monitoring deployment/monitoring-grafana";
+        expect(readFileSync(told, "utf8").split("\n")).toEqual([
+            `exec -i ${pod} -c grafana -- grafana cli admin reset-admin-password --password-from-stdin`,
+            password,
+            `rollout restart ${pod}`,
+            "",
+        ]);
         expect(after.tokens.data!.token).not.toBe(before.tokens.data!.token);
         expect([after.admin.uid, after.tokens.uid]).toEqual([before.admin.uid, before.tokens.uid]);
         expect(after.relay.metadata).toMatchObject({

@@ -107,21 +107,18 @@ export function openAdvisories({ type, props }: Resource, exceptions: readonly E
     return open.length === 0 ? [] : [`"${image}" has known security advisories: ${open.join(", ")}`];
 }
 
-/** Why the apps of a stack are too many; undefined when they are not. */
-export function overspending(
-    resources: Resource[],
-    prices: Record<string, number | undefined>,
-    allowed: Allowed,
-): string[] {
-    const apps = resources.filter(({ type, props }) => type === app && props.desiredState !== "STOPPED");
-    const replicas = ({ props }: Resource): number => {
-        const { automatic, fixed } = (props.scalingStrategy ?? {}) as Record<
-            string,
-            Record<string, number> | undefined
-        >;
-        return automatic?.replicasMax ?? fixed?.replicas ?? 1;
-    };
-    const gpus = apps.reduce((sum, one) => sum + replicas(one) * Number(one.props.resources?.gpu ?? 0), 0);
+/** What a GPU of a flavor costs in a region, in euros per hour; undefined: not known. */
+export type GpuPrice = (flavor: string, region: string) => number | undefined;
+
+/** Why the apps of a stack are too many or too dear, a sentence each; nothing when they are not. */
+export function overspending(resources: Resource[], priceOf: GpuPrice, allowed: Allowed): string[] {
+    const apps = resources
+        .filter(({ type, props }) => type === app && props.desiredState !== "STOPPED")
+        .map(({ props }) => {
+            const { flavor, gpu = 0 } = (props.resources ?? {}) as { flavor?: string; gpu?: number };
+            return { gpus: mostReplicas(props) * gpu, price: priceOf(flavor ?? "", props.region as string) };
+        });
+    const gpus = apps.reduce((sum, one) => sum + one.gpus, 0);
     const found: string[] = [];
     if (gpus > allowed.mostGpus) {
         found.push(
@@ -129,12 +126,23 @@ export function overspending(
         );
     }
     // A price that is not known is not nothing: then the GPUs alone decide.
-    if (apps.some(({ name }) => prices[name] === undefined)) return found;
-    const euros = apps.reduce((sum, one) => sum + replicas(one) * prices[one.name]!, 0);
+    if (apps.some(({ price }) => price === undefined)) return found;
+    const euros = apps.reduce((sum, one) => sum + one.gpus * one.price!, 0);
     if (euros > allowed.mostEurosPerHour) {
         found.push(
             `the apps may cost ${euros.toFixed(2)} euros per hour, and ${allowed.mostEurosPerHour} are allowed: lower a replicas.max`,
         );
     }
     return found;
+}
+
+/** Of an app, by the scaling that it has and those that a schedule gives it at other hours. */
+function mostReplicas({ scalingStrategy, otherScalings = [] }: Record<string, any>): number {
+    const strategies = [scalingStrategy, ...(otherScalings as unknown[])] as (ScalingStrategy | undefined)[];
+    return Math.max(...strategies.map((one) => one?.automatic?.replicasMax ?? one?.fixed?.replicas ?? 1));
+}
+
+interface ScalingStrategy {
+    automatic?: { replicasMax: number };
+    fixed?: { replicas: number };
 }

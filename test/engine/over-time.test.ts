@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
+import { checkout } from "../../sandbox/layout";
 import type { PulumiRun } from "../../sandbox/pulumi-cli";
 import { defaultMonitoring } from "../../src/settings/defaults";
 import { serveCharts, type ChartRepository } from "./chart-repository";
@@ -222,5 +223,14 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
         stage.configure({ "models.ministral.vllm.extraArgs": ["--seed", "7"] });
         expect((await upAsAnnounced()).steps).toEqual(["update App ministral", "update AppReady ministral"]);
         await succeed(stage.previewNothing());
+    });
+
+    it("the policies refuse in a preview what may be too dear, by the prices of the list", async () => {
+        stage.configure({ "models.ministral.replicas.max": 16 });
+        const said = await fail(stage.preview("--policy-pack", join(checkout, "policies")));
+        expect(said).toMatch(/spend-limit/);
+        expect(said).toContain("the apps use 16 GPUs, and 8 are allowed");
+        expect(said).toContain("the apps may cost 31.97 euros per hour, and 30 are allowed");
+        stage.configure({ "models.ministral.replicas.max": undefined });
     });
 });

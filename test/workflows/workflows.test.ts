@@ -106,6 +106,26 @@ describe("deploy.yml", () => {
     });
 });
 
+describe("release.yml", () => {
+    const { jobs } = read("release.yml");
+    const [job] = Object.values(jobs);
+
+    it("publishes by who the run is, after an approval, and never with a token", () => {
+        expect(job).toMatchObject({ environment: "npm", permissions: { contents: "read", "id-token": "write" } });
+        expect(JSON.stringify(jobs)).not.toMatch(/secrets\.|NODE_AUTH_TOKEN/);
+    });
+
+    it("tests and checks before it publishes, and takes nothing from another run's cache", () => {
+        const runs = job.steps.flatMap(({ run }) => run ?? []);
+        const places = ["npm test", "supply-chain -- release", "npm publish"].map((call) =>
+            runs.findIndex((run) => run.includes(call)),
+        );
+        expect(places).toEqual([...places].sort((a, b) => a - b));
+        expect(places[0]).toBeGreaterThan(0);
+        expect(JSON.stringify(job.steps)).not.toMatch(/"cache"|actions\/cache/);
+    });
+});
+
 it("the CLI of the jobs is the sandbox's", () => {
     expect(readFileSync(join(checkout, ".pulumi.version"), "utf8").trim()).toBe(recipes.pulumi.version);
 });

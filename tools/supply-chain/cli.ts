@@ -5,10 +5,12 @@ import { parseArgs } from "node:util";
 import { printDigests } from "./digests-cli";
 import { lockfileFaults } from "./lockfile";
 import { vulnerabilities } from "./osv";
+import { prepareRelease } from "./release-cli";
 import { otherLicences, packagesOf } from "./sbom";
 
 const usage = `Usage: npm run -s supply-chain -- SBOM [--osv]
        npm run -s supply-chain -- digests [IMAGE ...] [--pin]
+       npm run -s supply-chain -- release TAG
 
 Reads a bill of materials, as \`npx @cyclonedx/cyclonedx-npm --omit dev --output-file sbom.json\` writes it, and prints each
 licence with its packages, as Markdown. Also checks package-lock.json.
@@ -19,6 +21,9 @@ licence with its packages, as Markdown. Also checks package-lock.json.
 the manifest itself, and prints the lines that pin the models' images. 1: a tag names another image than the digest beside it.
 
   --pin     sets them
+
+\`release\` looks whether packages/ai-deploy can be released as this tag says; in a job of GitHub Actions it also writes the repository
+into its package.json, which npm compares with where the job runs. 1: it cannot.
 
 Exit code: 0, 1 (a licence that is not permissive, a package without a sum, a known vulnerability), 2 (it could not be told).`;
 
@@ -32,6 +37,7 @@ async function main(): Promise<number> {
         },
     });
     if (positionals[0] === "digests") return printDigests(positionals.slice(1), values.pin);
+    if (positionals[0] === "release" && !values.help) return prepareRelease(positionals[1], process.env);
     if (values.help || positionals.length !== 1) {
         console.log(usage);
         return values.help ? 0 : 2;

@@ -50,6 +50,26 @@ describe("a front door", () => {
         expect(files).not.toContain(value.ministral.clientToken);
     });
 
+    it("is administered from its own pod alone, and takes no more memory and connections than it has", async () => {
+        const stack = await withDoor();
+        const { "envoy.json": text } = stack.find("ConfigMap", "ministral-front-door").inputs.data as Record<
+            string,
+            string
+        >;
+        const { admin, static_resources, overload_manager } = JSON.parse(text) as Record<string, any>;
+        expect(admin.address.socket_address.address).toBe("127.0.0.1");
+        const { resources } = stack.find("Deployment", "ministral-front-door").inputs.spec.template.spec.containers[0];
+        const [heap, connections] = overload_manager.resource_monitors as { typed_config: Record<string, string> }[];
+        const mebibytes = Number(heap.typed_config.max_heap_size_bytes) / 1024 ** 2;
+        expect(mebibytes).toBeGreaterThan(0);
+        expect(mebibytes).toBeLessThanOrEqual(parseInt(resources.limits.memory as string));
+        expect(Number(connections.typed_config.max_active_downstream_connections)).toBeGreaterThan(0);
+        // What others in the cluster reach of it: two pages, and nothing that ends or changes it.
+        const metrics = (static_resources.listeners as { name: string }[]).find(({ name }) => name === "metrics");
+        const paths = [...JSON.stringify(metrics).matchAll(/"prefix_rewrite":"([^"]+)"/g)].map(([, path]) => path);
+        expect(paths).toEqual(["/stats/prometheus", "/ready"]);
+    });
+
     it("is reached by those who may, waits longer than the balancer would, and shows nobody its metrics", async () => {
         const stack = await withDoor();
         const { metadata, spec } = stack.find("Service", "ministral-front-door").inputs;

@@ -102,7 +102,8 @@ export function openAdvisories({ type, props }: Resource, exceptions: readonly E
     const open = advisoriesOf(image).flatMap(({ id, fixed }) => {
         const exception = exceptions.find((one) => one.id === id);
         if (exception && exception.until >= today) return [];
-        return [`${id} (${exception ? `the exception ended on ${exception.until}, ` : ""}mended in ${fixed})`];
+        const mended = fixed === undefined ? "not mended yet" : `mended in ${fixed}`;
+        return [`${id} (${exception ? `the exception ended on ${exception.until}, ` : ""}${mended})`];
     });
     return open.length === 0 ? [] : [`"${image}" has known security advisories: ${open.join(", ")}`];
 }

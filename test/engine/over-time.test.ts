@@ -226,11 +226,12 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
     });
 
     it("the policies refuse in a preview what may be too dear, by the prices of the list", async () => {
-        stage.configure({ "models.ministral.replicas.max": 16 });
+        const limit = "limits.eurosPerMonth";
+        stage.configure({ "models.ministral.replicas.max": 16, [limit]: 30_000 });
         const said = await fail(stage.preview("--policy-pack", join(checkout, "policies")));
         expect(said).toMatch(/spend-limit/);
         expect(said).toContain("the apps use 16 GPUs, and 8 are allowed");
         expect(said).toContain("the apps may cost 31.97 euros per hour, and 30 are allowed");
-        stage.configure({ "models.ministral.replicas.max": undefined });
+        stage.configure({ "models.ministral.replicas.max": undefined, [limit]: undefined });
     });
 });

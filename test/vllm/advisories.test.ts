@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { settingsWarnings } from "../../src/settings";
-import { advisories, advisoriesOf, advisoriesRead, advisoryWarning } from "../../src/vllm/advisories";
+import { advisories, advisoriesOf, advisoriesRead, advisoryWarning, type Advisory } from "../../src/vllm/advisories";
 import { vllmVersions } from "../../src/vllm/versions";
 import { faultsOf, parse, toSet } from "../settings/config";
 import { configSet } from "../settings/pulumi-config";
@@ -52,6 +52,23 @@ describe("preview warns once for each model", () => {
             qwen: { model: "Qwen/Qwen3-8B" },
         };
         expect(warnings({ models })).toEqual([expect.stringMatching(/^models\.qwen\.image: /)]);
+    });
+
+    it("of a hole that no version mends says so, and names no command that would not help", () => {
+        const open = { id: "GHSA-aaaa-aaaa-aaaa", what: "made up" };
+        const later = { id: "GHSA-bbbb-bbbb-bbbb", fixed: "99.0.0", what: "made up" };
+        const table = advisories as Advisory[];
+        table.push(open);
+        try {
+            expect(advisoryWarning("x", "vllm/vllm-openai:v1.0.0")).toMatch(
+                /GHSA-aaaa-aaaa-aaaa is in every version: watch/,
+            );
+            expect(advisoryWarning("x", "vllm/vllm-openai:v0.13.0")).toMatch(/for the others pulumi config set --path/);
+            table.push(later);
+            expect(advisoryWarning("x", "vllm/vllm-openai:v1.0.0")).toMatch(/give an image of vLLM 99\.0\.0 or newer$/);
+        } finally {
+            table.splice(table.indexOf(open));
+        }
     });
 
     it("of another repository by the version that it needs", () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { refreshAdvisories } from "./advisories-cli";
 import { printDigests } from "./digests-cli";
 import { lockfileFaults } from "./lockfile";
 import { vulnerabilities } from "./osv";
@@ -10,6 +11,7 @@ import { otherLicences, packagesOf } from "./sbom";
 
 const usage = `Usage: npm run -s supply-chain -- SBOM [--osv]
        npm run -s supply-chain -- digests [IMAGE ...] [--pin]
+       npm run -s supply-chain -- advisories [--write]
        npm run -s supply-chain -- release TAG
 
 Reads a bill of materials, as \`npx @cyclonedx/cyclonedx-npm --omit dev --output-file sbom.json\` writes it, and prints each
@@ -22,6 +24,10 @@ the manifest itself, and prints the lines that pin the models' images. 1: a tag 
 
   --pin     sets them
 
+\`advisories\` compares the table of vLLM's security advisories (src/vllm/advisories.ts) with what osv.dev has. 1: they differ.
+
+  --write   takes over what is new and severe, and other ranges of versions
+
 \`release\` looks whether packages/ai-deploy can be released as this tag says; in a job of GitHub Actions it also writes the repository
 into its package.json, which npm compares with where the job runs. 1: it cannot.
 
@@ -33,10 +39,12 @@ async function main(): Promise<number> {
         options: {
             osv: { type: "boolean", default: false },
             pin: { type: "boolean", default: false },
+            write: { type: "boolean", default: false },
             help: { type: "boolean", short: "h", default: false },
         },
     });
     if (positionals[0] === "digests") return printDigests(positionals.slice(1), values.pin);
+    if (positionals[0] === "advisories" && !values.help) return refreshAdvisories(values.write);
     if (positionals[0] === "release" && !values.help) return prepareRelease(positionals[1], process.env);
     if (values.help || positionals.length !== 1) {
         console.log(usage);

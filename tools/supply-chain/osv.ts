@@ -31,25 +31,53 @@ export async function vulnerabilities(packages: Package[], api = osvApi): Promis
     return found;
 }
 
+/** A vulnerability as OSV describes it, in part: https://ossf.github.io/osv-schema/ */
+export interface OsvEntry {
+    id: string;
+    aliases?: string[];
+    summary?: string;
+    withdrawn?: string;
+    affected?: {
+        ranges?: { type: string; events: { introduced?: string; fixed?: string; last_affected?: string }[] }[];
+    }[];
+    database_specific?: { severity?: string };
+}
+
+/** All that is known of a Python package, whatever its version. @throws Error when OSV does not answer */
+export async function vulnerabilitiesOf(name: string, api = osvApi): Promise<OsvEntry[]> {
+    const found: OsvEntry[] = [];
+    for (let page: string | undefined = ""; page !== undefined;) {
+        const query = { package: { ecosystem: "PyPI", name }, ...(page !== "" && { page_token: page }) };
+        const answer = (await post(`${api}/v1/query`, query)) as { vulns?: OsvEntry[]; next_page_token?: string };
+        found.push(...(answer.vulns ?? []));
+        page = answer.next_page_token || undefined;
+    }
+    return found;
+}
+
 async function ask(
     api: string,
     packages: Package[],
 ): Promise<{ vulns?: { id: string }[]; next_page_token?: string }[]> {
+    const queries = packages.map(({ purl }) => ({ package: { purl } }));
+    return ((await post(`${api}/v1/querybatch`, { queries })) as { results?: object[] }).results ?? [];
+}
+
+async function post(url: string, body: object): Promise<unknown> {
+    const { origin } = new URL(url);
     let answer: Response;
     try {
-        answer = await fetch(`${api}/v1/querybatch`, {
+        answer = await fetch(url, {
             method: "POST",
             headers: { "content-type": "application/json" },
-            body: JSON.stringify({ queries: packages.map(({ purl }) => ({ package: { purl } })) }),
+            body: JSON.stringify(body),
             signal: AbortSignal.timeout(timeoutMs),
         });
     } catch (error) {
         const { cause, message } = error as Error & { cause?: { code?: string } };
-        throw new Error(
-            `no answer from ${api} (${cause?.code ?? message}): leave --osv out where it cannot be reached`,
-        );
+        throw new Error(`no answer from ${origin} (${cause?.code ?? message}): try it where it can be reached`);
     }
     const text = await answer.text();
-    if (!answer.ok) throw new Error(`${api} answered ${answer.status}: ${text.slice(0, 200)}`);
-    return (JSON.parse(text) as { results?: object[] }).results ?? [];
+    if (!answer.ok) throw new Error(`${origin} answered ${answer.status}: ${text.slice(0, 200)}`);
+    return JSON.parse(text) as unknown;
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { actionPrefix, actions } from "../../access/actors";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { resolveCredentials } from "../../packages/ai-deploy/src/api/credentials";
 import { sandboxProjectId, tokenOf } from "../../sandbox/credentials";
@@ -499,5 +500,18 @@ describe.sequential("the whole stack, real engine, real Kubernetes API, real Pro
         expect(stage.cloud.api.tokens()).toEqual([]);
         expect(stage.cloud.api.clusters()).toEqual([]);
         expect(stage.cloud.api.violations()).toEqual([]);
+    });
+
+    // The list itself was recorded (test/access/calls.json); this is the program as it is now.
+    it("nothing of all that needed a right that deployments do not have", () => {
+        const granted = actions.deploy.map((action) => actionPrefix + action);
+        const ofOthers = /preview|oauth2/;
+        const used = stage.cloud.api
+            .requests()
+            .filter(({ account, status }) => !ofOthers.test(account ?? "") && status < 400)
+            .flatMap((request) => request.actions)
+            .filter((action) => action.startsWith(actionPrefix));
+        expect(new Set(used).size).toBeGreaterThan(10);
+        expect([...new Set(used)].filter((action) => !granted.includes(action))).toEqual([]);
     });
 });

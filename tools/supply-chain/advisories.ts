@@ -21,7 +21,14 @@ export function compareAdvisories(
     since: string,
 ): AdvisoryChanges {
     const told: string[] = [];
-    const found = new Map(published.flatMap((entry) => advisoryOf(entry) ?? []).map((one) => [one.advisory.id, one]));
+    // GitHub's own entry goes before one of another database under the same alias, which does not say how severe it is.
+    const ofGitHub = ({ id }: OsvEntry): number => Number(id.startsWith("GHSA-"));
+    const found = new Map(
+        [...published]
+            .sort((a, b) => ofGitHub(a) - ofGitHub(b))
+            .flatMap((entry) => advisoryOf(entry) ?? [])
+            .map((one) => [one.advisory.id, one]),
+    );
     const kept = table.map((one): Advisory => {
         const now = found.get(one.id);
         if (!now) {

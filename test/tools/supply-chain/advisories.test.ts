@@ -61,6 +61,18 @@ describe("the table beside what is published", () => {
         expect(compare(entries)).toEqual({ table, told: [] });
     });
 
+    it("goes by GitHub's own entry where another database has the same", () => {
+        const moderate = published(fresh, { database_specific: { severity: "MODERATE" } });
+        const alias = published({ ...fresh, fixed: "0.31.0" }, { id: "PYSEC-2026-3", aliases: [fresh.id] });
+        delete alias.database_specific;
+        for (const both of [
+            [moderate, alias],
+            [alias, moderate],
+        ]) {
+            expect(compare([published(table[0]), ...both]).told).toEqual([expect.stringMatching(/^less than severe/)]);
+        }
+    });
+
     it("takes over another range, keeps its own words, and one without an end has none", () => {
         const { table: now, told } = compare([published({ ...table[0], since: "0.7.0", fixed: undefined, what: "x" })]);
         expect(now).toEqual([{ id: table[0].id, since: "0.7.0", what: "made up" }]);

@@ -6,7 +6,7 @@ export interface Priced {
     price?: number;
 }
 
-/** What is spent in a month, by model, up to a minute. */
+/** What is spent in a month, by model, those that are gone since too, up to a minute. */
 export interface MonthSpend {
     /** Such as `2026-11`, UTC. */
     month: string;
@@ -48,7 +48,8 @@ export class Spend {
             name,
             (euros[name] ?? 0) + ((minutes[name] ?? 0) / 60) * price,
         ]);
-        return (this.counted = { month, euros: Object.fromEntries(added), until: next });
+        // A model that was renamed, or taken out of the stack, has cost what it has cost.
+        return (this.counted = { month, euros: { ...euros, ...Object.fromEntries(added) }, until: next });
     }
 
     /** Where an earlier run of this program stopped counting this month; from the first minute on where none did. */

@@ -193,6 +193,20 @@ describe("limits of spend", () => {
         expect(value(spent)).toBeCloseTo(700 + 2.5);
     });
 
+    it("what a model has cost that was renamed or taken away counts on to the end of the month", async () => {
+        const { id, at, value } = await world({}, limit("scaleToMin", 1000));
+        prometheus.state.earlier = { euros: 100, ofOthers: 950, until: Date.parse("2026-11-28T11:58:00Z") / 1000 };
+        const ofBefore = 'vllm_controller_spend_euros{model="of-before",month="2026-11"}';
+        for (const when of ["2026-11-28T12:00:00Z", "2026-11-28T13:00:00Z"]) {
+            await at(when);
+            expect(value(ofBefore), when).toBe(950);
+            expect(limitsOf(id), when).toEqual([1, 1]);
+        }
+        await at("2026-12-01T00:30:00Z");
+        expect(value(ofBefore.replace("11", "12"))).toBeUndefined();
+        expect(limitsOf(id)).toEqual([1, 2]);
+    });
+
     it("warn: nothing is done", async () => {
         const { id, at, value } = await world({}, limit("warn", 10));
         const since = cloud.mark();

@@ -139,10 +139,14 @@ export function controllerOf(
     };
 }
 
-/** A Prometheus that knows of replicas of `chat`, so many at all times, and of what was counted before. */
+/** A Prometheus that knows of replicas of `chat`, so many at all times, and of what was counted before, of a model that is gone too. */
 export async function startPrometheus() {
-    const state = { replicas: 1, down: false, earlier: {} as { euros?: number; until?: number } };
+    const state = { replicas: 1, down: false, earlier: {} as { euros?: number; until?: number; ofOthers?: number } };
     const expressions: string[] = [];
+    const ofMonth = (month?: string): typeof state.earlier => {
+        const { until } = state.earlier;
+        return until !== undefined && new Date(until * 1000).toISOString().slice(0, 7) === month ? state.earlier : {};
+    };
     const server: Server = createServer((request, answer): void => {
         const { searchParams } = new URL(request.url!, "http://localhost");
         const expression = searchParams.get("query")!;
@@ -151,10 +155,11 @@ export async function startPrometheus() {
         const result = (value: number | undefined, metric = {}): object[] =>
             value === undefined ? [] : [{ metric, value: [Number(searchParams.get("time")), String(value)] }];
         const seconds = Number(/\[(\d+)s:1m\]/.exec(expression)?.[1]);
+        const { until, euros, ofOthers } = ofMonth(/month="(.*?)"/.exec(expression)?.[1]);
         const found = expression.includes("spend_until")
-            ? result(state.earlier.until)
+            ? result(until)
             : expression.includes("spend_euros")
-              ? result(state.earlier.euros, { model: "chat" })
+              ? [...result(euros, { model: "chat" }), ...result(ofOthers, { model: "of-before" })]
               : result((state.replicas * seconds) / 60, { model: "chat" });
         answer.end(JSON.stringify({ status: "success", data: { resultType: "vector", result: found } }));
     });

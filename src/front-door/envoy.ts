@@ -111,7 +111,7 @@ function socket(address: string, port: number) {
 function bootstrap(config: DoorConfig) {
     return {
         node: { id: "front-door", cluster: "front-door" },
-        admin: { address: socket("127.0.0.1", adminPort) },
+        admin: { address: socket("127.0.0.1", adminPort), ignore_global_conn_limit: true },
         dynamic_resources: { cds_config: watched(filesFolder, appFile) },
         static_resources: {
             listeners: [doorListener(config), metricsListener()],
@@ -193,8 +193,11 @@ function doorListener({ holdSeconds, tls }: DoorConfig) {
             stream_idle_timeout: `${holdSeconds + silenceSeconds}s`,
             // A client that keeps its connection comes to meet a new door.
             common_http_protocol_options: { idle_timeout: "300s", max_connection_duration: `${silenceSeconds}s` },
+            // Told with an answer, so that no request is on its way when it is closed.
+            http1_safe_max_connection_duration: true,
             http2_protocol_options: { max_concurrent_streams: 200 },
             access_log: [usageLog()],
+            local_reply_config: { mappers: [sayWhen] },
             http_filters: doorFilters(),
         },
     );
@@ -207,7 +210,9 @@ function doorListener({ holdSeconds, tls }: DoorConfig) {
     return {
         name: "door",
         address: socket("0.0.0.0", doorPort),
-        filter_chains: [{ filters: [manager], ...(tls && { transport_socket: secured }) }],
+        filter_chains: [
+            { filters: [manager], ...(tls && { transport_socket: secured, transport_socket_connect_timeout: "10s" }) },
+        ],
     };
 }
 
@@ -237,6 +242,12 @@ export const unlimited = "unlimited";
 
 /** Seconds after which a client that was turned away may ask again. */
 export const retryAfter = 30;
+
+/** Of Envoy's own 503, also where it turns away before any filter, for want of memory. */
+const sayWhen = {
+    filter: { status_code_filter: { comparison: { op: "EQ", value: { default_value: 503, runtime_key: "unused" } } } },
+    headers_to_add: added({ "retry-after": String(retryAfter) }),
+};
 
 /**
  * Counts the tokens of answers, and says what a client gets in place of others. An app that is gone answers 404, as would
@@ -293,7 +304,14 @@ function metricsListener() {
             },
         },
     );
-    return { name: "metrics", address: socket("0.0.0.0", metricsPort), filter_chains: [{ filters: [manager] }] };
+    return {
+        name: "metrics",
+        address: socket("0.0.0.0", metricsPort),
+        filter_chains: [{ filters: [manager] }],
+        // A door that is full is not dead: the kubelet would end it, and with it all that it has.
+        ignore_global_conn_limit: true,
+        bypass_overload_manager: true,
+    };
 }
 
 /**
@@ -373,6 +391,8 @@ function routeTable(clients: DoorSecrets["clients"], holdSeconds: number) {
                 name: "app",
                 domains: ["*"],
                 request_body_buffer_limit: String(keptBodyBytes),
+                // What is read along here is to be text.
+                request_headers_to_remove: ["accept-encoding"],
                 routes: [
                     ...Object.entries(clients).map(([name, client]) => consumerRoute(name, client, holdSeconds)),
                     refused({ prefix: "/v1/" }, 401, "no key, or one that is not known here", "invalid_api_key", {

@@ -1,14 +1,17 @@
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startDoor, type LocalDoor } from "../../sandbox/front-door/local-door";
 import { freePort } from "../../sandbox/http-server";
 import { ensureEnvoy } from "../../sandbox/toolchain/envoy";
-import { doorFiles, doorSecrets } from "../../src/front-door/envoy";
+import { bootstrapFile, doorFiles, doorSecrets } from "../../src/front-door/envoy";
 import { frontDoorMetrics } from "../../src/monitoring/metrics";
 import type { Metric } from "../../src/vllm/metrics";
 
@@ -172,6 +175,152 @@ describe.sequential("a request through a front door", () => {
     });
 });
 
+describe.sequential("whoever waits at a front door", () => {
+    const remaining = async () => {
+        const { name } = frontDoorMetrics.placesLeft;
+        return Number(new RegExp(`^${name}\\{.*"app".*\\} (\\d+)$`, "m").exec(await page())?.[1]);
+    };
+
+    /** So many clients whose requests are held, until they leave. */
+    async function waiting(count: number) {
+        const leaving = new AbortController();
+        answering = (response) => response.writeHead(503).end();
+        const headers = { authorization: `Bearer ${keys.search}` };
+        const init = { method: "POST", headers, body: "{}", signal: leaving.signal };
+        const answers = Array.from({ length: count }, () =>
+            fetch(`${door.url}/v1/completions`, init).then(
+                ({ status }) => status,
+                (error: Error) => error.name,
+            ),
+        );
+        return { answers, leave: () => leaving.abort() };
+    }
+
+    it("and leaves makes room for another one", async () => {
+        const { answers, leave } = await waiting(hold.maxWaiting);
+        await expect.poll(remaining).toBe(0);
+        expect((await post((response) => response.writeHead(503).end())).status).toBe(503);
+        leave();
+        expect(await Promise.all(answers)).toEqual(Array<string>(hold.maxWaiting).fill("AbortError"));
+        await expect.poll(remaining).toBe(hold.maxWaiting);
+        let times = 0;
+        const next = await post((response) =>
+            ++times < 4 ? response.writeHead(503).end() : json(response, { usage }),
+        );
+        expect(next.status).toBe(200);
+    });
+
+    it("and is answered in the end makes room at the answer's first byte, however long that lasts", async () => {
+        const { answers, leave } = await waiting(hold.maxWaiting);
+        await expect.poll(remaining).toBe(0);
+        answering = (response) => streamed(response).write(delta("one"));
+        expect(await Promise.all(answers)).toEqual(Array<number>(hold.maxWaiting).fill(200));
+        expect(await remaining()).toBe(hold.maxWaiting);
+        leave();
+    });
+});
+
+describe.sequential("a front door is not got round", () => {
+    /** What stands on the wire, and what comes back. */
+    async function raw(lines: string[], port = Number(new URL(door.url).port)): Promise<string> {
+        const socket = connect(port, "127.0.0.1");
+        socket.write([...lines, "Host: door", "", ""].join("\r\n"));
+        let text = "";
+        socket.on("data", (data) => {
+            text += data.toString("latin1");
+            if (text.includes("\r\n\r\n")) socket.end();
+        });
+        await once(socket, "close");
+        return text;
+    }
+    const status = (text: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
+    const key = `Authorization: Bearer ${keys.search}`;
+    let reached: IncomingMessage[];
+    beforeEach(() => {
+        reached = [];
+        answering = (response, request) => {
+            reached.push(request);
+            json(response, {});
+        };
+    });
+
+    it.each([
+        "/metrics",
+        "/v1",
+        "//metrics",
+        "/v1/../metrics",
+        "/v1/%2e%2e/metrics",
+        "/v1/..%2fmetrics",
+        "/v1/%2e%2e%2fmetrics",
+        "/v1/..%5cmetrics",
+        "/v1/..\\metrics",
+        "/v1/.%2e/.%2E/metrics",
+        "http://other/metrics",
+        "/V1/models",
+        "/%76%31/../metrics",
+    ])("by the path %s", async (path) => {
+        expect(status(await raw([`GET ${path} HTTP/1.1`, key]))).toBeGreaterThanOrEqual(400);
+        expect(reached).toHaveLength(0);
+    });
+
+    it.each(["//v1//models", "/v1/x/../models", "//v1//..//models", "http://other/v1/models"])(
+        "%s is /v1/models",
+        async (path) => {
+            expect(status(await raw([`GET ${path} HTTP/1.1`, key]))).toBe(200);
+            expect(reached.map(({ url }) => url)).toEqual(["/v1/models"]);
+        },
+    );
+
+    it("by two keys, none, or a method of its own", async () => {
+        expect(status(await raw(["GET /v1/models HTTP/1.1", key, `Authorization: Bearer ${keys.chat}`]))).toBe(401);
+        expect(status(await raw(["GET /v1/models HTTP/1.1", "Authorization: Bearer "]))).toBe(401);
+        expect(status(await raw(["GET /v1/models HTTP/1.1", key.replace("Bearer", "bearer")]))).toBe(401);
+        expect(status(await raw(["CONNECT /v1/models HTTP/1.1", key]))).toBeGreaterThanOrEqual(400);
+        expect(reached).toHaveLength(0);
+    });
+
+    it("by an upgrade to another protocol", async () => {
+        const lines = [
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: eA==",
+        ];
+        expect(status(await raw(["GET /v1/realtime HTTP/1.1", key, ...lines]))).toBe(403);
+        expect(reached).toHaveLength(0);
+    });
+
+    it("by headers that are longer than it takes", async () => {
+        expect(status(await raw(["GET /v1/models HTTP/1.1", key, `X-Long: ${"x".repeat(80_000)}`]))).toBe(431);
+        expect(reached).toHaveLength(0);
+    });
+
+    it("and hands on neither the client's key nor Envoy's headers", async () => {
+        const forged = ["X-Envoy-Max-Retries: 9", "X-Envoy-Retry-On: 5xx", "X-Envoy-Upstream-Rq-Timeout-Ms: 1"];
+        expect(status(await raw(["GET /v1/models HTTP/1.1", key, ...forged]))).toBe(200);
+        const { headers } = reached[0];
+        expect(headers.authorization).toBe("Bearer made-up-token");
+        expect(Object.keys(headers).filter((name) => /max-retries|retry-on|timeout-ms/.test(name))).toEqual([]);
+        expect(JSON.stringify(headers)).not.toContain(keys.search);
+    });
+
+    it("whoever speaks HTTP/2 is let in like the others", async () => {
+        const session = connectHttp2(door.url);
+        const ask = (authorization: string) =>
+            new Promise<number>((resolve, reject) => {
+                const request = session.request({ ":path": "/v1/models", authorization });
+                request.on("response", (headers) => resolve(headers[":status"]!)).on("error", reject);
+                request.resume().end();
+            });
+        try {
+            expect(await ask(`Bearer ${keys.search}`)).toBe(200);
+            expect(await ask("Bearer made-up-wrong-key")).toBe(401);
+        } finally {
+            session.destroy();
+        }
+    });
+});
+
 describe.sequential("of the answers of an app a front door counts", () => {
     /** What a consumer's counters grow by, when this is answered. */
     async function growth(answer: Answering, more: Parameters<typeof post>[1] = {}) {
@@ -224,6 +373,27 @@ describe.sequential("of the answers of an app a front door counts", () => {
         });
         expect(got.status).toBe(200);
         expect(tokens).toEqual({ prompt: 11, generated: 7, without: 0 });
+    });
+
+    it("those of an app that would compress its answers, whose refusals stay what they are", async () => {
+        const packed =
+            (status: number, content: object): Answering =>
+            (response, { headers }) => {
+                const asked = headers["accept-encoding"]?.includes("gzip");
+                response.writeHead(status, {
+                    "content-type": "application/json",
+                    ...(asked && { "content-encoding": "gzip" }),
+                });
+                response.end(asked ? gzipSync(JSON.stringify(content)) : JSON.stringify(content));
+            };
+        const { got, ...tokens } = await growth(packed(200, { usage }));
+        expect(tokens).toEqual({ prompt: 11, generated: 7, without: 0 });
+        expect(JSON.parse(got.body.toString())).toEqual({ usage });
+        const refused = await post(packed(404, { error: { type: "NotFoundError" } }));
+        expect({ status: refused.status, text: refused.body.toString() }).toMatchObject({
+            status: 404,
+            text: expect.stringContaining("NotFoundError"),
+        });
     });
 
     it("nothing that stands in a text", async () => {
@@ -327,5 +497,57 @@ describe.sequential("of the answers of an app a front door counts", () => {
 
     it("and finds nothing to complain of in its configuration, or of what came", () => {
         expect(readFileSync(door.logFile, "utf8")).not.toMatch(/deprecated|\[(error|critical)\]/i);
+    });
+});
+
+describe.sequential("a front door that is full", () => {
+    /** One more, before the same app, with something of its configuration otherwise. */
+    async function fullDoor(change: (text: string) => string, use: (full: LocalDoor) => Promise<void>): Promise<void> {
+        const { [bootstrapFile]: text, ...others } = doorFiles({
+            url: `http://127.0.0.1:${appPort}`,
+            tls: false,
+            ...hold,
+        });
+        const changed = change(text);
+        expect(changed).not.toBe(text);
+        const mounts = {
+            files: { ...others, [bootstrapFile]: changed },
+            secrets: doorSecrets({ clients: { search: { key: keys.search } }, token: "made-up-token", ...hold }),
+        };
+        const own = { dir: join(dir, "full"), port: await freePort(), program: await ensureEnvoy(console.log), mounts };
+        const full = await startDoor({ ...own, caFile: join(dir, "ca.pem"), speed });
+        try {
+            await use(full);
+        } finally {
+            await full.stop();
+            rmSync(own.dir, { recursive: true, force: true });
+        }
+    }
+    const healthy = async ({ metrics }: LocalDoor) =>
+        (await fetch(`http://${metrics}/healthz`, { signal: AbortSignal.timeout(5000) })).status;
+
+    // Else the kubelet would take it for dead, and end it with all that it has.
+    it("of connections still says that it lives, and what it does", async () => {
+        const few = (text: string) =>
+            text.replace('"max_active_downstream_connections": "5000"', '"max_active_downstream_connections": "5"');
+        await fullDoor(few, async (full) => {
+            const port = Number(new URL(full.url).port);
+            const sockets = Array.from({ length: 20 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
+            await expect.poll(() => sockets.filter(({ readyState }) => readyState === "open").length).toBe(5);
+            expect(await healthy(full)).toBe(200);
+            expect((await fetch(`http://${full.metrics}/metrics`)).status).toBe(200);
+            for (const socket of sockets) socket.destroy();
+        });
+    });
+
+    it("of memory says when to ask again, and still that it lives", async () => {
+        const little = (text: string) =>
+            text.replace(/"max_heap_size_bytes": "\d+"/, '"max_heap_size_bytes": "1000000"');
+        await fullDoor(little, async (full) => {
+            const ask = () => fetch(`${full.url}/v1/models`, { headers: { authorization: `Bearer ${keys.search}` } });
+            await expect.poll(async () => (await ask()).status).toBe(503);
+            expect((await ask()).headers.get("retry-after")).toBe("30");
+            expect(await healthy(full)).toBe(200);
+        });
     });
 });

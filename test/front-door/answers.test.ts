@@ -255,6 +255,8 @@ describe.sequential("a front door is not got round", () => {
         "/v1/..%5cmetrics",
         "/v1/..\\metrics",
         "/v1/.%2e/.%2E/metrics",
+        "/v1/..;/metrics",
+        "/v1/x/..;a=b/..;/metrics",
         "http://other/metrics",
         "/V1/models",
         "/%76%31/../metrics",

@@ -50,7 +50,9 @@ function sleepFaults(models: ReadModel[], monitoring: unknown): CrossFault[] {
     const { replicaMetrics } = (monitoring ?? {}) as { replicaMetrics?: unknown };
     const sleeper = models.find(({ settings: { replicas, schedule } }) => replicas && maySleep({ replicas, schedule }));
     if (!sleeper || replicaMetrics !== "direct") return [];
-    const fix = `give relay, or "${sleeper.name}" a replicas.min of 1: scraped directly it would never sleep`;
+    const fix =
+        `scraped directly "${sleeper.name}" would never sleep: pulumi config set --path monitoring.replicaMetrics relay, or give it ` +
+        "a replicas.min of 1";
     return [{ path: ["monitoring", "replicaMetrics"], fix }];
 }
 

@@ -11,6 +11,7 @@ import {
     overlay,
 } from "./defaults";
 import { crossChecks } from "./checks";
+import { keyOf, receiverSecrets, setting, settingOfExample, takingAway } from "./commands";
 import type { SettingsChecks } from "./checks/config";
 import { undoingVariables } from "./checks/server";
 import { nearest } from "./formats";
@@ -160,9 +161,6 @@ function prototypeKeys(value: unknown, path: string[] = []): string[][] {
     );
 }
 
-/** What is secret of a receiver, whatever its type. */
-const receiverSecrets = ["url", "password", "routingKey", "apiKey"];
-
 /** Where secrets are given. */
 function secretPaths(given: Record<string, unknown>): string[][] {
     const single = secretTexts.filter((key) => given[key]).map((key) => [key]);
@@ -281,8 +279,32 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown, secretKeys: ReadonlySe
     const key = keyOf(issue.path);
     if (issue.code === "invalid_key") return [{ key, found: "a name that does not fit", fix: issue.message }];
     const found = show(issue.path, root, secretKeys);
-    const fix = found === notSet && required[key] ? `set it: ${required[key]}` : issue.message;
-    return [{ key, found, fix }];
+    return [{ key, found, fix: fixOf(issue, root, found) }];
+}
+
+/** What would be right, with the command that sets it where one is known; of the value no more than is shown of it. */
+function fixOf({ code, path, message, ...issue }: z.core.$ZodIssue, root: unknown, found: string): string {
+    const value = valueAt(root, path);
+    if (value === undefined) {
+        const command = required[keyOf(path)] ?? settingOfExample(path);
+        return command ? `set it: ${command}` : message;
+    }
+    if (Array.isArray(value) && code === "too_small") {
+        const command = settingOfExample(path);
+        return command ? `${message}: ${command}` : message;
+    }
+    if (code !== "invalid_type") return message;
+    const { expected } = issue as z.core.$ZodIssueInvalidType;
+    if (expected === "array") {
+        const begin = takingAway(path);
+        const word = /^"([\w.:/-]+)"$/.exec(found)?.[1];
+        return word
+            ? `give a list: ${begin} && ${setting([...path, 0], word)}`
+            : `give a list, or take it away: ${begin}`;
+    }
+    if (expected !== "object" && expected !== "record") return message;
+    const names = keysAt(settingsSchema, path, root).join(", ");
+    return `give a map${names && ` of ${names}`}, or take it away: ${takingAway(path)}`;
 }
 
 function unknownKey(path: PropertyKey[], known: string[]): Fault {
@@ -343,14 +365,4 @@ function show(path: PropertyKey[], root: unknown, secretKeys: ReadonlySet<string
     if (mayBeSecret) return "[secret]";
     const text = JSON.stringify(value);
     return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
-/** A path as `pulumi config set --path` takes it. */
-function keyOf(path: PropertyKey[]): string {
-    return path.reduce<string>((key, step) => {
-        if (typeof step === "number") return `${key}[${step}]`;
-        const name = String(step);
-        if (!/^[\w-]+$/.test(name)) return `${key}[${JSON.stringify(name)}]`;
-        return key ? `${key}.${name}` : name;
-    }, "");
 }

@@ -96,7 +96,7 @@ describe("receivers", () => {
             "no channel",
             alerting({ x: { ...hook, type: "slack" } }),
             "alerting.receivers.x.channel",
-            /such as "#alerts"/,
+            /channel '#alerts'/,
         ],
         ["no address", alerting({ x: { type: "webhook", url: "example" } }), "alerting.receivers.x.url", /http\(s\)/],
         ["name", alerting({ "On Call": hook }), 'alerting.receivers["On Call"]', /lower-case/],
@@ -298,7 +298,12 @@ describe("Grafana's access", () => {
             "grafanaTlsKey",
             /config set --secret grafanaTlsKey/,
         ],
-        ["key without certificate", { grafanaTlsKey: pem("PRIVATE KEY") }, "grafanaTlsKey", /remove it/],
+        [
+            "key without certificate",
+            { grafanaTlsKey: pem("PRIVATE KEY") },
+            "grafanaTlsKey",
+            /pulumi config rm grafanaTlsKey/,
+        ],
         [
             "no sources for the ingress",
             { monitoring: { grafana: { access: "ingress", ingress: { ...ingress, issuer: "x" } } } },

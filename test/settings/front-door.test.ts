@@ -40,13 +40,23 @@ describe("a front door", () => {
             "two with one key",
             door({}, { clientKeys: { search: clientKeys.search, chat: clientKeys.search } }),
             "clientKeys.chat",
-            /key of its own/,
+            /has the key of search.*openssl rand -hex 24 \| pulumi config set/,
         ],
-        ["a limit of a stranger", door({ requestsPerMinute: { mail: 5 } }), at("requestsPerMinute.mail"), /remove it/],
+        [
+            "a limit of a stranger",
+            door({ requestsPerMinute: { mail: 5 } }),
+            at("requestsPerMinute.mail"),
+            /config rm --path/,
+        ],
         ["a limit of none", door({ requestsPerMinute: { search: 0 } }), at("requestsPerMinute.search"), /at least 1/],
         ["a wait of a day", door({ holdSeconds: 86400 }), at("holdSeconds"), /at most 3600/],
         ["a public door for nobody", door({ access: "loadBalancer" }), at("allowedSources"), /who may reach it/],
-        ["a key without a certificate", door({}, { frontDoorTlsKey: pemKey() }), "frontDoorTlsKey", /remove it/],
+        [
+            "a key without a certificate",
+            door({}, { frontDoorTlsKey: pemKey() }),
+            "frontDoorTlsKey",
+            /pulumi config rm frontDoorTlsKey/,
+        ],
     ])("%s: refused by the key as one types it", (_what, config, key, fix) => {
         expect(faultsOf(config, secretKeys)).toEqual([
             expect.objectContaining({ key, fix: expect.stringMatching(fix) as string }),

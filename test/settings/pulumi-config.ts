@@ -54,13 +54,37 @@ export function configSet(config: Config, line: string, value?: unknown): Config
     const last = steps.pop()!;
     let at = changed as Record<string | number, any>;
     steps.forEach((step, index) => {
-        at = at[step] ??= typeof (steps[index + 1] ?? last) === "number" ? [] : {};
+        const isList = typeof (steps[index + 1] ?? last) === "number";
+        at = at[step] ??= isList ? [] : {};
+        // Its own words.
+        if (typeof at !== "object") {
+            throw new Error(`could not set config: ${key}: expected ${isList ? "an array" : "a map"}`);
+        }
     });
     if (typeof last === "number" && last > ((at as unknown as unknown[]).length ?? 0)) {
         throw new Error(`no place ${last} in the list of ${key}`);
     }
     const read = isPath && /^(true|false|-?(0|[1-9]\d*))$/.test(written) ? (JSON.parse(written) as unknown) : written;
     at[last] = /^<.*>$/.test(written) ? value : read;
+    return changed;
+}
+
+/** The config after one of its commands, or several that `&&` joins, as they are pasted: `pulumi config set` or `pulumi config rm`. */
+export function configAfter(config: Config, line: string, value?: unknown): Config {
+    return line.split(" && ").reduce((before, command) => {
+        const [, key] = /^pulumi config rm (?:--path )?('[^']+'|\S+)$/.exec(command) ?? [];
+        return key === undefined ? configSet(before, command, value) : without(before, key.replace(/^'(.*)'$/, "$1"));
+    }, config);
+}
+
+/** The config without what is at this path: an entry of a list closes up; what is not there is no error. */
+export function without(config: Config, path: string): Config {
+    const changed = structuredClone(config);
+    const steps = stepsOf(path);
+    const last = steps.pop()!;
+    const at = steps.reduce<any>((value, step) => value?.[step], changed);
+    if (Array.isArray(at)) at.splice(last as number, 1);
+    else if (at) delete at[last];
     return changed;
 }
 

@@ -99,7 +99,7 @@ describe("a model's life", () => {
             "a roll-out that cannot move",
             { deploymentStrategy: { maxSurge: "0", maxUnavailable: "0%" } },
             "deploymentStrategy",
-            /raise one/,
+            /: pulumi config set --path models\.ministral\.deploymentStrategy\.maxSurge 1$/,
         ],
         ["a drain in words", { drain: "no" }, "drain", /true or false|boolean/],
         [
@@ -263,7 +263,7 @@ describe("faults", () => {
             ministral({ scaling: { cooldownSeconds: 60 } }),
             "models.ministral.scaling.cooldownSeconds",
             "60",
-            /^leave it out: only a model with replicas\.min of 0/,
+            /^only a model with replicas\.min of 0.*: pulumi config rm --path/,
         ],
         [
             "a cooldown of more than an hour",
@@ -305,7 +305,7 @@ describe("faults", () => {
             { ...ministral({ replicas: { min: 0 } }), ...monitoring({ replicaMetrics: "direct" }) },
             "monitoring.replicaMetrics",
             '"direct"',
-            /scraped directly it would never sleep/,
+            /scraped directly "ministral" would never sleep/,
         ],
         [
             "min above max",
@@ -487,8 +487,20 @@ describe("faults", () => {
             /in whole Gi or Ti/,
         ],
         ["chart", monitoring({ chart: { version: "^88" } }), "monitoring.chart.version", '"^88"', /exact version/],
-        ["not an object", { cluster: "GRA11" }, "cluster", '"GRA11"', /map of settings/],
-        ["broken JSON", { monitoring: '{"grafana":' }, "monitoring", '"{\\"grafana\\":"', /map of settings/],
+        [
+            "not an object",
+            { cluster: "GRA11" },
+            "cluster",
+            '"GRA11"',
+            /give a map of name, region|give a map of namespace/,
+        ],
+        [
+            "broken JSON",
+            { monitoring: '{"grafana":' },
+            "monitoring",
+            '"{\\"grafana\\":"',
+            /give a map of name, region|give a map of namespace/,
+        ],
     ])("%s", (_, config, key, found, fix) => {
         const faults = faultsOf(config);
         const fault = faults.find((one) => one.key === key);

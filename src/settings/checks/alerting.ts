@@ -1,3 +1,4 @@
+import { setting, takingAway } from "../commands";
 import { isMap } from "../defaults";
 import { alertingSchema, receiverSchema } from "../schema";
 import type { CrossFault } from "./config";
@@ -11,22 +12,28 @@ export function alertingFaults(config: unknown): CrossFault[] {
     for (const [tier, receivers] of Object.entries(routes)) {
         for (const [index, name] of receivers.entries()) {
             if (names.includes(name)) continue;
+            const path = ["alerting", "routes", tier, index];
             const fix =
                 names.length > 0
-                    ? `name one of alerting.receivers: ${names.join(", ")}`
-                    : "define it in alerting.receivers";
-            faults.push({ path: ["alerting", "routes", tier, index], fix });
+                    ? `name one of alerting.receivers, which are ${names.join(", ")}: ${setting(path, names[0])}`
+                    : `define it in alerting.receivers, or take it away: ${takingAway(path)}`;
+            faults.push({ path, fix });
         }
     }
     for (const name of names) {
         const receiver = receiverSchema.safeParse((raw.receivers as Record<string, unknown>)[name]).data;
         if (receiver?.type === "email" && (receiver.username === undefined) !== (receiver.password === undefined)) {
             const missing = receiver.username === undefined ? "username" : "password";
-            const fix = "give both username and password, or neither where the mail server asks for no login";
-            faults.push({ path: ["alerting", "receivers", name, missing], fix });
+            const at = ["alerting", "receivers", name];
+            const given = receiver.username === undefined ? "password" : "username";
+            const fix =
+                "give both username and password, or neither where the mail server asks for no login: " +
+                takingAway([...at, given]);
+            faults.push({ path: [...at, missing], fix });
         }
         if (!receiver || Object.values(routes).some((receivers) => receivers.includes(name))) continue;
-        const fix = "name it in a route (page, ticket, info or heartbeat), else it is told of nothing";
+        const page = ["alerting", "routes", "page", routes.page?.length ?? 0];
+        const fix = `name it in a route (page, ticket, info or heartbeat), else it is told of nothing: ${setting(page, name)}`;
         faults.push({ path: ["alerting", "receivers", name], found: "in no route", fix });
     }
     return faults;

@@ -41,7 +41,9 @@ export function clusterFaults(config: unknown): CrossFault[] {
     const network = privateShape.safeParse(raw.private).data;
     if (!network) return faults;
     if (network.vlanId === undefined) {
-        const fix = "choose a free VLAN of the vRack, 1 to 4000 (0 for none): it is fixed when the cluster is made";
+        const fix =
+            "choose a free VLAN of the vRack, 1 to 4000 (0 for none), which is fixed when the cluster is made: " +
+            "pulumi config set --path cluster.private.vlanId 100";
         faults.push({ path: ["cluster", "private", "vlanId"], fix });
     }
     const plan = planShape.safeParse(raw.plan).data ?? "free";

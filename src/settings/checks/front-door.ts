@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { setting, takingAway } from "../commands";
 import { isMap } from "../defaults";
 import { isEverywhere } from "../formats";
 import type { FrontDoorSettings, ModelSettings } from "../schema";
@@ -16,7 +17,9 @@ export function frontDoorFaults(models: ReadModel[], config: Config, now: Date):
         faults.push({ path: ["frontDoorTlsKey"], fix });
     }
     if (!certificates && config.frontDoorTlsKey !== undefined) {
-        const fix = "remove it, or give the certificate that it belongs to: models.NAME.frontDoor.certificate";
+        const fix =
+            `take it away: ${takingAway(["frontDoorTlsKey"])}, or give the certificate that it belongs to: ` +
+            "models.NAME.frontDoor.certificate";
         faults.push({ path: ["frontDoorTlsKey"], found: "a key without a certificate", fix });
     }
     return [...faults, ...doors.flatMap((door) => certificateFaults(door, config.frontDoorTlsKey, now))];
@@ -32,7 +35,7 @@ function clientFaults(
     keys: Record<string, unknown>,
 ): CrossFault[] {
     const twins = clients.flatMap((name, index) =>
-        clients.indexOf(name) < index ? [{ path: at("frontDoor", "clients", index), fix: "name each once" }] : [],
+        clients.indexOf(name) < index ? [twin(at("frontDoor", "clients", index))] : [],
     );
     const keyless = [...new Set(clients)]
         .filter((name) => !Object.hasOwn(keys, name))
@@ -43,10 +46,15 @@ function clientFaults(
     const strangers = Object.keys(requestsPerMinute)
         .filter((name) => !clients.includes(name))
         .map((name) => {
-            const fix = `remove it, or name ${name} among the clients, which are ${clients.join(", ")}`;
-            return { path: at("frontDoor", "requestsPerMinute", name), fix };
+            const path = at("frontDoor", "requestsPerMinute", name);
+            const naming = setting(at("frontDoor", "clients", clients.length), name);
+            return { path, fix: `take it away: ${takingAway(path)}, or name ${name} among the clients: ${naming}` };
         });
     return [...twins, ...keyless, ...strangers];
+}
+
+function twin(path: PropertyKey[]): CrossFault {
+    return { path, fix: `name each once: ${takingAway(path)}` };
 }
 
 function accessFaults({ frontDoor: { access, keepAddress, allowedSources }, at }: Door): CrossFault[] {
@@ -70,7 +78,9 @@ function twinKeyFaults(keys: Record<string, unknown>): CrossFault[] {
     const names = Object.keys(keys);
     return names.flatMap((name, index) => {
         const twin = names.slice(0, index).find((other) => keys[other] === keys[name]);
-        const fix = `give it a key of its own: it has that of ${twin}, so both would be counted as one`;
+        const fix =
+            `it has the key of ${twin}, so both would be counted as one: ` +
+            `openssl rand -hex 24 | pulumi config set --secret --path clientKeys.${name}`;
         return twin === undefined ? [] : [{ path: ["clientKeys", name], fix }];
     });
 }
@@ -79,11 +89,24 @@ function certificateFaults({ frontDoor, at }: Door, key: unknown, now: Date): Cr
     if (frontDoor.certificate === undefined) return [];
     const path = at("frontDoor", "certificate");
     const certificate = readCertificate(frontDoor.certificate);
+    const another = setting(path, "< chain.pem");
     if (!certificate) {
-        return [{ path, found: "no certificate that could be read", fix: "give the chain as PEM, its own first" }];
+        return [
+            {
+                path,
+                found: "no certificate that could be read",
+                fix: `give the chain as PEM, its own first: ${another}`,
+            },
+        ];
     }
     if (new Date(certificate.validTo) < now) {
-        return [{ path, found: `a certificate that ended on ${certificate.validTo}`, fix: "give one that holds" }];
+        return [
+            {
+                path,
+                found: `a certificate that ended on ${certificate.validTo}`,
+                fix: `give one that holds: ${another}`,
+            },
+        ];
     }
     if (typeof key !== "string" || belongs(certificate, key)) return [];
     const fix = "give the key of this certificate: pulumi config set --secret frontDoorTlsKey < key.pem";

@@ -1,4 +1,5 @@
 import { weightsPath } from "../../vllm/command-line";
+import { setting, takingAway } from "../commands";
 import { isMap } from "../defaults";
 import type { ModelSettings } from "../schema";
 import { readModels, type CrossFault, type ReadModel } from "./config";
@@ -36,7 +37,7 @@ function replicaFaults({ settings: { replicas, deploymentStrategy }, at }: ReadM
     }
     const { maxSurge, maxUnavailable } = deploymentStrategy ?? {};
     if (maxSurge && maxUnavailable && parseInt(maxSurge) === 0 && parseInt(maxUnavailable) === 0) {
-        const fix = "raise one of maxSurge and maxUnavailable: with both 0 no replica could ever be replaced";
+        const fix = `with both 0 no replica could ever be replaced: ${setting(at("deploymentStrategy", "maxSurge"), 1)}`;
         faults.push({ path: at("deploymentStrategy"), fix });
     }
     return faults;
@@ -52,7 +53,12 @@ function volumeFaults({ settings: { volumes = [], weights }, at }: ReadModel): C
             ? [{ path: at("volumes", index, "path"), fix: "give each volume a path of its own" }]
             : []),
         ...(name && dataStore
-            ? [{ path: at("volumes", index), fix: "keep one of name (a standalone volume) and dataStore" }]
+            ? [
+                  {
+                      path: at("volumes", index),
+                      fix: `keep one of name (a standalone volume) and dataStore: ${takingAway(at("volumes", index, "name"))}`,
+                  },
+              ]
             : []),
     ]);
 }

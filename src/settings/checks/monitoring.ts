@@ -1,3 +1,4 @@
+import { setting, takingAway } from "../commands";
 import { durationSeconds, nearest } from "../formats";
 import { monitoringSchema, type MonitoringSettings } from "../schema";
 import type { CrossFault } from "./config";
@@ -66,10 +67,16 @@ function grafanaFaults(grafana: MonitoringSettings["grafana"], keyGiven: boolean
     }
     if (access === "ingress") {
         if (!ingress) {
-            const fix = "give host and class, and an issuer of cert-manager or a certificate";
+            const fix =
+                "give host and class, and an issuer of cert-manager or a certificate: " +
+                setting(at("ingress", "host"), "grafana.example.org");
             faults.push({ path: at("ingress"), fix });
         } else if ((ingress.issuer === undefined) === (ingress.certificate === undefined)) {
-            const fix = "give one of issuer (of cert-manager) and certificate (with its key in grafanaTlsKey)";
+            const fix =
+                "give one of issuer (of cert-manager) and certificate (with its key in grafanaTlsKey): " +
+                (ingress.issuer
+                    ? takingAway(at("ingress", "issuer"))
+                    : setting(at("ingress", "certificate"), "< chain.pem"));
             faults.push({ path: at("ingress"), found: ingress.issuer ? "both" : "neither of the two", fix });
         }
     }
@@ -79,7 +86,9 @@ function grafanaFaults(grafana: MonitoringSettings["grafana"], keyGiven: boolean
         faults.push({ path: ["grafanaTlsKey"], fix });
     }
     if (!certificate && keyGiven) {
-        const fix = "remove it, or give the certificate that it belongs to: monitoring.grafana.ingress.certificate";
+        const fix =
+            `take it away: ${takingAway(["grafanaTlsKey"])}, or give the certificate that it belongs to: ` +
+            "monitoring.grafana.ingress.certificate";
         faults.push({ path: ["grafanaTlsKey"], found: "a key without a certificate", fix });
     }
     return faults;

@@ -1,5 +1,6 @@
 import { namedChoices, versionOfOptions } from "../../vllm/choices";
 import { vllmVersionOf } from "../../vllm/versions";
+import { setting, takingAway } from "../commands";
 import { isMap } from "../defaults";
 import { nearest } from "../formats";
 import type { ModelSettings } from "../schema";
@@ -13,7 +14,9 @@ export function serverFaults(model: ReadModel): CrossFault[] {
 /** Weights come from one place, and those that object storage streams by one loader only. */
 function weightsFaults({ name, settings: { model, vllm, weights }, at }: ReadModel): CrossFault[] {
     if (weights && model && /^(\/|s3:|gs:)/.test(model)) {
-        const fix = `keep one of weights and "${model}": with weights, model is the name that requests give, owner/name`;
+        const fix =
+            `keep one of weights and "${model}": with weights, model is the name that requests give, owner/name; without ` +
+            `them: ${takingAway(at("weights"))}`;
         return [{ path: at("weights"), fix }];
     }
     const format = vllm?.loadFormat;
@@ -26,7 +29,8 @@ function weightsFaults({ name, settings: { model, vllm, weights }, at }: ReadMod
 function revisionFaults({ settings: { model, revision, weights }, at }: ReadModel): CrossFault[] {
     if (revision === undefined || !(weights || /^(\/|s3:|gs:)/.test(model ?? ""))) return [];
     const from = weights ? "weights" : `the place "${model}"`;
-    return [{ path: at("revision"), fix: `leave it out: the files come from ${from}, which has no revisions` }];
+    const path = at("revision");
+    return [{ path, fix: `the files come from ${from}, which has no revisions: ${takingAway(path)}` }];
 }
 
 /** Settings whose values vLLM knows by name. */
@@ -36,7 +40,9 @@ function optionFaults({ settings: { vllm, image }, at }: ReadModel): CrossFault[
     if (!vllm) return [];
     const faults: CrossFault[] = [];
     if (vllm.enableAutoToolChoice && !vllm.toolCallParser) {
-        const fix = "name the model's parser: vLLM does not start with enableAutoToolChoice and without one";
+        const fix =
+            "name the model's parser, without which vLLM does not start with enableAutoToolChoice, or turn that off: " +
+            setting(at("vllm", "enableAutoToolChoice"), false);
         faults.push({ path: at("vllm", "toolCallParser"), fix });
     }
     // Of other versions, and of parsers that a plugin brings along, the names are not known.
@@ -69,7 +75,8 @@ function variableFaults({ raw: { env }, at }: ReadModel): CrossFault[] {
     if (!isMap(env)) return [];
     return Object.entries(undoingVariables)
         .filter(([variable]) => env[variable] !== undefined)
-        .map(([variable, reason]) => ({ path: at("env", variable), fix: `leave it out: ${reason}` }));
+        .map(([variable, reason]) => ({ reason, path: at("env", variable) }))
+        .map(({ path, reason }) => ({ path, fix: `${reason}; take it away: ${takingAway(path)}` }));
 }
 
 /** What may surprise of a model's weights. */

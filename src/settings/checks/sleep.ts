@@ -1,4 +1,5 @@
 import { vllmMetrics } from "../../vllm/metrics";
+import { takingAway } from "../commands";
 import type { ModelSettings } from "../schema";
 import { maySleep, secondsToSleep } from "../sleep";
 import type { CrossFault, ReadModel } from "./config";
@@ -15,8 +16,9 @@ function modelFaults({ settings: { replicas, schedule, scaling }, at }: ReadMode
     if (!replicas || !scaling) return [];
     if (!maySleep({ replicas, schedule })) {
         if (scaling.cooldownSeconds === undefined) return [];
-        const fix = "leave it out: only a model with replicas.min of 0, or hours with a min of 0, goes to sleep";
-        return [{ path: at("scaling", "cooldownSeconds"), fix }];
+        const path = at("scaling", "cooldownSeconds");
+        const fix = `only a model with replicas.min of 0, or hours with a min of 0, goes to sleep: ${takingAway(path)}`;
+        return [{ path, fix }];
     }
     return [...metricFaults(scaling, at), ...timeFaults(scaling, at)];
 }

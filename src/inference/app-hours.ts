@@ -17,13 +17,15 @@ export interface AppHours {
 
 /** Of a model that no controller has anything to do with: undefined. */
 export function appHours(model: ModelSettings, { action }: LimitsSettings): AppHours | undefined {
-    const { schedule, lease, replicas } = model;
+    const { schedule, lease, replicas, desiredState } = model;
     if (schedule.length === 0 && !lease && !action) return undefined;
     const scalings = everyWanted(model, action).map((limits) => ({
         ...limits,
         strategy: scalingStrategy({ ...model, replicas: limits }),
     }));
-    const settings = JSON.stringify([replicas, schedule, lease ?? null, action ?? null, scalings]);
+    // A controller that has not heard yet that it is to be stopped would start it again.
+    const stopped = desiredState === "STOPPED" ? [desiredState] : [];
+    const settings = JSON.stringify([replicas, schedule, lease ?? null, action ?? null, scalings, ...stopped]);
     return { mark: createHash("sha256").update(settings).digest("hex").slice(0, 16), scalings };
 }
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { actionPrefix, actions } from "../../access/actors";
 import type { AppInputs } from "../../packages/ai-deploy/src/app/args";
 import { createBody } from "../../packages/ai-deploy/src/app/plan";
+import { appHours } from "../../src/inference/app-hours";
 import { OvhApi } from "../../src/monitoring/pod-api";
 import type { LimitsSettings, ModelSettings } from "../../src/settings";
 import { appInputs } from "../ai-deploy/app/inputs";
@@ -235,6 +236,20 @@ describe("limits of spend", () => {
         await until(() => stateOf(cloud, id) === "RUNNING");
         await at("2026-12-01T00:31:00Z");
         expect(value('vllm_controller_applied{model="chat"}')).toBe(1);
+    });
+
+    it("stop: one that its settings stop is not started, though the controller has not heard of that yet", async () => {
+        const limits = limit("stop", 10_000);
+        const { id, at, lines } = await world({}, limits);
+        await at("2026-11-23T12:00:00Z");
+        // What `pulumi up` does for desiredState STOPPED, models before the cluster.
+        const { mark: value } = appHours(modelSettings({ desiredState: "STOPPED" }), limits)!;
+        await asAccount(cloud, "PUT", `/v1${appPath(id)}/label`, { name: "pulumi-hours", value });
+        await asAccount(cloud, "PUT", `/v1${appPath(id)}/stop`);
+        await until(() => stateOf(cloud, id) === "STOPPED");
+        await at("2026-11-23T12:00:30Z");
+        expect(stateOf(cloud, id)).toBe("STOPPED");
+        expect(lines.at(-1)).toMatch(/left alone/);
     });
 
     it("while nobody knows what is spent, nothing is started or made larger", async () => {

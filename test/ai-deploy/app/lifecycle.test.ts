@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { FaultRule } from "../../../sandbox/ovhcloud/faults";
 import type { LoggedRequest } from "../../../sandbox/ovhcloud/server";
 import { appInputs as inputsOf, autoscaling } from "./inputs";
-import { startTestCloud, type TestCloud } from "../cloud";
+import { projectId, startTestCloud, type TestCloud } from "../cloud";
 import { startCloudAndProvider, startEachEmpty } from "../cloud-and-provider";
 import { stub } from "../../../packages/ai-deploy/src/resources";
 import { InitFailed, startProvider, type Bag, type ProviderProcess } from "../provider-process";
@@ -761,6 +761,24 @@ describe("delete", () => {
         await stack.destroy();
         expect(cloud.api.apps()).toEqual([]);
         expect(writes(since())).toEqual([`PUT /ai/app/${id}/stop`, `DELETE /ai/app/${id}`]);
+    });
+
+    it("an app that somebody starts before it is deleted is stopped again, not left to run until it is forced", async () => {
+        const { stack, id } = await upStack();
+        const since = cloud.mark();
+        cloud.api.faults.add({ method: "DELETE", path: "/ai/app", kind: "status", status: 503 });
+        const destroyed = stack.destroy();
+        while (theApp().state !== "STOPPED") await sleep(1);
+        await fetch(`${cloud.api.url}/cloud/project/${projectId}/ai/app/${id}/start`, {
+            method: "PUT",
+            headers: { authorization: `Bearer ${cloud.accessToken}` },
+        });
+        cloud.api.faults.clear();
+        await destroyed;
+        expect(cloud.api.apps()).toEqual([]);
+        const calls = writes(since());
+        expect(calls.filter((call) => call.includes("force"))).toEqual([]);
+        expect(calls.filter((call) => call === `PUT /ai/app/${id}/stop`)).toHaveLength(2);
     });
 
     it("gone already is success", async () => {

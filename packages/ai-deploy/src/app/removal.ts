@@ -41,6 +41,8 @@ async function stopAndDelete(task: Task<Labelled>, id: string): Promise<void> {
                     await client.put(`${base}/stop`);
                     stopped = true;
                 } else if (["STOPPED", "FAILED", "ERROR"].includes(state) && !deleted) {
+                    // Whoever else may start it can do so before it is deleted: it is stopped again then.
+                    stopped = false;
                     // Not found, though it was seen just now: the next look tells.
                     deleted = await client.delete(base);
                 } else if (performance.now() > forceAt && state !== "DELETING") {

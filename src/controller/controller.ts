@@ -135,7 +135,6 @@ export class Controller {
         if (!this.spend || !limit) return { known: true };
         try {
             this.spent = await this.spend.upTo(this.now());
-            this.spendKnown = true;
         } catch (error) {
             this.spendKnown = false;
             this.count("prometheus");
@@ -144,6 +143,13 @@ export class Controller {
         }
         const total = totalOf(this.spent);
         const reached = total >= limit.eurosPerMonth;
+        const unpriced = this.config.models.filter(({ price }) => price === undefined);
+        this.spendKnown = reached || unpriced.length === 0;
+        if (!this.spendKnown) {
+            const settings = unpriced.map(({ name }) => `models.${name}.replicaPrice`).join(" and ");
+            this.say("spend", `is not known: a replica has no price, and ${settings} not set`);
+            return { known: false };
+        }
         this.say("spend", reached ? `has reached ${limit.eurosPerMonth} euros: ${limit.action}` : "is below its limit");
         return { known: true, action: reached ? limit.action : undefined };
     }
@@ -286,7 +292,10 @@ export const ownMetrics = {
     vllm_controller_spend_euros: ["gauge", "What the replicas have cost this month."],
     vllm_controller_spend_until_timestamp_seconds: ["gauge", "Up to when this month's cost is counted."],
     vllm_controller_spend_limit_euros: ["gauge", "What they may cost in a month."],
-    vllm_controller_spend_known: ["gauge", "1 when Prometheus told what is spent, else 0."],
+    vllm_controller_spend_known: [
+        "gauge",
+        "1 when it is known what is spent, else 0: Prometheus does not tell, or a price is missing.",
+    ],
     vllm_controller_unowned_app_replicas: ["gauge", "Billed replicas of an app that no stack has made."],
     vllm_controller_unowned_app_euros_per_hour: ["gauge", "What it costs, where the price of its flavor is known."],
     process_start_time_seconds: ["gauge", "Start of the controller."],

@@ -208,6 +208,24 @@ describe("limits of spend", () => {
         expect(limitsOf(id)).toEqual([1, 2]);
     });
 
+    it("without the price of a replica it is not known what is spent, unless the rest has reached the limit", async () => {
+        const settings = modelSettings();
+        const limits = limit("stop", 10);
+        const app = await runningApp(cloud, settings, limits);
+        const unpriced = () => controllerOf(cloud, app, credential, { settings, limits });
+        const { at, value, lines } = unpriced();
+        await at("2026-11-23T12:00:00Z");
+        expect(value("vllm_controller_spend_known")).toBe(0);
+        expect(lines.join()).toContain("models.chat.replicaPrice");
+        expect(stateOf(cloud, app.id)).toBe("RUNNING");
+
+        prometheus.state.earlier = { ofOthers: 11, until: Date.parse("2026-11-23T11:58:00Z") / 1000 };
+        const next = unpriced();
+        await next.at("2026-11-23T12:00:00Z");
+        expect(next.value("vllm_controller_spend_known")).toBe(1);
+        await until(() => stateOf(cloud, app.id) === "STOPPED");
+    });
+
     it("warn: nothing is done", async () => {
         const { id, at, value } = await world({}, limit("warn", 10));
         const since = cloud.mark();

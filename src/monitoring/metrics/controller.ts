@@ -125,6 +125,6 @@ export const controllerMetrics = {
         labels: [],
         max: 1,
         when: "limits.action",
-        meaning: "1 when Prometheus told what is spent, else 0.",
+        meaning: "1 when it is known what is spent, else 0: Prometheus does not tell, or a price is missing.",
     },
 } as const satisfies Record<string, Metric>;

@@ -72,7 +72,7 @@ export function spendLimitAlert(action: SpendAction, runbooks: string): AlertRul
             expr: `${known} == 0 or on () absent(${gauge(controller.spendKnown, {})})`,
             for: "30m",
             summary: "Nobody knows what this month has cost: the limit of spend is not kept.",
-            description: "The controller cannot ask Prometheus, or does not run.",
+            description: "The controller cannot ask Prometheus, has no price of a replica, or does not run.",
         }),
     ];
 }

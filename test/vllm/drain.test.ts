@@ -18,6 +18,7 @@ require("node:http").createServer((request, answer) => {
         answer.write("answered");
         return setTimeout(() => answer.end(" late"), 8000);
     }
+    if (request.url === "/crash") process.exit(9);
     if (request.url !== "/metrics") return answer.end("answered");
     const page = pages[Math.min(looks++, pages.length - 1)];
     if (page === "cut") return request.socket.destroy();
@@ -107,6 +108,15 @@ describe.concurrent("a server that is drained", () => {
         await listens;
         child.kill("SIGTERM");
         expect(await ended).toMatchObject({ code: 5 });
+    });
+
+    it("that crashes meanwhile is not waited for: its exit code is handed on", async () => {
+        const { child, url, listens, ended } = await start(60, [1]);
+        await listens;
+        child.kill("SIGTERM");
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        await expect(fetch(`${url}/crash`)).rejects.toThrow();
+        expect(await ended).toMatchObject({ code: 9 });
     });
 
     it("that ends by itself hands on how", async () => {

@@ -12,12 +12,12 @@ export function keyOf(path: PropertyKey[]): string {
 }
 
 /** The command that sets it to this. */
-export function setting(path: PropertyKey[], value: string | number | boolean): string {
+export function setCommand(path: PropertyKey[], value: string | number | boolean): string {
     return `pulumi config set ${option(path)} ${value}`;
 }
 
 /** The command that takes it away, be it set or not. */
-export function takingAway(path: PropertyKey[]): string {
+export function removeCommand(path: PropertyKey[]): string {
     return `pulumi config rm ${option(path)}`;
 }
 
@@ -25,8 +25,12 @@ function option(path: PropertyKey[]): string {
     return path.length > 1 ? `--path ${shellPath(keyOf(path))}` : keyOf(path);
 }
 
-/** Values of settings that have to be set and have no default, by the last two names of their paths; of a list its first. */
+/**
+ * Values of settings that have to be set and have no default, by the last two names of their paths, those of one's own left out;
+ * of a list its first.
+ */
 const examples: Record<string, string> = {
+    "models.model": "Qwen/Qwen3-14B",
     "frontDoor.clients": "search",
     "schedule.days": "mon-fri",
     "schedule.from": "08:00",
@@ -43,7 +47,6 @@ const examples: Record<string, string> = {
     "weights.container": "my-weights",
     "autoscale.min": "3",
     "autoscale.max": "6",
-    "private.vlanId": "100",
     "ingress.host": "grafana.example.org",
     "ingress.class": "nginx",
     "receivers.type": "webhook",
@@ -57,13 +60,14 @@ const examples: Record<string, string> = {
 export const receiverSecrets = ["url", "password", "routingKey", "apiKey"];
 
 /** The command that sets what is not set and has to be, with a value that is taken; undefined where there is a default. */
-export function settingOfExample(path: PropertyKey[]): string | undefined {
+export function exampleCommand(path: PropertyKey[]): string | undefined {
     const names = path.filter((step) => typeof step !== "number").map(String);
     const last = names.at(-1)!;
     if (names[0] === "alerting" && receiverSecrets.includes(last)) {
         return `pulumi config set --secret --path ${shellPath(keyOf(path))} (it asks for it)`;
     }
-    const example = examples[`${names[0] === "alerting" ? "receivers" : names.at(-2)}.${last}`];
+    const ofOwnName = { alerting: "receivers", models: names.length === 3 ? "models" : undefined }[names[0]];
+    const example = examples[`${ofOwnName ?? names.at(-2)}.${last}`];
     if (example === undefined) return undefined;
-    return setting(last === "clients" ? [...path, 0] : path, example.startsWith("#") ? `'${example}'` : example);
+    return setCommand(last === "clients" ? [...path, 0] : path, example.startsWith("#") ? `'${example}'` : example);
 }

@@ -11,7 +11,7 @@ import {
     overlay,
 } from "./defaults";
 import { crossChecks } from "./checks";
-import { keyOf, receiverSecrets, setting, settingOfExample, takingAway } from "./commands";
+import { exampleCommand, keyOf, receiverSecrets, removeCommand, setCommand } from "./commands";
 import type { SettingsChecks } from "./checks/config";
 import { undoingVariables } from "./checks/server";
 import { nearest } from "./formats";
@@ -286,25 +286,27 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown, secretKeys: ReadonlySe
 function fixOf({ code, path, message, ...issue }: z.core.$ZodIssue, root: unknown, found: string): string {
     const value = valueAt(root, path);
     if (value === undefined) {
-        const command = required[keyOf(path)] ?? settingOfExample(path);
-        return command ? `set it: ${command}` : message;
+        const command = required[keyOf(path)] ?? exampleCommand(path);
+        // A sentence of the schema's own says more than what kind of value it is.
+        const isKind = Object.values(nouns).some((noun) => message.startsWith(`give ${noun}`));
+        return command ? `${isKind || required[keyOf(path)] ? "set it" : message}: ${command}` : message;
     }
     if (Array.isArray(value) && code === "too_small") {
-        const command = settingOfExample(path);
+        const command = exampleCommand(path);
         return command ? `${message}: ${command}` : message;
     }
     if (code !== "invalid_type") return message;
     const { expected } = issue as z.core.$ZodIssueInvalidType;
     if (expected === "array") {
-        const begin = takingAway(path);
+        const begin = removeCommand(path);
         const word = /^"([\w.:/-]+)"$/.exec(found)?.[1];
         return word
-            ? `give a list: ${begin} && ${setting([...path, 0], word)}`
+            ? `give a list: ${begin} && ${setCommand([...path, 0], word)}`
             : `give a list, or take it away: ${begin}`;
     }
     if (expected !== "object" && expected !== "record") return message;
     const names = keysAt(settingsSchema, path, root).join(", ");
-    return `give a map${names && ` of ${names}`}, or take it away: ${takingAway(path)}`;
+    return `give a map${names && ` of ${names}`}, or take it away: ${removeCommand(path)}`;
 }
 
 function unknownKey(path: PropertyKey[], known: string[]): Fault {

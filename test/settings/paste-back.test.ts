@@ -109,17 +109,26 @@ describe("what has to be set and is not is told with a command that sets it", ()
         // projectId and the token have words of their own in place of a value.
         .filter(([path]) => path.includes("."));
 
-    it.each([...examples, ...inReceivers])("%s", (path, config) => {
-        const fault = faultsOf(config, secretKeys).find(({ key }) => key === path)!;
-        expect(fault.found).toBe("not set");
-        const asked = fault.fix.endsWith(" (it asks for it)");
-        const [line] = /pulumi config set .*$/.exec(fault.fix)!;
-        const value =
-            receivers[(valueOf(config, path) as { type: string } | undefined)?.type ?? ""]?.[path.split(".").at(-1)!];
-        const pasted = asked ? `${line.replace(" (it asks for it)", "")} <secret>` : line;
-        const secret = value ?? path.split(".").at(-1);
-        expect(faultsOf(configAfter(config, pasted, secret), secretKeys).filter(({ key }) => key === path)).toEqual([]);
-    });
+    const second = { ...toSet, models: { ministral: {}, second: { protect: true } } };
+
+    it.each([["models.second.model", second] as [string, Record<string, unknown>], ...examples, ...inReceivers])(
+        "%s",
+        (path, config) => {
+            const fault = faultsOf(config, secretKeys).find(({ key }) => key === path)!;
+            expect(fault.found).toBe("not set");
+            const asked = fault.fix.endsWith(" (it asks for it)");
+            const [line] = /pulumi config set .*$/.exec(fault.fix)!;
+            const value =
+                receivers[(valueOf(config, path) as { type: string } | undefined)?.type ?? ""]?.[
+                    path.split(".").at(-1)!
+                ];
+            const pasted = asked ? `${line.replace(" (it asks for it)", "")} <secret>` : line;
+            const secret = value ?? path.split(".").at(-1);
+            expect(faultsOf(configAfter(config, pasted, secret), secretKeys).filter(({ key }) => key === path)).toEqual(
+                [],
+            );
+        },
+    );
 
     function valueOf(config: Record<string, unknown>, path: string): unknown {
         return path
@@ -140,6 +149,7 @@ describe("a word where a list or a map belongs", () => {
         ["monitoring.grafana.allowedSources", "198.51.100.0/24"],
         ["limits", 4000],
         ["alerting.routes.page", "oncall"],
+        ["alerting.receivers", ["oncall"]],
     ])("%s: %j", (path, value, key = path) => {
         const steps = path.split(".");
         const config = structuredClone(toSet) as Record<string, any>;

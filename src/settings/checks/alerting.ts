@@ -1,4 +1,4 @@
-import { setting, takingAway } from "../commands";
+import { removeCommand, setCommand } from "../commands";
 import { isMap } from "../defaults";
 import { alertingSchema, receiverSchema } from "../schema";
 import type { CrossFault } from "./config";
@@ -15,8 +15,8 @@ export function alertingFaults(config: unknown): CrossFault[] {
             const path = ["alerting", "routes", tier, index];
             const fix =
                 names.length > 0
-                    ? `name one of alerting.receivers, which are ${names.join(", ")}: ${setting(path, names[0])}`
-                    : `define it in alerting.receivers, or take it away: ${takingAway(path)}`;
+                    ? `name one of alerting.receivers, which are ${names.join(", ")}: ${setCommand(path, names[0])}`
+                    : `define it in alerting.receivers, or take it away: ${removeCommand(path)}`;
             faults.push({ path, fix });
         }
     }
@@ -28,12 +28,12 @@ export function alertingFaults(config: unknown): CrossFault[] {
             const given = receiver.username === undefined ? "password" : "username";
             const fix =
                 "give both username and password, or neither where the mail server asks for no login: " +
-                takingAway([...at, given]);
+                removeCommand([...at, given]);
             faults.push({ path: [...at, missing], fix });
         }
         if (!receiver || Object.values(routes).some((receivers) => receivers.includes(name))) continue;
         const page = ["alerting", "routes", "page", routes.page?.length ?? 0];
-        const fix = `name it in a route (page, ticket, info or heartbeat), else it is told of nothing: ${setting(page, name)}`;
+        const fix = `name it in a route (page, ticket, info or heartbeat), else it is told of nothing: ${setCommand(page, name)}`;
         faults.push({ path: ["alerting", "receivers", name], found: "in no route", fix });
     }
     return faults;

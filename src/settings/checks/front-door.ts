@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { setting, takingAway } from "../commands";
+import { removeCommand, setCommand } from "../commands";
 import { isMap } from "../defaults";
 import { isEverywhere } from "../formats";
 import type { FrontDoorSettings, ModelSettings } from "../schema";
@@ -18,7 +18,7 @@ export function frontDoorFaults(models: ReadModel[], config: Config, now: Date):
     }
     if (!certificates && config.frontDoorTlsKey !== undefined) {
         const fix =
-            `take it away: ${takingAway(["frontDoorTlsKey"])}, or give the certificate that it belongs to: ` +
+            `take it away: ${removeCommand(["frontDoorTlsKey"])}, or give the certificate that it belongs to: ` +
             "models.NAME.frontDoor.certificate";
         faults.push({ path: ["frontDoorTlsKey"], found: "a key without a certificate", fix });
     }
@@ -34,9 +34,10 @@ function clientFaults(
     { frontDoor: { clients, requestsPerMinute }, at }: Door,
     keys: Record<string, unknown>,
 ): CrossFault[] {
-    const twins = clients.flatMap((name, index) =>
-        clients.indexOf(name) < index ? [twin(at("frontDoor", "clients", index))] : [],
-    );
+    const twins = clients
+        .map((name, index) => ({ first: clients.indexOf(name), index, path: at("frontDoor", "clients", index) }))
+        .filter(({ first, index }) => first < index)
+        .map(({ path }) => ({ path, fix: `name each once: ${removeCommand(path)}` }));
     const keyless = [...new Set(clients)]
         .filter((name) => !Object.hasOwn(keys, name))
         .map((name) => {
@@ -47,14 +48,10 @@ function clientFaults(
         .filter((name) => !clients.includes(name))
         .map((name) => {
             const path = at("frontDoor", "requestsPerMinute", name);
-            const naming = setting(at("frontDoor", "clients", clients.length), name);
-            return { path, fix: `take it away: ${takingAway(path)}, or name ${name} among the clients: ${naming}` };
+            const naming = setCommand(at("frontDoor", "clients", clients.length), name);
+            return { path, fix: `take it away: ${removeCommand(path)}, or name ${name} among the clients: ${naming}` };
         });
     return [...twins, ...keyless, ...strangers];
-}
-
-function twin(path: PropertyKey[]): CrossFault {
-    return { path, fix: `name each once: ${takingAway(path)}` };
 }
 
 function accessFaults({ frontDoor: { access, keepAddress, allowedSources }, at }: Door): CrossFault[] {
@@ -89,7 +86,7 @@ function certificateFaults({ frontDoor, at }: Door, key: unknown, now: Date): Cr
     if (frontDoor.certificate === undefined) return [];
     const path = at("frontDoor", "certificate");
     const certificate = readCertificate(frontDoor.certificate);
-    const another = setting(path, "< chain.pem");
+    const another = setCommand(path, "< chain.pem");
     if (!certificate) {
         return [
             {

@@ -1,5 +1,5 @@
 import { weightsPath } from "../../vllm/command-line";
-import { setting, takingAway } from "../commands";
+import { removeCommand, setCommand } from "../commands";
 import { isMap } from "../defaults";
 import type { ModelSettings } from "../schema";
 import { readModels, type CrossFault, type ReadModel } from "./config";
@@ -37,7 +37,7 @@ function replicaFaults({ settings: { replicas, deploymentStrategy }, at }: ReadM
     }
     const { maxSurge, maxUnavailable } = deploymentStrategy ?? {};
     if (maxSurge && maxUnavailable && parseInt(maxSurge) === 0 && parseInt(maxUnavailable) === 0) {
-        const fix = `with both 0 no replica could ever be replaced: ${setting(at("deploymentStrategy", "maxSurge"), 1)}`;
+        const fix = `with both 0 no replica could ever be replaced: ${setCommand(at("deploymentStrategy", "maxSurge"), 1)}`;
         faults.push({ path: at("deploymentStrategy"), fix });
     }
     return faults;
@@ -56,7 +56,7 @@ function volumeFaults({ settings: { volumes = [], weights }, at }: ReadModel): C
             ? [
                   {
                       path: at("volumes", index),
-                      fix: `keep one of name (a standalone volume) and dataStore: ${takingAway(at("volumes", index, "name"))}`,
+                      fix: `keep one of name (a standalone volume) and dataStore: ${removeCommand(at("volumes", index, "name"))}`,
                   },
               ]
             : []),

@@ -1,4 +1,4 @@
-import { setting, takingAway } from "../commands";
+import { removeCommand, setCommand } from "../commands";
 import { durationSeconds, nearest } from "../formats";
 import { monitoringSchema, type MonitoringSettings } from "../schema";
 import type { CrossFault } from "./config";
@@ -69,14 +69,14 @@ function grafanaFaults(grafana: MonitoringSettings["grafana"], keyGiven: boolean
         if (!ingress) {
             const fix =
                 "give host and class, and an issuer of cert-manager or a certificate: " +
-                setting(at("ingress", "host"), "grafana.example.org");
+                setCommand(at("ingress", "host"), "grafana.example.org");
             faults.push({ path: at("ingress"), fix });
         } else if ((ingress.issuer === undefined) === (ingress.certificate === undefined)) {
             const fix =
                 "give one of issuer (of cert-manager) and certificate (with its key in grafanaTlsKey): " +
                 (ingress.issuer
-                    ? takingAway(at("ingress", "issuer"))
-                    : setting(at("ingress", "certificate"), "< chain.pem"));
+                    ? removeCommand(at("ingress", "issuer"))
+                    : setCommand(at("ingress", "certificate"), "< chain.pem"));
             faults.push({ path: at("ingress"), found: ingress.issuer ? "both" : "neither of the two", fix });
         }
     }
@@ -87,7 +87,7 @@ function grafanaFaults(grafana: MonitoringSettings["grafana"], keyGiven: boolean
     }
     if (!certificate && keyGiven) {
         const fix =
-            `take it away: ${takingAway(["grafanaTlsKey"])}, or give the certificate that it belongs to: ` +
+            `take it away: ${removeCommand(["grafanaTlsKey"])}, or give the certificate that it belongs to: ` +
             "monitoring.grafana.ingress.certificate";
         faults.push({ path: ["grafanaTlsKey"], found: "a key without a certificate", fix });
     }

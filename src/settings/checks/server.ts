@@ -1,6 +1,6 @@
 import { namedChoices, versionOfOptions } from "../../vllm/choices";
 import { vllmVersionOf } from "../../vllm/versions";
-import { setting, takingAway } from "../commands";
+import { removeCommand, setCommand } from "../commands";
 import { isMap } from "../defaults";
 import { nearest } from "../formats";
 import type { ModelSettings } from "../schema";
@@ -16,7 +16,7 @@ function weightsFaults({ name, settings: { model, vllm, weights }, at }: ReadMod
     if (weights && model && /^(\/|s3:|gs:)/.test(model)) {
         const fix =
             `keep one of weights and "${model}": with weights, model is the name that requests give, owner/name; without ` +
-            `them: ${takingAway(at("weights"))}`;
+            `them: ${removeCommand(at("weights"))}`;
         return [{ path: at("weights"), fix }];
     }
     const format = vllm?.loadFormat;
@@ -30,7 +30,7 @@ function revisionFaults({ settings: { model, revision, weights }, at }: ReadMode
     if (revision === undefined || !(weights || /^(\/|s3:|gs:)/.test(model ?? ""))) return [];
     const from = weights ? "weights" : `the place "${model}"`;
     const path = at("revision");
-    return [{ path, fix: `the files come from ${from}, which has no revisions: ${takingAway(path)}` }];
+    return [{ path, fix: `the files come from ${from}, which has no revisions: ${removeCommand(path)}` }];
 }
 
 /** Settings whose values vLLM knows by name. */
@@ -42,7 +42,7 @@ function optionFaults({ settings: { vllm, image }, at }: ReadModel): CrossFault[
     if (vllm.enableAutoToolChoice && !vllm.toolCallParser) {
         const fix =
             "name the model's parser, without which vLLM does not start with enableAutoToolChoice, or turn that off: " +
-            setting(at("vllm", "enableAutoToolChoice"), false);
+            setCommand(at("vllm", "enableAutoToolChoice"), false);
         faults.push({ path: at("vllm", "toolCallParser"), fix });
     }
     // Of other versions, and of parsers that a plugin brings along, the names are not known.
@@ -76,7 +76,7 @@ function variableFaults({ raw: { env }, at }: ReadModel): CrossFault[] {
     return Object.entries(undoingVariables)
         .filter(([variable]) => env[variable] !== undefined)
         .map(([variable, reason]) => ({ reason, path: at("env", variable) }))
-        .map(({ path, reason }) => ({ path, fix: `${reason}; take it away: ${takingAway(path)}` }));
+        .map(({ path, reason }) => ({ path, fix: `${reason}; take it away: ${removeCommand(path)}` }));
 }
 
 /** What may surprise of a model's weights. */

@@ -1,5 +1,5 @@
 import { vllmMetrics } from "../../vllm/metrics";
-import { takingAway } from "../commands";
+import { removeCommand } from "../commands";
 import type { ModelSettings } from "../schema";
 import { maySleep, secondsToSleep } from "../sleep";
 import type { CrossFault, ReadModel } from "./config";
@@ -17,7 +17,7 @@ function modelFaults({ settings: { replicas, schedule, scaling }, at }: ReadMode
     if (!maySleep({ replicas, schedule })) {
         if (scaling.cooldownSeconds === undefined) return [];
         const path = at("scaling", "cooldownSeconds");
-        const fix = `only a model with replicas.min of 0, or hours with a min of 0, goes to sleep: ${takingAway(path)}`;
+        const fix = `only a model with replicas.min of 0, or hours with a min of 0, goes to sleep: ${removeCommand(path)}`;
         return [{ path, fix }];
     }
     return [...metricFaults(scaling, at), ...timeFaults(scaling, at)];

@@ -146,8 +146,8 @@ export class Controller {
         const unpriced = this.config.models.filter(({ price }) => price === undefined);
         this.spendKnown = reached || unpriced.length === 0;
         if (!this.spendKnown) {
-            const settings = unpriced.map(({ name }) => `models.${name}.replicaPrice`).join(" and ");
-            this.say("spend", `is not known: a replica has no price, and ${settings} not set`);
+            const names = unpriced.map(({ name }) => name).join(" and ");
+            this.say("spend", `is not known: a replica of ${names} has no price, which prices.file can give`);
             return { known: false };
         }
         this.say("spend", reached ? `has reached ${limit.eurosPerMonth} euros: ${limit.action}` : "is below its limit");

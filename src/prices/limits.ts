@@ -32,12 +32,20 @@ export function limitFaults(cost: Cost, limits: LimitsSettings): Fault[] {
 }
 
 /** Limits that could not be held to everything. */
-export function limitWarnings({ perHour, notPriced }: Cost, limits: LimitsSettings): string[] {
+export function limitWarnings({ perHour, notPriced, items }: Cost, limits: LimitsSettings): string[] {
     if (notPriced.length === 0) return [];
     const unheld = perHour
         ? `is not held to ${notPriced.join(", ")}: no price found`
         : "is not checked: no price is known";
-    return limitsIn(limits).map(([key]) => `limits.${key} ${unheld}`);
+    const unpriced = items.filter(({ model, pricePerHour }) => model !== undefined && pricePerHour === undefined);
+    return [
+        ...limitsIn(limits).map(([key]) => `limits.${key} ${unheld}`),
+        ...(limits.action ? unpriced : []).map(
+            ({ model, planCode }) =>
+                `limits.action: while a replica of ${model} has no price (${planCode}), nobody knows what is spent: give it in a file ` +
+                "of your own (docs/cost.md): pulumi config set --path prices.file prices.yaml",
+        ),
+    ];
 }
 
 function tooDear({ items, perHour }: Cost, key: Limit, limit: number): string {

@@ -216,7 +216,7 @@ describe("limits of spend", () => {
         const { at, value, lines } = unpriced();
         await at("2026-11-23T12:00:00Z");
         expect(value("vllm_controller_spend_known")).toBe(0);
-        expect(lines.join()).toContain("models.chat.replicaPrice");
+        expect(lines.join()).toContain("a replica of chat has no price");
         expect(stateOf(cloud, app.id)).toBe("RUNNING");
 
         prometheus.state.earlier = { ofOthers: 11, until: Date.parse("2026-11-23T11:58:00Z") / 1000 };

@@ -98,6 +98,17 @@ describe("a price that is not found", () => {
             "limits.eurosPerHour is not checked: no price is known",
         ]);
     });
+
+    it("of a replica is told of the limit that is acted on, with the command that gives it", () => {
+        const limits: LimitsSettings = { eurosPerMonth: 4000, action: "stop" };
+        const [, told] = limitWarnings(costBy({}, emulated({ without: /./ })), limits);
+        expect(told).toMatch(
+            /^limits\.action: while a replica of ministral has no price \(\S+\), nobody knows .*: pulumi config set --path prices\.file prices\.yaml$/,
+        );
+        // What else has none is in no sum of the controller's.
+        const nodes = costBy({}, emulated({ without: /^b2-15/ }));
+        expect(limitWarnings(nodes, limits).filter((line) => line.startsWith("limits.action"))).toEqual([]);
+    });
 });
 
 it.each([

@@ -1,5 +1,5 @@
+import { ApiError, NoAnswerError } from "pulumi-ovh-ai-deploy/dist/errors/request-errors";
 import { afterEach, describe, expect, it } from "vitest";
-import { ApiError, NoAnswerError } from "../../packages/ai-deploy/src/errors/request-errors";
 import { giveBack } from "../../packages/managed-kubernetes/src/cluster-contents";
 import { startApiServer, type ApiServer } from "./api-server";
 
@@ -26,12 +26,16 @@ const others = {
     spec: { claimRef: { namespace: "shop", name: "orders" }, persistentVolumeReclaimPolicy: "Delete" },
 };
 
-/** A cluster whose cloud takes things back one look after the other, or never. */
-async function cluster({ ends = true, hang = false } = {}): Promise<ApiServer> {
+/**
+ * A cluster whose cloud takes things back one look after the other, or never.
+ * @param fails whether a call, the first of which is 1, is answered with 503
+ */
+async function cluster({ ends = true, fails = (_call: number): boolean => false } = {}): Promise<ApiServer> {
     let deleting = false;
     let looks = 0;
+    let calls = 0;
     server = await startApiServer((method, path) => {
-        if (hang) return "hang";
+        if (fails(++calls)) return { status: 503, body: { message: "not now" } };
         if (method === "DELETE") deleting = true;
         else if (deleting && ends) looks++;
         if (path.endsWith("/services")) return { body: { items: looks < 2 ? [grafana] : [] } };
@@ -43,11 +47,17 @@ async function cluster({ ends = true, hang = false } = {}): Promise<ApiServer> {
 
 /** Runs it to the end with a clock that only the pauses move; gives what was said. */
 async function run(
-    api: { status?: string; kubeconfig?: string; error?: Error },
+    api: {
+        status?: string;
+        kubeconfig?: string;
+        error?: Error;
+        /** Answers to the POST that are lost. */ lost?: number;
+    },
     given: Partial<typeof inputs & { timeoutSeconds: number }> = {},
 ): Promise<string> {
     const said: string[] = [];
     let now = 0;
+    let posts = 0;
     await giveBack(
         { ...inputs, ...given },
         {
@@ -57,6 +67,8 @@ async function run(
                     return { status: api.status ?? "READY" } as never;
                 },
                 post: async () => {
+                    if (++posts <= (api.lost ?? 0))
+                        throw new NoAnswerError("POST /kube", new Error("ECONNRESET"), false);
                     if (api.kubeconfig === undefined) throw new ApiError("POST /kube", 409, "not ready", undefined);
                     return { content: api.kubeconfig } as never;
                 },
@@ -83,6 +95,21 @@ describe("what a cluster has is given back before it goes", () => {
         expect(requests.length).toBeGreaterThan(6);
     });
 
+    it("an answer that is lost now and then ends no wait: what is not waited for stays, and is billed", async () => {
+        const { kubeconfig, requests } = await cluster({ fails: (call) => call % 3 !== 0 });
+        const said = await run({ kubeconfig });
+        expect(said).toContain("are given back");
+        expect(said).not.toContain("warning");
+        expect(requests.at(-1)).toBe("GET /api/v1/persistentvolumes");
+    });
+
+    it("one that answers no more is waited for no longer, and what was left is named", async () => {
+        const { kubeconfig, requests } = await cluster({ fails: (call) => call > 3 });
+        const said = await run({ kubeconfig });
+        expect(said).toMatch(/warning: .* the cluster answered 503: not now.* monitoring-grafana \(203\.0\.113\.9\)/);
+        expect(requests).toHaveLength(6);
+    });
+
     it("a namespace that does not end keeps nothing from going on, and what is left is named", async () => {
         const { kubeconfig } = await cluster({ ends: false });
         const said = await run({ kubeconfig }, { timeoutSeconds: 5 });
@@ -104,6 +131,12 @@ describe("what a cluster has is given back before it goes", () => {
         expect(said).toMatch(/warning: cluster 1{8}-.* does not answer \(ECONNREFUSED\)/);
         expect(said).toContain("load balancers and volumes of namespace monitoring");
         expect(said).toContain("control panel");
+    });
+
+    it("a kubeconfig that does not come at once is asked for again", async () => {
+        const { kubeconfig } = await cluster();
+        const said = await run({ kubeconfig, lost: 2 });
+        expect(said).toContain("are given back");
     });
 
     it("so is a cluster that gives no kubeconfig", async () => {

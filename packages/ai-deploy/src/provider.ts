@@ -156,7 +156,8 @@ export const appLeftovers = withErrors({
         }
         return { id, props: known };
     },
-    update: async (_id: string, olds: Bag, news: Bag) => ({ outs: { ...olds, ...news } }),
+    // What is no longer given goes, or it would show as a change for ever.
+    update: async (_id: string, _olds: Bag, news: Bag) => ({ outs: withProject(news) }),
     delete: (_id: string, known: Bag) => appLeftoversLife.remove(context(), known),
 });
 

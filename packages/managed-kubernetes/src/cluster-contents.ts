@@ -1,6 +1,7 @@
 import { CancelledError, sleep } from "pulumi-ovh-ai-deploy/dist/waiting/cancellation";
 import type { OvhClient } from "pulumi-ovh-ai-deploy/dist/api/client";
-import { KubernetesApi, KubernetesError } from "./kubernetes-api";
+import { isTransient } from "pulumi-ovh-ai-deploy/dist/errors/request-errors";
+import { KubernetesApi, KubernetesError, UnreachableError } from "./kubernetes-api";
 
 export interface ClusterContentsInputs {
     /** Public Cloud project. */
@@ -24,6 +25,8 @@ export interface Surroundings {
 }
 
 const defaultTimeoutSeconds = 300;
+/** Calls in a row without an answer after which the cluster counts as one that gives none. */
+const callsInVain = 3;
 
 /** What is billed apart from the cluster, and stays when the cluster goes without having given it back. */
 export interface Billed {
@@ -42,8 +45,10 @@ export async function giveBack(inputs: ClusterContentsInputs, surroundings: Surr
     if (!api) return;
     let left: Billed | undefined;
     try {
-        left = await billedIn(api, inputs.namespace);
-        if (!(await api.delete(`/api/v1/namespaces/${inputs.namespace}`)) && isEmpty(left)) return;
+        const look = () => billedIn((path) => patiently(surroundings, () => api.get(path)), inputs.namespace);
+        left = await look();
+        const path = `/api/v1/namespaces/${inputs.namespace}`;
+        if (!(await patiently(surroundings, () => api.delete(path))) && isEmpty(left)) return;
         const end = surroundings.now() + (inputs.timeoutSeconds ?? defaultTimeoutSeconds) * 1000;
         progress(`namespace ${inputs.namespace}: giving back ${describe(left)}`);
         while (!isEmpty(left)) {
@@ -52,7 +57,7 @@ export async function giveBack(inputs: ClusterContentsInputs, surroundings: Surr
                 return;
             }
             await sleep(surroundings.pauseMs);
-            left = await billedIn(api, inputs.namespace);
+            left = await look();
         }
         progress(`namespace ${inputs.namespace}: load balancers and volumes are given back`);
     } catch (error) {
@@ -61,11 +66,27 @@ export async function giveBack(inputs: ClusterContentsInputs, surroundings: Surr
     }
 }
 
+/** Makes a call again that may be made twice: one answer that is lost among a hundred must leave nothing billed. */
+async function patiently<T>({ pauseMs }: Surroundings, call: () => Promise<T>): Promise<T> {
+    for (let calls = 1; ; calls++) {
+        try {
+            return await call();
+        } catch (error) {
+            if (!isForNow(error) || calls >= callsInVain) throw error;
+            await sleep(pauseMs);
+        }
+    }
+}
+
+/** Whether the same call may be answered in a moment. */
+function isForNow(error: unknown): boolean {
+    const isIll = error instanceof KubernetesError && (error.status === 429 || error.status >= 500);
+    return isIll || error instanceof UnreachableError || isTransient(error);
+}
+
 /** The cluster's API by a kubeconfig of today; undefined when there is nothing to talk to, which is told. */
-async function reach(
-    inputs: ClusterContentsInputs,
-    { client, progress }: Surroundings,
-): Promise<KubernetesApi | undefined> {
+async function reach(inputs: ClusterContentsInputs, surroundings: Surroundings): Promise<KubernetesApi | undefined> {
+    const { client, progress } = surroundings;
     const path = `/cloud/project/${encodeURIComponent(inputs.serviceName)}/kube/${encodeURIComponent(inputs.kubeId)}`;
     let status: string | undefined;
     try {
@@ -77,7 +98,8 @@ async function reach(
     }
     try {
         // Not the one of the state: it may have been renewed or revoked since.
-        const { content } = await client.post<{ content: string }>(`${path}/kubeconfig`);
+        const post = () => client.post<{ content: string }>(`${path}/kubeconfig`);
+        const { content } = await patiently(surroundings, post);
         return new KubernetesApi(content);
     } catch (error) {
         progress(warning(inputs, `is ${status} and gave no kubeconfig (${(error as Error).message})`));
@@ -90,9 +112,9 @@ interface List {
 }
 
 /** Load balancers of the namespace's Services, and the volumes that its claims hold and that go with them. */
-async function billedIn(api: KubernetesApi, namespace: string): Promise<Billed> {
-    const services = await absentAsEmpty(api.get<List>(`/api/v1/namespaces/${namespace}/services`));
-    const volumes = await api.get<List>("/api/v1/persistentvolumes");
+async function billedIn(get: (path: string) => Promise<List>, namespace: string): Promise<Billed> {
+    const services = await absentAsEmpty(get(`/api/v1/namespaces/${namespace}/services`));
+    const volumes = await get("/api/v1/persistentvolumes");
     return {
         loadBalancers: services.items
             .filter(({ spec }) => spec.type === "LoadBalancer")

@@ -40,9 +40,7 @@ export const clusterContents = {
         return { changes: changed || replaces.length > 0, replaces };
     },
     create: async (inputs: ClusterContentsInputs) => ({ id: inputs.kubeId, outs: inputs }),
-    update: async (_id: string, olds: ClusterContentsInputs, news: ClusterContentsInputs) => ({
-        outs: { ...olds, ...news },
-    }),
+    update: async (_id: string, _olds: ClusterContentsInputs, news: ClusterContentsInputs) => ({ outs: news }),
     read: async (id: string, known: ClusterContentsInputs) => ({ id, props: known }),
     delete: async (_id: string, known: ClusterContentsInputs) =>
         withClient(`giving back what cluster ${known.kubeId} has`, (client) =>

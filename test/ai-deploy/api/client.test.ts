@@ -17,13 +17,22 @@ const drop: Answer = (answer) => void answer.socket?.destroy();
 let server: Server | undefined;
 let paths: string[] = [];
 
+/** After the eight requests that may go at once, one in 100 ms. */
+const slow: ClientOptions = { requestsPerMinute: 608 };
+
 /** A client of a server that gives these answers in turn, the last one for ever. */
-async function clientOf(answers: Answer[], options: ClientOptions = {}, oauth = false): Promise<OvhClient> {
+async function clientOf(
+    answers: Answer[],
+    options: ClientOptions = {},
+    oauth = false,
+    ofToken?: Answer,
+): Promise<OvhClient> {
     paths = [];
     server = createServer((incoming, answer) => {
         paths.push(`${incoming.method} ${incoming.url}`);
         if (incoming.url === "/token") {
-            return say(200, { access_token: `t${paths.length}`, expires_in: 3600 })(answer, incoming);
+            const token = ofToken ?? say(200, { access_token: `t${paths.length}`, expires_in: 3600 });
+            return token(answer, incoming);
         }
         if (answers.length > 1) return answers.shift()!(answer, incoming);
         return answers[0](answer, incoming);
@@ -91,6 +100,20 @@ describe("what is repeated", () => {
         const client = await clientOf([say(401), say(200, {})], {}, true);
         await client.post("/x", {});
         expect(paths).toEqual(["POST /token", "POST /x", "POST /token", "POST /x"]);
+    });
+
+    it("each of several requests whose token ended at once, also while the rate limit holds the new one back", async () => {
+        const fine = say(200, { fine: true });
+        // The eight that may go at once, the last two of which are refused together.
+        const client = await clientOf([...Array<Answer>(6).fill(fine), say(401), say(401), fine], slow, true);
+        for (let n = 0; n < 6; n++) await client.get("/x");
+        expect(await Promise.all([client.get("/a"), client.get("/b")])).toEqual([{ fine: true }, { fine: true }]);
+    });
+
+    it("no request for a token that is refused", async () => {
+        const client = await clientOf([say(200)], {}, true, say(401, { message: "invalid_client" }));
+        await expect(client.get("/x")).rejects.toThrow(/OAuth2 token: OVHcloud answered 401: invalid_client/);
+        expect(paths).toEqual(["POST /token"]);
     });
 });
 

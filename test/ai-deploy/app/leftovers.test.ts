@@ -50,6 +50,15 @@ describe("what a killed creation left", () => {
         expect(stack.resource).toMatchObject({ id: label(), outputs: { adoptionLabel: label() } });
     });
 
+    it("an input that is no longer given is no change for ever", async () => {
+        const stack = new Stack(provider, "appLeftovers");
+        const args = { name: "test-app", adoptionLabel: label() };
+        await stack.up({ ...args, timeouts: { deleteSeconds: 60 }, settingNames: { timeouts: "t" } });
+        expect(await stack.preview(args)).toBe("update");
+        await stack.up(args);
+        expect(await stack.preview(args)).toBe("same");
+    });
+
     it("goes with it: stopped, deleted, and told", async () => {
         const stack = await leftovers();
         const id = await killedCreation();

@@ -9,6 +9,9 @@ type OAuth2 = Extract<Credentials["auth"], { kind: "oauth2" }>;
 /** Seconds by which an OAuth2 token is renewed early, so that it does not end on its way. */
 const earlySeconds = 60;
 
+/** The questions that come before a request, as errors name them. */
+const [clockRequest, tokenRequest] = ["GET /auth/time", "OAuth2 token"];
+
 /**
  * Headers for the requests of one credential. What it keeps for that is measured on the machine's monotonic clock:
  * a wall clock that is set back or forth changes neither signatures nor the life of a token.
@@ -44,25 +47,28 @@ export class Authentication {
 
     /**
      * Whether a refusal may come of what was kept here, which is then forgotten: a token that ended before its time, or a
-     * clock that stood while the machine slept. The request refused has had no effect.
+     * clock that stood while the machine slept. Another request that was refused with it may have forgotten it already. The
+     * request refused has had no effect.
      */
-    outdated(error: ApiError): boolean {
-        const outOfTime = this.clock && error.status === 400 && /out of time|QUERY_TIME_OUT/i.test(error.said);
-        const ended = this.bearer && error.status === 401;
+    outdated({ operation, status, said }: ApiError): boolean {
+        // Whoever is refused a token has not sent one.
+        if (operation === tokenRequest || operation === clockRequest) return false;
+        const { kind } = this.credentials.auth;
+        const outOfTime = kind === "signature" && status === 400 && /out of time|QUERY_TIME_OUT/i.test(said);
+        const ended = kind === "oauth2" && status === 401;
         if (outOfTime) this.clock = undefined;
         if (ended) this.bearer = undefined;
-        return Boolean(outOfTime || ended);
+        return outOfTime || ended;
     }
 
     private platformClock(timeoutMs: number): Promise<number> {
         if (this.clock) return this.clock;
         const clock = (async () => {
-            const operation = "GET /auth/time";
             const url = `${this.credentials.baseUrl}/auth/time`;
-            const { text } = await ask(operation, url, { method: "GET", timeoutMs });
+            const { text } = await ask(clockRequest, url, { method: "GET", timeoutMs });
             const time = Number(text);
             if (!(time > 0)) {
-                throw new MalformedAnswerError(operation, "it is not a time in seconds", text, undefined, true);
+                throw new MalformedAnswerError(clockRequest, "it is not a time in seconds", text, undefined, true);
             }
             return time - performance.now() / 1000;
         })();
@@ -92,14 +98,13 @@ export class Authentication {
 }
 
 async function askForToken(auth: OAuth2, timeoutMs: number): Promise<{ token: string; seconds?: number }> {
-    const operation = "OAuth2 token";
     const form = new URLSearchParams({
         grant_type: "client_credentials",
         scope: "all",
         client_id: auth.clientId,
         client_secret: auth.clientSecret,
     });
-    const { text } = await ask(operation, auth.tokenUrl, {
+    const { text } = await ask(tokenRequest, auth.tokenUrl, {
         method: "POST",
         headers: { "Content-Type": "application/x-www-form-urlencoded" },
         body: form.toString(),
@@ -110,7 +115,7 @@ async function askForToken(auth: OAuth2, timeoutMs: number): Promise<{ token: st
         expires_in?: unknown;
     };
     if (typeof token !== "string" || token === "") {
-        throw new MalformedAnswerError(operation, "access_token is not a text", text, undefined, true);
+        throw new MalformedAnswerError(tokenRequest, "access_token is not a text", text, undefined, true);
     }
     return { token, seconds: typeof seconds === "number" && seconds > 0 ? seconds : undefined };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { entry } from "../../packages/ai-deploy/src/values/json";
 import { badRequest, conflict, notFound } from "./api-error";
+import { checkProbes, checkScaling } from "./app-limits";
 import { listApps, positive, user } from "./app-list";
 import { region, resourcesOf } from "./capabilities";
 import { writtenAs, type Form } from "./forms";
@@ -184,6 +185,7 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
     }
     const mounts = ((body.volumes ?? []) as { mountPath: string }[]).map(({ mountPath }) => mountPath);
     if (new Set(mounts).size !== mounts.length) throw badRequest("two volumes have the same mountPath");
+    checkProbes(body);
     const httpPort = (body.defaultHttpPort ?? 8080) as number;
     const probeOf = (probe: object | null | undefined): object | null =>
         probe ? completeProbe(probe, httpPort) : null;
@@ -225,19 +227,9 @@ function newApp(body: Record<string, any>, projectId: string): StoredApp {
 }
 
 function scalingOf(body: Record<string, any>): object {
+    checkScaling(body);
     const { automatic, fixed } = body;
-    if (automatic && fixed) throw badRequest("scaling strategy: automatic and fixed exclude each other");
-    if (fixed) {
-        if (fixed.replicas < 1 || fixed.replicas > 10) throw badRequest("fixed scaling: 1 to 10 replicas");
-        return { fixed, automatic: null };
-    }
-    if (!automatic) throw badRequest("scaling strategy: automatic or fixed is needed");
-    if (automatic.replicasMin > automatic.replicasMax) {
-        throw badRequest("automatic scaling: replicasMin is above replicasMax");
-    }
-    if (automatic.customMetrics && !(automatic.customMetrics.targetValue > 0)) {
-        throw badRequest("automatic scaling: targetValue must be above 0");
-    }
+    if (fixed) return { fixed, automatic: null };
     return {
         fixed: null,
         automatic: {
@@ -254,6 +246,7 @@ function scalingOf(body: Record<string, any>): object {
 
 /** Absent and null fields stay as they are, except that an empty command resets it and an empty variable goes. */
 function update(app: StoredApp, input: Record<string, any>): void {
+    checkProbes(input);
     const { spec } = app;
     if (input.command) spec.command = input.command.length === 0 ? null : input.command;
     if (input.url) spec.image = input.url;

@@ -3,6 +3,7 @@ import { kubeRegions, zonesOf } from "../../src/settings/checks/kube-regions";
 import { badRequest, conflict, forbidden, notFound } from "./api-error";
 import type { Handlers } from "./apps";
 import { find, ready, work, type Fields, type KubeOptions } from "./kube-work";
+import type { StoredCluster } from "./store";
 
 /** Minor versions that can be ordered, oldest first. */
 const versions = ["1.31", "1.32", "1.33", "1.34"];
@@ -37,14 +38,11 @@ export function clusterHandlers({ store, mks, log }: KubeOptions): Handlers {
             store.save();
         },
         "DELETE /kube/{kubeId}": (call) => {
-            const { id, cluster } = find(store, call);
-            if (cluster.status === "DELETING") return;
-            cluster.status = "DELETING";
+            const stored = find(store, call);
+            if (stored.cluster.status === "DELETING") return;
+            stored.cluster.status = "DELETING";
             store.save();
-            work({ store, log }, cluster, `cluster ${cluster.name}`, async () => {
-                await mks.delete(id);
-                delete store.state.clusters[id];
-            });
+            endCluster({ store, mks, log }, stored);
         },
         "POST /kube/{kubeId}/kubeconfig": async (call) => ({ content: await mks.kubeconfig(ready(store, call).id) }),
         "POST /kube/{kubeId}/kubeconfig/reset": (call) => {
@@ -54,6 +52,17 @@ export function clusterHandlers({ store, mks, log }: KubeOptions): Handlers {
             work({ store, log }, cluster, `kubeconfig of ${cluster.name}`, () => mks.resetKubeconfig(id));
         },
     };
+}
+
+/** Takes away a cluster that is DELETING. */
+export function endCluster(
+    { store, mks, log }: Pick<KubeOptions, "store" | "mks" | "log">,
+    { id, cluster }: StoredCluster,
+): void {
+    work({ store, log }, cluster, `cluster ${cluster.name}`, async () => {
+        await mks.delete(id);
+        delete store.state.clusters[id];
+    });
 }
 
 /** What can be changed on a cluster, each with a call of its own. */

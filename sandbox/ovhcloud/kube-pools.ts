@@ -15,10 +15,6 @@ export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handl
         if (!pool) throw notFound(`node pool ${call.path.nodePoolId} does not exist`);
         return pool;
     };
-    const scale = async (stored: StoredCluster, pool: Fields): Promise<void> => {
-        await mks.scale(stored.id, inMks(pool));
-        pool.currentNodes = pool.availableNodes = pool.upToDateNodes = pool.desiredNodes;
-    };
     return {
         "GET /kube/{kubeId}/nodepool": (call) => Object.values(find(store, call).pools),
         "POST /kube/{kubeId}/nodepool": (call) => {
@@ -29,29 +25,28 @@ export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handl
             }
             stored.pools[pool.id as string] = pool;
             store.save();
-            work({ store, log }, pool, `node pool ${pool.name}`, () => scale(stored, pool));
+            work({ store, log }, pool, `node pool ${pool.name}`, () => scalePool(mks, stored, pool));
             return pool;
         },
         "GET /kube/{kubeId}/nodepool/{nodePoolId}": (call) => findPool(call),
         "PUT /kube/{kubeId}/nodepool/{nodePoolId}": (call) => {
             const pool = findPool(call);
+            if (pool.status === "DELETING") throw conflict(`node pool ${pool.name} is DELETING`);
             const { nodesToRemove: _, autoscaling, ...changes } = call.body as Fields;
             checkSizes({ ...pool, ...changes });
             Object.assign(pool, changes, { autoscaling: { ...pool.autoscaling, ...autoscaling } });
             pool.status = "UPDATING";
             store.save();
-            work({ store, log }, pool, `node pool ${pool.name}`, () => scale(find(store, call), pool));
+            work({ store, log }, pool, `node pool ${pool.name}`, () => scalePool(mks, find(store, call), pool));
         },
         "DELETE /kube/{kubeId}/nodepool/{nodePoolId}": (call) => {
             const stored = find(store, call);
             const pool = findPool(call);
+            if (pool.status === "DELETING") return;
             pool.status = "DELETING";
             pool.desiredNodes = 0;
             store.save();
-            work({ store, log }, pool, `node pool ${pool.name}`, async () => {
-                await scale(stored, pool);
-                delete stored.pools[pool.id as string];
-            });
+            work({ store, log }, pool, `node pool ${pool.name}`, () => endPool(mks, stored, pool));
         },
         "GET /kube/{kubeId}/nodepool/{nodePoolId}/nodes": (call) => nodesOf(find(store, call), findPool(call)),
         "GET /kube/{kubeId}/node": (call) => {
@@ -59,6 +54,18 @@ export function poolHandlers({ store, mks, projectId, log }: KubeOptions): Handl
             return Object.values(stored.pools).flatMap((pool) => nodesOf(stored, pool));
         },
     };
+}
+
+/** Gives the pool as many nodes as are wanted. */
+export async function scalePool(mks: ManagedKubernetes, { id }: StoredCluster, pool: Fields): Promise<void> {
+    await mks.scale(id, inMks(pool));
+    pool.currentNodes = pool.availableNodes = pool.upToDateNodes = pool.desiredNodes;
+}
+
+/** Takes the nodes away, of which none is wanted, and then the pool. */
+export async function endPool(mks: ManagedKubernetes, stored: StoredCluster, pool: Fields): Promise<void> {
+    await scalePool(mks, stored, pool);
+    delete stored.pools[pool.id as string];
 }
 
 /** Throws what the API says to an order that it does not take. */
@@ -124,7 +131,7 @@ function checkSizes({ desiredNodes, minNodes, maxNodes }: Fields): void {
 }
 
 /** The pool as `mks` makes it. */
-export const inMks = (pool: Fields): Parameters<ManagedKubernetes["scale"]>[1] => ({
+const inMks = (pool: Fields): Parameters<ManagedKubernetes["scale"]>[1] => ({
     id: pool.id as string,
     name: pool.name as string,
     flavor: pool.flavor as string,

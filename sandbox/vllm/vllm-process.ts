@@ -141,8 +141,8 @@ export function startVllmProcess(options: ReplicaOptions, engine: RealEngine): R
         async stop(graceSeconds = 0) {
             stopping = true;
             if (phase !== "ended") phase = "draining";
-            const { pid } = child ?? {};
-            if (pid !== undefined && graceSeconds > 0) process.kill(pid, "SIGTERM");
+            // Not by its number: one that has ended, and whose log is still read, is none to signal.
+            if (graceSeconds > 0) child?.kill("SIGTERM");
             const over = new AbortController();
             await Promise.race([
                 exited,

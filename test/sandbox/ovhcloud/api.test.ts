@@ -183,3 +183,39 @@ it("node flavors are told as the structure says: by region, with those that are 
     expect(await flavors("GRA11")).toContainEqual(expect.objectContaining({ name: "b2-120", state: "unavailable" }));
     expect(cloud.cloud.violations()).toEqual([]);
 });
+
+describe("what the API's documentation rules out, and its structure does not", () => {
+    const automatic = (more: object): object => ({
+        automatic: { replicasMin: 1, replicasMax: 3, resourceType: "CPU", averageUsageTarget: 75, ...more },
+    });
+    beforeEach(async () => {
+        cloud = await startTestCloud({ callsPerMinute: Infinity });
+    });
+
+    it.each<[object, RegExp]>([
+        [automatic({ replicasMin: -1 }), /replicasMin is below 0/],
+        [automatic({ replicasMin: 0, replicasMax: 0 }), /replicasMax is below 1/],
+        [automatic({ replicasMin: 4 }), /replicasMin is above replicasMax/],
+        [automatic({ scaleUpStabilizationWindowSeconds: 3601 }), /scaleUpStabilizationWindowSeconds must be 0 to 3600/],
+        [automatic({ scaleDownStabilizationWindowSeconds: -1 }), /scaleDownStabilizationWindowSeconds must be 0 to/],
+        [{ fixed: { replicas: 11 } }, /fixed scaling: 1 to 10 replicas/],
+    ])("scaling %j is refused, in an order and in a change", async (scalingStrategy, message) => {
+        await expect(cloud.api("POST", "/ai/app", appBody({ scalingStrategy }))).rejects.toThrow(message);
+        const { id } = await cloud.api("POST", "/ai/app", appBody());
+        await expect(cloud.api("PUT", `/ai/app/${id}/scalingstrategy`, scalingStrategy)).rejects.toThrow(message);
+        expect((await cloud.api("GET", `/ai/app/${id}`)).spec.scalingStrategy).toMatchObject({
+            fixed: { replicas: 1 },
+        });
+    });
+
+    it.each<[Record<string, unknown>, RegExp]>([
+        [{ probe: { periodSeconds: 0 } }, /probe: periodSeconds is below its minimum, 1/],
+        [{ livenessProbe: { failureThreshold: 0 } }, /livenessProbe: failureThreshold is below its minimum, 1/],
+        [{ livenessProbe: { successThreshold: 2 } }, /livenessProbe: successThreshold must be 1/],
+        [{ probe: { initialDelaySeconds: -1 } }, /probe: initialDelaySeconds is below 0/],
+    ])("%j is refused, in an order and in a change", async (probes, message) => {
+        await expect(cloud.api("POST", "/ai/app", appBody(probes))).rejects.toThrow(message);
+        const { id } = await cloud.api("POST", "/ai/app", appBody());
+        await expect(cloud.api("PUT", `/ai/app/${id}`, probes)).rejects.toThrow(message);
+    });
+});

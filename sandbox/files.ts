@@ -19,3 +19,8 @@ export function readJson<T>(file: string): T | undefined {
         throw error;
     }
 }
+
+/** The end of a program's log, for the message that tells of its end. */
+export function lastLines(file: string): string {
+    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-5).join("\n");
+}

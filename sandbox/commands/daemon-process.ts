@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { DaemonInfo, DaemonSettings } from "../daemon";
 import { freeMegabytes } from "../disk-space";
-import { readJson, writePrivate } from "../files";
+import { lastLines, readJson, writePrivate } from "../files";
 import { checkout, type Layout } from "../layout";
 import type { SandboxStatus } from "../ovhcloud/status";
 import { endProcesses, lives, sandboxProcesses } from "../processes";
@@ -93,10 +93,6 @@ async function untilReady(layout: Layout, child: ChildProcess): Promise<DaemonIn
         }
         await sleep(100);
     }
-}
-
-function lastLines(file: string): string {
-    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-5).join("\n");
 }
 
 /** How the daemon ended that was not told to: `SIGKILL`, `exit code 1`, or that nobody has seen it. */

@@ -4,7 +4,7 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
-import { writePrivate } from "../files";
+import { lastLines, writePrivate } from "../files";
 import { freePort } from "../http-server";
 import { makeAuthority } from "../ovhcloud/certificates";
 import type { PartStatus } from "../ovhcloud/status";
@@ -216,8 +216,4 @@ async function answers(dir: string, port: number, ...children: Child[]): Promise
         await sleep(200);
     }
     return false;
-}
-
-function lastLines(file: string): string {
-    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-5).join("\n");
 }

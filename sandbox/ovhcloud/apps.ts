@@ -75,10 +75,10 @@ export function appHandlers(store: Store, platform: Platform, projectId: string,
             const app = newApp(body as Record<string, any>, projectId);
             const used = Object.values(store.state.apps)
                 .filter(({ state }) => stoppable.has(state))
-                .reduce((sum, other) => sum + gpusOf(other), 0);
-            if (used + gpusOf(app) > platform.gpuQuota) {
+                .reduce((sum, other) => sum + gpusAtFewest(other), 0);
+            if (used + gpusAtFewest(app) > platform.gpuQuota) {
                 throw conflict(
-                    `GPU quota exceeded: ${used} of ${platform.gpuQuota} in use, ${gpusOf(app)} more asked for`,
+                    `GPU quota exceeded: ${used} of ${platform.gpuQuota} in use, ${gpusAtFewest(app)} more asked for`,
                 );
             }
             store.state.apps[app.id] = app;
@@ -169,7 +169,8 @@ function refuseWhenGoing(app: StoredApp): void {
     if (app.wanted === "deleted") throw conflict(`app ${app.id} is being deleted`);
 }
 
-function gpusOf(app: StoredApp): number {
+/** With as few replicas as the app may have. */
+function gpusAtFewest(app: StoredApp): number {
     const strategy = app.spec.scalingStrategy;
     return app.spec.resources.gpu * (strategy?.automatic?.replicasMin ?? strategy?.fixed?.replicas ?? 1);
 }

@@ -12,10 +12,14 @@ import type { LiveApp } from "../../../packages/ai-deploy/src/app/live";
 import { appInputs } from "./inputs";
 
 const id = "00000000-0000-4000-8000-000000000001";
-const inputs = appInputs({
-    serviceName: "p",
-    timeouts: { createSeconds: 0.05, updateSeconds: 0.05 },
-}) as unknown as AppInputs;
+const inputs = inputsWithin(60);
+/** For a wait that has to run out. One that has not to would run out too on a busy machine. */
+const impatient = inputsWithin(0.05);
+
+function inputsWithin(seconds: number): AppInputs {
+    const timeouts = { createSeconds: seconds, updateSeconds: seconds };
+    return appInputs({ serviceName: "p", timeouts }) as unknown as AppInputs;
+}
 
 /** The app as the platform would show it. */
 function live(status: object = {}): object {
@@ -81,7 +85,7 @@ describe("an answer that is not what it should be", () => {
 
     it("nor is it lost when the app can never be read", async () => {
         const { context, posts } = platform({ post: [{ id, spec: {} }], get: [{}] });
-        const error = await failure(life.create(context, inputs));
+        const error = await failure(life.create(context, impatient));
         expect(error).toMatchObject({ id, properties: { appId: id, unsettled: true } });
         expect(error.message).toMatch(/creating app test-app.*OVHcloud's answer is not as its API says/);
         expect(posts).toHaveLength(1);
@@ -100,7 +104,7 @@ describe("an answer that is not what it should be", () => {
         "a list that is %j makes no app",
         async (list) => {
             const { context, posts } = platform({ list: [list] });
-            const error = await failure(life.create(context, inputs));
+            const error = await failure(life.create(context, impatient));
             expect(error.message).toMatch(/OVHcloud's answer is not as its API says/);
             expect(error.message).not.toMatch(/TypeError|undefined|reading/);
             expect(posts).toEqual([]);
@@ -108,14 +112,14 @@ describe("an answer that is not what it should be", () => {
     );
 
     it.each(noApps)("a GET answered with %j is no absence, and no TypeError", async (answer) => {
-        const known = { ...inputs, appId: id } as AppOutputs;
+        const known = { ...impatient, appId: id } as AppOutputs;
         for (const run of [
             life.read(platform({ get: [answer] }).context, id, known),
-            life.update(platform({ get: [answer] }).context, id, known, inputs),
+            life.update(platform({ get: [answer] }).context, id, known, impatient),
         ]) {
             expect((await failure(run)).message).toMatch(/OVHcloud's answer is not as its API says/);
         }
-        const plan = await life.diff(platform({ get: [answer] }).context, id, known, inputs);
+        const plan = await life.diff(platform({ get: [answer] }).context, id, known, impatient);
         expect(plan).toEqual({ changes: false, replaces: [] });
     });
 
@@ -136,8 +140,7 @@ describe("an address", () => {
             live({ state: "INITIALIZING" }),
         ];
         const { context } = platform({ post: [live({ state: "QUEUED", url: null })], get });
-        const timeouts = { createSeconds: 5 };
-        const { outs } = await life.create(context, { ...inputs, timeouts, waitUntilRunning: false });
+        const { outs } = await life.create(context, { ...inputs, waitUntilRunning: false });
         expect(outs).toMatchObject({ state: "INITIALIZING", url: "https://app.example.org" });
     });
 });

@@ -1,4 +1,5 @@
 import { Timers } from "./clock";
+import { endSync, openSyncs, syncSeconds, type DataSync } from "./data-sync";
 import { openGateway, type Gateway } from "./gateway";
 import { Replicas, type Machines, type ReplicaHooks } from "./replicas";
 import { Scaling } from "./scaling";
@@ -87,10 +88,20 @@ export class AppRun {
 
     /** Continues as the state says, after a restart of the sandbox. */
     async resume(): Promise<void> {
+        for (const sync of openSyncs(this.app)) this.synchronize(sync);
         if (this.app.wanted === "stopped") this.stop();
         else if (this.app.state === "STANDBY") await this.open();
         else if (!this.hasFailed) await this.start();
         if (this.hasFailed) await this.open();
+    }
+
+    /** Ends a synchronization that is queued, in its time. */
+    synchronize(sync: DataSync): void {
+        this.timers.after(syncSeconds, () => {
+            endSync(sync, this.app);
+            this.app.updatedAt = sync.updatedAt as string;
+            this.surroundings.store.save();
+        });
     }
 
     /** Opens the app's address. It answers 503 until a replica is ready. */

@@ -4,6 +4,7 @@ import { badRequest, conflict, notFound } from "./api-error";
 import { checkProbes, checkScaling } from "./app-limits";
 import { listApps, positive, user } from "./app-list";
 import { region, resourcesOf } from "./capabilities";
+import { newSync } from "./data-sync";
 import { writtenAs, type Form } from "./forms";
 import type { Platform } from "./platform";
 import { completeProbe } from "./probe";
@@ -17,9 +18,6 @@ export interface Call {
 }
 
 export type Handlers = Record<string, (call: Call) => unknown>;
-
-/** How long a synchronization takes, in platform seconds. A guess. */
-const syncSeconds = 20;
 
 const stoppable = new Set(["RUNNING", "SCALING", "INITIALIZING", "QUEUED"]);
 const deletable = new Set(["STOPPED", "FAILED", "ERROR"]);
@@ -136,8 +134,7 @@ export function appHandlers(store: Store, platform: Platform, projectId: string,
             const sync = newSync(call.body as { direction: string; volume?: string | null });
             app.dataSync.push(sync);
             touch(app);
-            const syncable = (app.spec.volumes as Record<string, any>[]).some(hasStorage);
-            setTimeout(() => endSync(sync, syncable, () => touch(app)), (syncSeconds * 1000) / platform.speed).unref();
+            platform.run(app).synchronize(sync);
             return sync;
         },
         "GET /ai/app/{appId}/log": (call) => {
@@ -265,51 +262,6 @@ function update(app: StoredApp, input: Record<string, any>): void {
         spec.envVars = spec.envVars.filter((variable: { name: string }) => variable.name !== name);
         if (value !== null && value !== undefined && value !== "") spec.envVars.push({ name, value });
     }
-}
-
-/** `cloud.project.ai.volume.DataSync`, queued */
-function newSync({ direction, volume }: { direction: string; volume?: string | null }): Record<string, any> {
-    const now = new Date().toISOString();
-    return {
-        id: randomUUID(),
-        createdAt: now,
-        updatedAt: now,
-        spec: { direction, manual: true, volume: volume ?? null },
-        status: {
-            info: { code: "DATASYNC_QUEUED", message: "the synchronization waits" },
-            progress: [],
-            queuedAt: now,
-            startedAt: null,
-            endedAt: null,
-            state: "QUEUED",
-        },
-    };
-}
-
-function hasStorage({ volumeSource, dataStore, publicSwift, publicGit }: Record<string, any>): boolean {
-    return Boolean(
-        dataStore ??
-        publicSwift ??
-        publicGit ??
-        volumeSource?.dataStore ??
-        volumeSource?.publicGit ??
-        volumeSource?.publicSwift,
-    );
-}
-
-function endSync(sync: Record<string, any>, syncable: boolean, saved: () => void): void {
-    const now = new Date().toISOString();
-    sync.updatedAt = now;
-    sync.status = {
-        ...sync.status,
-        startedAt: now,
-        endedAt: now,
-        state: syncable ? "DONE" : "FAILED",
-        info: syncable
-            ? { code: "DATASYNC_DONE", message: "simulated" }
-            : { code: "DATASYNC_DATA_STORE_NOT_FOUND", message: "the app has no volume with a source" },
-    };
-    saved();
 }
 
 /** `cloud.project.ai.app.App` */

@@ -18,13 +18,16 @@ export interface DataSyncOutputs extends DataSyncInputs {
 
 interface LiveSync {
     id: string;
-    spec: { direction: DataSyncInputs["direction"]; volume?: string | null };
+    /** `manual`: false for those that the platform runs of itself. */
+    spec: { direction: DataSyncInputs["direction"]; volume?: string | null; manual?: boolean };
     status: { state: DataSyncState; info?: { code: string; message: string } };
 }
 
 const defaultSeconds = 3600;
 const maxPosts = 3;
 const looksAfterUnclearPost = 3;
+/** A read may be of a moment ago, when the app was not there yet. */
+const looksUntilGone = 3;
 const replacing = ["serviceName", "appId", "direction", "volume", "trigger"] as const;
 
 export function check(inputs: DataSyncInputs): CheckFailure[] {
@@ -51,13 +54,16 @@ export async function create(context: Context, inputs: DataSyncInputs): Promise<
     const deadline = performance.now() + (inputs.timeouts?.createSeconds ?? defaultSeconds) * 1000;
     try {
         const { id } = await start(context, inputs);
+        let absences = 0;
         const done = await context.poller.until(async () => {
-            const sync = await listSyncs(context, inputs)
-                .then((syncs) => syncs?.find((listed) => listed.id === id))
-                .catch((error: unknown) => {
-                    if (isTransient(error)) return undefined;
-                    throw error;
-                });
+            const syncs = await listSyncs(context, inputs).catch((error: unknown) => {
+                if (isTransient(error)) return [];
+                throw error;
+            });
+            if (!syncs && ++absences === looksUntilGone) {
+                throw new Error(`app ${inputs.appId} is gone, and synchronization ${id} with it`);
+            }
+            const sync = syncs?.find((listed) => listed.id === id);
             if (sync?.status.state === "DONE") return sync;
             if (sync && ["FAILED", "ERROR", "INTERRUPTED"].includes(sync.status.state)) {
                 const { code, message } = sync.status.info ?? { code: "", message: "no message" };
@@ -91,6 +97,9 @@ export async function read(context: Context, known: DataSyncOutputs): Promise<Da
 async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: string }> {
     const known = new Set(((await listSyncs(context, inputs)) ?? []).map(({ id }) => id));
     const { direction, volume } = inputs;
+    // Others run beside it: those of other volumes, and the platform's own.
+    const asAsked = ({ spec }: LiveSync): boolean =>
+        spec.direction === direction && (spec.volume ?? undefined) === volume && spec.manual !== false;
     for (let posts = 1; ; posts++) {
         try {
             const body = volume === undefined ? { direction } : { direction, volume };
@@ -100,7 +109,7 @@ async function start(context: Context, inputs: DataSyncInputs): Promise<{ id: st
             let looks = 0;
             const found = await context.poller.until(async () => {
                 const syncs = (await listSyncs(context, inputs)) ?? [];
-                const ours = syncs.find(({ id, spec }) => !known.has(id) && spec.direction === direction);
+                const ours = syncs.find((sync) => !known.has(sync.id) && asAsked(sync));
                 return ours ?? (++looks < looksAfterUnclearPost ? undefined : null);
             });
             if (found) return found;

@@ -67,8 +67,9 @@ async function run(
                     return { status: api.status ?? "READY" } as never;
                 },
                 post: async () => {
-                    if (++posts <= (api.lost ?? 0))
+                    if (++posts <= (api.lost ?? 0)) {
                         throw new NoAnswerError("POST /kube", new Error("ECONNRESET"), false);
+                    }
                     if (api.kubeconfig === undefined) throw new ApiError("POST /kube", 409, "not ready", undefined);
                     return { content: api.kubeconfig } as never;
                 },

@@ -44,8 +44,9 @@ export interface Answer {
     gaps: number[];
     /** At most so much of `ttft` may be the client's, which was busy with something else when the first token came. */
     clientDelay?: number;
-    /** As the server counts them, else the pieces that came. */
+    /** As the server counts them; 0 when it does not. */
     promptTokens: number;
+    /** As the server counts them, else the pieces that came. */
     outputTokens: number;
     /** The answer's text, when it was asked for. */
     text?: string;
@@ -144,13 +145,13 @@ class Reading implements ExchangeHandler {
     }
 
     end(): void {
-        this.finish(
-            this.refusal() ?? this.broken ?? (this.done ? undefined : cutOff("the stream ended without [DONE]")),
-        );
+        this.finish(this.refusal() ?? this.broken ?? this.incomplete());
     }
 
     failed(error: Error & { code?: string }): void {
         if (error instanceof Cancelled) return this.ended(error);
+        // A server that hangs up after [DONE], without HTTP's own ending, has said all.
+        if (this.done && error.code !== "LATE") return this.end();
         this.finish(this.broken ?? connectionFailure(error, this.answerHead !== undefined, this.firstAt !== undefined));
     }
 
@@ -179,6 +180,13 @@ class Reading implements ExchangeHandler {
         return { kind: "not an event stream", detail: `content-type ${type}: ${this.refusalText}` };
     }
 
+    private incomplete(): Failure | undefined {
+        if (!this.done) return cutOff("the stream ended without [DONE]");
+        // Not to pass for the fastest answer of all. One token may have no text, such as that which ends an answer.
+        const isEmpty = this.pieces === 0 && !this.usage;
+        return isEmpty ? { kind: "no token", detail: "the stream ended without any" } : undefined;
+    }
+
     private event(data: string): void {
         if (data === "[DONE]") {
             this.done = true;
@@ -195,8 +203,8 @@ class Reading implements ExchangeHandler {
             this.broken ??= { kind: "error in the stream", detail: String(chunk.error.message ?? data) };
             return;
         }
-        if (chunk?.usage) {
-            this.promptTokens = chunk.usage.prompt_tokens;
+        if (typeof chunk?.usage?.completion_tokens === "number") {
+            this.promptTokens = chunk.usage.prompt_tokens ?? 0;
             this.usage = chunk.usage.completion_tokens;
         }
         const delta = chunk?.choices?.[0]?.delta;

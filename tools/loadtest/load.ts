@@ -28,8 +28,8 @@ export interface Share {
 export interface LoadEvents {
     /** A request has come to an end; `gaps` are those between its tokens. */
     outcome(outcome: Outcome, gaps: number[]): void;
-    /** A request was under way when the run was ended early. */
-    cancelled(): void;
+    /** A request was under way when the run was ended early, and had been for so many seconds. */
+    cancelled(seconds: number): void;
 }
 
 /** A request that was sent and has not ended. Seconds, the start from that of the run. */
@@ -253,7 +253,7 @@ export class Load {
         const { temperature, ignoreEos, timeout, withPrompts } = this.config;
         const { maxTokens, lengthClass } = question;
         this.running++;
-        const sent: UnderWay = { start: 0 };
+        const sent: UnderWay = { start: this.now() };
         try {
             const waiting = connection.ready ? undefined : this.now();
             const refused = waiting === undefined ? undefined : await this.open(connection);
@@ -291,7 +291,7 @@ export class Load {
             this.finish(outcome, gaps);
             return { ...outcome, text };
         } catch (error) {
-            if (error instanceof Cancelled) this.events.cancelled();
+            if (error instanceof Cancelled) this.events.cancelled(this.now() - sent.start);
             throw error;
         } finally {
             this.running--;

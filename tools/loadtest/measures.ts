@@ -20,6 +20,8 @@ export interface Measures {
     tpotSeconds: Summary | null;
     /** Tokens of answers in full. */
     tokens: { prompt: number; output: number };
+    /** Answers whose tokens the server did not count: their pieces were, and each may hold several. Absent: none. */
+    uncounted?: number;
     /** Share of all requests that were answered within the targets; absent without targets. */
     goodShare?: number;
 }
@@ -42,6 +44,7 @@ export class MeasureGroup {
     good = 0;
     promptTokens = 0;
     outputTokens = 0;
+    private uncounted = 0;
     private readonly latency = new Samples();
     private readonly ttft = new Samples();
     private readonly tpot = new Samples();
@@ -69,6 +72,8 @@ export class MeasureGroup {
         this.ok++;
         this.latency.push(seconds);
         if (tpot !== undefined) this.tpot.push(tpot);
+        // No prompt is without a token.
+        if (outcome.promptTokens === 0) this.uncounted++;
         this.promptTokens += outcome.promptTokens;
         this.outputTokens += outcome.outputTokens;
         if (isGood(outcome, this.targets)) this.good++;
@@ -84,6 +89,7 @@ export class MeasureGroup {
             ttftSeconds: summarize(this.ttft, this.unanswered, this.longestSilence),
             tpotSeconds: summarize(this.tpot),
             tokens: { prompt: this.promptTokens, output: this.outputTokens },
+            ...(this.uncounted > 0 ? { uncounted: this.uncounted } : {}),
             ...(hasTargets(this.targets) && this.requests > 0 ? { goodShare: this.good / this.requests } : {}),
         };
     }

@@ -135,6 +135,8 @@ export class Results {
     errors = 0;
     /** Requests that were under way when the run was ended early. */
     cancelled = 0;
+    /** How long ago the first of them had been sent, seconds. */
+    longestCancelled = 0;
     /** When the load began to end: a worker, or the schedule, had nothing left to do. */
     steadyUntil?: number;
     /** Gaps between tokens by phase and length class. */

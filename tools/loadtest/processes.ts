@@ -96,7 +96,8 @@ export type ToChild =
     { kind: "task"; task: Task } | { kind: "run"; beganAt: bigint } | { kind: "stop"; reason: string };
 /** What a process measures, in its order; the end comes last. */
 export type FromShard =
-    | { kind: "outcomes"; outcomes: Outcome[]; cancelled: number; running: number }
+    /** `cancelled`: for how many seconds each had been under way. */
+    | { kind: "outcomes"; outcomes: Outcome[]; cancelled: number[]; running: number }
     | {
           kind: "end";
           end: TaskEnd;
@@ -111,7 +112,7 @@ export function handOn(message: FromShard, events: TaskEvents): void {
         return;
     }
     for (const outcome of message.outcomes) events.outcome(outcome, []);
-    for (let i = 0; i < message.cancelled; i++) events.cancelled();
+    for (const seconds of message.cancelled) events.cancelled(seconds);
 }
 
 /** A process of its own. The task, with the token in it, goes there through a pipe, and stands in no argument. */

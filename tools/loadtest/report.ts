@@ -21,8 +21,18 @@ export interface Report extends Omit<Measures, "requests" | "ok" | "errors"> {
     /** The figures may be those of the client or its machine instead of the model's: see `clientLimits`. */
     valid: boolean;
     clientLimits: string[];
-    /** `total` counts requests that came to an end; `cancelled` ones did not, and are in no other figure. */
-    requests: { planned: number | null; total: number; ok: number; errors: number; cancelled: number };
+    /**
+     * `total` counts requests that came to an end; `cancelled` ones did not, and are in no other figure.
+     * `longestCancelled`: seconds since the one that had waited longest was sent; absent without any.
+     */
+    requests: {
+        planned: number | null;
+        total: number;
+        ok: number;
+        errors: number;
+        cancelled: number;
+        longestCancelled?: number;
+    };
     errorsByKind: Record<string, number>;
     /** One example of each kind. */
     errorDetails: Record<string, string>;
@@ -107,7 +117,7 @@ export function makeReport(input: ReportInput): Report {
     const client = run.self;
     const sent = sendingRate(run, measures.requests, steadyUntil);
     const limits = limitsOf(run, client, measures, sent);
-    const { latencySeconds, ttftSeconds, tpotSeconds, tokens, goodShare } = measures;
+    const { latencySeconds, ttftSeconds, tpotSeconds, tokens, uncounted, goodShare } = measures;
     return {
         startedAt: input.startedAt.toISOString(),
         target: { baseUrl: run.endpoint.baseUrl, model: run.model },
@@ -121,6 +131,7 @@ export function makeReport(input: ReportInput): Report {
             ok: measures.ok,
             errors: measures.errors,
             cancelled: results.cancelled,
+            ...(results.cancelled > 0 ? { longestCancelled: results.longestCancelled } : {}),
         },
         errorsByKind: countEach(failures.map(({ kind }) => kind)),
         errorDetails: Object.fromEntries(failures.map(({ kind, detail }) => [kind, detail])),
@@ -130,6 +141,7 @@ export function makeReport(input: ReportInput): Report {
         tpotSeconds,
         interTokenSeconds: results.gapsWhere(() => true).summary(),
         tokens,
+        uncounted,
         goodShare,
         requestsPerSecond: perSecond(measures.ok),
         outputTokensPerSecond: perSecond(measures.tokens.output),

@@ -156,7 +156,10 @@ export class LoadRun {
                 });
                 results.addGaps(phase, outcome.lengthClass, gaps);
             },
-            cancelled: () => results.cancelled++,
+            cancelled: (seconds) => {
+                results.cancelled++;
+                results.longestCancelled = Math.max(results.longestCancelled, seconds);
+            },
             gaps: (phase, lengthClass, content) => results.addGapContent(firstPhase + phase, lengthClass, content),
         };
     }

@@ -5,7 +5,7 @@ import { HereRunner, type FromShard, type Task } from "./processes";
 export class Shard {
     private readonly runner: HereRunner;
     private batch: Outcome[] = [];
-    private cancelled = 0;
+    private cancelled: number[] = [];
     private readonly gaps = new Results();
 
     /** Throws UsageError when a file that the config names cannot be used. */
@@ -19,7 +19,7 @@ export class Shard {
                 this.batch.push(outcome);
                 this.gaps.addGaps(outcome.phase, outcome.lengthClass, between);
             },
-            cancelled: () => this.cancelled++,
+            cancelled: (seconds) => this.cancelled.push(seconds),
         });
     }
 
@@ -41,7 +41,7 @@ export class Shard {
     }
 
     private flush(): void {
-        if (this.batch.length === 0 && this.cancelled === 0) return;
+        if (this.batch.length === 0 && this.cancelled.length === 0) return;
         this.tell({
             kind: "outcomes",
             outcomes: this.batch,
@@ -49,6 +49,6 @@ export class Shard {
             running: this.runner.running,
         });
         this.batch = [];
-        this.cancelled = 0;
+        this.cancelled = [];
     }
 }

@@ -29,7 +29,13 @@ export function facts(report: Report): [string, string][] {
     const { requests, client, targets, cost } = report;
     const rate = requests.total > 0 ? (100 * requests.errors) / requests.total : 0;
     const of = requests.planned === null ? "" : ` of ${requests.planned}`;
-    const cancelled = requests.cancelled > 0 ? `, ${requests.cancelled} cancelled` : "";
+    const cancelled =
+        requests.cancelled > 0
+            ? `, ${requests.cancelled} cancelled, the longest after ${seconds(requests.longestCancelled)}, in no figure below`
+            : "";
+    const uncounted = report.uncounted
+        ? `; of ${report.uncounted} answers the server gave no count: their pieces were counted, which may hold several tokens each`
+        : "";
     const goals = [
         targets.ttft === undefined ? [] : [`first token within ${seconds(targets.ttft)}`],
         targets.itl === undefined ? [] : [`${seconds(targets.itl)} between tokens`],
@@ -42,7 +48,7 @@ export function facts(report: Report): [string, string][] {
         ],
         ["Wall time", duration(report.wallSeconds * 1000)],
         ["Rate", rates(report)],
-        ["Tokens", `${report.tokens.prompt} of prompts, ${report.tokens.output} of answers`],
+        ["Tokens", `${report.tokens.prompt} of prompts, ${report.tokens.output} of answers${uncounted}`],
     ];
     if (report.goodShare !== undefined) {
         rows.push(["Within targets", `${percent(report.goodShare)} (${goals.join(", ")})`]);
@@ -135,6 +141,14 @@ function summaries(report: Report): string {
     return table(timesTable(report)) + note;
 }
 
+/** Seconds. What ended in a part that is shorter, such as a tail of a millisecond, makes no rate. */
+const leastForRate = 0.1;
+
+/** Seconds from the start of a run; whole ones, once it has lasted. */
+function moment(value: number): string {
+    return `${value < 10 ? Number(value.toFixed(1)) : Math.round(value)} s`;
+}
+
 /** A row for each part of a run, with a heading. */
 export function phasesTable({ phases: parts }: Report): string[][] {
     const good = parts.some(({ goodShare }) => goodShare !== undefined);
@@ -156,12 +170,13 @@ export function phasesTable({ phases: parts }: Report): string[][] {
         ],
         ...parts.map((part: PhaseReport) => [
             part.name,
-            `${Math.round(part.from)} s`,
-            `${Math.round(part.to)} s`,
+            moment(part.from),
+            moment(part.to),
             String(part.requests),
             String(part.errors),
-            part.requestsPerSecond.toFixed(1),
-            String(Math.round(part.outputTokensPerSecond)),
+            ...(part.to - part.from < leastForRate
+                ? ["-", "-"]
+                : [part.requestsPerSecond.toFixed(1), String(Math.round(part.outputTokensPerSecond))]),
             ...(good ? [part.goodShare === undefined ? "-" : percent(part.goodShare)] : []),
             figure(part.ttftSeconds, "p50"),
             figure(part.ttftSeconds, "p95"),

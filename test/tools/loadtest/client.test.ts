@@ -91,6 +91,29 @@ describe("a streamed answer", () => {
 const reasoning = (text: string): string =>
     `data: ${JSON.stringify({ choices: [{ delta: { reasoning_content: text } }] })}\n\n`;
 
+it("is whole once it has said [DONE], however the connection ends then", async () => {
+    const { baseUrl } = await serve((response) => {
+        stream(response).write(piece("a") + usage + done, () => setTimeout(() => response.destroy(), 50));
+    });
+    const answer = await ask(baseUrl);
+    expect(answer.failure).toBeUndefined();
+    expect(answer).toMatchObject({ promptTokens: 3, outputTokens: 7 });
+});
+
+it("one token without text, which ends an answer, is an answer", async () => {
+    const counted = `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 1 } })}\n\n`;
+    const { baseUrl } = await serve((response) => stream(response).end(counted + done));
+    const answer = await ask(baseUrl);
+    expect(answer.failure).toBeUndefined();
+    expect(answer.outputTokens).toBe(1);
+});
+
+it("usage without counts is none", async () => {
+    const empty = `data: ${JSON.stringify({ choices: [], usage: {} })}\n\n`;
+    const { baseUrl } = await serve((response) => stream(response).end(piece("a") + piece("b") + empty + done));
+    expect(await ask(baseUrl)).toMatchObject({ promptTokens: 0, outputTokens: 2, failure: undefined });
+});
+
 it("a token of reasoning is a first token; the text, when asked for, is what was said", async () => {
     const { baseUrl } = await serve((response) => {
         stream(response).write(reasoning("hm"));
@@ -132,6 +155,13 @@ describe("failures", () => {
             "error in the stream",
         ],
         ["an event that is not JSON", (r) => stream(r).end(`data: {oops\n\n${done}`), "unreadable event"],
+        ["a stream without a token", (r) => stream(r).end(done), "no token"],
+        [
+            "a stream whose tokens are counted as none",
+            (r) =>
+                stream(r).end(`data: ${JSON.stringify({ choices: [], usage: { completion_tokens: 0 } })}\n\n${done}`),
+            "no token",
+        ],
     ];
     it.each(cases)("%s", async (_, answer, kind) => {
         const { baseUrl } = await serve(answer);

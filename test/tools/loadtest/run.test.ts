@@ -8,7 +8,7 @@ import { requestsCsv } from "../../../tools/loadtest/csv";
 import { reportPage } from "../../../tools/loadtest/html";
 import { makeReport } from "../../../tools/loadtest/report";
 import { LoadRun } from "../../../tools/loadtest/run";
-import { reportText } from "../../../tools/loadtest/text";
+import { phasesTable, reportText } from "../../../tools/loadtest/text";
 
 /** Whole runs against a server that writes down what it is asked. */
 
@@ -39,6 +39,8 @@ beforeAll(async () => {
                 const piece = { choices: [{ delta: { content: `answer ${bodies.length}` } }] };
                 const usage = { choices: [], usage: { prompt_tokens: 9, completion_tokens: 4 } };
                 response.writeHead(200, { "content-type": "text/event-stream" });
+                if (body.max_tokens === 14)
+                    return void response.end(`data: ${JSON.stringify(piece)}\n\ndata: [DONE]\n\n`);
                 response.end(`data: ${JSON.stringify(piece)}\n\ndata: ${JSON.stringify(usage)}\n\ndata: [DONE]\n\n`);
             }, 30);
         });
@@ -144,6 +146,11 @@ describe("loads", () => {
         await running;
         expect(load.underWay).toEqual([]);
         expect(load.results.outcomes.length).toBe(0);
+        const found = report(load);
+        expect(found.requests).toMatchObject({ total: 0, cancelled: 2 });
+        expect(found.requests.longestCancelled).toBeGreaterThan(0);
+        expect(found.requests.longestCancelled).toBeLessThanOrEqual(load.now());
+        expect(reportText(found)).toMatch(/2 cancelled, the longest after [\d.]+ m?s, in no figure below/);
     });
 });
 
@@ -186,6 +193,26 @@ describe("the report", () => {
             expect(text).not.toContain(token);
             for (const { messages } of bodies) expect(text).not.toContain(messages[0].content);
         }
+    });
+
+    it("of answers without a count says that their pieces were counted; of a part of a moment, no rate", async () => {
+        const found = report(await run({ workers: 2, requests: 2, ramp: 0, maxTokens: 14 }));
+        expect(found).toMatchObject({ uncounted: 4, tokens: { prompt: 0, output: 4 } });
+        expect(reportText(found)).toContain("of 4 answers the server gave no count: their pieces were counted");
+        found.phases = [{ ...found.phases[0], name: "tail", from: 1.25, to: 1.251 }];
+        expect(phasesTable(found)[1].slice(0, 7)).toEqual([
+            "tail",
+            "1.3 s",
+            "1.3 s",
+            expect.any(String),
+            "0",
+            "-",
+            "-",
+        ]);
+        expect(report(await run({ workers: 1, requests: 1, ramp: 0 }))).not.toHaveProperty(
+            "uncounted",
+            expect.any(Number),
+        );
     });
 
     it("of a trace that is a single moment does not blame the client, and shows what got no answer last", async () => {

@@ -100,13 +100,12 @@ async function measure(): Promise<Omit<StepSeen, "outcome"> | undefined> {
     });
     try {
         const { urls, ids, token, caFile, controls } = cloud.answer;
-        const ca = readFileSync(caFile);
         const baseUrl = controls.replace(/\/sandbox$/, "/v1");
         const { moments, seen, requests, verdict } = await proveScaling({
             model: { ...model, name: "ministral" },
             served: model.model,
-            ...{ appId: ids[0], appUrl: urls[0], ca },
-            endpoint: { baseUrl: `${urls[0]}/v1`, token, ca: [ca.toString()] },
+            ...{ appId: ids[0], appUrl: urls[0] },
+            endpoint: { baseUrl: `${urls[0]}/v1`, token, ca: [readFileSync(caFile, "utf8")] },
             api: {
                 client: new OvhClient({ baseUrl, auth: { kind: "token", accessToken } }, { requestsPerMinute: 60_000 }),
                 projectId,

@@ -1,11 +1,12 @@
 // `npm run sandbox`: the local OVHcloud. Each command is a file of `commands`.
 import { styled } from "../machine/terminal";
+import { nearest } from "../src/settings/formats";
 import { runningDaemon } from "./commands/daemon-process";
 import { down, reset } from "./commands/down";
 import { exclusively } from "./commands/exclusive";
 import { fault } from "./commands/fault";
 import { awaitInterruption } from "./commands/interruption";
-import { readArguments, usage, wantedSettings } from "./commands/options";
+import { readArguments, seeUsage, usage, wantedSettings } from "./commands/options";
 import { status } from "./commands/status";
 import { tour } from "./commands/tour";
 import { up } from "./commands/up";
@@ -22,7 +23,7 @@ async function main(): Promise<number> {
     }
     const most = command === "fault" ? Infinity : command === "tour" ? 1 : 0;
     if (rest.length > most) {
-        throw new UserError(`unexpected "${rest.join(" ")}"\n\n${usage}`);
+        throw new UserError(`unexpected "${rest.join(" ")}"${seeUsage}`);
     }
     switch (command) {
         case "up": {
@@ -41,8 +42,11 @@ async function main(): Promise<number> {
             return exclusively(layout, () => down(layout));
         case "reset":
             return exclusively(layout, () => reset(layout, options.toolchain ?? false));
-        default:
-            throw new UserError(`unknown command "${command}"\n\n${usage}`);
+        default: {
+            const guess = nearest(command, ["up", "status", "tour", "fault", "down", "reset"]);
+            const fix = guess === undefined ? "" : `: did you mean "${guess}"?`;
+            throw new UserError(`unknown command "${command}"${fix}${seeUsage}`);
+        }
     }
 }
 

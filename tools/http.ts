@@ -16,7 +16,7 @@ export interface AskOptions {
     /** Sent as JSON. */
     body?: object;
     /** Certificate authorities (PEM) to trust in place of Node's own. */
-    ca?: Buffer | string;
+    ca?: Buffer | string | string[];
     /** TLS and headers of the caller's own, such as a kubeconfig's. */
     more?: https.RequestOptions;
     /** Default 30. */

@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { DaemonSettings } from "../daemon";
 import { balancings } from "../ovhcloud/gateway";
 import type { Balancing } from "../ovhcloud/status";
 import { readProfiles } from "../vllm/profile-file";
+import { commandLine } from "../../tools/command-line";
 import { faultUsage } from "./fault";
 import { UserError } from "./user-error";
 
@@ -35,10 +35,10 @@ Options
 
 ${faultUsage}`;
 
-/** The command line as words and options. Throws a UserError that shows the usage. */
+/** The command line as words and options. Throws a UserError. */
 export function readArguments(args: string[]) {
     try {
-        return parseArgs({
+        return commandLine({
             args,
             allowPositionals: true,
             options: {
@@ -66,9 +66,12 @@ export function readArguments(args: string[]) {
             },
         });
     } catch (error) {
-        throw new UserError(`${(error as Error).message}\n\n${usage}`);
+        throw new UserError(`${(error as Error).message}${seeUsage}`);
     }
 }
+
+/** Not the usage itself, which in a terminal would push the message out of sight. */
+export const seeUsage = "\nSee npm run sandbox -- --help";
 
 export type Options = ReturnType<typeof readArguments>["values"];
 

@@ -1,9 +1,8 @@
 // `npm run chat`: talk to the deployed model.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { rootCertificates } from "node:tls";
-import { parseArgs } from "node:util";
 import { styled } from "../../machine/terminal";
+import { authorities, commandLine } from "../command-line";
 import { Connector, servedModels, stackTarget, urlTarget } from "../loadtest";
 import { awaken } from "../wake";
 import { askModel, ChatError, figures, type Message } from "./chat";
@@ -24,7 +23,7 @@ that one and ends; a question can also come through a pipe. Without, a conversat
 Exit code: 0, 1 (the model did not answer), 2 (could not start).`;
 
 async function main(): Promise<number> {
-    const { values: options, positionals } = parseArgs({
+    const { values: options, positionals } = commandLine({
         allowPositionals: true,
         options: {
             stack: { type: "string" },
@@ -52,7 +51,7 @@ async function main(): Promise<number> {
     const connector = new Connector({
         baseUrl: target.baseUrl,
         token: target.token,
-        ca: options.ca === undefined ? undefined : [...rootCertificates, readFileSync(options.ca, "utf8")],
+        ca: authorities(options.ca),
     });
     await awaken(target.app, {
         wake: options.wake,

@@ -1,12 +1,11 @@
 // `npm run find-target`: what scaling target, max-num-seqs and number of replicas fit the latency targets?
-import { readFileSync, writeFileSync } from "node:fs";
-import { rootCertificates } from "node:tls";
-import { parseArgs } from "node:util";
+import { writeFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled, table } from "../../machine/terminal";
 import type { ModelSettings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
+import { authorities, checkResultFile, commandLine } from "../command-line";
 import { chooseModel, readStack, stackApi, stackSettings } from "../stack";
 import { readApp } from "../verify/app";
 import { calibrate, type Measurement } from "./calibrate";
@@ -32,7 +31,7 @@ max-num-seqs and replica limits, as lines to paste. The replica is under load me
 Exit code: 0, 1 (no setting is within the targets), 2 (could not measure).`;
 
 async function main(): Promise<number> {
-    const { values: given } = parseArgs({
+    const { values: given } = commandLine({
         options: {
             stack: { type: "string" },
             model: { type: "string" },
@@ -51,6 +50,7 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
+    checkResultFile("profile", given.profile);
     const whole = (key: "prompt-tokens" | "output-tokens" | "most" | "peak", fallback: number): number => {
         const value = given[key] === undefined ? fallback : Number(given[key]);
         if (!(Number.isInteger(value) && value > 0)) {
@@ -73,9 +73,8 @@ async function main(): Promise<number> {
     const api = stackApi(stack, (credentials) => new OvhClient(credentials, { requestTimeoutMs: 10_000 }));
     await requireOneReplica(name, settings, api, output.appId);
 
-    const ca = given.ca === undefined ? undefined : [...rootCertificates, readFileSync(given.ca, "utf8")];
     const options: MeasureOptions = {
-        endpoint: { baseUrl: output.openAiBaseUrl, token: output.clientToken, ca },
+        endpoint: { baseUrl: output.openAiBaseUrl, token: output.clientToken, ca: authorities(given.ca) },
         model: output.model,
         seconds: number("seconds", 60, 86_400),
         promptTokens: whole("prompt-tokens", 512),

@@ -1,8 +1,7 @@
 // `npm run loadtest`: the reference architecture's load test, and other loads.
-import { accessSync, constants, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { rootCertificates } from "node:tls";
+import { renameSync, writeFileSync } from "node:fs";
 import { styled } from "../../machine/terminal";
+import { authorities, checkResultFile } from "../command-line";
 import { awaken } from "../wake";
 import { servedModels } from "./client";
 import { compareFiles } from "./compare";
@@ -43,7 +42,7 @@ async function main(): Promise<number> {
     const endpoint: Endpoint = {
         baseUrl: target.baseUrl,
         token: target.token,
-        ca: config.ca === undefined ? undefined : [...rootCertificates, readFileSync(config.ca, "utf8")],
+        ca: authorities(config.ca),
     };
     const connector = new Connector(endpoint);
     await awaken(target.app, { wake: false, knock: () => servedModels(connector), log: console.log });
@@ -138,25 +137,6 @@ function verdict({ requests, stopped, valid }: Report, maxErrorRate: number): nu
     return valid ? 0 : say(3, "the client or its machine was the limit");
 }
 
-/** Refuses what could not be written before any load: a run of an hour is not to fail at its end. */
-function checkResultFile(flag: string, file: string | undefined): void {
-    if (file === undefined) return;
-    const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-    const folder = dirname(file);
-    // A path that ends in a slash is a folder, whether it is there or not.
-    if (!file.endsWith("/") && !isFolder(folder)) {
-        throw new UsageError(`--${flag} ${file}: make its folder first, ${folder} is none`);
-    }
-    if (file.endsWith("/") || isFolder(file)) {
-        throw new UsageError(`--${flag} ${file} is a folder: name a file, such as ${join(file, `report.${flag}`)}`);
-    }
-    try {
-        accessSync(folder, constants.W_OK);
-    } catch (error) {
-        throw new UsageError(`--${flag} ${file}: nothing can be written there (${(error as Error).message})`);
-    }
-}
-
 function writeResult(name: string, file: string, text: string): void {
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
@@ -212,7 +192,9 @@ main().then(
     (code) => process.exit(code),
     (error: unknown) => {
         const { message } = error as Error;
-        console.error(styled("red", `error: ${message}`) + (error instanceof UsageError ? "\n\n" + usage : ""));
+        console.error(styled("red", `error: ${message}`));
+        // Not the usage itself: in a terminal it would push the message out of sight.
+        if (error instanceof UsageError) console.error("See npm run loadtest -- --help");
         process.exit(2);
     },
 );

@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { z } from "zod";
+import { commandLine } from "../command-line";
 import { flagName, groups, loadConfig, loadConfigSchema, readConfigFile, written, type LoadConfig } from "./config";
 import { UsageError } from "./usage-error";
 
@@ -78,7 +78,7 @@ export function readOptions(args: string[]): { help: true } | { help: false; con
     );
     let values: Record<string, unknown>;
     try {
-        ({ values } = parseArgs({
+        ({ values } = commandLine({
             args,
             options: { ...options, config: { type: "string" }, help: { type: "boolean", short: "h" } },
         }));

@@ -1,12 +1,11 @@
 // `npm run prove-scaling`: does the stack scale up under load, recover, and scale down?
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
-import { rootCertificates } from "node:tls";
-import { parseArgs } from "node:util";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { duration, styled, table } from "../../machine/terminal";
 import { replicaPrice } from "../../src/prices/cost";
 import type { ModelSettings } from "../../src/settings";
+import { authorities, checkResultFile, commandLine } from "../command-line";
 import { chooseModel, readStack, stackApi, stackSettings } from "../stack";
 import { drawProof } from "./drawing";
 import { proveScaling, type Proof, type ProofOptions } from "./run";
@@ -38,7 +37,7 @@ Exit code: 0 (scaled and recovered, no request lost), 1 (did not; the cause is n
 const notBegun = 3;
 
 async function main(): Promise<number> {
-    const { values: given } = parseArgs({
+    const { values: given } = commandLine({
         options: {
             stack: { type: "string" },
             model: { type: "string" },
@@ -60,6 +59,8 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
+    for (const result of ["svg", "json"] as const) checkResultFile(result, given[result]);
+    const ca = authorities(given.ca);
     const stack = await readStack(given.stack);
     const [name, output] = chooseModel(stack, given.model);
     const settings = stackSettings(stack).models[name];
@@ -96,11 +97,10 @@ async function main(): Promise<number> {
         console.error("not begun");
         return notBegun;
     }
-    const ca = given.ca === undefined ? undefined : readFileSync(given.ca);
     const endpoint = {
         baseUrl: output.openAiBaseUrl,
         token: output.clientToken,
-        ca: ca && [...rootCertificates, ca.toString()],
+        ca,
     };
     const proof = await proveScaling({
         model: { ...settings, name },
@@ -109,7 +109,6 @@ async function main(): Promise<number> {
         appUrl: output.appUrl,
         endpoint,
         api,
-        ca,
         options,
         log: (line) => console.log(styled("dim", line)),
     });

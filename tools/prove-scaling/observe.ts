@@ -44,7 +44,7 @@ export interface ObserverOptions {
     maxReplicas: number;
     /** Between two looks at the platform; OVHcloud allows 60 requests a minute. */
     platformPeriodMs: number;
-    ca?: Buffer;
+    ca?: string[];
     /** Seconds from the start of the proof. */
     now: () => number;
 }

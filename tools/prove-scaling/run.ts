@@ -15,7 +15,6 @@ export interface ProofInput {
     appUrl: string;
     endpoint: Endpoint;
     api: AiDeploy;
-    ca?: Buffer;
     options: ProofOptions;
     /** A line for the person who watches. */
     log: (line: string) => void;
@@ -66,6 +65,7 @@ export async function proveScaling(input: ProofInput): Promise<Proof> {
     const observer = new Observer({
         ...input,
         token: input.endpoint.token ?? "",
+        ca: input.endpoint.ca,
         metric: model.scaling.metric,
         maxReplicas: model.replicas.max,
         platformPeriodMs: options.platformPeriodMs,

@@ -1,8 +1,8 @@
 // `npm run verify`: is everything there that the stack promises?
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled } from "../../machine/terminal";
+import { checkResultFile, commandLine } from "../command-line";
 import { monitoringApis } from "../monitoring-api";
 import { pulumi, PulumiError, readStack, stackApi, stackSettings, type Stack, type StackOutputs } from "../stack";
 import { doorAddresses } from "./front-door";
@@ -24,7 +24,7 @@ do. Nothing is changed; each model is asked for one short completion.
 Exit code: 0 (every promise holds; warnings do not count), 1 (a promise is broken), 2 (the stack could not be looked at).`;
 
 async function main(): Promise<number> {
-    const { values: options } = parseArgs({
+    const { values: options } = commandLine({
         options: {
             stack: { type: "string" },
             prometheus: { type: "string" },
@@ -39,6 +39,7 @@ async function main(): Promise<number> {
         console.log(usage);
         return 0;
     }
+    checkResultFile("junit", options.junit);
     const began = performance.now();
     const stack = await readStack(options.stack);
     const settings = stackSettings(stack);

@@ -211,7 +211,8 @@ describe("a run that does not succeed", () => {
         [["--url", "nowhere"], "--url nowhere is not a URL"],
         [["--url", "https://a/v1", "--stack", "b"], "--url and --stack exclude each other"],
         [["--app", "x"], "--app is only for --url"],
-        [["--wrokers", "1"], "Unknown option '--wrokers'"],
+        [["--wrokers", "1"], "--wrokers: no such option; did you mean --workers?"],
+        [["--ca", "nowhere.pem", "--url", "https://a/v1"], "--ca nowhere.pem: ENOENT"],
     ])("%s is refused in words", async (args, message) => {
         const run = await loadtest(args);
         expect(run.code).toBe(2);

@@ -34,19 +34,17 @@ async function prove(
         baseUrl: app.env.OVH_ENDPOINT,
         auth: { kind: "token" as const, accessToken: app.env.OVH_ACCESS_TOKEN },
     };
-    const ca = readFileSync(app.cloud.caFile);
     await app.control("POST", "speed", { speed: 600 });
     return proveScaling({
         model: more.model ?? settings(),
         served,
         appId: app.id,
         appUrl: app.url,
-        endpoint: { baseUrl: `${app.url}/v1`, token: app.token, ca: [ca.toString()] },
+        endpoint: { baseUrl: `${app.url}/v1`, token: app.token, ca: [readFileSync(app.cloud.caFile, "utf8")] },
         api: {
             client: new OvhClient(credentials, { requestsPerMinute: 60_000 }),
             projectId: app.env.OVH_CLOUD_PROJECT_SERVICE,
         },
-        ca,
         options: {
             workers: more.workers ?? 12,
             baseline: 1,

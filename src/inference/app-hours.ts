@@ -29,6 +29,11 @@ export function appHours(model: ModelSettings, { action }: LimitsSettings): AppH
     return { mark: createHash("sha256").update(settings).digest("hex").slice(0, 16), scalings };
 }
 
+/** Whether the controller keeps a model; one that is stopped on purpose it lets alone. */
+export function isControlled(model: ModelSettings, limits: LimitsSettings): boolean {
+    return model.desiredState !== "STOPPED" && appHours(model, limits) !== undefined;
+}
+
 /** What the app is given for them. Of the strategies the one that is wanted now comes first, for an app that has none of them. */
 export function hoursArgs(model: ModelSettings, limits: LimitsSettings, now: Date) {
     const hours = appHours(model, limits);

@@ -8,7 +8,7 @@ import { apiAddresses } from "../service-account";
 import { transformed, type Transform } from "../transform";
 import { maxNumSeqs } from "../vllm/limits";
 import { appArgs, leftoversArgs, platformMonitoringUrl, readyArgs, tokenArgs } from "./app-args";
-import { appHours, hoursArgs } from "./app-hours";
+import { appHours, hoursArgs, isControlled } from "./app-hours";
 import { foreseen } from "./foreseen";
 
 export interface ModelTransforms {
@@ -118,9 +118,9 @@ export class Model extends pulumi.ComponentResource {
 
     /** What the controller needs to keep this model; undefined where there is nothing to keep. */
     controlled() {
-        const { replicas, schedule, lease, desiredState } = this.settings;
+        const { replicas, schedule, lease } = this.settings;
         const hours = appHours(this.settings, this.limits);
-        if (!hours || desiredState === "STOPPED") return undefined;
+        if (!hours || !isControlled(this.settings, this.limits)) return undefined;
         return { name: this.name, appId: this.appId, ...hours, replicas, schedule, lease };
     }
 

@@ -1,7 +1,8 @@
 import { parse } from "yaml";
 import { replicaRange } from "../../src/hours/schedule";
+import { isControlled } from "../../src/inference/app-hours";
 import { isRelayed } from "../../src/monitoring/relayed";
-import { modelRules, stackRules } from "../../src/monitoring/rules";
+import { controllerRules, modelRules, spendRules, stackRules } from "../../src/monitoring/rules";
 import type { Settings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
 import type { MonitoringApi } from "../monitoring-api";
@@ -25,24 +26,16 @@ export async function checkAlerts(
     models: VerifiedModel[],
     prometheus: Prometheus,
     alertmanager: MonitoringApi,
-    { alerting, monitoring }: Settings,
+    settings: Settings,
 ): Promise<void> {
+    const { alerting, monitoring } = settings;
     await check(
         "every rule is loaded and evaluated without an error",
         async () => {
             const loaded = await prometheus.rules();
             const ill = loaded.filter(({ health }) => health === "err");
             expect(ill.length === 0, ill.map(({ name, lastError }) => `${name}: ${lastError}`).join("; "));
-            const wanted = models.flatMap(({ name, settings, output }) => {
-                const replicas = replicaRange(settings);
-                const relayed = isRelayed(monitoring, replicas);
-                const frontDoor = settings.frontDoor !== undefined;
-                const watched = { ...settings, name, replicas, relayed, frontDoor, maxNumSeqs: maxNumSeqs(settings) };
-                return modelRules({ ...watched, app: output.appId }, alerting.runbooks).rules;
-            });
-            const names = [...wanted, ...stackRules(alerting.runbooks).rules].map((rule) =>
-                "alert" in rule ? rule.alert : rule.record,
-            );
+            const names = ruleNames(models, settings);
             const missing = [...new Set(names)].filter((name) => !loaded.some((one) => one.name === name));
             const fix = `kubectl get prometheusrule -n ${monitoring.namespace}; then pulumi up`;
             expect(missing.length === 0, `not loaded: ${missing.join(", ")}`, fix);
@@ -88,6 +81,27 @@ export async function checkAlerts(
         },
         { needs: [prometheusAnswers] },
     );
+}
+
+/** Of every rule and alert that the program makes of these settings. */
+function ruleNames(models: VerifiedModel[], { alerting, monitoring, limits }: Settings): string[] {
+    const { runbooks } = alerting;
+    const { action, eurosPerMonth } = limits;
+    const kept = models.filter(({ settings }) => isControlled(settings, limits));
+    const groups = models.map((model) => {
+        const { name, settings, output } = model;
+        const replicas = replicaRange(settings);
+        const watched = {
+            ...{ ...settings, name, replicas, app: output.appId, maxNumSeqs: maxNumSeqs(settings) },
+            relayed: isRelayed(monitoring, replicas),
+            frontDoor: settings.frontDoor !== undefined,
+            controlled: kept.includes(model) ? { lease: settings.lease !== undefined } : undefined,
+        };
+        return modelRules(watched, runbooks);
+    });
+    groups.push(stackRules(runbooks), spendRules({ eurosPerMonth }, runbooks));
+    if (kept.length > 0) groups.push(controllerRules(action, runbooks));
+    return groups.flatMap(({ rules }) => rules).map((rule) => ("alert" in rule ? rule.alert : rule.record));
 }
 
 /** Whether Alertmanager holds the receivers that are configured, and anybody hears of a page at all. */

@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import type { RequestOptions } from "node:https";
 import { rootCertificates } from "node:tls";
-import { doorName } from "../../src/front-door/manifests";
+import { doorLabels, doorName } from "../../src/front-door/manifests";
 import { frontDoorJobName } from "../../src/monitoring/scrape-jobs";
 import type { FrontDoorSettings, Settings } from "../../src/settings";
 import { ask, type Answer } from "../http";
@@ -56,7 +56,7 @@ export async function checkFrontDoor(check: Check, model: VerifiedModel, look: D
     await check(`${name}: front door is reached by whom it should`, () => checkService(name, frontDoor, look), {
         needs: [clusterAnswers],
     });
-    await check(`${name}: front door's metrics are in Prometheus`, () => checkMetrics(name, look.prometheus), {
+    await check(`${name}: front door's metrics are in Prometheus`, () => checkMetrics(name, look), {
         needs: [prometheusAnswers],
     });
     const secured = `${name}: front door serves its certificate, which lasts`;
@@ -102,12 +102,32 @@ async function checkService(
     return found;
 }
 
-async function checkMetrics(name: string, prometheus: Prometheus): Promise<string> {
+/** Seconds in which a door's first scrape may not have come: the operator writes the job, Prometheus reads it, and scrapes. */
+const firstScrape = 120;
+
+async function checkMetrics(name: string, { kubernetes, namespace, prometheus }: DoorLook): Promise<string> {
     const up = await prometheus.value(`up{job="${frontDoorJobName}",model="${name}"}`);
+    if (up !== 1) {
+        const age = await secondsSinceStart(name, kubernetes, namespace);
+        const young = age !== undefined && age < firstScrape;
+        const left = `too young to judge: its pod began ${Math.round(age ?? 0)} s ago`;
+        caution(!young, left, `if it is still so after ${firstScrape} s, it is broken: npm run verify`);
+    }
     const fix = "see docs/operations/VllmFrontDoorDown.md";
     expect(up !== undefined, `no target of job ${frontDoorJobName} for this model`, fix);
     expect(up === 1, "up is 0: its Envoy does not answer Prometheus", fix);
     return `up{job="${frontDoorJobName}"} == 1`;
+}
+
+/** Of the door's youngest pod; undefined when none has begun. */
+async function secondsSinceStart(name: string, kubernetes: KubeConfig, namespace: string): Promise<number | undefined> {
+    const { items } = await kubernetes.makeApiClient(CoreV1Api).listNamespacedPod({ namespace });
+    const wanted = Object.entries(doorLabels(name));
+    const begun = items
+        .filter(({ metadata }) => wanted.every(([label, value]) => metadata?.labels?.[label] === value))
+        .flatMap(({ status }) => status?.startTime ?? []);
+    if (begun.length === 0) return undefined;
+    return (Date.now() - Math.max(...begun.map((time) => new Date(time).getTime()))) / 1000;
 }
 
 async function checkCertificate(name: string, pem: string, call: () => Promise<Answer>): Promise<string> {

@@ -24,6 +24,13 @@ const daysAgo = (days: number): string => new Date(Date.now() - days * 86_400_00
 const named = (world: World, kind: string, part: string): any =>
     world.kubernetes[kind].find(({ metadata }) => metadata.name.includes(part));
 
+/** A pod of the front door that began so many seconds ago. */
+function doorPod(seconds: number): object {
+    const labels = { app: "vllm-front-door", model: "ministral" };
+    const startTime = new Date(Date.now() - 1000 * seconds).toISOString();
+    return { metadata: { name: "door", labels }, status: { startTime } };
+}
+
 /** What is broken, and the one line that is then not as it should be. Lines that say nothing without it are `unknown`. */
 const cases: [what: string, breakIt: (world: World) => void, promise: string, verdict?: Verdict, seen?: RegExp][] = [
     ["the app failed", (w) => void (w.app.status.state = "FAILED"), "ministral: app is RUNNING", "broken", /FAILED/],
@@ -323,6 +330,26 @@ const cases: [what: string, breakIt: (world: World) => void, promise: string, ve
         /pods alone reach it/,
     ],
     [
+        "a front door that Prometheus has not reached, which began a moment ago",
+        (w) => {
+            w.results.push(['up{job="front-door"', undefined]);
+            w.kubernetes.pods.push(doorPod(5));
+        },
+        "ministral: front door's metrics are in Prometheus",
+        "warning",
+        /too young to judge: its pod began [5-9] s ago/,
+    ],
+    [
+        "a front door that Prometheus does not reach, of which a pod began long ago",
+        (w) => {
+            w.results.push(['up{job="front-door"', undefined]);
+            w.kubernetes.pods.push(doorPod(300));
+        },
+        "ministral: front door's metrics are in Prometheus",
+        "broken",
+        /no target of job front-door/,
+    ],
+    [
         "a front door that Prometheus does not reach",
         (w) => void w.results.push(['up{job="front-door"', 0]),
         "ministral: front door's metrics are in Prometheus",
@@ -370,6 +397,13 @@ const cases: [what: string, breakIt: (world: World) => void, promise: string, ve
         "every rule is loaded and evaluated without an error",
         "broken",
         /VllmEndpointDown/,
+    ],
+    [
+        "the alerts on spend not loaded",
+        (w) => void (w.settings.limits.eurosPerMonth = 8000),
+        "every rule is loaded and evaluated without an error",
+        "broken",
+        /not loaded: SpendAbovePace$/,
     ],
     ["no Alertmanager", (w) => void (w.alertmanagers = []), "Prometheus sends its alerts to an Alertmanager"],
     ["no alert arrives", (w) => void (w.alerts = []), "an alert goes all the way to Alertmanager"],
@@ -451,6 +485,17 @@ describe("a stack is verified", () => {
             JSON.stringify(off),
         ).toEqual(verdict === "holds" ? [] : [[promise, verdict]]);
         if (off.length > 0) expect(off[0].seen).toMatch(seen);
+    });
+
+    it("whose controller's alerts are not loaded: they are missed", async () => {
+        const findings = await look((world) => {
+            world.settings.models.ministral.lease = { until: "2999-01-01T00:00:00Z" };
+        });
+        const rules = findings.find(({ promise }) => promise.startsWith("every rule is loaded"));
+        expect(rules).toMatchObject({
+            verdict: "broken",
+            seen: "not loaded: VllmControllerFailing, VllmLeaseEnding, VllmStoppedByController, VllmAppOfNoStack",
+        });
     });
 
     it("and no line shows a secret", async () => {

@@ -39,9 +39,9 @@ beforeAll(async () => {
                 const piece = { choices: [{ delta: { content: `answer ${bodies.length}` } }] };
                 const usage = { choices: [], usage: { prompt_tokens: 9, completion_tokens: 4 } };
                 response.writeHead(200, { "content-type": "text/event-stream" });
-                if (body.max_tokens === 14)
-                    return void response.end(`data: ${JSON.stringify(piece)}\n\ndata: [DONE]\n\n`);
-                response.end(`data: ${JSON.stringify(piece)}\n\ndata: ${JSON.stringify(usage)}\n\ndata: [DONE]\n\n`);
+                const events = body.max_tokens === 14 ? [piece] : [piece, usage];
+                const written = events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
+                response.end(`${written}data: [DONE]\n\n`);
             }, 30);
         });
     });

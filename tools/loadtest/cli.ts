@@ -25,7 +25,8 @@ const replicaPeriodMs = 5000;
 async function main(): Promise<number> {
     const args = process.argv.slice(2);
     if (args[0] === "compare") {
-        console.log(compareFiles(args.slice(1)));
+        const isAsked = args.includes("--help") || args.includes("-h");
+        console.log(isAsked ? usage : compareFiles(args.slice(1)));
         return 0;
     }
     const options = readOptions(args);

@@ -146,7 +146,10 @@ export function compareFiles(files: string[]): string {
             `Not the same load: ${key} was ${JSON.stringify(setting(before, key))}, is ${JSON.stringify(setting(after, key))}.`,
         );
     }
-    [before, after].forEach(({ valid, clientLimits }, i) => {
+    const [was, is] = [before, after].map(({ target }) => target?.model);
+    if (was !== is) lines.push(`Not the same model: it was ${was}, is ${is}.`);
+    [before, after].forEach(({ valid, clientLimits, stopped }, i) => {
+        if (stopped) lines.push(`Ended early: ${files[i]} (${stopped}).`);
         if (!valid) {
             lines.push(
                 `Not valid: in ${files[i]} the client or its machine was the limit (${clientLimits.join("; ")}).`,

@@ -1,6 +1,9 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeBlocks } from "../../../tools/loadtest/blocks";
-import { compareBlocks } from "../../../tools/loadtest/compare";
+import { compareBlocks, compareFiles } from "../../../tools/loadtest/compare";
 import { exponential, randomOf } from "../../../tools/random";
 import type { Outcome } from "../../../tools/loadtest/outcome";
 
@@ -53,6 +56,22 @@ describe("comparing two runs", () => {
     it("gives the same answer again", () => {
         const [one, other] = [blocksOf(1), blocksOf(2)];
         expect(compareBlocks(one, other)).toEqual(compareBlocks(one, other));
+    });
+
+    it("of other models, or of a run that was ended early, says so", () => {
+        const folder = mkdtempSync(join(tmpdir(), "compare-"));
+        const [a, b] = ["a.json", "b.json"].map((name) => join(folder, name));
+        const report = (seed: number, model: string, stopped?: string) =>
+            JSON.stringify({
+                ...{ blocks: blocksOf(seed), settings: {}, requests: { total: 9, errors: 0 }, valid: true },
+                ...{ target: { model }, stopped },
+            });
+        writeFileSync(a, report(1, "one"));
+        writeFileSync(b, report(2, "other", "interrupted by Ctrl-C"));
+        const said = compareFiles([a, b]);
+        expect(said).toContain("Not the same model: it was one, is other.");
+        expect(said).toContain(`Ended early: ${b} (interrupted by Ctrl-C).`);
+        expect(compareFiles([a, a])).not.toMatch(/Not the same|Ended early/);
     });
 
     it("refuses what is too short", () => {

@@ -21,7 +21,12 @@ function faultWords(code: string | undefined, message: string, known: string[]):
     // "-s, --stack <value>"
     const option = quoted.replace(/ <.*$/, "").replace(/^.*, /, "");
     if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
-        const guess = nearest(option.replace(/^-+/, ""), known);
+        const typed = option.replace(/^-+/, "");
+        // Two letters off is another word, where names are as short as `ca`: the first letter is seldom wrong.
+        const guess = nearest(
+            typed,
+            known.filter((name) => name.startsWith(typed.charAt(0))),
+        );
         return `${option}: no such option; ${guess === undefined ? "--help shows all" : `did you mean --${guess}?`}`;
     }
     if (code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL") return `${quoted}: give options only; --help shows all`;

@@ -20,6 +20,7 @@ describe("a command line", () => {
         [["--worker", "5"], "--worker: no such option; did you mean --workers?"],
         [["--max-token=5"], "--max-token: no such option; did you mean --max-tokens?"],
         [["--colour"], "--colour: no such option; --help shows all"],
+        [["--no"], "--no: no such option; --help shows all"],
         [["-x"], "-x: no such option; --help shows all"],
         [["5"], "5: give options only; --help shows all"],
         [["--workers"], "--workers: give a value after it"],

@@ -5,6 +5,8 @@ it.each([
     [0.0123, "s", "12.3 ms"],
     [90, "s", "90 s"],
     [7200, "s", "2 h"],
+    [12.3, "ms", "12.3 ms"],
+    [900_000, "ms", "15 min"],
     [0.5, "percentunit", "50 %"],
     [5.4e10, "bytes", "50.3 GiB"],
     [1234567, "short", "1.23 M"],
@@ -17,4 +19,5 @@ it.each([
 
 it("leaves a unit of words out beside an axis", () => {
     expect(formatTick(2000, "tokens/s")).toBe("2 K");
+    expect(formatTick(200, "ms")).toBe("200 ms");
 });

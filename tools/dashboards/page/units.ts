@@ -3,6 +3,8 @@ export function formatValue(value: number, unit: string): string {
     switch (unit) {
         case "s":
             return seconds(value);
+        case "ms":
+            return seconds(value / 1000);
         case "percentunit":
             return `${digits(value * 100)} %`;
         case "bytes":
@@ -22,7 +24,7 @@ export function formatValue(value: number, unit: string): string {
 
 /** The same beside an axis, where there is no room for the words of a unit that is not Grafana's own. */
 export function formatTick(value: number, unit: string): string {
-    return /^(s|percentunit|bytes|currencyEUR|reqps|cps)$/.test(unit)
+    return /^(s|ms|percentunit|bytes|currencyEUR|reqps|cps)$/.test(unit)
         ? formatValue(value, unit)
         : formatValue(value, "short");
 }

@@ -66,6 +66,10 @@ export function urlTarget(url: string, model: string | undefined, appId: string 
         throw new Error(`--url ${url} is not a URL: give the OpenAI base URL, such as https://HOST/v1`);
     }
     if (!/^https?:$/.test(parsed.protocol)) throw new Error(`--url ${url}: begin it with https:// or http://`);
+    // Without the URL, which may hold a password.
+    if (parsed.username || parsed.password || parsed.search) {
+        throw new Error("--url: leave out what is before @ and after ?; the token is taken from OPENAI_API_KEY");
+    }
     const path = parsed.pathname.replace(/\/+$/, "");
     return {
         baseUrl: parsed.origin + (path.endsWith("/v1") ? path : `${path}/v1`),

@@ -177,6 +177,28 @@ export const groups: Record<string, LoadConfigKey[]> = {
     Result: ["json", "html", "csv", "withPrompts"],
 };
 
+/** Settings that mean something only where one of these is given. */
+const onlyWith: Partial<Record<LoadConfigKey, LoadConfigKey[]>> = {
+    app: ["url"],
+    burst: ["rate"],
+    arrivals: ["rate"],
+    traceSpeed: ["trace"],
+    prefixShare: ["inputTokens"],
+    imageSize: ["images"],
+    withPrompts: ["csv"],
+};
+
+/** Whether a setting had any say in a run; defaults stand in the config of other loads, too. */
+export function hasSay(key: LoadConfigKey, config: LoadConfig): boolean {
+    const unused: LoadConfigKey[] = config.trace
+        ? ["workers", "requests", "ramp", "duration", "sweep", "maxTokens", "turns"]
+        : config.rate
+          ? ["workers", "requests"]
+          : [];
+    const hosts = onlyWith[key];
+    return !unused.includes(key) && (hosts === undefined || hosts.some((host) => config[host]));
+}
+
 /** `maxTokens` -> `max-tokens` */
 export function flagName(key: string): string {
     return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -219,9 +241,6 @@ function contradictions(config: LoadConfig, given: object, shown: (key: string) 
         const found = keys.filter(has);
         if (found.length > 1) faults.push(`${found.map(shown).join(" and ")} exclude each other`);
     };
-    const only = (key: LoadConfigKey, ...hosts: LoadConfigKey[]): void => {
-        if (has(key) && !hosts.some(has)) faults.push(`${shown(key)} is only for ${hosts.map(shown).join(" and ")}`);
-    };
     exclude("url", "stack");
     exclude("workers", "rate", "trace");
     exclude("requests", "rate");
@@ -232,13 +251,9 @@ function contradictions(config: LoadConfig, given: object, shown: (key: string) 
     for (const key of ["duration", "ramp", "maxTokens", "turns"] as const) exclude(key, "trace");
     exclude("inCluster", "url");
     exclude("inCluster", "processes");
-    only("app", "url");
-    only("burst", "rate");
-    only("arrivals", "rate");
-    only("traceSpeed", "trace");
-    only("prefixShare", "inputTokens");
-    only("imageSize", "images");
-    only("withPrompts", "csv");
+    for (const [key, hosts] of Object.entries(onlyWith) as [LoadConfigKey, LoadConfigKey[]][]) {
+        if (has(key) && !hosts.some(has)) faults.push(`${shown(key)} is only for ${hosts.map(shown).join(" and ")}`);
+    }
     if (config.sweep && (config.rate ?? config.workers).length < 2) {
         faults.push(
             `${shown("sweep")} needs several steps: give them as ${shown("workers")} 10,50,100 or ${shown("rate")} 1,5,10`,

@@ -1,3 +1,4 @@
+import { written } from "./config";
 import { plot, type Curve } from "./plot";
 import type { Report } from "./report";
 import { facts, lengthsTable, phasesTable, replicasTable, sentence, timesTable } from "./text";
@@ -19,7 +20,7 @@ p { margin: 4px 0; } .soft { color: var(--soft); }
 th, td { text-align: right; padding: 4px 16px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: normal; color: var(--soft); } th:first-child, td:first-child, .facts td { text-align: left; }
 .facts td { white-space: normal; } .facts td:first-child { color: var(--soft); white-space: nowrap; }
-svg { display: block; width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--soft); }
+svg { display: block; width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--soft); } .wide svg { min-width: 800px; }
 .legend { font-size: 13px; color: var(--soft); } .legend i { display: inline-block; width: 14px; height: 3px; margin: 0 6px 0 14px; vertical-align: middle; }
 li { margin: 2px 0; }
 `;
@@ -74,7 +75,7 @@ function curves({ timeline, wallSeconds, replicas }: Report): string {
     const points = (value: (bucket: (typeof timeline)[number]) => number | undefined): Curve["points"] =>
         timeline.map((bucket) => ({ t: Math.min(bucket.t + width / 2, wallSeconds), value: value(bucket) }));
     const draw = (title: string, unit: string, drawn: Curve[]): string =>
-        legend(title, drawn) + plot(drawn, { unit, until: wallSeconds });
+        `${legend(title, drawn)}<div class="wide">${plot(drawn, { unit, until: wallSeconds })}</div>`;
     const counts = replicas.map(({ t, ready }) => ({ t, value: ready }));
     const parts = [
         draw("Latency", "s", [
@@ -120,11 +121,11 @@ function errorsTable({ errorsByKind, errorDetails }: Report): string[][] {
 
 function assumptions(report: Report): string {
     const { settings, client, server, replicasUnknown, targets } = report;
-    const written = Object.entries(settings)
+    const load = Object.entries(settings)
         .filter(([, value]) => value !== undefined)
-        .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`);
+        .map(([key, value]) => `${key} ${written(value)}`);
     const lines = [
-        `Load: ${written.join(", ")}.`,
+        `Load: ${load.join(", ")}.`,
         "Times run from the sending over an open connection; waiting for a connection is told apart.",
         "A first token is the first piece with text, reasoning or a tool call in it. Tokens are those that the server counts; several in one piece are 0 apart.",
         "Percentiles are of all requests, interpolated as numpy does; those between tokens come from a histogram and are exact to 0.25 %.",

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { makeBlocks, type Block } from "./blocks";
-import { groups as settingGroups, type LoadConfig } from "./config";
+import { groups as settingGroups, hasSay, type LoadConfig } from "./config";
 import { MeasureGroup, type Measures, type Targets } from "./measures";
 import type { Outcome, Results } from "./outcome";
 import { readyAt, replicaSeconds, type ReplicaSample } from "./replicas";
@@ -14,7 +14,7 @@ import { bucketSeconds, countEach, summarize, type Summary } from "./statistics"
 export interface Report extends Omit<Measures, "requests" | "ok" | "errors"> {
     startedAt: string;
     target: { baseUrl: string; model: string };
-    /** Of the load; without files, target and results. */
+    /** Those that had a say in the load; without files, target and results. */
     settings: Partial<LoadConfig>;
     /** Why the run ended early. */
     stopped?: string;
@@ -180,10 +180,13 @@ function meanPrompt({ promptTokens, ok }: MeasureGroup): number {
 
 /** The rest of the config is names and paths of this machine; of files that the load is taken from, the name alone. */
 function loadSettings(config: LoadConfig): Partial<LoadConfig> {
-    const kept = [...settingGroups.Load, ...settingGroups.Requests, ...settingGroups.Client].map((key) => {
-        const value = config[key];
-        return [key, (key === "trace" || key === "dataset") && value ? basename(value as string) : value];
-    });
+    const keys = [...settingGroups.Load, ...settingGroups.Requests, ...settingGroups.Client];
+    const kept = keys
+        .filter((key) => hasSay(key, config))
+        .map((key) => {
+            const value = config[key];
+            return [key, (key === "trace" || key === "dataset") && value ? basename(value as string) : value];
+        });
     return Object.fromEntries(kept) as Partial<LoadConfig>;
 }
 

@@ -173,7 +173,16 @@ describe("the report", () => {
         expect(reportText(found)).toMatch(
             /Rate +[\d.]+ requests\/s, \d+ output tokens\/s in the steady parts; .* in all; sent/,
         );
-        expect(report(await run({ workers: 1, requests: 1, ramp: 0 })).sent).toBeUndefined();
+        expect(reportPage(found)).toContain(
+            "Load: rate 20, arrivals constant, burst 1, ramp 0.5, duration 0.5, sweep false, ",
+        );
+        expect(reportPage(found)).toMatch(/maxTokens 768, ignoreEos false, turns 1, images 0, temperature 0.7/);
+        const closed = report(await run({ workers: 1, requests: 1, ramp: 0 }));
+        expect(closed.sent).toBeUndefined();
+        expect(Object.keys(closed.settings)).toEqual(expect.arrayContaining(["workers", "requests"]));
+        for (const key of ["arrivals", "burst", "traceSpeed", "prefixShare", "imageSize"]) {
+            expect(closed.settings).not.toHaveProperty(key);
+        }
     });
 
     it("of failures counts them as longer than any, and shows neither token nor markup nor question", async () => {

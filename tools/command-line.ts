@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { styled } from "../machine/terminal";
 import { nearest } from "../src/settings/formats";
 
 /** What the tools' command lines have in common. Everything here throws an Error for people that names the option as typed. */
@@ -62,4 +63,16 @@ export function checkResultFile(flag: string, file: string | undefined): void {
     } catch (error) {
         throw new Error(`--${flag} ${file}: nothing can be written there (${(error as Error).message})`);
     }
+}
+
+/** An error as a tool ends with it, with what to do where that is known. */
+export function errorText({ message }: Error): string {
+    const fix = fixOfRefused(message);
+    return styled("red", `error: ${message}`) + (fix === undefined ? "" : `\n${fix}`);
+}
+
+/** What to do when nothing listens: with `.sandbox/env` in force it is the sandbox that does not run. */
+export function fixOfRefused(message: string): string | undefined {
+    const isSandbox = Boolean(process.env.OVH_SANDBOX_CA);
+    return isSandbox && message.includes("ECONNREFUSED") ? "if the sandbox does not run: npm run sandbox" : undefined;
 }

@@ -1,8 +1,8 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { authorities, checkResultFile, commandLine } from "../../tools/command-line";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { authorities, checkResultFile, commandLine, errorText } from "../../tools/command-line";
 
 const options = {
     workers: { type: "string" },
@@ -48,5 +48,20 @@ describe("files", () => {
         expect(() => checkResultFile("svg", join(folder, "a.svg"))).not.toThrow();
         expect(() => checkResultFile("svg", join(folder, "no", "a.svg"))).toThrow(/^--svg .*: make its folder first/);
         expect(() => checkResultFile("svg", folder)).toThrow(/is a folder: name a file, such as .*report\.svg/);
+    });
+});
+
+describe("an error", () => {
+    afterEach(() => vi.unstubAllEnvs());
+    const refused = new Error("connect ECONNREFUSED 127.0.0.1:7790");
+
+    it("where nothing listens says how to start the sandbox, if that is what is looked at", () => {
+        vi.stubEnv("OVH_SANDBOX_CA", "/made-up/ca.pem");
+        expect(errorText(refused)).toMatch(
+            /error: connect ECONNREFUSED .*\nif the sandbox does not run: npm run sandbox$/,
+        );
+        expect(errorText(new Error("401"))).not.toContain("sandbox");
+        vi.stubEnv("OVH_SANDBOX_CA", "");
+        expect(errorText(refused)).not.toContain("sandbox");
     });
 });

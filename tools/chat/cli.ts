@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { styled } from "../../machine/terminal";
-import { authorities, commandLine } from "../command-line";
+import { authorities, commandLine, errorText } from "../command-line";
 import { Connector, servedModels, stackTarget, urlTarget } from "../loadtest";
 import { awaken } from "../wake";
 import { askModel, ChatError, figures, type Message } from "./chat";
@@ -115,7 +115,7 @@ function printable(text: string): string {
 main().then(
     (code) => process.exit(code),
     (error: Error) => {
-        console.error(styled("red", `error: ${error.message}`));
+        console.error(errorText(error));
         process.exit(error instanceof ChatError ? 1 : 2);
     },
 );

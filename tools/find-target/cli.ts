@@ -5,7 +5,7 @@ import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled, table } from "../../machine/terminal";
 import type { ModelSettings } from "../../src/settings";
 import { maxNumSeqs } from "../../src/vllm/limits";
-import { authorities, checkResultFile, commandLine } from "../command-line";
+import { authorities, checkResultFile, commandLine, errorText } from "../command-line";
 import { chooseModel, readStack, stackApi, stackSettings } from "../stack";
 import { readApp } from "../verify/app";
 import { calibrate, type Measurement } from "./calibrate";
@@ -206,7 +206,7 @@ function writeProfile(file: string, settings: ModelSettings, measurements: Measu
 main().then(
     (code) => process.exit(code),
     (error: Error) => {
-        console.error(styled("red", `error: ${error.message}`));
+        console.error(errorText(error));
         process.exit(2);
     },
 );

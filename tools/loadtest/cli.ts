@@ -1,7 +1,7 @@
 // `npm run loadtest`: the reference architecture's load test, and other loads.
 import { renameSync, writeFileSync } from "node:fs";
 import { styled } from "../../machine/terminal";
-import { authorities, checkResultFile } from "../command-line";
+import { authorities, checkResultFile, errorText } from "../command-line";
 import { awaken } from "../wake";
 import { servedModels } from "./client";
 import { compareFiles } from "./compare";
@@ -192,8 +192,7 @@ function showProgress(lines: () => string[]): () => void {
 main().then(
     (code) => process.exit(code),
     (error: unknown) => {
-        const { message } = error as Error;
-        console.error(styled("red", `error: ${message}`));
+        console.error(errorText(error as Error));
         // Not the usage itself: in a terminal it would push the message out of sight.
         if (error instanceof UsageError) console.error("See npm run loadtest -- --help");
         process.exit(2);

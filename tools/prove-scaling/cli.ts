@@ -5,7 +5,7 @@ import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { duration, styled, table } from "../../machine/terminal";
 import { replicaPrice } from "../../src/prices/cost";
 import type { ModelSettings } from "../../src/settings";
-import { authorities, checkResultFile, commandLine } from "../command-line";
+import { authorities, checkResultFile, commandLine, errorText } from "../command-line";
 import { chooseModel, readStack, stackApi, stackSettings } from "../stack";
 import { drawProof } from "./drawing";
 import { proveScaling, type Proof, type ProofOptions } from "./run";
@@ -174,7 +174,7 @@ function print({ parts, verdict, lost, requests }: Proof): void {
 main().then(
     (code) => process.exit(code),
     (error: Error) => {
-        console.error(styled("red", `error: ${error.message}`));
+        console.error(errorText(error));
         process.exit(notBegun);
     },
 );

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { mask } from "../../packages/ai-deploy/src/errors/mask";
+import { fixOfRefused } from "../command-line";
 import { wordsOf } from "../kubernetes-error";
 
 /** `warning`: nothing is broken, but somebody should know. `unknown`: it could not be looked at, for the reason given. */
@@ -79,7 +80,7 @@ export class Findings {
             } catch (error) {
                 const message = wordsOf(error as Error);
                 const { verdict, fix } =
-                    error instanceof Doubt ? error : { verdict: "broken" as const, fix: undefined };
+                    error instanceof Doubt ? error : { verdict: "broken" as const, fix: fixOfRefused(message) };
                 finding = { group, promise, verdict, ok: verdict !== "broken", seen: message, ...(fix && { fix }) };
             }
             finding.seen = mask(finding.seen, this.secrets);

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import { styled } from "../../machine/terminal";
-import { checkResultFile, commandLine } from "../command-line";
+import { checkResultFile, commandLine, errorText } from "../command-line";
 import { monitoringApis } from "../monitoring-api";
 import { pulumi, PulumiError, readStack, stackApi, stackSettings, type Stack, type StackOutputs } from "../stack";
 import { doorAddresses } from "./front-door";
@@ -101,7 +101,7 @@ async function changesOf(args: string[], stack: string | undefined): Promise<str
 main().then(
     (code) => process.exit(code),
     (error: Error) => {
-        console.error(styled("red", `error: ${error.message}`));
+        console.error(errorText(error));
         process.exit(2);
     },
 );

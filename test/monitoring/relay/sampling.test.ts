@@ -440,7 +440,7 @@ describe("cost", () => {
     it("keeps no connection open after a round", async () => {
         const { balancer, scrape } = await stage("least connections", spawnReplicas(3));
         await scrape();
-        await vi.waitFor(() => expect(balancer.connections()).toBe(0));
+        await vi.waitFor(() => expect(balancer.connections()).toBe(0), { timeout: 30_000 });
     });
 });
 

@@ -81,7 +81,7 @@ export async function startTestCloud(options: Partial<OvhCloudOptions> = {}): Pr
             return { status: answer.status, body: await answer.json() };
         },
         async until(id, what, holds) {
-            const end = performance.now() + 30_000;
+            const end = performance.now() + 50_000;
             for (;;) {
                 const now = app(id);
                 if (holds(now)) return now;

@@ -28,12 +28,16 @@ it.each<[string, object, RegExp]>([
 
 it("a pool in three zones is in one of them, and its nodes with it", async () => {
     const kube = await cloud.api("POST", "/kube", paris);
-    await vi.waitFor(async () => expect((await cloud.api("GET", `/kube/${kube.id}`)).status).toBe("READY"));
+    await vi.waitFor(async () => expect((await cloud.api("GET", `/kube/${kube.id}`)).status).toBe("READY"), {
+        timeout: 30_000,
+    });
     const order = (availabilityZones?: string[]) =>
         cloud.api("POST", `/kube/${kube.id}/nodepool`, { name: "monitoring", flavorName: "b3-16", availabilityZones });
     for (const zones of [undefined, ["eu-south-mil-a"], ["eu-west-par-a", "eu-west-par-b"]]) {
         await expect(order(zones)).rejects.toThrow(/is in one availability zone: eu-west-par-a, /);
     }
     expect(await order(["eu-west-par-b"])).toMatchObject({ availabilityZones: ["eu-west-par-b"] });
-    await vi.waitFor(() => expect(scaled.mock.lastCall?.[1]).toMatchObject({ zone: "eu-west-par-b" }));
+    await vi.waitFor(() => expect(scaled.mock.lastCall?.[1]).toMatchObject({ zone: "eu-west-par-b" }), {
+        timeout: 30_000,
+    });
 });

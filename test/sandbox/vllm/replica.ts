@@ -70,7 +70,7 @@ export async function readyReplica(flags: string[] = [], options: Partial<Replic
 }
 
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-    const end = performance.now() + 20_000;
+    const end = performance.now() + 50_000;
     while (!(await holds())) {
         if (performance.now() > end) throw new Error(`never happened: ${holds.toString()}`);
         await new Promise((resolve) => setTimeout(resolve, 5));

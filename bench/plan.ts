@@ -76,7 +76,8 @@ function comparePublished(): void {
     const length = (mean: number): number => Math.min(1024, Math.max(4, Math.round(mean * logNormal(random, 1))));
     const tpot: number[] = [];
     let [end, tokens] = [0, 0];
-    const config = { ...profile.defaults, maxNumSeqs, blockSize: 16, numBlocks: kvBlocks(profile, 1, 0.9, 16) };
+    const numBlocks = kvBlocks(profile, 1, 0.9, 16);
+    const config = { ...profile.defaults, maxNumSeqs, prefixCaching: false, blockSize: 16, numBlocks };
     const batch = new Batch(
         { ...config, step: { ...profile.step, spread: 0 } },
         (_request, _at, first, last, count) => {

@@ -6,12 +6,12 @@ import { logNormal } from "../tools/random";
  * many sequences decode in it. What sequences have in common (that each gets one token a step) is kept once; what differs
  * is kept in buckets, by the step in which a sequence ends and by that in which it needs its next KV block.
  *
- * A test holds it to the engine, request by request. What it leaves out: the prefix cache (each request says how much of
- * its prompt is found; those blocks count as its own) and `longPrefillTokenThreshold`.
+ * A test holds it to the engine, request by request. What it leaves out: what requests share in the prefix cache (each says
+ * how much of its prompt is found; those blocks count as its own) and `longPrefillTokenThreshold`.
  */
 export type BatchConfig = Pick<
     EngineConfig,
-    "maxNumSeqs" | "maxNumBatchedTokens" | "blockSize" | "numBlocks" | "step" | "random"
+    "maxNumSeqs" | "maxNumBatchedTokens" | "prefixCaching" | "blockSize" | "numBlocks" | "step" | "random"
 >;
 
 /** Told of a request that has got its last token. Times are seconds of virtual time. */
@@ -41,6 +41,8 @@ export class Batch {
     /** The first of the sequences that end with this step, modulo the length. */
     private endingAt = new Int32Array(1024).fill(none);
     private freeBlocks: number;
+    /** Free blocks taken so far, which is how far the queue of the free ones has moved on. */
+    private taken = 0;
 
     /** The one whose prompt is computed in part. Always the youngest. */
     private partial = none;
@@ -66,6 +68,9 @@ export class Batch {
     private cached = new Int32Array(this.rows);
     private generated = new Int32Array(this.rows);
     private computed = new Int32Array(this.rows);
+    /** Of a preempted one: the tokens that its blocks held, and what `taken` is when they are next. */
+    private heldTokens = new Int32Array(this.rows);
+    private takenNextAt = new Float64Array(this.rows);
     /** The step in which it ends; `none` while it does not decode. */
     private endStep = new Int32Array(this.rows);
     private nextEnding = new Int32Array(this.rows);
@@ -187,6 +192,7 @@ export class Batch {
         this.busySeconds += stepEnd - began;
         this.steps = steps;
         this.contextTokens = contextTokens;
+        this.taken += this.freeBlocks - freeBlocks;
         this.freeBlocks = freeBlocks;
         this.stepEnd = stepEnd;
     }
@@ -229,9 +235,13 @@ export class Batch {
         // vLLM admits nothing in a step that had to preempt.
         this.hadToPreempt = this.preemptions > before;
         while (!this.hadToPreempt && budget > 0 && this.waiting > 0 && this.running < maxNumSeqs) {
-            const tokens = this.admit(budget);
-            if (tokens === 0) break;
-            seconds += tokens * step.prefillToken;
+            const row = this.firstWaiting;
+            const found = this.foundTokens(row);
+            this.computed[row] = found;
+            const tokens = Math.min(this.pending(row), budget);
+            if (this.blocks(found + tokens) > this.freeBlocks) break;
+            seconds += this.secondsFor(row, tokens);
+            this.admit(row, tokens);
             budget -= tokens;
         }
         if (budget === maxNumBatchedTokens) {
@@ -255,7 +265,7 @@ export class Batch {
     private reserveForDecoding(): void {
         const slot = this.steps % this.config.blockSize;
         while (this.needBlockAt[slot] > this.freeBlocks) this.preempt(this.youngest);
-        this.freeBlocks -= this.needBlockAt[slot];
+        this.take(this.needBlockAt[slot]);
     }
 
     /** Computes so many more tokens of a prompt; false when there are no blocks for them and it gave way. */
@@ -265,7 +275,7 @@ export class Batch {
             this.preempt(row);
             return false;
         }
-        this.freeBlocks -= more;
+        this.take(more);
         const done = tokens === this.pending(row);
         this.computed[row] += tokens;
         this.partial = done ? none : row;
@@ -273,16 +283,15 @@ export class Batch {
         return true;
     }
 
-    /** Lets in the first that waits. Returns how many tokens of it are computed; 0 when it does not fit. */
-    private admit(budget: number): number {
-        const back = this.preempted.length > 0;
-        const row = back ? this.preempted[this.preempted.length - 1] : this.queue[this.queueStart];
-        const found = this.cached[row];
-        this.computed[row] = found;
-        const tokens = Math.min(this.pending(row), budget);
-        if (this.blocks(found + tokens) > this.freeBlocks) return 0;
-        this.freeBlocks -= this.blocks(found);
-        if (back) this.preempted.pop();
+    private get firstWaiting(): number {
+        const { preempted } = this;
+        return preempted.length > 0 ? preempted[preempted.length - 1] : this.queue[this.queueStart];
+    }
+
+    /** Lets in the first that waits, and computes so many tokens of it; there are blocks for them. */
+    private admit(row: number, tokens: number): void {
+        this.freeBlocks -= this.blocks(this.computed[row]);
+        if (this.preempted.length > 0) this.preempted.pop();
         else if (++this.queueStart > 1024 && 2 * this.queueStart > this.queue.length) {
             this.queue = this.queue.slice(this.queueStart);
             this.queueStart = 0;
@@ -292,12 +301,25 @@ export class Batch {
         if (this.youngest !== none) this.younger[this.youngest] = row;
         this.youngest = row;
         this.compute(row, tokens);
-        return tokens;
+    }
+
+    /**
+     * Tokens of one that waits which need not be computed. A preempted one finds of its own blocks what is left of them: free
+     * blocks are taken in the order in which they became free, and of one request the last one first.
+     */
+    private foundTokens(row: number): number {
+        const { prefixCaching, blockSize } = this.config;
+        if (!prefixCaching || this.preempted.length === 0) return this.cached[row];
+        const held = this.heldTokens[row];
+        const left = this.blocks(held) - Math.max(0, this.taken - this.takenNextAt[row]);
+        return Math.max(this.cached[row], blockSize * Math.min(left, Math.floor(held / blockSize)));
     }
 
     private preempt(row: number): void {
         if (row === this.partial) this.partial = none;
         else this.stopDecoding(row);
+        this.heldTokens[row] = this.computed[row];
+        this.takenNextAt[row] = this.taken + this.freeBlocks;
         this.freeBlocks += this.blocks(this.computed[row]);
         this.leave(row);
         this.preempted.push(row);
@@ -357,6 +379,11 @@ export class Batch {
         return this.prompt[row] + this.generated[row] - this.computed[row];
     }
 
+    private take(blocks: number): void {
+        this.freeBlocks -= blocks;
+        this.taken += blocks;
+    }
+
     private blocks(tokens: number): number {
         return Math.ceil(tokens / this.config.blockSize);
     }
@@ -376,6 +403,8 @@ export class Batch {
         this.cached = larger(this.cached);
         this.generated = larger(this.generated);
         this.computed = larger(this.computed);
+        this.heldTokens = larger(this.heldTokens);
+        this.takenNextAt = larger(this.takenNextAt);
         this.endStep = larger(this.endStep);
         this.nextEnding = larger(this.nextEnding);
         this.previousEnding = larger(this.previousEnding);

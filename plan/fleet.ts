@@ -202,7 +202,8 @@ class Fleet implements Answers {
         if (!atOnce) while (this.random() < noGpu.chance) billedFrom += noGpu.retry;
         const took = atOnce || "every" in world.scaling ? 0 : boot.median * Math.exp(boot.spread * normal(this.random));
         const random = engine.step.spread > 0 ? seededRandom(Math.floor(this.random() * 2 ** 31)) : undefined;
-        const batch = new Batch({ ...engine, random }, (request, arrival, firstToken, last, tokens) => {
+        const { prefixCaching } = world;
+        const batch = new Batch({ ...engine, prefixCaching, random }, (request, arrival, firstToken, last, tokens) => {
             const first = firstToken - arrival + requestOverhead;
             if (this.traffic.waits) {
                 this.answered.push({ request, start: arrival - requestOverhead, firstToken, end: last });

@@ -18,7 +18,7 @@ interface Served {
 
 function byEngine(config: BatchConfig, requests: Request[]) {
     const { finished, preemptions } = simulate(
-        { ...config, prefixCaching: false },
+        config,
         requests.map(({ prompt, answer, arrival }, id) => ({
             id: String(id),
             promptTokens: prompt,
@@ -46,6 +46,8 @@ describe("the planner's engine is the simulation's, request by request", () => {
     it("whatever the limits and the requests", () => {
         const anyConfig = fc.record({
             maxNumSeqs: fc.integer({ min: 1, max: 8 }),
+            // Then one that was preempted finds what is left of its blocks.
+            prefixCaching: fc.boolean(),
             maxNumBatchedTokens: fc.integer({ min: 8, max: 64 }),
             blockSize: fc.constantFrom(1, 4, 16),
             blocks: fc.integer({ min: 0, max: 60 }),
@@ -81,7 +83,8 @@ describe("the planner's engine is the simulation's, request by request", () => {
     });
 
     it("answers longer than the buckets were made for", () => {
-        const config = { maxNumSeqs: 8, maxNumBatchedTokens: 512, blockSize: 16, numBlocks: 2000, step };
+        const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 512, blockSize: 16, numBlocks: 2000 };
+        const config = { ...limits, prefixCaching: false, step };
         const answers = [3000, 10, 5000, 900, 1, 9000];
         const requests = answers.map((answer, i) => ({ prompt: 10, answer, arrival: i * 5 }));
         const real = byEngine(config, requests);

@@ -51,6 +51,13 @@ function requestsOfLoad({ settings, requests, seed }: Recording, { run, answers 
     }));
 }
 
+/** Of steps whose times are spread at random, one run is one of many that could be. */
+const seeds = Array.from({ length: 11 }, (_, i) => i + 1);
+
+function medians(runs: Figures[]): Figures {
+    return Object.fromEntries(rows.map((row) => [row, median(runs.map((run) => run[row]))])) as Figures;
+}
+
 function median(values: number[]): number {
     return quantile(values, 0.5);
 }
@@ -73,11 +80,10 @@ function compare(recording: Recording, blis?: { program: string; checkout: strin
                 timeToFirstToken: firstToken - sent,
                 duration: end - sent,
             }));
-            const ours = predictOurs(requests, fit, settings, round + 1);
             return {
                 real: figuresOf(load, real),
                 predicted: {
-                    ours: figuresOf(load, ours),
+                    ours: medians(seeds.map((seed) => figuresOf(load, predictOurs(requests, fit, settings, seed)))),
                     ...(blis && {
                         BLIS: figuresOf(load, predictWithBlis(requests, coefficients, model, settings, blis)),
                     }),

@@ -1,18 +1,32 @@
 import type { EngineConfig } from "../sandbox/vllm/engine";
 import { logNormal } from "../tools/random";
+import { SharedPrefixes } from "./prefixes";
 
 /**
  * The scheduler of `sandbox/vllm/engine.ts` for planning: the same steps, but each takes the same few operations however
  * many sequences decode in it. What sequences have in common (that each gets one token a step) is kept once; what differs
  * is kept in buckets, by the step in which a sequence ends and by that in which it needs its next KV block.
  *
- * A test holds it to the engine, request by request. What it leaves out: what requests share in the prefix cache (each says
- * how much of its prompt is found; those blocks count as its own) and `longPrefillTokenThreshold`.
+ * A test holds it to the engine, request by request. What it leaves out: which prompts the prefix cache still has (each
+ * request says how much of its own is found) and `longPrefillTokenThreshold`.
  */
-export type BatchConfig = Pick<
+export interface BatchConfig extends Pick<
     EngineConfig,
     "maxNumSeqs" | "maxNumBatchedTokens" | "prefixCaching" | "blockSize" | "numBlocks" | "step" | "random"
->;
+> {
+    /** Tokens of each number of a request's prefix. Default 1. */
+    prefixTokens?: number;
+}
+
+/** What else there is to say of a request. */
+interface More {
+    /** Tokens of the prompt that the prefix cache holds, whole blocks. */
+    cached?: number;
+    /** Since when it waits, when that is longer. */
+    arrival?: number;
+    /** What the prompt begins with: where numbers are equal, so are the tokens, and all before them. */
+    prefix?: readonly number[];
+}
 
 /** Told of a request that has got its last token. Times are seconds of virtual time. */
 export type Finished = (
@@ -24,6 +38,7 @@ export type Finished = (
 ) => void;
 
 const none = -1;
+const noPrefix: readonly number[] = [];
 
 export class Batch {
     preemptions = 0;
@@ -57,6 +72,7 @@ export class Batch {
     /** Whether the step under way had to preempt, and so let nobody in. */
     private hadToPreempt = false;
 
+    private readonly shared: SharedPrefixes;
     // One column each; a sequence is a row, used again after it has ended.
     private rows = 256;
     private freeRows: number[] = [];
@@ -75,6 +91,9 @@ export class Batch {
     private endStep = new Int32Array(this.rows);
     private nextEnding = new Int32Array(this.rows);
     private previousEnding = new Int32Array(this.rows);
+    private prefix: (readonly number[])[] = [];
+    /** Of the prefix, how many numbers it holds where others can share them. */
+    private holds = new Int32Array(this.rows);
     private older = new Int32Array(this.rows);
     private younger = new Int32Array(this.rows);
 
@@ -84,6 +103,7 @@ export class Batch {
     ) {
         this.needBlockAt = new Int32Array(config.blockSize);
         this.freeBlocks = config.numBlocks - 1;
+        this.shared = new SharedPrefixes(config.prefixTokens ?? 1, config.blockSize);
         for (let row = this.rows - 1; row >= 0; row--) this.freeRows.push(row);
     }
 
@@ -112,10 +132,9 @@ export class Batch {
 
     /**
      * Queues a request at this moment, which is not before that of any call before. The caller has seen to it that it fits.
-     * @param cached tokens of the prompt that the prefix cache holds, whole blocks
-     * @param arrival since when it waits, when that is longer
      */
-    add(now: number, request: number, prompt: number, answer: number, cached = 0, arrival = now): void {
+    add(now: number, request: number, prompt: number, answer: number, more: More = {}): void {
+        const { cached = 0, arrival = now, prefix = noPrefix } = more;
         this.advance(now);
         const row = this.freeRows.pop() ?? this.grow();
         this.request[row] = request;
@@ -123,6 +142,8 @@ export class Batch {
         this.prompt[row] = prompt;
         this.answer[row] = answer;
         this.cached[row] = cached;
+        this.prefix[row] = prefix;
+        this.holds[row] = 0;
         this.generated[row] = 0;
         this.endStep[row] = none;
         if (answer >= this.endingAt.length) this.growEnding(answer);
@@ -149,7 +170,7 @@ export class Batch {
             const next = this.older[row];
             if (this.endStep[row] !== none && given.has(this.request[row])) {
                 this.stopDecoding(row);
-                this.freeBlocks += this.blocks(this.computed[row]);
+                this.release(row);
                 this.leave(row);
                 this.freeRows.push(row);
             }
@@ -239,7 +260,7 @@ export class Batch {
             const found = this.foundTokens(row);
             this.computed[row] = found;
             const tokens = Math.min(this.pending(row), budget);
-            if (this.blocks(found + tokens) > this.freeBlocks) break;
+            if (this.blocks(found + tokens) - this.heldByOthers(row) > this.freeBlocks) break;
             seconds += this.secondsFor(row, tokens);
             this.admit(row, tokens);
             budget -= tokens;
@@ -278,6 +299,7 @@ export class Batch {
         this.take(more);
         const done = tokens === this.pending(row);
         this.computed[row] += tokens;
+        this.share(row, false);
         this.partial = done ? none : row;
         if (done) this.completing.push(row);
         return true;
@@ -290,7 +312,8 @@ export class Batch {
 
     /** Lets in the first that waits, and computes so many tokens of it; there are blocks for them. */
     private admit(row: number, tokens: number): void {
-        this.freeBlocks -= this.blocks(this.computed[row]);
+        this.freeBlocks -= this.blocks(this.computed[row]) - this.heldByOthers(row);
+        this.share(row, true);
         if (this.preempted.length > 0) this.preempted.pop();
         else if (++this.queueStart > 1024 && 2 * this.queueStart > this.queue.length) {
             this.queue = this.queue.slice(this.queueStart);
@@ -320,7 +343,7 @@ export class Batch {
         else this.stopDecoding(row);
         this.heldTokens[row] = this.computed[row];
         this.takenNextAt[row] = this.taken + this.freeBlocks;
-        this.freeBlocks += this.blocks(this.computed[row]);
+        this.release(row);
         this.leave(row);
         this.preempted.push(row);
         this.preemptions++;
@@ -361,7 +384,7 @@ export class Batch {
     }
 
     private end(row: number, now: number): void {
-        this.freeBlocks += this.blocks(this.computed[row]);
+        this.release(row);
         this.leave(row);
         this.freeRows.push(row);
         this.finished(this.request[row], this.arrival[row], this.firstToken[row], now, this.answer[row]);
@@ -377,6 +400,33 @@ export class Batch {
 
     private pending(row: number): number {
         return this.prompt[row] + this.generated[row] - this.computed[row];
+    }
+
+    /** Blocks of one that waits which others hold. */
+    private heldByOthers(row: number): number {
+        const { shared, prefix, computed } = this;
+        const found = shared.wholeIn(this.blocks(computed[row]), prefix[row]);
+        return shared.blocksOf(shared.heldOf(prefix[row], found));
+    }
+
+    /** Lets others share what is computed of its prefix; what somebody else has computed, too, only where it was found there. */
+    private share(row: number, found: boolean): void {
+        const { shared, holds } = this;
+        const prefix = this.prefix[row];
+        if (holds[row] === prefix.length) return;
+        const whole = shared.wholeIn(Math.floor(this.computed[row] / this.config.blockSize), prefix);
+        for (; holds[row] < whole && (found || !shared.isHeld(prefix[holds[row]])); holds[row]++) {
+            shared.hold(prefix[holds[row]]);
+        }
+    }
+
+    /** Gives back its blocks but those that others hold. */
+    private release(row: number): void {
+        const { shared, holds } = this;
+        const prefix = this.prefix[row];
+        const held = holds[row];
+        for (; holds[row] > 0; holds[row]--) shared.letGo(prefix[holds[row] - 1]);
+        this.freeBlocks += this.blocks(this.computed[row]) - shared.blocksOf(shared.heldOf(prefix, held));
     }
 
     private take(blocks: number): void {
@@ -408,6 +458,7 @@ export class Batch {
         this.endStep = larger(this.endStep);
         this.nextEnding = larger(this.nextEnding);
         this.previousEnding = larger(this.previousEnding);
+        this.holds = larger(this.holds);
         this.older = larger(this.older);
         this.younger = larger(this.younger);
         for (let row = rows - 1; row >= this.rows; row--) this.freeRows.push(row);

@@ -161,10 +161,11 @@ class Fleet implements Answers {
         const { ready, outcome, world } = this;
         const replica = ready[ready.length === 1 ? 0 : Math.floor(this.random() * ready.length)];
         const cached = world.prefixCaching ? this.cachedTokens(replica, request) : 0;
-        const { promptTokens, answerTokens } = request;
+        const { promptTokens, answerTokens, blocks: prefix } = request;
         const { requestOverhead } = world;
         const arrival = request.at + requestOverhead;
-        replica.batch.add(now + requestOverhead, outcome.requests, promptTokens, answerTokens, cached, arrival);
+        const more = { cached, arrival, prefix };
+        replica.batch.add(now + requestOverhead, outcome.requests, promptTokens, answerTokens, more);
     }
 
     /** A request while nothing serves: the first one has a replica started, as AI Deploy does for a minimum of 0. */
@@ -203,18 +204,22 @@ class Fleet implements Answers {
         const took = atOnce || "every" in world.scaling ? 0 : boot.median * Math.exp(boot.spread * normal(this.random));
         const random = engine.step.spread > 0 ? seededRandom(Math.floor(this.random() * 2 ** 31)) : undefined;
         const { prefixCaching } = world;
-        const batch = new Batch({ ...engine, prefixCaching, random }, (request, arrival, firstToken, last, tokens) => {
-            const first = firstToken - arrival + requestOverhead;
-            if (this.traffic.waits) {
-                this.answered.push({ request, start: arrival - requestOverhead, firstToken, end: last });
-            }
-            outcome.firstToken.add(first);
-            this.firstToken.add(first);
-            const between = tokens > 1 ? (last - firstToken) / (tokens - 1) : 0;
-            if (tokens > 1) outcome.interToken.add(between);
-            if (first <= targets.timeToFirstToken && between <= targets.interTokenLatency) outcome.within++;
-            else this.late++;
-        });
+        const prefixTokens = this.traffic.blockTokens;
+        const batch = new Batch(
+            { ...engine, prefixCaching, prefixTokens, random },
+            (request, arrival, firstToken, last, tokens) => {
+                const first = firstToken - arrival + requestOverhead;
+                if (this.traffic.waits) {
+                    this.answered.push({ request, start: arrival - requestOverhead, firstToken, end: last });
+                }
+                outcome.firstToken.add(first);
+                this.firstToken.add(first);
+                const between = tokens > 1 ? (last - firstToken) / (tokens - 1) : 0;
+                if (tokens > 1) outcome.interToken.add(between);
+                if (first <= targets.timeToFirstToken && between <= targets.interTokenLatency) outcome.within++;
+                else this.late++;
+            },
+        );
         const prefixes = new Prefixes(Math.floor(batch.capacityTokens / this.traffic.blockTokens));
         this.all.push({ batch, prefixes, billedFrom, readyAt: billedFrom + took });
     }

@@ -10,7 +10,7 @@ export interface Request {
     answerTokens: number;
     /** What the prompt begins with, in blocks that other requests may share; a number stands for all before it, too. */
     blocks?: readonly number[];
-    /** Tokens that all prompts begin with. */
+    /** Tokens of its prompt that others begin with, too, where nobody knows which others. */
     commonTokens: number;
 }
 
@@ -182,15 +182,16 @@ const answerSpread = 0.9;
 
 /** Arrivals of a Poisson process whose rate follows the week. */
 export function shaped({ name, peak, week, promptTokens, answerTokens, prefix = 0, seconds = 86_400 }: Shape): Traffic {
+    const commonTokens = Math.round(prefix * promptTokens);
+    const blocks = commonTokens > 0 ? [0] : undefined;
     return {
         name,
         seconds,
         begins: 0,
-        blockTokens: 1,
+        blockTokens: Math.max(1, commonTokens),
         *requests(seed) {
             const random = seededRandom(seed);
-            const commonTokens = Math.round(prefix * promptTokens);
-            const request: Request = { at: 0, promptTokens: 0, answerTokens: 0, commonTokens };
+            const request: Request = { at: 0, promptTokens: 0, answerTokens: 0, blocks, commonTokens: 0 };
             for (const at of arrivals((now) => peak * factorAt(week, now), peak * Math.max(...week), seconds, random)) {
                 request.at = at;
                 request.promptTokens = commonTokens + length(random, promptTokens - commonTokens, promptSpread);

@@ -30,12 +30,11 @@ describe("a recorded trace", () => {
 describe("a shape", () => {
     it("has its peak in working hours, its lengths on average, and little at night and at weekends", () => {
         const week = 7 * 86_400;
-        const office = all(
-            shaped({
-                ...{ name: "office", peak: 1, week: weekOf("office"), seconds: week },
-                ...{ promptTokens: 900, answerTokens: 250, prefix: 0.3 },
-            }),
-        );
+        const traffic = shaped({
+            ...{ name: "office", peak: 1, week: weekOf("office"), seconds: week },
+            ...{ promptTokens: 900, answerTokens: 250, prefix: 0.3 },
+        });
+        const office = all(traffic);
         const rate = (from: number): number => office.filter(({ at }) => at >= from && at < from + 3600).length / 3600;
         expect(rate(9.5 * 3600)).toBeCloseTo(1, 0);
         expect(rate(3 * 3600)).toBeLessThan(0.1);
@@ -44,6 +43,8 @@ describe("a shape", () => {
             office.reduce((sum, request) => sum + of(request), 0) / office.length;
         expect(mean(({ promptTokens }) => promptTokens) / 900).toBeCloseTo(1, 1);
         expect(mean(({ answerTokens }) => answerTokens) / 250).toBeCloseTo(1, 1);
-        expect(office.every(({ commonTokens, promptTokens }) => commonTokens === 270 && promptTokens > 270)).toBe(true);
+        // All begin with the same.
+        expect(traffic.blockTokens).toBe(270);
+        expect(office.every(({ blocks, promptTokens }) => blocks?.length === 1 && promptTokens > 270)).toBe(true);
     });
 });

@@ -52,7 +52,7 @@ function requestsOfLoad({ settings, requests, seed }: Recording, { run, answers 
 }
 
 /** Of steps whose times are spread at random, one run is one of many that could be. */
-const seeds = Array.from({ length: 11 }, (_, i) => i + 1);
+const seeds = Array.from({ length: 51 }, (_, i) => i + 1);
 
 function medians(runs: Figures[]): Figures {
     return Object.fromEntries(rows.map((row) => [row, median(runs.map((run) => run[row]))])) as Figures;

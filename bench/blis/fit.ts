@@ -1,4 +1,10 @@
-import { fitTimes, measure, type Measurement, type StreamedAnswer } from "../../tools/find-target/calibrate";
+import {
+    fitTimes,
+    measure,
+    overheadUnderLoad,
+    type Measurement,
+    type StreamedAnswer,
+} from "../../tools/find-target/calibrate";
 
 /** The shape of a model, by the names of its `config.json`. */
 export interface ModelShape {
@@ -32,9 +38,10 @@ interface Work extends Measurement {
  */
 export function fitBlis(answers: StreamedAnswer[][], maxNumBatchedTokens: number, shape: ModelShape): BlisCoefficients {
     const work = answers.flatMap((some) => workOf(some, maxNumBatchedTokens));
-    const [prefillCompute, prefillKv, decodeCompute, decodeKv, perRequest, perStep, queueing] = fitTimes(work, (one) =>
+    const [prefillCompute, prefillKv, decodeCompute, decodeKv, perRequest, perStep, alone] = fitTimes(work, (one) =>
         parts(one, shape),
     ).values;
+    const queueing = Math.min(overheadUnderLoad(work) ?? Infinity, alone);
     return {
         alpha: [queueing * 1e6, 0, 0],
         beta: [

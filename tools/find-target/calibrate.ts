@@ -24,7 +24,10 @@ export interface Measurement {
     decodeSequences: number;
     /** Tokens of context of these sequences, summed over the steps. */
     contextTokens: number;
-    /** 1 when the time is from sending a request to its first token, so that the API server's share is in it; else 0. */
+    /**
+     * 1 when the time is from sending a request to its first token, so that the API server's share is in it; else 0. With no
+     * `steps` it is that share alone, on average.
+     */
     requests: number;
 }
 
@@ -51,8 +54,9 @@ const stepsTogether = 4;
 /**
  * Turns streamed answers into measurements. Decoding: from one token of an answer to a later one the engine made as many
  * steps as tokens came, and what else it did meanwhile can be told from the other answers; all that the server had must be
- * among them. First tokens: of the requests that found the server idle. `maxNumBatchedTokens` is the server's
- * `--max-num-batched-tokens`, from which follows how many steps a long prompt took. Answers that were preempted come out
+ * among them. First tokens: of the requests that found the server idle; of the others the share of the API server, see
+ * `Events.beforeStep`. `maxNumBatchedTokens` is the server's `--max-num-batched-tokens`, from which follows how many steps a
+ * long prompt took. Answers that were preempted come out
  * too slow and are left to `calibrate` to drop.
  */
 export function measure(answers: StreamedAnswer[], maxNumBatchedTokens: number): Measurement[] {
@@ -64,6 +68,7 @@ export function measure(answers: StreamedAnswer[], maxNumBatchedTokens: number):
             (other) => other === answer || other.sent > answer.pieces[0].at || lastOf(other) < answer.sent,
         );
         if (alone) measurements.push(firstToken(answer, maxNumBatchedTokens));
+        else if (answer.promptTokens <= maxNumBatchedTokens) measurements.push(...overheadOf(answer, seen, events));
         let from = answer.pieces[0].at;
         let steps = 0;
         answer.pieces.forEach(({ at, tokens }, i) => {
@@ -91,6 +96,15 @@ function firstToken(answer: StreamedAnswer, maxNumBatchedTokens: number): Measur
         contextTokens: 0,
         requests: 1,
     };
+}
+
+/** What the API server took of a request; none unless somebody decoded all the time, so that one step followed the other. */
+function overheadOf(answer: StreamedAnswer, all: StreamedAnswer[], events: Events): Measurement[] {
+    const first = answer.pieces[0].at;
+    const busy = all.some((other) => other.pieces[0].at <= answer.sent && lastOf(other) >= first);
+    const seconds = busy ? events.beforeStep(first) - answer.sent : 0;
+    const work = { prefillTokens: 0, decodeSequences: 0, contextTokens: 0 };
+    return seconds > 0 ? [{ seconds, steps: 0, ...work, requests: 1 }] : [];
 }
 
 type Work = Pick<Measurement, "prefillTokens" | "decodeSequences" | "contextTokens">;
@@ -134,6 +148,16 @@ class Events {
         }
     }
 
+    /**
+     * When the engine took in what it began to compute in the step that ended at this moment, on average: after the step
+     * before the last had begun, and before the last one did.
+     */
+    beforeStep(end: number): number {
+        const began = this.times[this.count(end - this.slack) - 1];
+        const before = this.times[this.count(began - this.slack) - 1];
+        return (began + before) / 2;
+    }
+
     /** What was computed after one moment at which tokens came, up to another. */
     between(from: number, to: number): Work {
         const [before, after] = [this.sums[this.count(from + this.slack)], this.sums[this.count(to + this.slack)]];
@@ -174,12 +198,14 @@ const mostDeviation = 6;
  * The profile times, none below zero, with the least sum of squared relative differences from the measurements; one over
  * n steps counts n times, as its relative noise is that much smaller. Measurements far off are dropped and it is fitted
  * again. `spread` is the noise that is left, per step, by its median: a rare stall is in the mean of the steps and not in
- * it. Throws a RangeError when there are fewer than ten measurements with a time above zero, or no times fit them.
+ * it. An idle server has to wake up first, so the overhead of requests that came while others decoded counts when it is
+ * less. Throws a RangeError when there are fewer than ten measurements with a time above zero, or no times fit them.
  */
 export function calibrate(measurements: Measurement[]): Calibration {
     const { values, errors, kept, dropped } = fitTimes(measurements, regressors);
     const differences = kept.map((one) => one.seconds / predict(values, regressors(one)) - 1);
-    const [base, prefillToken, decodeSequence, contextToken, requestOverhead] = values;
+    const [base, prefillToken, decodeSequence, contextToken, alone] = values;
+    const requestOverhead = Math.min(overheadUnderLoad(measurements) ?? Infinity, alone);
     const perStep = kept.map((one, i) => Math.abs(Math.sqrt(one.steps) * differences[i]));
     return {
         step: { base, prefillToken, decodeSequence, contextToken, spread: sigma * median(perStep) },
@@ -189,6 +215,12 @@ export function calibrate(measurements: Measurement[]): Calibration {
         used: kept.length,
         dropped,
     };
+}
+
+/** Median of those that were measured by themselves; undefined for fewer than ten, which scatter by half a step each. */
+export function overheadUnderLoad(measurements: Measurement[]): number | undefined {
+    const overheads = measurements.filter(({ steps }) => steps === 0).map(({ seconds }) => seconds);
+    return overheads.length < 10 ? undefined : median(overheads);
 }
 
 /** What is measured of some steps, whatever their time is made of. */

@@ -34,8 +34,9 @@ function measured(
     });
 }
 
-/** What clients see of an engine that takes as long as `truth` says, requests coming at random after some that come alone. */
-function streamed(spread: number): StreamedAnswer[] {
+/** What clients see of an engine that takes as long as `truth` says, requests coming at random after some that come alone,
+ * for which it has to wake up first. */
+function streamed(spread: number, wakeUp = 0): StreamedAnswer[] {
     const random = seededRandom(11);
     const config: EngineConfig = {
         maxNumSeqs: 16,
@@ -51,9 +52,10 @@ function streamed(spread: number): StreamedAnswer[] {
         const sent = i < 20 ? 10 * i : 200 + 0.15 * i + 0.1 * random();
         return { sent, promptTokens: 10 + Math.floor(390 * random()), pieces: [] };
     });
+    const arrival = (i: number): number => answers[i].sent + requestOverhead + (i < 20 ? wakeUp : 0);
     let next = 0;
     for (let now = 0; ;) {
-        for (; next < answers.length && answers[next].sent + requestOverhead <= now; next++) {
+        for (; next < answers.length && arrival(next) <= now; next++) {
             const { promptTokens, sent } = answers[next];
             const naturalTokens = 5 + Math.floor(100 * random());
             const request = { promptTokens, promptBlocks: [], naturalTokens, maxTokens: 1000, arrival: sent };
@@ -61,7 +63,7 @@ function streamed(spread: number): StreamedAnswer[] {
         }
         const seconds = engine.beginStep(now);
         if (seconds !== undefined) now += seconds;
-        else if (next < answers.length) now = answers[next].sent + requestOverhead;
+        else if (next < answers.length) now = arrival(next);
         else return answers;
         // They are sent one after the other.
         engine.endStep(now).outputs.forEach(({ sequence }, i) => {
@@ -139,6 +141,11 @@ describe("a fit to what clients see", () => {
         within(overhead, requestOverhead, 0.3);
         expect(step.spread).toBeGreaterThan(0.8 * spread);
         expect(step.spread).toBeLessThan(spread + 0.15);
+    });
+
+    it("takes of the API server's share that under load, without what an idle server needs to wake up", () => {
+        const { requestOverhead: overhead } = calibrate(measure(streamed(0.1, 0.01), 512));
+        expect(Math.abs(overhead / requestOverhead - 1)).toBeLessThan(0.2);
     });
 
     it("takes pieces of several tokens, and answers that never came", () => {

@@ -103,13 +103,17 @@ const rows = [
     ...["tokens/s", "preemptions", "prefix hits", "running, mean", "waiting, mean", "waiting, most"],
 ] as const;
 
-async function run(
+interface Sample {
+    running: number;
+    waiting: number;
+}
+
+/** Reads the server's metrics meanwhile, five times a second: a fit to what came without that would not know what it takes. */
+async function sampled(
     url: string,
-    client: Client,
-    load: PlannedRequest[],
-): Promise<{ figures: Figures; answers: StreamedAnswer[] }> {
-    const before = await readMetrics(url);
-    const samples: { running: number; waiting: number }[] = [];
+    answered: Promise<StreamedAnswer[]>,
+): Promise<{ answers: StreamedAnswer[]; samples: Sample[] }> {
+    const samples: Sample[] = [];
     let done = false;
     const sampling = (async () => {
         while (!done) {
@@ -119,9 +123,17 @@ async function run(
             await sleep(200);
         }
     })();
-    const answers = await client.send(load);
-    done = true;
-    await sampling;
+    const [answers] = await Promise.all([answered.finally(() => (done = true)), sampling]);
+    return { answers, samples };
+}
+
+async function run(
+    url: string,
+    client: Client,
+    load: PlannedRequest[],
+): Promise<{ figures: Figures; answers: StreamedAnswer[] }> {
+    const before = await readMetrics(url);
+    const { answers, samples } = await sampled(url, client.send(load));
     const after = await readMetrics(url);
     const grown = (name: string): number => after.get(name)! - before.get(name)!;
     const first = answers.map(({ sent, pieces }) => pieces[0].at - sent);
@@ -129,7 +141,7 @@ async function run(
     const gaps = answers.flatMap(({ pieces }) => pieces.slice(1).map(({ at }, i) => at - pieces[i].at));
     const begin = Math.min(...answers.map(({ sent }) => sent));
     const end = Math.max(...answers.map(({ pieces }) => pieces[pieces.length - 1].at));
-    const mean = (of: (sample: { running: number; waiting: number }) => number): number =>
+    const mean = (of: (sample: Sample) => number): number =>
         samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
     const figures = {
         "TTFT p50": quantile(first, 0.5),
@@ -194,8 +206,8 @@ async function compare(options: Options, real: RunningServer): Promise<{ loads: 
         { name: "half of capacity", of: (n) => poisson(requestsOf(requests, seed, n), 0.5 * most, seed) },
         { name: "twice the capacity", of: (n) => poisson(requestsOf(requests, seed, n), 2 * most, seed) },
     ];
-    const calibrationOf = (round: number): Promise<StreamedAnswer[]> =>
-        calibrationRun(client, 0.5 * most, seed + 100 + 10 * round);
+    const calibrationOf = async (round: number): Promise<StreamedAnswer[]> =>
+        (await sampled(real.url, calibrationRun(client, 0.5 * most, seed + 100 + 10 * round))).answers;
     const rounds: Round[] = [];
     const recorded: Pick<Recording, "calibrations" | "rounds"> = { calibrations: [], rounds: [] };
     let before = await calibrationOf(0);

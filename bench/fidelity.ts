@@ -221,9 +221,10 @@ async function compare(options: Options, real: RunningServer): Promise<{ loads: 
         const measurements = [before, after].flatMap((some) => measure(some, settings.maxNumBatchedTokens));
         rounds.push({ fit: calibrate(measurements), real: seen.map(({ figures }) => figures), simulated: [] });
         before = after;
+        // After each round, so that what is cut short keeps what it has seen.
+        if (options.record !== undefined) await record(options.record, options, real.url, { ...recorded, loads });
     }
     client.close();
-    if (options.record !== undefined) await record(options.record, options, real.url, { ...recorded, loads });
     await real.stop();
     for (const [round, { fit, simulated }] of rounds.entries()) {
         say(`simulated server, ${round + 1} of ${repeats}`);

@@ -6,7 +6,8 @@ import type { Problem } from "./problem";
 let problem: Problem;
 process.on("message", (message: Problem | Task) => {
     if ("profile" in message) problem = message;
-    else process.send!({ result: run(message) });
+    // With a callback it is no error that whoever asked has been killed meanwhile: "disconnect" ends this one then.
+    else process.send!({ result: run(message) }, () => undefined);
 });
 process.on("disconnect", () => process.exit());
 

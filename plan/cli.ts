@@ -18,7 +18,7 @@ async function readRequest(values: Values): Promise<{ traffic: TrafficSource; se
         const traffic = readTraffic(values);
         return { traffic, served: stack === undefined ? defaultServed(model) : await servedBy(stack, model) };
     }
-    const days = number(values, "days", 7, 1 / 24, 30);
+    const days = number(values, "days", 7, 0.05, 30);
     const scale = number(values, "scale", 1, 0.001, 1000);
     // Of no use without a stack, and slow to load.
     const { readLive } = await import("./live");

@@ -1,3 +1,5 @@
+import { accessSync, constants } from "node:fs";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { UsageError } from "../tools/loadtest/usage-error";
 import { builtInProfiles, type Profile } from "../sandbox/vllm/profiles";
@@ -102,7 +104,14 @@ const options = {
 
 export type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
 
-/** The options as they were typed. Throws a UsageError, also when they name no traffic, or two. */
+/** Of each kind of traffic: the options that describe it. */
+const ofTraffic = {
+    trace: ["scale", "shape", "days", "weekend", "shift"],
+    peak: ["shape", "prompt", "output", "prefix", "days", "weekend", "shift"],
+    live: ["prometheus", "scale", "days"],
+} as const satisfies Record<string, (keyof Values)[]>;
+
+/** The options as they were typed. Throws a UsageError, also when they name no traffic, or two, or say more of it than it has. */
 export function readValues(args?: string[]): Values {
     let values: Values;
     try {
@@ -110,11 +119,28 @@ export function readValues(args?: string[]): Values {
     } catch (error) {
         throw new UsageError((error as Error).message);
     }
-    const { trace, peak, live, help } = values;
-    if (!help && [trace, peak, live].filter((one) => one !== undefined).length !== 1) {
-        throw new UsageError("give --trace FILE, --peak N or --live");
-    }
+    if (values.help) return values;
+    const [kind, ...others] = (["trace", "peak", "live"] as const).filter((one) => values[one] !== undefined);
+    if (kind === undefined || others.length > 0) throw new UsageError("give --trace FILE, --peak N or --live");
+    const own: readonly string[] = ofTraffic[kind];
+    const foreign = Object.values(ofTraffic)
+        .flat()
+        .find((name) => values[name] !== undefined && !own.includes(name));
+    if (foreign) throw new UsageError(`--${foreign} says nothing of --${kind}: leave it out`);
+    const ofShape = (["weekend", "shift"] as const).find((name) => values[name] !== undefined);
+    if (ofShape && values.shape === undefined) throw new UsageError(`--${ofShape} is of a shape: give --shape, too`);
+    for (const name of ["json-file", "html", "svg"] as const) requireFolder(name, values[name]);
     return values;
+}
+
+/** What is to be written is told before the search, not after it. */
+function requireFolder(name: string, file: string | undefined): void {
+    if (file === undefined) return;
+    try {
+        accessSync(dirname(file), constants.W_OK);
+    } catch {
+        throw new UsageError(`--${name} ${file}: there is no folder ${dirname(file)} that can be written to`);
+    }
 }
 
 /** A number of the command line. Throws a UsageError that names the option. */
@@ -127,6 +153,13 @@ export function number(values: Values, name: keyof Values, fallback: number, fro
         throw new UsageError(`--${name} ${String(given)}: give a number ${range}`);
     }
     return value;
+}
+
+/** A whole number of the command line. Throws a UsageError that names the option. */
+function whole(values: Values, name: keyof Values, fallback: number, from: number, to: number): number {
+    const value = number(values, name, fallback, from, to);
+    if (Number.isInteger(value)) return value;
+    throw new UsageError(`--${name} ${String(values[name])}: give a whole number from ${from} to ${to}`);
 }
 
 /** The traffic of `--trace` or `--peak`. Throws a UsageError. */
@@ -195,7 +228,7 @@ function profilesOf({ profile }: Values): Profile[] {
  */
 export function readHardware(values: Values, { model }: Served): [Hardware, ...Hardware[]] {
     const profiles = profilesOf(values);
-    const gpus = values.gpus === undefined ? undefined : Math.floor(number(values, "gpus", 1, 1, 8));
+    const gpus = values.gpus === undefined ? undefined : whole(values, "gpus", 1, 1, 8);
     // Measured on other hardware than the stack has, a profile decides.
     const own = profileOf(model.flavor, profiles) ? model.flavor : flavorOf(profiles[0]);
     const flavor = values.flavor ?? (values.profile === undefined ? model.flavor : own);
@@ -235,8 +268,8 @@ export function readProblem(values: Values, traffic: TrafficSource, served: Serv
         noGpu: { chance: number(values, "no-gpu", 0, 0, 0.99), retry: 60 },
         drainSeconds: values["no-drain"] ? 0 : drainSeconds(served.model),
         asleep: values.held ? "held" : "refused",
-        maxReplicas: Math.floor(number(values, "max-replicas", 10, 1, 500)),
+        maxReplicas: whole(values, "max-replicas", 10, 1, 500),
         schedule: readSchedule(values),
-        seed: number(values, "seed", 1),
+        seed: whole(values, "seed", 1, 0, 2 ** 31 - 1),
     };
 }

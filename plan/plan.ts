@@ -1,9 +1,10 @@
 import { findCapacity, type Capacity } from "./capacity";
 import { timeline, type Result } from "./evaluate";
-import { Pool, type Task } from "./pool";
+import { Pool } from "./pool";
 import { maySleep, openTraffic, type Problem, type Setting } from "./problem";
 import { leastPerHour, type Hardware } from "./hardware";
 import { bestOf, frontier, keeps, mayIdle, neighbours, peakReplicas, search, type Found } from "./search";
+import { surest } from "./seeds";
 import type { Interval } from "./world";
 
 /** What is recommended for a problem, and what to make of it. */
@@ -56,9 +57,8 @@ export interface Progress {
     best?: Result;
 }
 
-const seeds = 5;
 /** Runs beside those of the search: seeds, alternatives, yardsticks, assumptions. */
-const besides = 35;
+const besides = 50;
 
 /**
  * Searches, and looks at what was found from all sides. `signal` ends it with what there is by then: the best so far.
@@ -83,7 +83,8 @@ export async function plan(
         const problem: Problem = { ...asked, ...tried.hardware };
         pool.change = tried.hardware;
         const { capacity } = tried;
-        const { results, best } = tried.found;
+        const { results } = tried.found;
+        const { best, seeds } = await surest(problem, results, (tasks) => pool.run(tasks));
         const run = all.reduce((sum, { found }) => sum + (found?.run ?? 0), 0);
         // When all were given up, what all the replicas there may be come to.
         const given =
@@ -101,7 +102,7 @@ export async function plan(
             best,
             closest: best ? undefined : chosen,
             frontier: frontier(results),
-            seeds: best ? await pool.runAll(otherSeeds(problem, best.setting)) : [],
+            seeds,
             alternatives: best ? await alternatives(problem, capacity, best.setting, results, pool) : [],
             yardsticks: {
                 fixed: await fixed(problem, capacity, pool),
@@ -165,10 +166,6 @@ function cheapest(all: Tried[]): Tried & { found: Found } {
         (one, other) => (cost(other) < cost(one) ? other : one),
         searched.find((one) => one === all[0])!,
     );
-}
-
-function otherSeeds({ seed }: Problem, setting: Setting): Task[] {
-    return Array.from({ length: seeds }, (_, i) => ({ setting, seed: seed + 1 + i }));
 }
 
 /** What the neighbours come to; those that the search gave up are run to their end. */

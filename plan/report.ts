@@ -18,7 +18,7 @@ export function planPage(plan: Plan, problem: Problem, model: string, notes: str
         ["--green", "knowing what comes"],
     ].map(([colour, name]) => ({ colour, name, points: [] }));
     const answer = best
-        ? `<pre>${escaped(configLines(model, best.setting, problem).join("\n"))}</pre>${list(outlook(plan, best))}`
+        ? `<pre>${escaped(configLines(model, best.setting, problem).join("\n"))}</pre>${list(outlook(plan, problem, best))}`
         : `<p class="verdict bad">${escaped(refused(plan, problem).join(". "))}</p>`;
     return page(`Plan for ${capacity.traffic}`, [
         `<h1>Plan for ${escaped(capacity.traffic)}</h1>`,

@@ -36,6 +36,22 @@ export function bestOf(problem: Problem, results: Result[]): Result | undefined 
         .sort((a, b) => b.within - a.within || a.replicaHours - b.replicaHours)[0];
 }
 
+/**
+ * Those that keep the targets, the one that `bestOf` names first: as cheap ones by what they serve in time, then dearer ones
+ * by their cost. Of those that came to the same, the first.
+ */
+export function leaders(problem: Problem, results: Result[]): Result[] {
+    const figures = ({ within, replicaHours }: Result): string => `${within} ${replicaHours}`;
+    const distinct = new Map(results.toReversed().map((result) => [figures(result), result]));
+    const left = new Set([...distinct.values()].filter((result) => keeps(problem, result)));
+    const sorted: Result[] = [];
+    for (let best = bestOf(problem, [...left]); best; best = bestOf(problem, [...left])) {
+        sorted.push(best);
+        left.delete(best);
+    }
+    return sorted;
+}
+
 /** Results that nothing else beats in both: dearer ones serve more in time. The cheapest first. */
 export function frontier(results: Result[]): Result[] {
     const sorted = [...results].sort((a, b) => a.replicaHours - b.replicaHours || b.within - a.within);

@@ -6,7 +6,7 @@ import { hardwareText, type Hardware, type Price } from "./hardware";
 import type { Plan } from "./plan";
 import { longestRequest, maySleep, type Problem, type Setting } from "./problem";
 import { entryText } from "./schedule";
-import { peakReplicas } from "./search";
+import { keeps, peakReplicas } from "./search";
 
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
 
@@ -95,11 +95,13 @@ export function question({ capacity }: Plan, problem: Problem): string[] {
 }
 
 /** What the recommended setting comes to, in sentences. */
-export function outlook({ seeds, capacity, hardware: { price } }: Plan, best: Result): string[] {
+export function outlook({ seeds, capacity, hardware: { price } }: Plan, problem: Problem, best: Result): string[] {
     const within = seeds.map((result) => result.within);
+    const kept = seeds.filter((result) => keeps(problem, result)).length;
     const others =
         within.length > 0
-            ? `; with other random numbers ${percent(Math.min(...within), 2)} to ${percent(Math.max(...within), 2)}`
+            ? `; with other random numbers ${percent(Math.min(...within), 2)} to ${percent(Math.max(...within), 2)}, ` +
+              `${kept} of ${within.length} keep the targets`
             : "";
     return [
         `${cost(best, price)}; ${percent(best.within, 2)} within the targets, ` +
@@ -229,7 +231,7 @@ export function planText(plan: Plan, problem: Problem, model: string, notes: str
             styled("bold", "Recommended"),
             ...indented(configLines(model, best.setting, problem)),
             "",
-            ...indented(outlook(plan, best)),
+            ...indented(outlook(plan, problem, best)),
             "",
             styled("bold", "Beside it"),
             ...rows(beside(plan, best)),

@@ -150,7 +150,8 @@ export function weekOf(
 ): Week {
     const { day, weekend: usual } = shapes[shape];
     const hours = Array.from({ length: 168 }, (_, hour) => day[hour % 24] * (hour >= 120 ? (weekend ?? usual) : 1));
-    return hours.map((_, hour) => hours[(((hour - Math.round(shift)) % 168) + 168) % 168]);
+    // India's half hours, too.
+    return hours.map((_, hour) => factorAt(hours, 3600 * ((hour - shift + 168) % 168)));
 }
 
 /** The rate goes from hour to hour in a straight line. */

@@ -173,7 +173,7 @@ describe("npm run plan", () => {
     it("refuses what it cannot do in a line", async () => {
         const { code, stderr } = await plan("--live", "--days", "90");
         expect(code).toBe(2);
-        expect(stderr).toBe("--days 90: give a number from 0.041666666666666664 to 30\nSee npm run plan -- --help\n");
+        expect(stderr).toBe("--days 90: give a number from 0.05 to 30\nSee npm run plan -- --help\n");
     });
 });
 
@@ -194,6 +194,13 @@ it.each([
         '--schedule "mon-fri 18:00-20:00 1-2" and "mon 08:00-19:00 1-2" overlap',
     ],
     [["--peak", "3", "--speed"], "--speed"],
+    [["--peak", "3", "--gpus", "1.5"], "--gpus 1.5: give a whole number from 1 to 8"],
+    [["--peak", "3", "--max-replicas", "2.5"], "--max-replicas 2.5: give a whole number from 1 to 500"],
+    [["--peak", "3", "--scale", "2"], "--scale says nothing of --peak: leave it out"],
+    [["--trace", "nowhere.csv", "--prompt", "900"], "--prompt says nothing of --trace: leave it out"],
+    [["--live", "--shape", "office"], "--shape says nothing of --live: leave it out"],
+    [["--peak", "3", "--shift", "2"], "--shift is of a shape: give --shape, too"],
+    [["--peak", "3", "--html", "/nowhere/plan.html"], "--html /nowhere/plan.html: there is no folder /nowhere"],
 ])("refuses %j", (options, fault) => {
     const read = () => {
         const values = readValues(options);

@@ -28,6 +28,17 @@ describe("a recorded trace", () => {
 });
 
 describe("a shape", () => {
+    it("comes earlier for people further east, by half hours as well", () => {
+        const [here, east, india, west] = [0, -1, -5.5, 24].map((shift) => weekOf("office", { shift }));
+        expect(here[8]).toBe(0.85);
+        expect(east[7]).toBe(0.85);
+        expect(india[3]).toBeCloseTo((0.85 + 1) / 2, 9);
+        // Monday's first hours are Sunday evening further east.
+        expect(east[167]).toBe(here[0]);
+        expect(west[24 + 8]).toBe(here[8]);
+        expect(west[8]).toBe(here[6 * 24 + 8]);
+    });
+
     it("has its peak in working hours, its lengths on average, and little at night and at weekends", () => {
         const week = 7 * 86_400;
         const traffic = shaped({

@@ -84,8 +84,11 @@ export async function costChange(name: string): Promise<string> {
 
 /** Midnight here, where no time is given. */
 function dateOf(text: string): Date {
-    const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text);
-    if (Number.isNaN(date.getTime()) || !/^\d{4}-/.test(text)) {
+    const [, day, time] = /^(\d{4}-\d{2}-\d{2})(T.+)?$/.exec(text) ?? [];
+    const date = new Date(`${day}${time ?? "T00:00"}`);
+    // Of a 30 February Date makes a day in March.
+    const exists = new Date(`${day}T00:00Z`).toJSON()?.startsWith(day);
+    if (Number.isNaN(date.getTime()) || !exists) {
         throw new Error(`--since ${text}: give a date such as 2026-11-01 or 2026-11-01T08:00`);
     }
     return date;

@@ -107,6 +107,9 @@ it("says what is over a limit, and exits with 1", async () => {
 
 it.each([
     [["--since", "yesterday"], /--since yesterday: give a date such as 2026-11-01/],
+    [["--since", "2026-02-30"], /--since 2026-02-30: give a date such as 2026-11-01/],
+    [["--since", "2026-02-30T08:00"], /--since 2026-02-30T08:00: give a date such as 2026-11-01/],
+    [["--since", "2026-11"], /--since 2026-11: give a date such as 2026-11-01/],
     [["--since", "2026-11-01"], /no output `kubeconfig`: run `pulumi up` first/],
     [["--against", "/nowhere"], /ENOENT/],
     [["--sense"], /Unknown option '--sense'/],

@@ -41,7 +41,8 @@ export function fitBlis(answers: StreamedAnswer[][], maxNumBatchedTokens: number
     const [prefillCompute, prefillKv, decodeCompute, decodeKv, perRequest, perStep, alone] = fitTimes(work, (one) =>
         parts(one, shape),
     ).values;
-    const queueing = Math.min(overheadUnderLoad(work) ?? Infinity, alone);
+    const underLoad = overheadUnderLoad(answers.flatMap((some) => measure(some, maxNumBatchedTokens)));
+    const queueing = Math.min(underLoad ?? Infinity, alone);
     return {
         alpha: [queueing * 1e6, 0, 0],
         beta: [
@@ -74,18 +75,19 @@ function parts(work: Work, shape: ModelShape): number[] {
     ];
 }
 
-/** The measurements of the streams, and what else they tell when a prompt counts as something else than its tokens. */
+/** The measurements of the streams' steps, and what else they tell when a prompt counts as something else than its tokens. */
 function workOf(answers: StreamedAnswer[], maxNumBatchedTokens: number): Work[] {
-    const countedAs = (count: (tokens: number) => number): number[] =>
+    // Of the share of the API server, which is no step, there may be more or less with other lengths.
+    const countedAs = (count: (tokens: number) => number): Measurement[] =>
         measure(
             answers.map((answer) => ({ ...answer, promptTokens: count(answer.promptTokens) })),
             maxNumBatchedTokens,
-        ).map(({ prefillTokens }) => prefillTokens);
+        ).filter(({ steps }) => steps > 0);
     const prompts = countedAs(() => 1);
     const squares = countedAs((tokens) => tokens ** 2);
-    return measure(answers, maxNumBatchedTokens).map((one, i) => ({
+    return countedAs((tokens) => tokens).map((one, i) => ({
         ...one,
-        prompts: prompts[i],
-        squares: squares[i],
+        prompts: prompts[i].prefillTokens,
+        squares: squares[i].prefillTokens,
     }));
 }

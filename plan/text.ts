@@ -79,7 +79,8 @@ export function question({ capacity }: Plan, problem: Problem): string[] {
     const demand = Math.max(...capacity.demand);
     const enough = capacity.rate > 0 ? replicas(peakReplicas(capacity)) : "no number of replicas";
     return [
-        `${requests.toLocaleString("en")} requests in ${(seconds / 3600).toFixed(1)} h, ${demand.toFixed(2)} a second in the busiest five minutes`,
+        `${requests.toLocaleString("en")} request${requests === 1 ? "" : "s"} in ${howLong(seconds)}, ` +
+            `${demand < 0.1 ? demand.toPrecision(2) : demand.toFixed(2)} a second in the busiest five minutes`,
         `${percent(targets.withinTargets, 0)} of them with the first token within ${targets.timeToFirstToken} s ` +
             `and ${1000 * targets.interTokenLatency} ms between tokens`,
         `One replica (${hardwareText({ flavor, gpus })}: ${profile.name}) takes ${capacity.rate.toFixed(2)} a second, ` +
@@ -92,6 +93,10 @@ export function question({ capacity }: Plan, problem: Problem): string[] {
               ]
             : []),
     ];
+}
+
+function howLong(seconds: number): string {
+    return seconds < 360 ? `${seconds.toFixed(0)} s` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
 /** What the recommended setting comes to, in sentences. */

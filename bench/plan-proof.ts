@@ -1,6 +1,6 @@
 // The plan's prediction of a load step beside what `npm run prove-scaling` measures of it, on the emulated platform, in real time.
-// `npm run bench -- plan-proof [--rounds N]`: about two minutes a round. The plan knows what the platform is set to (boot,
-// windows, speed) and the profile of the GPU, and nothing of what was measured.
+// `npm run bench -- plan-proof [--rounds N]`: about two minutes a round; with 0 it only predicts. The plan knows what the
+// platform is set to (boot, windows, speed) and the profile of the GPU, and nothing of what was measured.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OvhClient } from "../packages/ai-deploy/src/api/client";
@@ -158,6 +158,12 @@ function quantile(values: number[], share: number): number {
 /** Seeds of the prediction: where the autoscaler's looks fall, lengths of answers, which replica a request comes to. */
 const seeds = 20;
 
+function beside(predicted: number[], measured: number[]): string {
+    const [middle, rounds] = [quantile(measured, 0.5), measured.map((value) => value.toFixed(2)).join(" ")];
+    const ratio = (quantile(predicted, 0.5) / middle).toFixed(2);
+    return `   ${ratio}  ${middle.toFixed(2).padStart(8)}          ${rounds}`;
+}
+
 async function main(): Promise<void> {
     const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
     const predicted = Array.from({ length: seeds }, (_, i) =>
@@ -175,11 +181,7 @@ async function main(): Promise<void> {
     for (const name of Object.keys(predicted[0])) {
         const [ours, theirs] = [predicted, measured].map((all) => all.map((figures) => figures[name]));
         const range = `${quantile(ours, 0.5).toFixed(2)} (${Math.min(...ours).toFixed(2)} to ${Math.max(...ours).toFixed(2)})`;
-        const [middle, rounds] = [quantile(theirs, 0.5), theirs.map((value) => value.toFixed(2)).join(" ")];
-        const ratio = (quantile(ours, 0.5) / middle).toFixed(2);
-        console.log(
-            `${name.padEnd(46)} ${range.padStart(24)}   ${ratio}  ${middle.toFixed(2).padStart(8)}          ${rounds}`,
-        );
+        console.log(`${name.padEnd(46)} ${range.padStart(24)}${theirs.length > 0 ? beside(ours, theirs) : ""}`);
     }
 }
 

@@ -56,8 +56,7 @@ const stepsTogether = 4;
  * steps as tokens came, and what else it did meanwhile can be told from the other answers; all that the server had must be
  * among them. First tokens: of the requests that found the server idle; of the others the share of the API server, see
  * `Events.beforeStep`. `maxNumBatchedTokens` is the server's `--max-num-batched-tokens`, from which follows how many steps a
- * long prompt took. Answers that were preempted come out
- * too slow and are left to `calibrate` to drop.
+ * long prompt took. Answers that were preempted come out too slow and are left to `calibrate` to drop.
  */
 export function measure(answers: StreamedAnswer[], maxNumBatchedTokens: number): Measurement[] {
     const seen = answers.filter(({ pieces }) => pieces.length > 0);
@@ -102,9 +101,10 @@ function firstToken(answer: StreamedAnswer, maxNumBatchedTokens: number): Measur
 function overheadOf(answer: StreamedAnswer, all: StreamedAnswer[], events: Events): Measurement[] {
     const first = answer.pieces[0].at;
     const busy = all.some((other) => other.pieces[0].at <= answer.sent && lastOf(other) >= first);
-    const seconds = busy ? events.beforeStep(first) - answer.sent : 0;
+    const seconds = busy ? events.beforeStep(first) - answer.sent : NaN;
     const work = { prefillTokens: 0, decodeSequences: 0, contextTokens: 0 };
-    return seconds > 0 ? [{ seconds, steps: 0, ...work, requests: 1 }] : [];
+    // Some are below zero, as each is off by up to half a step: without them the others were too long on average.
+    return Number.isFinite(seconds) ? [{ seconds, steps: 0, ...work, requests: 1 }] : [];
 }
 
 type Work = Pick<Measurement, "prefillTokens" | "decodeSequences" | "contextTokens">;
@@ -220,7 +220,7 @@ export function calibrate(measurements: Measurement[]): Calibration {
 /** Median of those that were measured by themselves; undefined for fewer than ten, which scatter by half a step each. */
 export function overheadUnderLoad(measurements: Measurement[]): number | undefined {
     const overheads = measurements.filter(({ steps }) => steps === 0).map(({ seconds }) => seconds);
-    return overheads.length < 10 ? undefined : median(overheads);
+    return overheads.length < 10 ? undefined : Math.max(0, median(overheads));
 }
 
 /** What is measured of some steps, whatever their time is made of. */

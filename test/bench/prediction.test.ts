@@ -32,7 +32,9 @@ function streams(beta: { prefill: number; kv: number; request: number; step: num
         const come = i < 20 ? 1 : 1 + (i % 3);
         const fresh = Array.from({ length: come }, (): Running => {
             const promptTokens = 20 + Math.floor(400 * random());
-            return { answer: { sent: now, promptTokens, pieces: [] }, left: 8 + Math.floor(40 * random()) };
+            // Those that come while others decode wait for longer than what is found of those that come alone.
+            const sent = i < 20 ? now : now - queueing - 2 * beta.step;
+            return { answer: { sent, promptTokens, pieces: [] }, left: 8 + Math.floor(40 * random()) };
         });
         answers.push(...fresh.map(({ answer }) => answer));
         // Of others the engine goes on meanwhile.

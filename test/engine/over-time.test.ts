@@ -225,13 +225,13 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
         await succeed(stage.previewNothing());
     });
 
-    it("the policies refuse in a preview what may be too dear, by the prices of the list", async () => {
-        const limit = "limits.eurosPerMonth";
-        stage.configure({ "models.ministral.replicas.max": 16, [limit]: 30_000 });
+    it("the policies refuse in a preview what may be too dear, by the stack's own prices", async () => {
+        const file = join(stage.layout.dir, "prices.yaml");
+        writeFileSync(file, "currency: EUR\nprices:\n  ai-app.h100-1-gpu.minute.consumption: 0.2\n");
+        stage.configure({ "prices.file": file, "limits.eurosPerMonth": 40_000 });
         const said = await fail(stage.preview("--policy-pack", join(checkout, "policies")));
         expect(said).toMatch(/spend-limit/);
-        expect(said).toContain("the apps use 16 GPUs, and 8 are allowed");
-        expect(said).toContain("the apps may cost 31.97 euros per hour, and 30 are allowed");
-        stage.configure({ "models.ministral.replicas.max": undefined, [limit]: undefined });
+        expect(said).toContain("the apps may cost 36.00 euros per hour, and 30 are allowed");
+        stage.configure({ "prices.file": undefined, "limits.eurosPerMonth": undefined });
     });
 });

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -31,11 +32,16 @@ class LongestFirst extends BaseSequencer {
     }
 }
 
+const lazySdk = fileURLToPath(new URL("test/lazy-sdk.cjs", import.meta.url));
+
 export default defineConfig({
     // Before .js: "../../index" is the program, not what compiles it for Pulumi.
     resolve: { extensions: [".ts", ".mts", ".js", ".mjs", ".json"] },
     test: {
         pool: "forks",
+        // Of the tests themselves, and of all that they start.
+        execArgv: ["--require", lazySdk],
+        env: { NODE_OPTIONS: `--require ${JSON.stringify(lazySdk)}` },
         reporters: ["default"],
         sequence: { sequencer: LongestFirst },
         projects: [

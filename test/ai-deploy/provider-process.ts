@@ -52,7 +52,13 @@ export async function startProvider(env: Record<string, string>, config: Bag = {
     const address = `127.0.0.1:${(engine.address() as AddressInfo).port}`;
     const child = spawn(process.execPath, [join(root, "node_modules/@pulumi/pulumi/cmd/dynamic-provider"), address], {
         cwd: root,
-        env: { PATH: process.env.PATH, HOME: "/nonexistent", PULUMI_NODEJS_PROJECT: "test", ...env },
+        env: {
+            PATH: process.env.PATH,
+            HOME: "/nonexistent",
+            NODE_OPTIONS: process.env.NODE_OPTIONS,
+            PULUMI_NODEJS_PROJECT: "test",
+            ...env,
+        },
     });
     let printed = "";
     for (const stream of [child.stdout, child.stderr]) {

@@ -1,4 +1,4 @@
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -32,7 +32,7 @@ class LongestFirst extends BaseSequencer {
     }
 }
 
-const lazySdk = fileURLToPath(new URL("test/lazy-sdk.cjs", import.meta.url));
+const lazySdk = JSON.stringify(join(__dirname, "test/lazy-sdk.cjs"));
 
 export default defineConfig({
     // Before .js: "../../index" is the program, not what compiles it for Pulumi.
@@ -40,8 +40,7 @@ export default defineConfig({
     test: {
         pool: "forks",
         // Of the tests themselves, and of all that they start.
-        execArgv: ["--require", lazySdk],
-        env: { NODE_OPTIONS: `--require ${JSON.stringify(lazySdk)}` },
+        env: { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --require ${lazySdk}` },
         reporters: ["default"],
         sequence: { sequencer: LongestFirst },
         projects: [

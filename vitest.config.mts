@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -32,7 +32,7 @@ class LongestFirst extends BaseSequencer {
     }
 }
 
-const lazySdk = JSON.stringify(join(__dirname, "test/lazy-sdk.cjs"));
+const lazySdk = JSON.stringify(resolve("test/lazy-sdk.cjs"));
 
 export default defineConfig({
     // Before .js: "../../index" is the program, not what compiles it for Pulumi.

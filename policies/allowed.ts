@@ -7,8 +7,6 @@ export interface Allowed {
     appLabels: readonly string[];
     /** GPUs that all apps of a stack may use together, at their most replicas. */
     mostGpus: number;
-    /** Euros per hour of all apps of a stack at their most replicas, where every replica's price is known. */
-    mostEurosPerHour: number;
     /** Whether Grafana may be open to the whole internet. */
     publicGrafana: boolean;
     /** Whether images carry a digest beside the version: a tag can be moved. */
@@ -24,7 +22,6 @@ const everywhere: Allowed = {
     regions: ["GRA", "GRA5", "GRA7", "GRA9", "GRA11", "SBG5", "DE1", "WAW1", "UK1"],
     appLabels: ["ai_deploy_token"],
     mostGpus: 8,
-    mostEurosPerHour: 30,
     publicGrafana: false,
     digests: false,
     protect: false,

@@ -1,20 +1,13 @@
 // The pack that `pulumi preview --policy-pack policies` asks: it sees every resource as it would be made, also what
 // transforms.ts made of it. The rules are functions (rules.ts), and so is what they share with the program's own checks.
-import * as pulumi from "@pulumi/pulumi";
 import {
     PolicyPack,
     type ReportViolation,
     type ResourceValidationArgs,
     type StackValidationArgs,
 } from "@pulumi/policy";
-import { resolve } from "node:path";
-import { endpoint, getPublic } from "pulumi-ovh-ai-deploy";
-import { cacheFolder } from "../src/prices/cache";
-import { appPlanCode } from "../src/prices/cost-items";
-import { europe, findPrices } from "../src/prices/price-list";
-import { pricesSchema } from "../src/settings/schema/prices";
 import { allowedIn, exceptions } from "./allowed";
-import { descriptions, openAdvisories, overspending, rules, type GpuPrice, type Resource, type Rule } from "./rules";
+import { descriptions, openAdvisories, overspending, rules, type Resource, type Rule } from "./rules";
 
 /** Of the resource, `urn:pulumi:STACK::...`. */
 const stackOf = (urn: string): string => urn.split("::")[0].split(":")[2];
@@ -47,25 +40,11 @@ const spendPolicy = {
     name: "spend-limit",
     description: descriptions["spend-limit"],
     enforcementLevel: "mandatory" as const,
-    async validateStack({ resources }: StackValidationArgs, report: ReportViolation): Promise<void> {
+    validateStack: ({ resources }: StackValidationArgs, report: ReportViolation): void => {
         if (resources.length === 0) return;
         const plain = resources.map(({ type, name, props, opts }) => ({ type, name, props, protect: opts.protect }));
-        overspending(plain, await gpuPrices(), allowedIn(stackOf(resources[0].urn))).forEach((message) =>
-            report(message),
-        );
+        overspending(plain, allowedIn(stackOf(resources[0].urn))).forEach((message) => report(message));
     },
 };
-
-/** By the prices that the program takes: those of `prices.file`, then OVHcloud's list. Other currencies than euros are none. */
-async function gpuPrices(): Promise<GpuPrice> {
-    const project = "ovhcloud-llm-serving";
-    const settings = pricesSchema.parse(new pulumi.Config(project).getObject("prices") ?? {});
-    const sources = { cacheFolder: cacheFolder(), root: resolve(__dirname, ".."), project, get: getPublic };
-    const prices = await findPrices(settings, { ...sources, endpoint: endpoint() ?? europe });
-    return (flavor, region) => {
-        const perMinute = prices.currency === "EUR" ? prices.find(appPlanCode(flavor), region) : undefined;
-        return perMinute === undefined ? undefined : perMinute * 60;
-    };
-}
 
 new PolicyPack("ovhcloud-llm-serving", { policies: [...resourcePolicies, ...advisoryPolicies, spendPolicy] });

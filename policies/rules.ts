@@ -91,7 +91,7 @@ export const descriptions: Record<keyof typeof rules | "spend-limit" | "advisori
     "allowed-region": "Apps and clusters are in the regions that are allowed",
     "app-labels": "Every app has the labels that are asked for",
     protected: "In prod, apps and clusters are protected from deletion",
-    "spend-limit": "What all apps of a stack use and cost at their most replicas is below a limit",
+    "spend-limit": "What all apps of a stack use at their most replicas is below a limit",
     advisories: "No image has a known security advisory without an exception that still runs",
 };
 
@@ -108,33 +108,14 @@ export function openAdvisories({ type, props }: Resource, exceptions: readonly E
     return open.length === 0 ? [] : [`"${image}" has known security advisories: ${open.join(", ")}`];
 }
 
-/** What a GPU of a flavor costs in a region, in euros per hour; undefined: not known. */
-export type GpuPrice = (flavor: string, region: string) => number | undefined;
-
-/** Why the apps of a stack are too many or too dear, a sentence each; nothing when they are not. */
-export function overspending(resources: Resource[], priceOf: GpuPrice, allowed: Allowed): string[] {
-    const apps = resources
-        .filter(({ type, props }) => type === app && props.desiredState !== "STOPPED")
-        .map(({ props }) => {
-            const { flavor, gpu = 0 } = (props.resources ?? {}) as { flavor?: string; gpu?: number };
-            return { gpus: mostReplicas(props) * gpu, price: priceOf(flavor ?? "", props.region as string) };
-        });
-    const gpus = apps.reduce((sum, one) => sum + one.gpus, 0);
-    const found: string[] = [];
-    if (gpus > allowed.mostGpus) {
-        found.push(
-            `with as many replicas as they may have the apps use ${gpus} GPUs, and ${allowed.mostGpus} are allowed: lower a replicas.max`,
-        );
-    }
-    // A price that is not known is not nothing: then the GPUs alone decide.
-    if (apps.some(({ price }) => price === undefined)) return found;
-    const euros = apps.reduce((sum, one) => sum + one.gpus * one.price!, 0);
-    if (euros > allowed.mostEurosPerHour) {
-        found.push(
-            `the apps may cost ${euros.toFixed(2)} euros per hour, and ${allowed.mostEurosPerHour} are allowed: lower a replicas.max`,
-        );
-    }
-    return found;
+/** Why the apps of a stack are too many, in a sentence; nothing when they are not. */
+export function overspending(resources: Resource[], allowed: Allowed): string[] {
+    const apps = resources.filter(({ type, props }) => type === app && props.desiredState !== "STOPPED");
+    const gpus = apps.reduce((sum, { props }) => sum + mostReplicas(props) * Number(props.resources?.gpu ?? 0), 0);
+    if (gpus <= allowed.mostGpus) return [];
+    return [
+        `with as many replicas as they may have the apps use ${gpus} GPUs, and ${allowed.mostGpus} are allowed: lower a replicas.max`,
+    ];
 }
 
 /** Of an app, by the scaling that it has and those that a schedule gives it at other hours. */

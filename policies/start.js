@@ -1,3 +1,3 @@
 // What `pulumi --policy-pack policies` starts; the pack is index.ts.
-require("../compile").compile("policies", "src");
+require("../compile").compile("policies", "src/vllm", "src/settings");
 require("./index.ts");

@@ -7,6 +7,8 @@ export interface Allowed {
     appLabels: readonly string[];
     /** GPUs that all apps of a stack may use together, at their most replicas. */
     mostGpus: number;
+    /** What a stack may cost per hour at its most replicas and nodes, in the currency of its prices. */
+    mostPerHour: number;
     /** Whether Grafana may be open to the whole internet. */
     publicGrafana: boolean;
     /** Whether images carry a digest beside the version: a tag can be moved. */
@@ -22,6 +24,7 @@ const everywhere: Allowed = {
     regions: ["GRA", "GRA5", "GRA7", "GRA9", "GRA11", "SBG5", "DE1", "WAW1", "UK1"],
     appLabels: ["ai_deploy_token"],
     mostGpus: 8,
+    mostPerHour: 30,
     publicGrafana: false,
     digests: false,
     protect: false,

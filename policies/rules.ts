@@ -1,3 +1,4 @@
+import type { Cost } from "../src/prices/cost";
 import { exactImage, isEverywhere } from "../src/settings/formats";
 import { advisoriesOf } from "../src/vllm/advisories";
 import type { Allowed, Exception } from "./allowed";
@@ -14,6 +15,7 @@ export interface Resource {
 /** A policy on single resources: what is wrong with one, a sentence each; nothing for a resource that is none of its business. */
 export type Rule = (resource: Resource, allowed: Allowed) => string[];
 
+const stack = "pulumi:pulumi:Stack";
 const app = "pulumi-nodejs:dynamic/ovh-ai-deploy:App";
 const token = "pulumi-nodejs:dynamic/ovh-ai-deploy:Token";
 const cluster = "ovh:CloudProject/kube:Kube";
@@ -91,7 +93,7 @@ export const descriptions: Record<keyof typeof rules | "spend-limit" | "advisori
     "allowed-region": "Apps and clusters are in the regions that are allowed",
     "app-labels": "Every app has the labels that are asked for",
     protected: "In prod, apps and clusters are protected from deletion",
-    "spend-limit": "What all apps of a stack use at their most replicas is below a limit",
+    "spend-limit": "GPUs and cost of a stack at its most replicas are below a limit",
     advisories: "No image has a known security advisory without an exception that still runs",
 };
 
@@ -108,14 +110,21 @@ export function openAdvisories({ type, props }: Resource, exceptions: readonly E
     return open.length === 0 ? [] : [`"${image}" has known security advisories: ${open.join(", ")}`];
 }
 
-/** Why the apps of a stack are too many, in a sentence; nothing when they are not. */
-export function overspending(resources: Resource[], allowed: Allowed): string[] {
+/**
+ * Why a stack may spend too much, a sentence each. Its cost is the program's own figure, the output `cost`: without a price
+ * there is none, and the GPUs alone are counted.
+ */
+export function overspending(resources: Resource[], { mostGpus, mostPerHour }: Allowed): string[] {
     const apps = resources.filter(({ type, props }) => type === app && props.desiredState !== "STOPPED");
     const gpus = apps.reduce((sum, { props }) => sum + mostReplicas(props) * Number(props.resources?.gpu ?? 0), 0);
-    if (gpus <= allowed.mostGpus) return [];
-    return [
-        `with as many replicas as they may have the apps use ${gpus} GPUs, and ${allowed.mostGpus} are allowed: lower a replicas.max`,
-    ];
+    const cost = resources.find(({ type }) => type === stack)?.props.cost as Cost | undefined;
+    const perHour = cost?.perHour?.max ?? 0;
+    const broken: string[] = [];
+    if (gpus > mostGpus) broken.push(`the apps use ${gpus} GPUs, and ${mostGpus} are allowed`);
+    if (perHour > mostPerHour) {
+        broken.push(`the stack costs ${perHour.toFixed(2)} ${cost?.currency} an hour, and ${mostPerHour} are allowed`);
+    }
+    return broken.map((what) => `with as many replicas as they may have ${what}: lower a replicas.max`);
 }
 
 /** Of an app, by the scaling that it has and those that a schedule gives it at other hours. */

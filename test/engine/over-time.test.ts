@@ -225,8 +225,18 @@ describe.sequential("a stack over time, real engine, real Kubernetes API", () =>
         await succeed(stage.previewNothing());
     });
 
-    it("the policies are asked in a preview, and warn of the image's advisories", async () => {
-        const said = (await succeed(stage.preview("--policy-pack", join(checkout, "policies")))).replace(/\s+/g, " ");
-        expect(said).toMatch(/\[advisory\] +advisories-warned .*App: ministral/);
+    it("the policies are asked in a preview: they warn of advisories, and refuse what the stack's own prices make too dear", async () => {
+        const preview = () => stage.preview("--policy-pack", join(checkout, "policies"));
+        const words = (said: string): string => said.replace(/\s+/g, " ");
+        expect(words(await succeed(preview()))).toMatch(/\[advisory\] +advisories-warned .*App: ministral/);
+
+        const file = join(stage.layout.dir, "prices.yaml");
+        writeFileSync(file, "currency: EUR\nprices:\n  ai-app.h100-1-gpu.minute.consumption: 0.2\n");
+        stage.configure({ "prices.file": file, "limits.eurosPerMonth": 40_000 });
+        const refused = words(await fail(preview()));
+        expect(refused).toMatch(
+            /\[mandatory\] +spend-limit .*the stack costs 3\d\.\d\d EUR an hour, and 30 are allowed/,
+        );
+        stage.configure({ "prices.file": undefined, "limits.eurosPerMonth": undefined });
     });
 });

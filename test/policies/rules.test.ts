@@ -176,6 +176,23 @@ describe("spend limit", () => {
         expect(overspending([fixed], allowed)).toHaveLength(1);
     });
 
+    it("holds the cost that the program gives out", () => {
+        const costing = (max: number) => [
+            ...models("a"),
+            other("pulumi:pulumi:Stack", { cost: { currency: "EUR", perHour: { min: 2, max } } }),
+        ];
+        expect(overspending(costing(30), allowed)).toEqual([]);
+        expect(overspending(costing(36), allowed)).toEqual([
+            expect.stringMatching(/the stack costs 36\.00 EUR an hour, and 30 are allowed: lower a replicas\.max/),
+        ]);
+    });
+
+    it("a stack without prices is held to its GPUs alone", () => {
+        const unpriced = other("pulumi:pulumi:Stack", { cost: { items: [], notPriced: ["node b2-15"] } });
+        expect(overspending([...models("a"), unpriced], allowed)).toEqual([]);
+        expect(overspending([...models("a", "b"), unpriced], allowed)).toHaveLength(1);
+    });
+
     it("counts what a schedule gives an app at another hour", () => {
         const byNight = { automatic: { replicasMin: 1, replicasMax: 1 } };
         const byDay = { automatic: { replicasMin: 2, replicasMax: 5 } };

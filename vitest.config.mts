@@ -20,7 +20,7 @@ const tools = ["alertmanager", "alerts", "alerts-in-time", "any-config", "chart-
  * Those of test/engine that take minutes, the longest first. Left to itself vitest begins with the largest files, and ends with
  * minutes of a small one that runs alone.
  */
-const longest = ["cluster", "kill", "halves", "first-minutes", "stack", "over-time", "faults", "gated", "interrupted"];
+const longest = ["stack", "halves", "cluster", "over-time", "kill", "first-minutes", "interrupted", "faults"];
 
 class LongestFirst extends BaseSequencer {
     override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -52,7 +52,7 @@ export default defineConfig({
                     exclude: [...real, ...tools],
                     testTimeout: 60_000,
                     hookTimeout: 60_000,
-                    maxWorkers: 2,
+                    maxWorkers: 3,
                 },
             },
             {
@@ -64,7 +64,7 @@ export default defineConfig({
                     globalSetup: "test/toolchain-setup.ts",
                     testTimeout: 60_000,
                     hookTimeout: 60_000,
-                    maxWorkers: 2,
+                    maxWorkers: 3,
                 },
             },
             {
@@ -75,8 +75,8 @@ export default defineConfig({
                     globalSetup: "test/toolchain-setup.ts",
                     // Programs in Go, above all API servers: a quarter less CPU time for half as much memory again.
                     env: { GOGC: "400", GOMEMLIMIT: "768MiB" },
-                    // They wait a lot: two leave a third of two cores idle.
-                    maxWorkers: 3,
+                    // They wait a lot: three leave a quarter of two cores idle.
+                    maxWorkers: 4,
                     sequence: { groupOrder: 1 },
                     testTimeout: 600_000,
                     hookTimeout: 600_000,

@@ -1,10 +1,10 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
-import { parseArgs } from "node:util";
 import { UsageError } from "../tools/loadtest/usage-error";
 import { builtInProfiles, type Profile } from "../sandbox/vllm/profiles";
 import { readProfiles } from "../sandbox/vllm/profile-file";
 import { drainSeconds } from "../src/vllm/command-line";
+import { commandLine } from "../tools/command-line";
 import { flavorOf, hardwareFor, profileOf, type Hardware } from "./hardware";
 import { openTraffic, type Problem, type TrafficSource } from "./problem";
 import { overlap, parseEntry, type ScheduleEntry } from "./schedule";
@@ -102,7 +102,7 @@ const options = {
     help: { type: "boolean", short: "h" },
 } as const;
 
-export type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+export type Values = ReturnType<typeof commandLine<{ options: typeof options }>>["values"];
 
 /** Of each kind of traffic: the options that describe it. */
 const ofTraffic = {
@@ -115,7 +115,7 @@ const ofTraffic = {
 export function readValues(args?: string[]): Values {
     let values: Values;
     try {
-        ({ values } = parseArgs({ args, options }));
+        ({ values } = commandLine({ args, options }));
     } catch (error) {
         throw new UsageError((error as Error).message);
     }

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { commandLine } from "../command-line";
 
 export const usage = `Usage: npm run canary -- --image IMAGE | --revision REVISION [OPTIONS]
 
@@ -45,7 +45,7 @@ export interface CanaryOptions {
 
 /** Throws an Error for people. */
 export function readOptions(args: string[]): CanaryOptions {
-    const { values } = parseArgs({
+    const { values } = commandLine({
         args,
         options: {
             ...textOptions("stack", "model", "image", "revision", "workers", "seconds"),

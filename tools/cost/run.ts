@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { styled } from "../../machine/terminal";
 import { OvhClient } from "../../packages/ai-deploy/src/api/client";
 import type { LiveApp } from "../../packages/ai-deploy/src/app/live";
@@ -10,6 +9,7 @@ import { monitoringApis } from "../monitoring-api";
 import { pricesOf } from "../prices";
 import { Prometheus } from "../prometheus";
 import { pulumi, readStack, stackApi, stackSettings, type Stack } from "../stack";
+import { commandLine } from "../command-line";
 import { costDifference, readCost } from "./difference";
 import { spentSince } from "./spent";
 import { costTable, spentTable, unownedText } from "./text";
@@ -31,7 +31,7 @@ Exit code: 0, 1 (something has no price, exceeds a limit, or belongs to no stack
 
 /** `npm run cost` with these options; resolves with the exit code. Rejects with an Error for people. */
 export async function runCost(args: string[]): Promise<number> {
-    const { values: options } = parseArgs({
+    const { values: options } = commandLine({
         args,
         options: {
             stack: { type: "string" },

@@ -2,10 +2,10 @@
 // `npm run dashboards -- --render`: draws it from a live Prometheus. Exit code 1 when a panel fails or stays empty.
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { dashboardJson } from "../../src/monitoring/dashboards/all";
 import { dashboardsFolder } from "../../src/monitoring/dashboards/files";
 import { durationSeconds } from "../../src/settings/formats";
+import { commandLine } from "../command-line";
 import { render } from "./render";
 
 const usage = `npm run dashboards                 write dashboards/*.json
@@ -15,7 +15,7 @@ npm run dashboards -- --render     draw every panel from a live Prometheus, a pi
   --range DURATION   up to now, default 1h`;
 
 async function main(): Promise<number> {
-    const { values } = parseArgs({
+    const { values } = commandLine({
         options: {
             render: { type: "boolean", default: false },
             prometheus: { type: "string", default: "http://127.0.0.1:9090" },

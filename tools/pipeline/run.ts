@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { z } from "zod";
+import { commandLine } from "../command-line";
 import { changedFiles } from "./changed-files";
 import { driftIssue, longestSummary, marker, previewComment } from "./comment";
 import { forgeOfJob, gitHubOfJob } from "./forge";
@@ -33,7 +33,7 @@ const root = resolve(__dirname, "../..");
 
 /** `npm run pipeline` with these options; resolves with the exit code. Rejects with an Error for people. */
 export async function runPipeline(args: string[]): Promise<number> {
-    const { values: options, positionals } = parseArgs({
+    const { values: options, positionals } = commandLine({
         args,
         allowPositionals: true,
         options: {

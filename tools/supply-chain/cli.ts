@@ -1,7 +1,7 @@
 // `npm run supply-chain`: what is installed, under which licences, with which known holes (docs/supply-chain.md).
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { commandLine } from "../command-line";
 import { refreshAdvisories } from "./advisories-cli";
 import { printDigests } from "./digests-cli";
 import { lockfileFaults } from "./lockfile";
@@ -34,7 +34,7 @@ into its package.json, which npm compares with where the job runs. 1: it cannot.
 Exit code: 0, 1 (a licence that is not permissive, a package without a sum, a known vulnerability), 2 (it could not be told).`;
 
 async function main(): Promise<number> {
-    const { values, positionals } = parseArgs({
+    const { values, positionals } = commandLine({
         allowPositionals: true,
         options: {
             osv: { type: "boolean", default: false },

@@ -112,7 +112,7 @@ it.each([
     [["--since", "2026-11"], /--since 2026-11: give a date such as 2026-11-01/],
     [["--since", "2026-11-01"], /no output `kubeconfig`: run `pulumi up` first/],
     [["--against", "/nowhere"], /ENOENT/],
-    [["--sense"], /Unknown option '--sense'/],
+    [["--sense"], /--sense: no such option; did you mean --since\?/],
 ])("%j is an error for people", async (options, words) => {
     await expect(cost(options)).rejects.toThrow(words);
 });

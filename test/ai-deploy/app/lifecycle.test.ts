@@ -763,23 +763,30 @@ describe("delete", () => {
         expect(writes(since())).toEqual([`PUT /ai/app/${id}/stop`, `DELETE /ai/app/${id}`]);
     });
 
-    it("an app that somebody starts before it is deleted is stopped again, not left to run until it is forced", async () => {
-        const { stack, id } = await upStack();
-        const since = cloud.mark();
-        cloud.api.faults.add({ method: "DELETE", path: "/ai/app", kind: "status", status: 503 });
-        const destroyed = stack.destroy();
-        while (theApp().state !== "STOPPED") await sleep(1);
-        await fetch(`${cloud.api.url}/cloud/project/${projectId}/ai/app/${id}/start`, {
-            method: "PUT",
-            headers: { authorization: `Bearer ${cloud.accessToken}` },
-        });
-        cloud.api.faults.clear();
-        await destroyed;
-        expect(cloud.api.apps()).toEqual([]);
-        const calls = writes(since());
-        expect(calls.filter((call) => call.includes("force"))).toEqual([]);
-        expect(calls.filter((call) => call === `PUT /ai/app/${id}/stop`)).toHaveLength(2);
-    });
+    it.each([
+        ["DELETE", "between its stop and its deletion"],
+        ["GET", "between two looks"],
+    ])(
+        "an app that somebody starts is stopped again, not left to run until it is forced (no %s: %s)",
+        async (method) => {
+            const { stack, id } = await upStack();
+            const since = cloud.mark();
+            const destroyed = stack.destroy();
+            const stops = () => writes(since()).filter((call) => call === `PUT /ai/app/${id}/stop`);
+            while (stops().length === 0) await sleep(1);
+            cloud.api.faults.add({ method, path: "/ai/app", kind: "status", status: 503 });
+            while (theApp().state !== "STOPPED") await sleep(1);
+            await fetch(`${cloud.api.url}/cloud/project/${projectId}/ai/app/${id}/start`, {
+                method: "PUT",
+                headers: { authorization: `Bearer ${cloud.accessToken}` },
+            });
+            cloud.api.faults.clear();
+            await destroyed;
+            expect(cloud.api.apps()).toEqual([]);
+            expect(writes(since()).filter((call) => call.includes("force"))).toEqual([]);
+            expect(stops()).toHaveLength(2);
+        },
+    );
 
     it("gone already is success", async () => {
         const { stack, id } = await upStack();

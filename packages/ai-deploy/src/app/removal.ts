@@ -22,13 +22,16 @@ export async function bringDown(task: Task<Labelled>, id: string): Promise<LiveA
     }
 }
 
+/** Looks that may still show an app as it was before its stop; one that runs after them was started again between two of them. */
+const looksUntilStopping = 3;
+
 /** Stops an app, deletes it, and waits until it is not found any more. */
 async function stopAndDelete(task: Task<Labelled>, id: string): Promise<void> {
     const { client, deadline, inputs } = task;
     const forceAt = (performance.now() + deadline) / 2;
     const base = pathOf(inputs, id);
     const reportState = stateReporter(task, id);
-    let stopped = false;
+    let looksSinceStop = Infinity;
     let deleted = false;
     const step = async (): Promise<true | undefined> => {
         const live = await tolerate(task, () => get(task, id));
@@ -37,12 +40,12 @@ async function stopAndDelete(task: Task<Labelled>, id: string): Promise<void> {
             const { state } = live.status;
             reportState(state);
             try {
-                if (stoppableStates.includes(state) && !stopped) {
+                if (stoppableStates.includes(state) && ++looksSinceStop > looksUntilStopping) {
                     await client.put(`${base}/stop`);
-                    stopped = true;
+                    looksSinceStop = 0;
                 } else if (["STOPPED", "FAILED", "ERROR"].includes(state) && !deleted) {
                     // Whoever else may start it can do so before it is deleted: it is stopped again then.
-                    stopped = false;
+                    looksSinceStop = Infinity;
                     // Not found, though it was seen just now: the next look tells.
                     deleted = await client.delete(base);
                 } else if (performance.now() > forceAt && state !== "DELETING") {
